@@ -1,0 +1,93 @@
+//! Cache keys (RFC 9111 §2): the method and target URI as text, and a hash of it that names the place.
+//!
+//! Two keys are equal when their texts are; the hash only finds candidates.
+
+use bytes::Bytes;
+
+/// A 128-bit BLAKE3 hash: names files, shared-memory slots and rows.
+pub type Hash = [u8; 16];
+
+/// The first 128 bits of the BLAKE3 hash of `text`.
+pub fn hash(text: &[u8]) -> Hash {
+    let mut short = [0; 16];
+    short.copy_from_slice(&blake3::hash(text).as_bytes()[..16]);
+    short
+}
+
+/// A primary cache key. HEAD shares the key of GET.
+#[derive(Debug, Clone)]
+pub struct Key {
+    text: Bytes,
+    hash: Hash,
+}
+
+impl Key {
+    /// The key with this text, for example `GET http://deb.example/pool/a.deb`.
+    pub fn new(text: impl Into<Bytes>) -> Key {
+        let text = text.into();
+        let hash = hash(&text);
+        Key { text, hash }
+    }
+
+    /// The whole key, compared before anything stored under the hash is used.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// The hash of the text.
+    pub fn hash(&self) -> &Hash {
+        &self.hash
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.hash == other.hash && self.text == other.text
+    }
+}
+
+impl Eq for Key {}
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.hash);
+    }
+}
+
+/// What `Vary` makes of a presented request (RFC 9111 §4.1): the normalised values of the
+/// selecting fields as text, and its hash. Empty where the response has no `Vary`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    text: Bytes,
+    hash: Hash,
+}
+
+impl Variant {
+    /// The variant of a response without `Vary`.
+    pub fn none() -> Variant {
+        Variant {
+            text: Bytes::new(),
+            hash: [0; 16],
+        }
+    }
+
+    /// The variant with this text; [`Variant::none`] when it is empty.
+    pub fn new(text: impl Into<Bytes>) -> Variant {
+        let text = text.into();
+        if text.is_empty() {
+            return Variant::none();
+        }
+        let hash = hash(&text);
+        Variant { text, hash }
+    }
+
+    /// Names and normalised values, compared whole.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// The hash of the text; zero for [`Variant::none`].
+    pub fn hash(&self) -> &Hash {
+        &self.hash
+    }
+}

@@ -1,0 +1,5 @@
+//! The rules of RFC 9111, as pure functions of a message, what is stored, and a given `now`.
+#![forbid(unsafe_code)]
+
+pub mod key;
+pub mod stored;

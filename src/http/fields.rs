@@ -1,0 +1,237 @@
+//! A message's fields (RFC 9110 §5): names and values as spans of one shared buffer, in the order received.
+//!
+//! Parsing keeps the bytes where they are; nothing is copied or lower-cased. Grammar of single
+//! fields is not decided here, save for comma-separated lists (RFC 9110 §5.6.1).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Where one field line lies in [`Fields`]' text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    name: (u32, u32),
+    value: (u32, u32),
+}
+
+/// Field lines in the order received, over one shared buffer.
+#[derive(Debug, Clone, Default)]
+pub struct Fields {
+    text: Bytes,
+    spans: Vec<Span>,
+}
+
+impl Fields {
+    /// Every field line as (name, value), in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> + Clone {
+        self.spans.iter().map(|span| {
+            (
+                &self.text[span.name.0 as usize..span.name.1 as usize],
+                &self.text[span.value.0 as usize..span.value.1 as usize],
+            )
+        })
+    }
+
+    /// The number of field lines.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is no field line at all.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The values of every line with this name (compared case-insensitively), in order.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> + Clone {
+        self.iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// The value of the first line with this name.
+    pub fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        self.all(name).next()
+    }
+
+    /// Whether a line with this name is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// The members of a comma-separated list field, over all its lines (RFC 9110 §5.6.1):
+    /// trimmed, empty members skipped, commas in quoted strings respected.
+    pub fn elements<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.all(name).flat_map(elements)
+    }
+
+    /// Whether a list field has this member, compared case-insensitively (for fields of tokens).
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.elements(name)
+            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    }
+}
+
+impl PartialEq for Fields {
+    /// Equal when the same lines come in the same order, byte for byte.
+    fn eq(&self, other: &Fields) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Fields {}
+
+/// The members of one comma-separated list value (RFC 9110 §5.6.1.2), quoted strings respected.
+pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Elements { rest: value }.filter(|element| !element.is_empty())
+}
+
+struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut quoted = false;
+        let mut escaped = false;
+        let end = self.rest.iter().position(|&byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b',' if !quoted => return true,
+                _ => {}
+            }
+            false
+        });
+        let (element, rest) = match end {
+            Some(comma) => (&self.rest[..comma], &self.rest[comma + 1..]),
+            None => (self.rest, &self.rest[self.rest.len()..]),
+        };
+        self.rest = rest;
+        Some(trim(element))
+    }
+}
+
+/// Without the optional whitespace (SP and HTAB) at both ends (RFC 9110 §5.6.3).
+pub fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Builds [`Fields`], either line by line or from spans of a buffer already parsed.
+#[derive(Debug, Default)]
+pub struct FieldsBuilder {
+    text: BytesMut,
+    spans: Vec<Span>,
+}
+
+impl FieldsBuilder {
+    /// Appends one field line; name and value are copied.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> &mut FieldsBuilder {
+        let start = self.text.len() as u32;
+        self.text.put_slice(name);
+        let middle = self.text.len() as u32;
+        self.text.put_slice(value);
+        let end = self.text.len() as u32;
+        self.spans.push(Span {
+            name: (start, middle),
+            value: (middle, end),
+        });
+        self
+    }
+
+    /// The finished fields.
+    pub fn build(self) -> Fields {
+        Fields {
+            text: self.text.freeze(),
+            spans: self.spans,
+        }
+    }
+}
+
+impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Fields {
+    fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(lines: I) -> Fields {
+        let mut builder = FieldsBuilder::default();
+        for (name, value) in lines {
+            builder.push(name, value);
+        }
+        builder.build()
+    }
+}
+
+/// [`Fields`] over `text` without copying: `lines` are (name, value) slices that lie inside `text`,
+/// as httparse returns them. Lines that do not are left out.
+pub fn over<'a>(text: &Bytes, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Fields {
+    let base = text.as_ptr() as usize;
+    let place = |part: &[u8]| {
+        let start = (part.as_ptr() as usize).wrapping_sub(base);
+        let end = start.wrapping_add(part.len());
+        (start <= end && end <= text.len()).then_some((start as u32, end as u32))
+    };
+    let spans = lines
+        .filter_map(|(name, value)| {
+            Some(Span {
+                name: place(name)?,
+                value: if value.is_empty() {
+                    (0, 0)
+                } else {
+                    place(value)?
+                },
+            })
+        })
+        .collect();
+    Fields {
+        text: text.clone(),
+        spans,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        lines
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect()
+    }
+
+    #[test]
+    fn list_members() {
+        let table: &[(&[&str], &[&str])] = &[
+            (&["a, b ,c"], &["a", "b", "c"]),
+            (&["a", "b,,c", ""], &["a", "b", "c"]),
+            (&[r#"x="1,2", y"#], &[r#"x="1,2""#, "y"]),
+            (&[r#"x="a\",b", y"#], &[r#"x="a\",b""#, "y"]),
+            (&[" ,\t, "], &[]),
+            (&[r#"x="open, y"#], &[r#"x="open, y"#]),
+        ];
+        for (lines, expected) in table {
+            let all: Vec<_> = lines.iter().map(|line| ("List", *line)).collect();
+            let fields = fields(&all);
+            let got: Vec<_> = fields
+                .elements("list")
+                .map(String::from_utf8_lossy)
+                .collect();
+            assert_eq!(&got, expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_case_insensitive_and_order_is_kept() {
+        let fields = fields(&[("Set-Cookie", "a"), ("X", ""), ("set-cookie", "b")]);
+        assert!(fields.all("SET-COOKIE").eq([b"a", b"b"]));
+        assert_eq!(fields.first("x"), Some(&b""[..]));
+        assert_eq!(fields.len(), 3);
+    }
+}

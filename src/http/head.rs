@@ -1,0 +1,111 @@
+//! The heads of requests and responses (RFC 9112 §2–§5), as parsed: start line and fields.
+//!
+//! What they mean (target URI, framing, persistence) is decided in the modules beside this one.
+
+use bytes::Bytes;
+
+use super::fields::Fields;
+
+/// A request method (RFC 9110 §9). Methods are case-sensitive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// HEAD
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+    /// CONNECT
+    Connect,
+    /// OPTIONS
+    Options,
+    /// TRACE
+    Trace,
+    /// Any other token.
+    Other(Bytes),
+}
+
+impl Method {
+    /// The method that this token names.
+    pub fn from_token(token: &Bytes) -> Method {
+        match token.as_ref() {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"POST" => Method::Post,
+            b"PUT" => Method::Put,
+            b"DELETE" => Method::Delete,
+            b"CONNECT" => Method::Connect,
+            b"OPTIONS" => Method::Options,
+            b"TRACE" => Method::Trace,
+            _ => Method::Other(token.clone()),
+        }
+    }
+
+    /// The method as it stands in a request line.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Method::Get => b"GET",
+            Method::Head => b"HEAD",
+            Method::Post => b"POST",
+            Method::Put => b"PUT",
+            Method::Delete => b"DELETE",
+            Method::Connect => b"CONNECT",
+            Method::Options => b"OPTIONS",
+            Method::Trace => b"TRACE",
+            Method::Other(token) => token,
+        }
+    }
+
+    /// Whether the method is safe (RFC 9110 §9.2.1). Unknown methods are not.
+    pub fn is_safe(&self) -> bool {
+        match self {
+            Method::Get | Method::Head | Method::Options | Method::Trace => true,
+            Method::Post | Method::Put | Method::Delete | Method::Connect => false,
+            Method::Other(token) => matches!(token.as_ref(), b"PROPFIND" | b"REPORT" | b"SEARCH"),
+        }
+    }
+
+    /// Whether the method is idempotent (RFC 9110 §9.2.2), so that a request may be sent again.
+    pub fn is_idempotent(&self) -> bool {
+        self.is_safe() || matches!(self, Method::Put | Method::Delete)
+    }
+}
+
+/// The HTTP/1 minor version of a message (RFC 9112 §2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1, and any higher minor version, which is treated as 1.1 (RFC 9110 §2.5).
+    Http11,
+}
+
+/// A request's head.
+#[derive(Debug, Clone)]
+pub struct RequestHead {
+    /// The method.
+    pub method: Method,
+    /// The request target as received (RFC 9112 §3.2).
+    pub target: Bytes,
+    /// The version in the request line.
+    pub version: Version,
+    /// The header section.
+    pub fields: Fields,
+}
+
+/// A response's head.
+#[derive(Debug, Clone)]
+pub struct ResponseHead {
+    /// The status code, 100 to 999.
+    pub status: u16,
+    /// The version in the status line.
+    pub version: Version,
+    /// The reason phrase as received.
+    pub reason: Bytes,
+    /// The header section.
+    pub fields: Fields,
+}
