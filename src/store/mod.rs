@@ -1,2 +1,138 @@
 //! Where stored responses are kept: the trait, the record format, the filesystem store, the spool.
+//!
+//! A store only ever sees whole responses. Its operations block: call them off the event loop. A
+//! store that fails never fails a request; the caller goes on without it and says so.
 #![forbid(unsafe_code)]
+
+mod checksum;
+mod draft;
+mod error;
+
+use std::fs::File;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use checksum::Checksum;
+pub use draft::Draft;
+pub use error::StoreError;
+
+use crate::cache::key::{Hash, Key};
+use crate::cache::stored::Meta;
+use crate::http::fields::Fields;
+
+/// Content up to this many bytes is looked up into memory, its checksum verified each time.
+pub const SMALL: u64 = 64 * 1024;
+
+/// A place that keeps stored responses.
+pub trait Store: Send + Sync {
+    /// The stored response that this request selects, most recent first (RFC 9111 §4.1).
+    fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
+
+    /// A place for content that is being fetched, `expected` bytes long where that is known.
+    fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError>;
+
+    /// Stores a whole response in place of what it replaces.
+    fn publish(&self, meta: &Meta, whole: Whole) -> Result<Published, StoreError>;
+
+    /// Gives a stored response new metadata after a 304 (RFC 9111 §3.2); its content stays where it is.
+    /// [`StoreError::Gone`] when it was removed or replaced meanwhile.
+    fn refresh(&self, object: &Object, meta: &Meta) -> Result<Published, StoreError>;
+
+    /// Removes every stored response of this key and tells what they were.
+    fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError>;
+
+    /// What the store itself removed since this was last asked: variants that were displaced, records
+    /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`].
+    fn take_removed(&self) -> Vec<Published>;
+}
+
+/// What a lookup found.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing under this key.
+    Nothing,
+    /// Responses under this key, but none that this request selects.
+    OtherVariants,
+    /// The stored response.
+    Object(Box<Object>),
+}
+
+/// A stored response.
+#[derive(Debug)]
+pub struct Object {
+    /// Everything but the content.
+    pub meta: Meta,
+    /// The content.
+    pub content: Content,
+    /// The key's generation before the lookup: what a copy in the memory tier is current for.
+    pub generation: u32,
+    /// The checksum of the content, which tells whether a record still holds the same content.
+    #[allow(dead_code)]
+    pub(crate) checksum: u128,
+}
+
+/// The content of a stored response.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// All of it.
+    Memory(Bytes),
+    /// Part of a file, which may be unlinked at any time but does not change.
+    File {
+        /// The file.
+        file: Arc<File>,
+        /// Where the content begins in it.
+        offset: u64,
+        /// The length of the content.
+        len: u64,
+    },
+}
+
+impl Content {
+    /// The length of the content in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Content::Memory(bytes) => bytes.len() as u64,
+            Content::File { len, .. } => *len,
+        }
+    }
+
+    /// Whether the content is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The whole content of a response that is to be stored.
+#[derive(Debug)]
+pub enum Whole {
+    /// Held in memory, in pieces.
+    Memory(Vec<Bytes>),
+    /// Written to a draft.
+    Draft {
+        /// The draft.
+        draft: Draft,
+        /// How many bytes were written to it.
+        len: u64,
+        /// The checksum of all of them, in order.
+        checksum: Checksum,
+    },
+}
+
+/// What was stored or removed, as announced to the evictor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The hash of the key.
+    pub hash: Hash,
+    /// The hash of the variant; zero without `Vary`.
+    pub variant: Hash,
+    /// Bytes on disk, as counted against the limit.
+    pub size: u64,
+    /// The key's generation since: what a copy in the memory tier is current for.
+    pub generation: u32,
+}
+
+/// Where a stored response's visited bit lies: its key's hash and its variant's in one.
+pub fn place(hash: &Hash, variant: &Hash) -> Hash {
+    std::array::from_fn(|at| hash[at] ^ variant[at])
+}

@@ -1,2 +1,4 @@
-//! The operating system: the only home of \`unsafe\`, of fd passing, activation, the journal and shared memory.
+//! The operating system: the only home of `unsafe`, of fd passing, activation, the journal and shared memory.
 #![allow(unsafe_code)]
+
+pub mod shared;

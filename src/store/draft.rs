@@ -1,0 +1,119 @@
+//! A place for content while it is fetched: room reserved against the size limit, a file that nobody
+//! else sees. Readers may follow it while it grows; dropped unpublished, it leaves nothing behind.
+
+#![allow(dead_code)] // Until the filesystem store uses it.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::error::StoreError;
+use crate::sys::shared::Shared;
+
+/// Room for content of unknown length is reserved in steps of this many bytes.
+const STEP: u64 = 1 << 20;
+
+/// Content that is being fetched. Write it with [`Draft::write_at`], publish it when whole.
+#[derive(Debug)]
+pub struct Draft {
+    /// The file, to be read from while it grows.
+    pub file: Arc<File>,
+    /// Where the content begins in the file.
+    pub content_offset: u64,
+    pub(crate) slot: u32,
+    pub(crate) room: Room,
+    pub(crate) name: Option<TemporaryName>,
+}
+
+impl Draft {
+    /// Writes the part of the content that begins at `at`, once there is room for it.
+    pub fn write_at(&self, part: &[u8], at: u64) -> Result<(), StoreError> {
+        self.room
+            .cover(self.content_offset + at + part.len() as u64)?;
+        self.file
+            .write_all_at(part, self.content_offset + at)
+            .map_err(|error| StoreError::at(&self.room.path, error))
+    }
+}
+
+/// Bytes promised to one draft, given back when it is dropped.
+pub(crate) struct Room {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) worker: usize,
+    pub(crate) path: PathBuf,
+    reserved: AtomicU64,
+}
+
+impl Room {
+    /// Room for `bytes`, refused when the store has none.
+    pub(crate) fn reserve(
+        shared: &Arc<Shared>,
+        worker: usize,
+        path: &std::path::Path,
+        bytes: u64,
+    ) -> Result<Room, StoreError> {
+        let room = Room {
+            shared: Arc::clone(shared),
+            worker,
+            path: path.to_path_buf(),
+            reserved: AtomicU64::new(0),
+        };
+        room.add(bytes)?;
+        Ok(room)
+    }
+
+    /// Sees to it that `length` bytes of file are reserved.
+    pub(crate) fn cover(&self, length: u64) -> Result<(), StoreError> {
+        let reserved = self.reserved.load(Relaxed);
+        if length <= reserved {
+            return Ok(());
+        }
+        self.add((length - reserved).max(STEP))
+    }
+
+    fn add(&self, bytes: u64) -> Result<(), StoreError> {
+        if self.shared.reserve(self.worker, bytes) {
+            self.reserved.fetch_add(bytes, Relaxed);
+            return Ok(());
+        }
+        let reason = if self.shared.is_full() {
+            "less disk is free than the floor that is set; free some disk or lower the store's size"
+                .to_owned()
+        } else {
+            format!(
+                "{bytes} bytes more would exceed its limit of {} bytes until others are evicted",
+                self.shared.limit()
+            )
+        };
+        Err(StoreError::Full {
+            path: self.path.clone(),
+            reason,
+        })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shared
+            .release(self.worker, self.reserved.load(Relaxed));
+    }
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Room({} bytes)", self.reserved.load(Relaxed))
+    }
+}
+
+/// The name of a temporary file, removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct TemporaryName(pub(crate) PathBuf);
+
+impl Drop for TemporaryName {
+    fn drop(&mut self) {
+        // It may have been renamed away, which is how publishing ends.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,66 @@
+//! How a store fails: told apart by what the caller does about it, and worded for the person who reads it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a store could not do what was asked. None of these fails a request.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// No room: the size limit is reached, the disk is full or a quota is.
+    #[error("no room in the store at {path}: {reason}")]
+    Full {
+        /// The store or the file in it.
+        path: PathBuf,
+        /// Which limit, and what to do.
+        reason: String,
+    },
+    /// The store's directory may not be written.
+    #[error(
+        "cannot write to the store at {path}: {source}; it must be a directory that belongs to the \
+         user that cacheproxy runs as, on a file system mounted read-write"
+    )]
+    NotWritable {
+        /// The directory or file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The stored response was removed or replaced meanwhile; nothing is wrong.
+    #[error("the stored response was removed or replaced meanwhile")]
+    Gone,
+    /// The metadata is larger than a record holds.
+    #[error("the response's metadata takes {0} bytes, more than a stored response may have")]
+    MetaTooLarge(usize),
+    /// Any other failure of the operating system.
+    #[error("the store failed at {path}: {source}; see whether the disk is in order")]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// The error that an operation on `path` ended with, told apart by its kind.
+    pub fn at(path: &Path, source: io::Error) -> StoreError {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let path = path.to_path_buf();
+        let kind = source.kind();
+        if matches!(kind, StorageFull | QuotaExceeded) {
+            let reason = format!("{source}; free some disk or lower the store's size");
+            StoreError::Full { path, reason }
+        } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
+            StoreError::NotWritable { path, source }
+        } else {
+            StoreError::Io { path, source }
+        }
+    }
+
+    /// Whether there was no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, StoreError::Full { .. })
+    }
+}

@@ -1,0 +1,418 @@
+//! Shared memory of the supervisor and its workers: a file of atomics, mapped by each of them.
+//!
+//! Holds what is read or counted on every request, where a message would cost too much: generations
+//! of keys, visited bits for eviction, room in the store, counters. No locks, no pointers, nothing
+//! that a process killed half-way leaves broken. Every value is a hint or a count, never content.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::mem::size_of;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// The number of workers that have a slot of their own; higher indices share slots.
+pub const WORKERS: usize = 64;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
+const VERSION: u32 = 1;
+const GENERATIONS: usize = 1 << 16;
+const VISITED_WORDS: usize = 1 << 14;
+const SIZE: usize = size_of::<Layout>();
+
+/// What one worker counts. Only ever added to.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests answered.
+    pub requests: AtomicU64,
+    /// Requests answered from the cache.
+    pub hits: AtomicU64,
+    /// Bytes sent to clients.
+    pub bytes_out: AtomicU64,
+    /// Bytes sent to clients from the cache.
+    pub bytes_hit: AtomicU64,
+    /// Requests that failed.
+    pub errors: AtomicU64,
+}
+
+/// The mapped file. Every field is atomic, so any bytes in it are a valid value.
+#[repr(C)]
+struct Layout {
+    magic: AtomicU64,
+    version: AtomicU32,
+    size: AtomicU32,
+    boot: [AtomicU64; 2],
+    limit: AtomicU64,
+    stored: AtomicU64,
+    announced: AtomicU64,
+    wanted: AtomicU64,
+    full: AtomicU32,
+    _spare: AtomicU32,
+    reserved: [AtomicU64; WORKERS],
+    counters: [Counters; WORKERS],
+    generations: [AtomicU32; GENERATIONS],
+    visited: [AtomicU64; VISITED_WORDS],
+}
+
+/// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].
+pub struct Shared {
+    file: File,
+    map: MmapRaw,
+}
+
+impl Shared {
+    /// Maps the file at `path`, which is made anew when it is missing or of another layout.
+    /// Processes that mapped a file made by another version keep theirs.
+    pub fn create(path: &Path) -> io::Result<Shared> {
+        let existing = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
+            .open(path);
+        if let Ok(file) = existing {
+            if let Ok(shared) = Shared::map(file) {
+                shared.set_boot(boot_id());
+                return Ok(shared);
+            }
+        }
+        let temporary = path.with_extension("new");
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        let shared = Shared::initialise(file)?;
+        std::fs::rename(&temporary, path)?;
+        Ok(shared)
+    }
+
+    /// Maps the shared file received as `fd`; refused when it is not one of this layout.
+    pub fn from_fd(fd: OwnedFd) -> io::Result<Shared> {
+        Shared::map(File::from(fd))
+    }
+
+    /// A shared file without a name, for tests and for processes that need no other.
+    pub fn anonymous() -> io::Result<Shared> {
+        let fd = memfd_create("cacheproxy-shared", MFdFlags::MFD_CLOEXEC)?;
+        Shared::initialise(File::from(fd))
+    }
+
+    fn initialise(file: File) -> io::Result<Shared> {
+        file.set_len(SIZE as u64)?;
+        let map = MmapOptions::new().len(SIZE).map_raw(&file)?;
+        let shared = Shared { file, map };
+        let layout = shared.layout();
+        layout.version.store(VERSION, Relaxed);
+        layout.size.store(SIZE as u32, Relaxed);
+        layout.limit.store(u64::MAX, Relaxed);
+        shared.set_boot(boot_id());
+        layout.magic.store(MAGIC, Relaxed);
+        Ok(shared)
+    }
+
+    fn map(file: File) -> io::Result<Shared> {
+        // A mapping beyond the end of the file would be a SIGBUS at the first use.
+        let length = file.metadata()?.len();
+        if length != SIZE as u64 {
+            return Err(foreign(&format!("its size is {length} bytes, not {SIZE}")));
+        }
+        let map = MmapOptions::new().len(SIZE).map_raw(&file)?;
+        let shared = Shared { file, map };
+        let layout = shared.layout();
+        if layout.magic.load(Relaxed) != MAGIC
+            || layout.version.load(Relaxed) != VERSION
+            || layout.size.load(Relaxed) != SIZE as u32
+        {
+            return Err(foreign("it is of another version"));
+        }
+        Ok(shared)
+    }
+
+    fn layout(&self) -> &Layout {
+        // SAFETY: the mapping is SIZE bytes long, page-aligned and lives as long as `self`; Layout is
+        // repr(C) and made of atomics only, for which every bit pattern is valid and other processes'
+        // writes are ordinary concurrent access.
+        #[allow(clippy::cast_ptr_alignment)]
+        unsafe {
+            &*self.map.as_ptr().cast::<Layout>()
+        }
+    }
+
+    /// The fd to send to another process.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Names this boot of the machine: the kernel's boot id, or a random id made with the file
+    /// where `/proc/sys` is hidden.
+    pub fn boot(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.layout().boot[0].load(Relaxed).to_le_bytes());
+        id[8..].copy_from_slice(&self.layout().boot[1].load(Relaxed).to_le_bytes());
+        id
+    }
+
+    fn set_boot(&self, id: Option<[u8; 16]>) {
+        let id = match id {
+            Some(id) => id,
+            None if self.boot() != [0; 16] => return,
+            None => random_id(),
+        };
+        let word = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&id[at..at + 8]);
+            u64::from_le_bytes(bytes)
+        };
+        self.layout().boot[0].store(word(0), Relaxed);
+        self.layout().boot[1].store(word(8), Relaxed);
+    }
+
+    /// The generation of the key with this hash. A copy in memory is current while it is unchanged.
+    pub fn generation(&self, hash: &[u8; 16]) -> u32 {
+        self.generation_of(hash)
+            .load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Begins a new generation of this key, after what is stored for it has changed; returns it.
+    pub fn bump(&self, hash: &[u8; 16]) -> u32 {
+        self.generation_of(hash)
+            .fetch_add(1, std::sync::atomic::Ordering::AcqRel)
+            .wrapping_add(1)
+    }
+
+    fn generation_of(&self, hash: &[u8; 16]) -> &AtomicU32 {
+        let index = usize::from(u16::from_le_bytes([hash[0], hash[1]]));
+        &self.layout().generations[index % GENERATIONS]
+    }
+
+    /// Remembers that what is stored at this place was used.
+    pub fn visit(&self, place: &[u8; 16]) {
+        let (word, bit) = self.visited(place);
+        // Most visits find the bit set: reading first keeps the cache line shared between cores.
+        if word.load(Relaxed) & bit == 0 {
+            word.fetch_or(bit, Relaxed);
+        }
+    }
+
+    /// Whether this place was used since this was last asked.
+    pub fn take_visited(&self, place: &[u8; 16]) -> bool {
+        let (word, bit) = self.visited(place);
+        word.load(Relaxed) & bit != 0 && word.fetch_and(!bit, Relaxed) & bit != 0
+    }
+
+    fn visited(&self, place: &[u8; 16]) -> (&AtomicU64, u64) {
+        let index = u32::from_le_bytes([place[2], place[3], place[4], place[5]]) as usize;
+        let word = &self.layout().visited[(index / 64) % VISITED_WORDS];
+        (word, 1 << (index % 64))
+    }
+
+    /// What worker `index` counts.
+    pub fn counters(&self, index: usize) -> &Counters {
+        &self.layout().counters[index % WORKERS]
+    }
+}
+
+/// Room in the store. Bytes in use are the sum of three: *stored* is what the evictor knows of, and it
+/// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
+/// to a worker's drafts, counted per worker so that a killed worker's promises end with it.
+impl Shared {
+    /// The most bytes that the store may use.
+    pub fn limit(&self) -> u64 {
+        self.layout().limit.load(Relaxed)
+    }
+
+    /// Sets the most bytes that the store may use.
+    pub fn set_limit(&self, bytes: u64) {
+        self.layout().limit.store(bytes, Relaxed);
+    }
+
+    /// Bytes in use: stored, announced and reserved.
+    pub fn used(&self) -> u64 {
+        let layout = self.layout();
+        let reserved = layout.reserved.iter().map(|slot| slot.load(Relaxed));
+        reserved.fold(
+            layout
+                .stored
+                .load(Relaxed)
+                .saturating_add(layout.announced.load(Relaxed)),
+            u64::saturating_add,
+        )
+    }
+
+    /// Promises `bytes` to a draft of worker `index`; false when they do not fit, which also tells
+    /// the evictor how much room was wanted.
+    #[must_use]
+    pub fn reserve(&self, index: usize, bytes: u64) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        // Added first and checked after, so that two workers at once can never both get the last room.
+        let slot = &self.layout().reserved[index % WORKERS];
+        let _ = slot.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_add(bytes)));
+        if self.used() <= self.limit() {
+            return true;
+        }
+        subtract(slot, bytes);
+        self.layout().wanted.fetch_max(bytes, Relaxed);
+        false
+    }
+
+    /// Gives back what was reserved for worker `index`.
+    pub fn release(&self, index: usize, bytes: u64) {
+        subtract(&self.layout().reserved[index % WORKERS], bytes);
+    }
+
+    /// Ends every reservation of worker `index`, which has just started and has none.
+    pub fn release_all(&self, index: usize) {
+        self.layout().reserved[index % WORKERS].store(0, Relaxed);
+    }
+
+    /// Counts `bytes` as published, until the evictor hears of them.
+    pub fn announce(&self, bytes: u64) {
+        self.layout().announced.fetch_add(bytes, Relaxed);
+    }
+
+    /// Takes `bytes` out of the announced: the evictor has heard of them and counts them as stored.
+    pub fn heard(&self, bytes: u64) {
+        subtract(&self.layout().announced, bytes);
+    }
+
+    /// Forgets what was announced, before the evictor reads the whole store anew.
+    pub fn forget_announced(&self) {
+        self.layout().announced.store(0, Relaxed);
+    }
+
+    /// The bytes that the evictor last counted as stored.
+    pub fn stored(&self) -> u64 {
+        self.layout().stored.load(Relaxed)
+    }
+
+    /// Sets the bytes that are stored. Only the evictor does.
+    pub fn set_stored(&self, bytes: u64) {
+        self.layout().stored.store(bytes, Relaxed);
+    }
+
+    /// The largest reservation refused since this was last asked.
+    pub fn take_wanted(&self) -> u64 {
+        self.layout().wanted.swap(0, Relaxed)
+    }
+
+    /// Whether the disk has less room than its floor, so that nothing more is to be stored.
+    pub fn is_full(&self) -> bool {
+        self.layout().full.load(Relaxed) != 0
+    }
+
+    /// Says whether the disk has less room than its floor.
+    pub fn set_full(&self, full: bool) {
+        self.layout().full.store(u32::from(full), Relaxed);
+    }
+}
+
+fn subtract(counter: &AtomicU64, bytes: u64) {
+    let _ = counter.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_sub(bytes)));
+}
+
+fn foreign(why: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("not a shared file of this version of cacheproxy: {why}"),
+    )
+}
+
+/// The kernel's id of this boot; None where `/proc/sys` is hidden.
+fn boot_id() -> Option<[u8; 16]> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let digits = text.trim().replace('-', "");
+    u128::from_str_radix(&digits, 16)
+        .ok()
+        .map(u128::to_be_bytes)
+}
+
+fn random_id() -> [u8; 16] {
+    let mut id = [0; 16];
+    let read = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut id));
+    if read.is_err() {
+        // Never equal to an earlier one is all that is needed.
+        let now = std::time::SystemTime::now();
+        let text = format!("{now:?} {}", std::process::id());
+        id.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
+    }
+    id
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_mappings_see_each_other() {
+        let one = Shared::anonymous().unwrap();
+        let two = Shared::from_fd(one.fd().try_clone_to_owned().unwrap()).unwrap();
+        let hash = [7; 16];
+        assert_eq!(two.generation(&hash), 0);
+        assert_eq!(one.bump(&hash), 1);
+        assert_eq!(two.generation(&hash), 1);
+        assert!(!one.take_visited(&hash));
+        two.visit(&hash);
+        assert!(one.take_visited(&hash));
+        assert!(!two.take_visited(&hash));
+        two.counters(3).hits.fetch_add(2, Relaxed);
+        assert_eq!(one.counters(3).hits.load(Relaxed), 2);
+        assert_eq!(one.boot(), two.boot());
+        assert_ne!(one.boot(), [0; 16]);
+    }
+
+    #[test]
+    fn room_is_never_promised_twice() {
+        let shared = Shared::anonymous().unwrap();
+        shared.set_limit(100);
+        shared.set_stored(40);
+        assert!(shared.reserve(0, 50));
+        assert!(!shared.reserve(1, 20));
+        assert_eq!(shared.take_wanted(), 20);
+        assert_eq!(shared.used(), 90);
+        shared.release(0, 50);
+        shared.announce(30);
+        assert!(shared.reserve(1, 30));
+        shared.heard(30);
+        shared.set_stored(70);
+        assert_eq!(shared.used(), 100);
+        shared.release_all(1);
+        shared.release(1, 5);
+        assert_eq!(shared.used(), 70);
+        shared.set_full(true);
+        assert!(!shared.reserve(2, 0));
+    }
+
+    #[test]
+    fn foreign_files_are_refused_and_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shared");
+        for text in [&b""[..], b"short", &vec![0; SIZE], &vec![1; SIZE + 1]] {
+            std::fs::write(&path, text).unwrap();
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&path)
+                .unwrap();
+            assert!(Shared::from_fd(file.into()).is_err());
+            Shared::create(&path).unwrap().set_limit(5);
+            assert_eq!(
+                Shared::create(&path).unwrap().limit(),
+                5,
+                "kept when it fits"
+            );
+        }
+    }
+}
