@@ -1,0 +1,99 @@
+//! Passing fds over a SOCK_SEQPACKET socket (SCM_RIGHTS, unix(7)).
+//!
+//! Every fd that arrives is close-on-exec and inside an `OwnedFd` before anything else is looked
+//! at, so that a message refused for whatever reason closes what came with it. What the bytes mean
+//! is not known here.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+
+use nix::libc;
+use nix::sys::socket::{MsgFlags, recvmsg, send as send_bytes};
+use sendfd::SendWithFd;
+
+/// The most fds that go with one message.
+pub const MAX_FDS: usize = 16;
+
+/// Room for one fd more than may come, so that a surplus fd is seen and not cut off by the kernel.
+const CONTROL: usize = size_of::<libc::cmsghdr>() + (MAX_FDS + 2) * size_of::<RawFd>();
+
+/// A buffer for control messages, aligned as the kernel's header wants it.
+#[repr(align(8))]
+struct Control([u8; CONTROL]);
+
+/// What `receive` found.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes written into the buffer.
+    pub bytes: usize,
+    /// The fds that came with them.
+    pub fds: Vec<OwnedFd>,
+    /// Whether the kernel had to cut off bytes or fds (a peer that breaks the protocol, or no fds left here).
+    pub truncated: bool,
+}
+
+/// Sends one message with its fds, without waiting: `WouldBlock` when the queue is full.
+pub fn send(socket: &UnixDatagram, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let sent = if fds.is_empty() {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send_bytes(socket.as_raw_fd(), bytes, flags)?
+    } else {
+        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        socket.send_with_fd(bytes, &raw)?
+    };
+    if sent == bytes.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
+}
+
+/// Receives one message, without waiting. Zero bytes mean that the other end is closed.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = Control([0; CONTROL]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let (bytes, flags) = {
+        let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control.0), flags)?;
+        (got.bytes, got.flags)
+    };
+    Ok(Received {
+        bytes,
+        fds: owned(&control),
+        truncated: flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC),
+    })
+}
+
+/// The fds in the control buffer. nix refuses to list them after a truncation, when those that did
+/// arrive are installed all the same and would leak; so the one header that can be there is read here.
+fn owned(control: &Control) -> Vec<OwnedFd> {
+    let bytes = &control.0;
+    // SAFETY: the buffer is longer than a cmsghdr and aligned to 8; any bytes are a valid cmsghdr.
+    let header = unsafe { &*bytes.as_ptr().cast::<libc::cmsghdr>() };
+    let start = size_of::<libc::cmsghdr>();
+    let length = usize::try_from(header.cmsg_len).unwrap_or(0);
+    let is_rights = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS;
+    if !is_rights || length < start || length > bytes.len() {
+        return Vec::new();
+    }
+    bytes[start..length]
+        .chunks_exact(size_of::<RawFd>())
+        .map(|chunk| {
+            let mut number = [0; size_of::<RawFd>()];
+            number.copy_from_slice(chunk);
+            // SAFETY: the kernel has just installed this fd for this process; nobody else knows it.
+            unsafe { OwnedFd::from_raw_fd(RawFd::from_ne_bytes(number)) }
+        })
+        .collect()
+}
+
+/// How many fds this process has open (`/proc/self/fd`), for tests that look for leaks.
+pub fn count_open() -> io::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
+}
+
+/// A second fd for the same open file, close-on-exec.
+pub fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
+    fd.as_fd().try_clone_to_owned()
+}
