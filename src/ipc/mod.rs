@@ -1,2 +1,19 @@
 //! The two message enums between supervisor and worker, and the typed channel that carries them.
+//!
+//! Frames are explicit bytes, little-endian, length-checked and bounded; anything unexpected ends the
+//! channel with an error that names it. What the messages lead to is decided by supervisor and worker.
 #![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod channel;
+pub mod decode;
+pub mod encode;
+mod kind;
+pub mod message;
+
+pub use channel::{Channel, ChannelError, Received, Sent, SupervisorChannel, WorkerChannel};
+pub use decode::DecodeError;
+pub use message::{
+    Assigned, MAX_BYTES, MAX_ITEMS, MAX_READ, Object, Peer, Returned, ToSupervisor, ToWorker,
+    VERSION,
+};

@@ -1,0 +1,188 @@
+//! The typed channel: whole messages with their fds over one SOCK_SEQPACKET socket, never waiting.
+//!
+//! A message that can't be sent now stays with the caller, who keeps a bounded queue. A message that
+//! can't be understood is an error after which the channel must be closed: nothing is skipped.
+
+use std::cell::RefCell;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+
+use nix::errno::Errno;
+
+use super::decode::{Decode, DecodeError};
+use super::encode::Encode;
+use super::message::{MAX_BYTES, ToSupervisor, ToWorker};
+use crate::sys::fds;
+
+/// One end of the channel: which messages it receives.
+pub trait End {
+    /// What this end receives.
+    type Incoming: Decode;
+}
+
+/// What the end `E` may send.
+pub trait SentBy<E>: Encode {}
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub enum Supervisor {}
+
+/// The worker's end.
+#[derive(Debug)]
+pub enum Worker {}
+
+impl End for Supervisor {
+    type Incoming = ToSupervisor;
+}
+
+impl End for Worker {
+    type Incoming = ToWorker;
+}
+
+impl<F: AsFd> SentBy<Supervisor> for ToWorker<F> {}
+impl<F: AsFd> SentBy<Worker> for ToSupervisor<F> {}
+
+/// What `try_recv` found.
+#[derive(Debug)]
+pub enum Received<M> {
+    /// A message.
+    Message(M),
+    /// Nothing yet: wait until the channel is readable.
+    Nothing,
+    /// The other end is closed and everything it sent has been received.
+    Closed,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Done,
+    /// The queue is full: send it again when the channel is writable.
+    Busy,
+    /// Too many fds are on their way (ETOOMANYREFS) or memory is short; the channel doesn't become
+    /// writable when that changes: send it again after some milliseconds.
+    Later,
+    /// The other end is closed. What it sent before can still be received.
+    Closed,
+}
+
+/// Why a channel has to be given up.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The other end sent what isn't a message.
+    #[error("the other end broke the protocol: {0}")]
+    Decode(#[from] DecodeError),
+    /// A message of ours is larger than may be sent: a bug in the sender.
+    #[error("a message of {0} bytes or {1} fds is too large to send")]
+    TooLarge(usize, usize),
+    /// The system refused.
+    #[error("the channel failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// One end of a channel. It can be polled as an fd (epoll, tokio's `AsyncFd`).
+#[derive(Debug)]
+pub struct Channel<E> {
+    socket: UnixDatagram,
+    end: PhantomData<fn() -> E>,
+}
+
+/// The channel as the supervisor holds it.
+pub type SupervisorChannel = Channel<Supervisor>;
+/// The channel as a worker holds it.
+pub type WorkerChannel = Channel<Worker>;
+
+thread_local! {
+    static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_BYTES].into_boxed_slice());
+    static OUTGOING: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_BYTES));
+}
+
+impl<E: End> Channel<E> {
+    /// Takes the next message, if there is one.
+    pub fn try_recv(&self) -> Result<Received<E::Incoming>, ChannelError> {
+        INCOMING.with_borrow_mut(|buffer| self.receive_into(buffer))
+    }
+
+    fn receive_into(&self, buffer: &mut [u8]) -> Result<Received<E::Incoming>, ChannelError> {
+        let got = loop {
+            match fds::receive(self.as_fd(), buffer) {
+                Ok(got) => break got,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Nothing);
+                }
+                // ECONNRESET says that the other end closed with messages of ours unread; what it
+                // sent before is still in the queue, and a lost `Taken` would serve a client twice.
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        };
+        if got.truncated {
+            return Err(DecodeError::Oversized.into());
+        }
+        if got.bytes == 0 {
+            return Ok(Received::Closed);
+        }
+        let message = E::Incoming::decode(&buffer[..got.bytes], got.fds)?;
+        Ok(Received::Message(message))
+    }
+
+    /// Sends a message, if there is room for it.
+    pub fn try_send<M: SentBy<E>>(&self, message: &M) -> Result<Sent, ChannelError> {
+        OUTGOING.with_borrow_mut(|bytes| {
+            bytes.clear();
+            let mut passed = Vec::new();
+            message.encode(bytes, &mut passed);
+            if bytes.len() > MAX_BYTES || passed.len() > fds::MAX_FDS {
+                return Err(ChannelError::TooLarge(bytes.len(), passed.len()));
+            }
+            self.send_bytes(bytes, &passed)
+        })
+    }
+
+    fn send_bytes(&self, bytes: &[u8], passed: &[BorrowedFd<'_>]) -> Result<Sent, ChannelError> {
+        loop {
+            let Err(error) = fds::send(&self.socket, bytes, passed) else {
+                return Ok(Sent::Done);
+            };
+            match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                Errno::EINTR => {}
+                Errno::EAGAIN => return Ok(Sent::Busy),
+                Errno::ETOOMANYREFS | Errno::ENOBUFS | Errno::ENOMEM => return Ok(Sent::Later),
+                Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN => return Ok(Sent::Closed),
+                _ => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset
+    )
+}
+
+impl<E> From<OwnedFd> for Channel<E> {
+    fn from(fd: OwnedFd) -> Channel<E> {
+        let socket = UnixDatagram::from(fd);
+        Channel {
+            socket,
+            end: PhantomData,
+        }
+    }
+}
+
+impl<E> AsFd for Channel<E> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl<E> AsRawFd for Channel<E> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
