@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
-use nix::errno::Errno;
+use nix::libc;
 
 use super::decode::{Decode, DecodeError};
 use super::encode::Encode;
@@ -147,11 +147,11 @@ impl<E: End> Channel<E> {
             let Err(error) = fds::send(&self.socket, bytes, passed) else {
                 return Ok(Sent::Done);
             };
-            match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                Errno::EINTR => {}
-                Errno::EAGAIN => return Ok(Sent::Busy),
-                Errno::ETOOMANYREFS | Errno::ENOBUFS | Errno::ENOMEM => return Ok(Sent::Later),
-                Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN => return Ok(Sent::Closed),
+            match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::EAGAIN) => return Ok(Sent::Busy),
+                Some(libc::ETOOMANYREFS | libc::ENOBUFS | libc::ENOMEM) => return Ok(Sent::Later),
+                Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) => return Ok(Sent::Closed),
                 _ => return Err(error.into()),
             }
         }

@@ -72,7 +72,7 @@ fn owned(control: &Control) -> Vec<OwnedFd> {
     // SAFETY: the buffer is longer than a cmsghdr and aligned to 8; any bytes are a valid cmsghdr.
     let header = unsafe { &*bytes.as_ptr().cast::<libc::cmsghdr>() };
     let start = size_of::<libc::cmsghdr>();
-    let length = usize::try_from(header.cmsg_len).unwrap_or(0);
+    let length = header.cmsg_len;
     let is_rights = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS;
     if !is_rights || length < start || length > bytes.len() {
         return Vec::new();
