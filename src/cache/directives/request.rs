@@ -1,0 +1,206 @@
+//! A request's directives (RFC 9111 §5.2.1), `stale-if-error` in requests (RFC 5861 §4), and `Pragma` (§5.4).
+//!
+//! They are advisory; what comes of them is decided in `reuse` and `storing`.
+
+use super::directives;
+use crate::http::fields::{Fields, elements};
+
+/// What a request's Cache-Control says. Where a directive is repeated the most restrictive counts,
+/// and an argument that does not parse is read as the most restrictive one, except in `min-fresh`,
+/// which without a number says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequestDirectives {
+    /// A stored response only after validation.
+    pub no_cache: bool,
+    /// Nothing of this request or its response may be stored.
+    pub no_store: bool,
+    /// A stored response or 504 (Gateway Timeout); nothing is forwarded.
+    pub only_if_cached: bool,
+    /// The greatest acceptable age.
+    pub max_age: Option<u64>,
+    /// The least acceptable remaining freshness.
+    pub min_fresh: Option<u64>,
+    /// The greatest acceptable staleness; `u64::MAX` for `max-stale` without an argument.
+    pub max_stale: Option<u64>,
+    /// The greatest staleness acceptable instead of an error.
+    pub stale_if_error: Option<u64>,
+}
+
+impl RequestDirectives {
+    /// The directives in these request fields.
+    pub fn of(fields: &Fields) -> RequestDirectives {
+        let mut found = RequestDirectives::default();
+        let mut cache_control = false;
+        let mut pragma_no_cache = false;
+        for (name, value) in fields.iter() {
+            if name.eq_ignore_ascii_case(b"cache-control") {
+                cache_control = true;
+                found.add(value);
+            } else if name.eq_ignore_ascii_case(b"pragma") {
+                pragma_no_cache |= elements(value).any(|e| e.eq_ignore_ascii_case(b"no-cache"));
+            }
+        }
+        // Pragma is for clients that know no Cache-Control.
+        found.no_cache |= pragma_no_cache && !cache_control;
+        found
+    }
+
+    fn add(&mut self, line: &[u8]) {
+        for directive in directives(line) {
+            if directive.is("no-cache") {
+                self.no_cache = true;
+            } else if directive.is("no-store") {
+                self.no_store = true;
+            } else if directive.is("only-if-cached") {
+                self.only_if_cached = true;
+            } else if directive.is("max-age") {
+                least(&mut self.max_age, directive.seconds().unwrap_or(0));
+            } else if directive.is("max-stale") {
+                let any = directive.argument == super::Argument::None;
+                let seconds = if any {
+                    Some(u64::MAX)
+                } else {
+                    directive.seconds()
+                };
+                least(&mut self.max_stale, seconds.unwrap_or(0));
+            } else if directive.is("min-fresh") {
+                self.min_fresh = self.min_fresh.max(directive.seconds());
+            } else if directive.is("stale-if-error") {
+                least(&mut self.stale_if_error, directive.seconds().unwrap_or(0));
+            }
+        }
+    }
+}
+
+/// Keeps the smaller of what is there and `seconds`.
+pub(super) fn least(kept: &mut Option<u64>, seconds: u64) {
+    *kept = Some(kept.map_or(seconds, |kept| kept.min(seconds)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[(&str, &str)]) -> RequestDirectives {
+        RequestDirectives::of(
+            &lines
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn directives_of_requests() {
+        let none = RequestDirectives::default();
+        let max_age = |seconds| RequestDirectives {
+            max_age: Some(seconds),
+            ..none
+        };
+        let max_stale = |seconds| RequestDirectives {
+            max_stale: Some(seconds),
+            ..none
+        };
+        let table: &[(&str, RequestDirectives)] = &[
+            ("", none),
+            (
+                "no-cache",
+                RequestDirectives {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (
+                "No-CACHE",
+                RequestDirectives {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (
+                "no-cache=x",
+                RequestDirectives {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (
+                "no-store",
+                RequestDirectives {
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                "only-if-cached",
+                RequestDirectives {
+                    only_if_cached: true,
+                    ..none
+                },
+            ),
+            ("max-age=0", max_age(0)),
+            ("max-age=\"60\"", max_age(60)),
+            ("max-age=60, max-age=10", max_age(10)),
+            ("max-age=10, max-age=60", max_age(10)),
+            ("max-age=x", max_age(0)),
+            ("max-age", max_age(0)),
+            ("max-stale", max_stale(u64::MAX)),
+            ("max-stale=10", max_stale(10)),
+            ("max-stale, max-stale=10", max_stale(10)),
+            ("max-stale=x", max_stale(0)),
+            (
+                "min-fresh=9",
+                RequestDirectives {
+                    min_fresh: Some(9),
+                    ..none
+                },
+            ),
+            (
+                "min-fresh=9, min-fresh=20",
+                RequestDirectives {
+                    min_fresh: Some(20),
+                    ..none
+                },
+            ),
+            ("min-fresh=x", none),
+            (
+                "stale-if-error=60",
+                RequestDirectives {
+                    stale_if_error: Some(60),
+                    ..none
+                },
+            ),
+            ("immutable", none),
+            (
+                "s-maxage=0, must-revalidate, x=\"no-store, no-cache\"",
+                none,
+            ),
+        ];
+        for (value, expected) in table {
+            assert_eq!(of(&[("Cache-Control", value)]), *expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn pragma_counts_only_without_cache_control() {
+        let table: &[(&[(&str, &str)], bool)] = &[
+            (&[("Pragma", "no-cache")], true),
+            (&[("pragma", "x, No-Cache")], true),
+            (&[("Pragma", "cache")], false),
+            (
+                &[("Pragma", "no-cache"), ("Cache-Control", "max-age=60")],
+                false,
+            ),
+            (
+                &[
+                    ("Cache-Control", "max-stale"),
+                    ("Cache-Control", "no-cache"),
+                ],
+                true,
+            ),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(of(lines).no_cache, *expected, "{lines:?}");
+        }
+    }
+}

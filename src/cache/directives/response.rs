@@ -1,0 +1,336 @@
+//! A response's directives (RFC 9111 §5.2.2), with those of RFC 5861 (stale content) and RFC 8246 (immutable).
+//!
+//! The arguments of `private` and `no-cache` are read here too: fields that may not be kept.
+
+use super::request::least;
+use super::{Argument, directives, is_token_byte};
+use crate::http::fields::{Fields, elements};
+
+/// Fields that decide whether and how a stored response is reused. A directive that would have one
+/// of them left out is read as if it had no argument: what remains could not be reused rightly.
+pub const DECIDING: [&str; 7] = [
+    "age",
+    "cache-control",
+    "content-encoding",
+    "content-type",
+    "date",
+    "expires",
+    "vary",
+];
+
+/// What a response's Cache-Control says. Where a directive is repeated the most restrictive counts
+/// (RFC 9111 §4.2.1): the smallest number is never longer than the first occurrence, and an argument
+/// that does not parse counts as 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResponseDirectives {
+    /// The freshness lifetime.
+    pub max_age: Option<u64>,
+    /// The freshness lifetime in shared caches.
+    pub s_maxage: Option<u64>,
+    /// Reused only after validation. The qualified form does not count: see [`withheld`].
+    pub no_cache: bool,
+    /// Not stored.
+    pub no_store: bool,
+    /// Not stored by a shared cache. The qualified form does not count: see [`withheld`].
+    pub private: bool,
+    /// May be stored though it otherwise could not be.
+    pub public: bool,
+    /// Never served stale.
+    pub must_revalidate: bool,
+    /// Never served stale by a shared cache.
+    pub proxy_revalidate: bool,
+    /// Stored only by a cache that understands the status code.
+    pub must_understand: bool,
+    /// Its content does not change while it is fresh.
+    pub immutable: bool,
+    /// How long after it became stale it may be served while it is being validated.
+    pub stale_while_revalidate: Option<u64>,
+    /// How long after it became stale it may be served instead of an error.
+    pub stale_if_error: Option<u64>,
+}
+
+impl ResponseDirectives {
+    /// The directives in these response fields.
+    pub fn of(fields: &Fields) -> ResponseDirectives {
+        let mut found = ResponseDirectives::default();
+        for line in fields.all("cache-control") {
+            found.add(line);
+        }
+        found
+    }
+
+    fn add(&mut self, line: &[u8]) {
+        for directive in directives(line) {
+            let seconds = directive.seconds().unwrap_or(0);
+            if directive.is("max-age") {
+                least(&mut self.max_age, seconds);
+            } else if directive.is("s-maxage") {
+                least(&mut self.s_maxage, seconds);
+            } else if directive.is("no-cache") {
+                self.no_cache |= named_fields(directive.argument).is_none();
+            } else if directive.is("no-store") {
+                self.no_store = true;
+            } else if directive.is("private") {
+                self.private |= named_fields(directive.argument).is_none();
+            } else if directive.is("public") {
+                self.public = true;
+            } else if directive.is("must-revalidate") {
+                self.must_revalidate = true;
+            } else if directive.is("proxy-revalidate") {
+                self.proxy_revalidate = true;
+            } else if directive.is("must-understand") {
+                self.must_understand = true;
+            } else if directive.is("immutable") {
+                self.immutable = true;
+            } else if directive.is("stale-while-revalidate") {
+                least(&mut self.stale_while_revalidate, seconds);
+            } else if directive.is("stale-if-error") {
+                least(&mut self.stale_if_error, seconds);
+            }
+        }
+    }
+}
+
+/// Whether `private="…"` or `no-cache="…"` names this field: a shared cache does not keep it, so
+/// that it is in no answer made without validation (RFC 9111 §5.2.2.4, §5.2.2.7).
+pub fn withheld(fields: &Fields, name: &[u8]) -> bool {
+    fields
+        .all("cache-control")
+        .flat_map(directives)
+        .filter(|directive| directive.is("private") || directive.is("no-cache"))
+        .filter_map(|directive| named_fields(directive.argument))
+        .flat_map(elements)
+        .any(|listed| listed.eq_ignore_ascii_case(name))
+}
+
+/// The list of field names in the argument of `private` or `no-cache`; `None` when the directive is
+/// unqualified or has to be read so, because the list is empty, malformed or names a deciding field.
+fn named_fields(argument: Argument<'_>) -> Option<&[u8]> {
+    let Argument::Text(list) = argument else {
+        return None;
+    };
+    let deciding = |name: &[u8]| {
+        DECIDING
+            .iter()
+            .any(|d| name.eq_ignore_ascii_case(d.as_bytes()))
+    };
+    let usable = |name: &[u8]| name.iter().all(|&b| is_token_byte(b)) && !deciding(name);
+    (elements(list).next().is_some() && elements(list).all(usable)).then_some(list)
+}
+
+#[cfg(test)]
+#[allow(clippy::too_many_lines)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[&str]) -> Fields {
+        lines
+            .iter()
+            .map(|line| (&b"Cache-Control"[..], line.as_bytes()))
+            .collect()
+    }
+
+    #[test]
+    fn directives_of_responses() {
+        type D = ResponseDirectives;
+        let none = D::default();
+        let max_age = |seconds| D {
+            max_age: Some(seconds),
+            ..none
+        };
+        let table: &[(&[&str], D)] = &[
+            (&[], none),
+            (&["max-age=60"], max_age(60)),
+            (&["MaX-aGe=60"], max_age(60)),
+            (&["max-age=\"60\""], max_age(60)),
+            (&["max-age=060"], max_age(60)),
+            (
+                &["max-age=99999999999999999999"],
+                max_age(super::super::FOREVER),
+            ),
+            (&["max-age=60, max-age=10"], max_age(10)),
+            (&["max-age=10", "max-age=60"], max_age(10)),
+            (&["max-age=60, max-age=x"], max_age(0)),
+            (&["max-age"], max_age(0)),
+            (&["max-age="], max_age(0)),
+            (&["max-age=-1"], max_age(0)),
+            (&["max-age=1.5"], max_age(0)),
+            (&["max-age='60'"], max_age(0)),
+            (&["max-age = 60"], max_age(0)),
+            (&["max-age=60 10"], max_age(0)),
+            (&["max-age: 60"], none),
+            (&["x=\"max-age=60\""], none),
+            (&["x=\"a, max-age=60\", max-age=1"], max_age(1)),
+            (&["x-max-age=60, max-age-x=60"], none),
+            (
+                &["s-maxage=9, max-age=60"],
+                D {
+                    s_maxage: Some(9),
+                    ..max_age(60)
+                },
+            ),
+            (
+                &["s-maxage=x"],
+                D {
+                    s_maxage: Some(0),
+                    ..none
+                },
+            ),
+            (
+                &["no-store"],
+                D {
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                &["No-Store=1"],
+                D {
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                &["no-cache"],
+                D {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (&["no-cache=\"x\""], none),
+            (&["no-cache=x"], none),
+            (
+                &["no-cache=\"\""],
+                D {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (
+                &["no-cache=\"x y\""],
+                D {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (
+                &["no-cache=\"x, Vary\""],
+                D {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (
+                &["no-cache=\"x\", no-cache"],
+                D {
+                    no_cache: true,
+                    ..none
+                },
+            ),
+            (
+                &["private"],
+                D {
+                    private: true,
+                    ..none
+                },
+            ),
+            (&["private=\"x, y\""], none),
+            (
+                &["private=\"x"],
+                D {
+                    private: true,
+                    ..none
+                },
+            ),
+            (
+                &["private=\"cache-control\""],
+                D {
+                    private: true,
+                    ..none
+                },
+            ),
+            (
+                &["public"],
+                D {
+                    public: true,
+                    ..none
+                },
+            ),
+            (
+                &["must-revalidate"],
+                D {
+                    must_revalidate: true,
+                    ..none
+                },
+            ),
+            (
+                &["proxy-revalidate"],
+                D {
+                    proxy_revalidate: true,
+                    ..none
+                },
+            ),
+            (
+                &["must-understand, no-store"],
+                D {
+                    must_understand: true,
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                &["immutable, immutable=1"],
+                D {
+                    immutable: true,
+                    ..none
+                },
+            ),
+            (
+                &["stale-while-revalidate=5"],
+                D {
+                    stale_while_revalidate: Some(5),
+                    ..none
+                },
+            ),
+            (
+                &["stale-while-revalidate"],
+                D {
+                    stale_while_revalidate: Some(0),
+                    ..none
+                },
+            ),
+            (
+                &["stale-if-error=5, stale-if-error=3"],
+                D {
+                    stale_if_error: Some(3),
+                    ..none
+                },
+            ),
+            (&["max-stale=5, min-fresh=1, only-if-cached"], none),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(D::of(&fields(lines)), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn fields_named_by_private_and_no_cache() {
+        let table: &[(&[&str], &str, bool)] = &[
+            (&["private=\"Set-Cookie\""], "set-cookie", true),
+            (&["private=\"a, Set-Cookie\""], "SET-COOKIE", true),
+            (&["no-cache=set-cookie"], "Set-Cookie", true),
+            (&["max-age=1", "no-cache=\"a\", private=\"b\""], "b", true),
+            (&["private=\"a\""], "b", false),
+            (&["x=\"a\""], "a", false),
+            (&["private"], "a", false),
+            (&["private=\"a, vary\""], "a", false),
+        ];
+        for (lines, name, expected) in table {
+            assert_eq!(
+                withheld(&fields(lines), name.as_bytes()),
+                *expected,
+                "{lines:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the operator wants for one URI: a freshness lifetime for responses that give none, a ceiling,
+//! and the rule whose pattern the URI matches. Made from the configuration by the worker.
+//!
+//! How these stand against what the origin says is decided in `freshness`.
+
+/// The operator's wishes for one URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// The freshness lifetime of responses without an explicit one.
+    pub ttl: Ttl,
+    /// The longest freshness lifetime, whatever it came from, in seconds.
+    pub max_ttl: Option<u64>,
+    /// The lifetime that the matching rule sets.
+    pub rule: Option<RuleTtl>,
+}
+
+/// Where a freshness lifetime comes from when the response has no explicit one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ttl {
+    /// A fraction of the time since `Last-Modified` (RFC 9111 §4.2.2).
+    #[default]
+    Heuristic,
+    /// This many seconds.
+    Fixed(u64),
+}
+
+/// A rule's freshness lifetime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleTtl {
+    /// The lifetime in seconds.
+    pub seconds: u64,
+    /// Whether it also replaces an explicit lifetime and `no-cache`.
+    pub force: bool,
+}
+
+/// Whether a configured lifetime applies to responses with this status. An operator who says that
+/// packages stay fresh for a month does not mean that a missing one stays missing for a month.
+pub fn applies(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204 | 300 | 301 | 308)
+}

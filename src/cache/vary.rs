@@ -1,0 +1,219 @@
+//! `Vary` (RFC 9111 §4.1): the selecting fields of a response, and their values in a request as one text.
+//!
+//! Two requests choose the same variant exactly when the texts are equal. How many variants a key may
+//! have is the store's to bound.
+
+use bytes::{BufMut, BytesMut};
+
+use super::directives::is_token_byte;
+use super::key::Variant;
+use crate::http::fields::{Fields, trim};
+
+/// More selecting fields than this are as good as `*`: nothing would match twice.
+const MOST_NAMES: usize = 32;
+
+/// The names of the selecting fields, in lower case, sorted, each once; empty without `Vary`. `None`
+/// when no request can match: `*`, a member that is no field name, or too many.
+pub fn names(response: &Fields) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    for member in response.elements("vary") {
+        if member == b"*" || !member.iter().all(|&byte| is_token_byte(byte)) {
+            return None;
+        }
+        names.push(String::from_utf8_lossy(member).to_ascii_lowercase());
+    }
+    names.sort_unstable();
+    names.dedup();
+    (names.len() <= MOST_NAMES).then_some(names)
+}
+
+/// The variant that a request asks for: one line `name: value` for each of `names` (as [`names`]
+/// returns them), or `name` alone when the request has no such field.
+pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
+    if names.is_empty() {
+        return Variant::none();
+    }
+    let mut text = BytesMut::with_capacity(64 * names.len());
+    for name in names {
+        let name = name.as_ref();
+        text.put_slice(name.as_bytes());
+        if request.has(name) {
+            text.put_u8(b':');
+            write_value(&mut text, name, request);
+        }
+        text.put_u8(b'\n');
+    }
+    Variant::new(text.freeze())
+}
+
+/// Writes a field's value, with a space before it when it is not empty, normalised as far as the
+/// field's own grammar allows without a change of meaning.
+fn write_value(text: &mut BytesMut, name: &str, request: &Fields) {
+    let members: Vec<Vec<u8>> = match name {
+        // Opaque values: a comma or space in one means what its reader makes of it.
+        "authorization" | "cookie" | "referer" | "user-agent" => {
+            request.all(name).map(|line| trim(line).to_vec()).collect()
+        }
+        // Lists whose order says nothing: preference is in the weights (RFC 9110 §12.5).
+        "accept" | "accept-charset" | "accept-encoding" | "accept-language" => {
+            let mut members: Vec<_> = request.elements(name).map(preference).collect();
+            members.sort_unstable();
+            members.dedup();
+            members
+        }
+        _ => request.elements(name).map(<[u8]>::to_vec).collect(),
+    };
+    for (index, member) in members.iter().enumerate() {
+        text.put_slice(if index == 0 { b" " } else { b", " });
+        text.put_slice(member);
+    }
+}
+
+/// A member of an Accept field in one spelling: lower case, no whitespace, the weight without
+/// needless digits and left out when it is 1. Quoted strings, which only Accept can have, stay as they are.
+fn preference(member: &[u8]) -> Vec<u8> {
+    if member.contains(&b'"') {
+        return member.to_vec();
+    }
+    let mut normal = Vec::with_capacity(member.len());
+    for (index, part) in member.split(|&byte| byte == b';').enumerate() {
+        let mut part = trim(part).to_ascii_lowercase();
+        if part.starts_with(b"q=") && part.contains(&b'.') {
+            let last = part.iter().rposition(|&byte| byte != b'0').unwrap_or(0);
+            part.truncate(if part[last] == b'.' { last } else { last + 1 });
+        }
+        if part == b"q=1" {
+            continue;
+        }
+        if index > 0 {
+            normal.push(b';');
+        }
+        normal.extend_from_slice(&part);
+    }
+    normal
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        lines
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect()
+    }
+
+    #[test]
+    fn selecting_names() {
+        let table: &[(&[&str], Option<&[&str]>)] = &[
+            (&[], Some(&[])),
+            (&[""], Some(&[])),
+            (&["Accept-Encoding"], Some(&["accept-encoding"])),
+            (&["B, a", "A,c"], Some(&["a", "b", "c"])),
+            (&["*"], None),
+            (&["a, *"], None),
+            (&["a", "*, b"], None),
+            (&["a b"], None),
+            (&["\"a\""], None),
+        ];
+        for (lines, expected) in table {
+            let lines: Vec<_> = lines.iter().map(|line| ("Vary", *line)).collect();
+            let expected = expected.map(|names| names.iter().map(ToString::to_string).collect());
+            assert_eq!(names(&fields(&lines)), expected, "{lines:?}");
+        }
+        let many: Vec<_> = (0..=MOST_NAMES).map(|n| format!("x-{n}")).collect();
+        assert_eq!(names(&fields(&[("Vary", &many.join(","))])), None);
+    }
+
+    #[test]
+    fn text_of_a_variant() {
+        let table: &[(&[&str], &[(&str, &str)], &str)] = &[
+            (&[], &[("a", "1")], ""),
+            (&["a"], &[("A", "1")], "a: 1\n"),
+            (&["a"], &[], "a\n"),
+            (&["a"], &[("a", "")], "a:\n"),
+            (&["a", "b"], &[("b", "2"), ("a", "1")], "a: 1\nb: 2\n"),
+            (
+                &["accept-encoding"],
+                &[("Accept-Encoding", "GZip")],
+                "accept-encoding: gzip\n",
+            ),
+        ];
+        for (names, request, expected) in table {
+            let variant = variant_of(names, &fields(request));
+            assert_eq!(variant.text(), expected, "{request:?}");
+        }
+        assert_eq!(variant_of::<&str>(&[], &fields(&[])), Variant::none());
+    }
+
+    #[test]
+    fn requests_that_match() {
+        let table: &[(&str, &[&str], &[&str], bool)] = &[
+            ("foo", &["1"], &["1"], true),
+            ("foo", &["1"], &["2"], false),
+            ("foo", &["1"], &[], false),
+            ("foo", &[], &[], true),
+            ("foo", &[""], &[], false),
+            ("foo", &["1, 2"], &["1,2"], true),
+            ("foo", &["1, 2"], &[" 1 ,\t2 "], true),
+            ("foo", &["1, 2"], &["1", "2"], true),
+            ("foo", &["1, 2"], &["2, 1"], false),
+            ("foo", &["a"], &["A"], false),
+            ("foo", &["\"a, b\""], &["\"a,b\""], false),
+            ("cookie", &["a=1,2"], &["a=1, 2"], false),
+            ("cookie", &["a=1"], &[" a=1 "], true),
+            ("user-agent", &["x (a, b)"], &["x (a,b)"], false),
+            ("accept-encoding", &["gzip, br"], &["BR,gzip"], true),
+            ("accept-encoding", &["gzip;q=1.0, br"], &["br, gzip"], true),
+            (
+                "accept-encoding",
+                &["gzip;q=0.5"],
+                &["gzip ; Q=0.500"],
+                true,
+            ),
+            ("accept-encoding", &["gzip;q=0.5"], &["gzip;q=0.6"], false),
+            ("accept-encoding", &["gzip;q=0"], &["gzip;q=0.0"], true),
+            ("accept-encoding", &["gzip;q=0"], &["gzip"], false),
+            ("accept-encoding", &["gzip"], &[""], false),
+            ("accept-encoding", &["gzip, gzip"], &["gzip"], true),
+            (
+                "accept-language",
+                &["en-GB, de;q=0.8"],
+                &["de;q=0.8,en-gb"],
+                true,
+            ),
+            (
+                "accept-language",
+                &["en, de;q=0.8"],
+                &["en;q=0.8, de"],
+                false,
+            ),
+            (
+                "accept",
+                &["text/html;level=1, */*;q=0.1"],
+                &["*/*;q=0.10,text/html;Level=1"],
+                true,
+            ),
+            (
+                "accept",
+                &["text/html;level=1"],
+                &["text/html;level=2"],
+                false,
+            ),
+            ("accept", &["a/b;c=\"X\""], &["a/b;c=\"x\""], false),
+        ];
+        for (name, one, other, expected) in table {
+            let variant = |values: &[&str]| {
+                let lines: Vec<_> = values.iter().map(|value| (*name, *value)).collect();
+                variant_of(&[name], &fields(&lines))
+            };
+            assert_eq!(
+                variant(one) == variant(other),
+                *expected,
+                "{name}: {one:?} {other:?}"
+            );
+        }
+    }
+}
