@@ -1,2 +1,23 @@
 //! The configuration: TOML as written, refused with file, line and key, or validated settings.
+//!
+//! The files are read once, by the supervisor, and their texts are sent to the workers, which parse
+//! them again with the same pure function: so all have the very same settings, or none.
+//! Nothing here looks at the clock, the network or the store.
 #![forbid(unsafe_code)]
+
+mod error;
+mod key;
+mod rules;
+mod settings;
+mod source;
+mod texts;
+mod units;
+mod written;
+
+pub use error::ConfigError;
+pub use rules::{PolicyOf, Rule, RuleTtl, Rules};
+pub use settings::{HeadSizes, Ports, Settings, StoreChoice, Times, Ttl};
+pub use source::{DROPINS, Loaded, MAIN, Overrides, Source, load};
+pub use texts::{Role, Text, decode, encode};
+pub use units::{display_duration, display_size};
+pub use written::parse;

@@ -1,0 +1,262 @@
+//! One value of a text, with its key and its place: what it is read as, or why it is refused.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::settings::{Ttl, cores};
+use super::texts::Text;
+use super::{ConfigError, units};
+
+const A_DURATION: &str = r#"a duration such as "30s", "10m", "12h" or "7d""#;
+const A_SIZE: &str = r#"a size such as "64KiB", "500MB" or "10GiB""#;
+const TEN_YEARS: Duration = Duration::from_secs(3650 * 86_400);
+const A_MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+/// A value, where it stands and the key it has.
+pub(super) struct Keyed<'a> {
+    pub(super) text: &'a Text,
+    pub(super) key: String,
+    pub(super) value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Keyed<'a> {
+    /// The refusal of this value.
+    pub(super) fn expected(&self, expected: &str) -> ConfigError {
+        self.refused(&format!("expected {expected}"))
+    }
+
+    pub(super) fn refused(&self, why: &str) -> ConfigError {
+        let span = self.value.span();
+        let found = self.text.toml.get(span.clone()).unwrap_or_default();
+        let problem = format!("{} = {}: {why}", self.key, shortened(found));
+        refused(self.text, span.start, problem)
+    }
+
+    /// A refusal that names no value, at this place.
+    pub(super) fn lacks(&self, problem: &str) -> ConfigError {
+        refused(self.text, self.value.span().start, problem.to_string())
+    }
+
+    /// The entries of a table in the order in which they are written, so that the first mistake is named.
+    pub(super) fn entries(text: &'a Text, prefix: &str, table: &'a DeTable<'a>) -> Vec<Keyed<'a>> {
+        let keyed = |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| Keyed {
+            text,
+            key: format!("{prefix}{}", key.get_ref()),
+            value,
+        };
+        let mut entries: Vec<Keyed> = table.iter().map(keyed).collect();
+        entries.sort_by_key(|entry| entry.value.span().start);
+        entries
+    }
+
+    /// The entries of this table, each key with the prefix.
+    pub(super) fn table(&self, prefix: &str) -> Result<Vec<Keyed<'a>>, ConfigError> {
+        let table = self.value.get_ref().as_table();
+        let table = table.ok_or_else(|| self.expected("a table"))?;
+        Ok(Keyed::entries(self.text, prefix, table))
+    }
+
+    fn string(&self) -> Option<&'a str> {
+        self.value.get_ref().as_str()
+    }
+
+    fn integer(&self) -> Option<u64> {
+        let integer = self.value.get_ref().as_integer()?;
+        u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+    }
+
+    /// The elements of a list, each under the list's key.
+    pub(super) fn elements(&self, expected: &str) -> Result<Vec<Keyed<'a>>, ConfigError> {
+        let list = self.value.get_ref().as_array();
+        let list = list.ok_or_else(|| self.expected(expected))?;
+        let keyed = |value| Keyed {
+            text: self.text,
+            key: self.key.clone(),
+            value,
+        };
+        Ok(list.iter().map(keyed).collect())
+    }
+
+    pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
+        let value = self.value.get_ref().as_bool();
+        value.ok_or_else(|| self.expected("true or false"))
+    }
+
+    pub(super) fn count(&self, range: RangeInclusive<usize>) -> Result<usize, ConfigError> {
+        let count = self.integer().and_then(|n| usize::try_from(n).ok());
+        count.filter(|n| range.contains(n)).ok_or_else(|| {
+            let (least, most) = range.clone().into_inner();
+            self.expected(&format!("a number from {least} to {most}"))
+        })
+    }
+
+    pub(super) fn workers(&self) -> Result<usize, ConfigError> {
+        if self.string() == Some("auto") {
+            return Ok(cores());
+        }
+        self.count(1..=16)
+            .map_err(|_| self.expected(r#""auto" or a number from 1 to 16"#))
+    }
+
+    pub(super) fn network(&self) -> Result<IpNet, ConfigError> {
+        let parse = |text: &str| {
+            let network = text.parse::<IpNet>().ok();
+            network.or_else(|| {
+                text.parse()
+                    .ok()
+                    .map(|address: std::net::IpAddr| address.into())
+            })
+        };
+        self.string()
+            .and_then(parse)
+            .map(|network| network.trunc())
+            .ok_or_else(|| {
+                self.expected(
+                    r#"an address or a network such as "192.168.1.0/24" or "2001:db8::/32""#,
+                )
+            })
+    }
+
+    pub(super) fn ports(&self) -> Result<RangeInclusive<u16>, ConfigError> {
+        let range = |text: &str| {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
+        };
+        let one = self.integer().and_then(|n| u16::try_from(n).ok());
+        one.map(|port| (port, port))
+            .or_else(|| self.string().and_then(range))
+            .filter(|(first, last)| *first >= 1 && first <= last)
+            .map(|(first, last)| first..=last)
+            .ok_or_else(|| self.expected(r#"a port such as 443 or a range such as "8000-8999""#))
+    }
+
+    /// The kind of store. There is only one so far.
+    pub(super) fn store(&self) -> Result<(), ConfigError> {
+        match self.string() {
+            Some("filesystem") => Ok(()),
+            Some("postgres") => Err(self.refused(
+                "the PostgreSQL store isn't built into this version yet; use \"filesystem\"",
+            )),
+            _ => Err(self.expected(r#""filesystem""#)),
+        }
+    }
+
+    pub(super) fn directory(&self) -> Result<PathBuf, ConfigError> {
+        let path = self.string().map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+            .ok_or_else(|| self.expected(r#"an absolute path such as "/var/cache/cacheproxy""#))
+    }
+
+    pub(super) fn size(&self, least: u64) -> Result<u64, ConfigError> {
+        let Some(size) = self.string().and_then(units::size) else {
+            return Err(self.expected(&self.with_unit(A_SIZE, "MB")));
+        };
+        if size < least {
+            let least = units::display_size(least);
+            return Err(self.expected(&format!("a size of at least \"{least}\"")));
+        }
+        Ok(size)
+    }
+
+    /// A time limit: more than nothing, and little enough to be added to any time.
+    pub(super) fn limit(&self) -> Result<Duration, ConfigError> {
+        let limit = self.duration()?;
+        if limit.is_zero() || limit > A_MONTH {
+            return Err(self.expected(r#"a duration from "1ms" to "30d""#));
+        }
+        Ok(limit)
+    }
+
+    /// A freshness lifetime in seconds.
+    pub(super) fn lifetime(&self) -> Result<u64, ConfigError> {
+        let lifetime = self.duration()?;
+        if lifetime.subsec_millis() != 0 || lifetime > TEN_YEARS {
+            return Err(self.expected(r#"whole seconds, at most "3650d""#));
+        }
+        Ok(lifetime.as_secs())
+    }
+
+    pub(super) fn ttl(&self) -> Result<Ttl, ConfigError> {
+        match self.string() {
+            Some("heuristic") => Ok(Ttl::Heuristic),
+            Some(text) if units::duration(text).is_none() => {
+                Err(self.expected(&format!("\"heuristic\" or {A_DURATION}")))
+            }
+            _ => self.lifetime().map(Ttl::Fixed),
+        }
+    }
+
+    pub(super) fn max_ttl(&self) -> Result<Option<u64>, ConfigError> {
+        match self.string() {
+            Some("none") => Ok(None),
+            Some(text) if units::duration(text).is_none() => {
+                Err(self.expected(&format!("\"none\" or {A_DURATION}")))
+            }
+            _ => self.lifetime().map(Some),
+        }
+    }
+
+    pub(super) fn glob(&self) -> Result<String, ConfigError> {
+        let glob = self.string().filter(|glob| !glob.is_empty());
+        glob.map(String::from)
+            .ok_or_else(|| self.expected(r#"a pattern such as "*.deb" or "http://example.org/*""#))
+    }
+
+    /// One pattern, or a list of them.
+    pub(super) fn globs(&self) -> Result<Vec<String>, ConfigError> {
+        let expected = r#"a pattern such as "*.deb", or a list of them"#;
+        if self.string().is_some() {
+            return Ok(vec![self.glob()?]);
+        }
+        let globs: Vec<String> = self
+            .elements(expected)?
+            .iter()
+            .map(Keyed::glob)
+            .collect::<Result<_, _>>()?;
+        if globs.is_empty() {
+            return Err(self.expected(expected));
+        }
+        Ok(globs)
+    }
+
+    fn duration(&self) -> Result<Duration, ConfigError> {
+        let duration = self.string().and_then(units::duration);
+        duration.ok_or_else(|| self.expected(&self.with_unit(A_DURATION, "s")))
+    }
+
+    /// What is expected, and for a plain number the hint that its unit is missing.
+    fn with_unit(&self, expected: &str, unit: &str) -> String {
+        match self.integer() {
+            Some(number) => {
+                format!("{expected}; a plain number has no unit, \"{number}{unit}\" would do")
+            }
+            None => expected.to_string(),
+        }
+    }
+}
+
+/// The refusal of something at this byte of the text.
+pub(super) fn refused(text: &Text, at: usize, problem: String) -> ConfigError {
+    let before = text.toml.as_bytes().iter().take(at);
+    ConfigError::Refused {
+        path: text.path.clone(),
+        line: 1 + before.filter(|byte| **byte == b'\n').count(),
+        problem,
+    }
+}
+
+/// The first line of what was found, as far as it helps in a message.
+fn shortened(found: &str) -> String {
+    const ENOUGH: usize = 60;
+    let line = found.lines().next().unwrap_or_default();
+    match line.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None if line.len() < found.len() => format!("{line}…"),
+        None => line.to_string(),
+    }
+}

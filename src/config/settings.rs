@@ -1,0 +1,191 @@
+//! The validated settings, and their built-in defaults.
+//!
+//! `packaging/cacheproxy.toml` shows each of these defaults; a test holds the two together.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::rules::{PolicyOf, Rules};
+
+/// All settings, validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How many workers run: 1 to 16, "auto" already resolved.
+    pub workers: usize,
+    /// The networks whose clients may use the proxy. Clients on Unix sockets always may.
+    pub allow: Vec<IpNet>,
+    /// The ports to which CONNECT is allowed.
+    pub connect_ports: Ports,
+    /// Where responses are stored.
+    pub store: StoreChoice,
+    /// The largest content that is stored, in bytes; never more than the store's size.
+    pub largest_object: u64,
+    /// The memory tier's size in each worker, in bytes.
+    pub memory: u64,
+    /// The rules by URI pattern.
+    pub rules: Rules,
+    /// The freshness lifetime of responses that say nothing of their own freshness.
+    pub ttl: Ttl,
+    /// The longest freshness lifetime of any response, in seconds.
+    pub max_ttl: Option<u64>,
+    /// Time limits.
+    pub times: Times,
+    /// Limits on the heads of messages.
+    pub head: HeadSizes,
+    /// Whether each request leaves a line in the journal.
+    pub access_log: bool,
+    /// How many clients may be connected at once; beyond it, new ones wait in the listen queue.
+    pub max_clients: usize,
+}
+
+impl Settings {
+    /// Whether a client at this address may use the proxy.
+    pub fn allows(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        self.allow.iter().any(|network| network.contains(&client))
+    }
+
+    /// The freshness policy for this URI.
+    pub fn policy(&self, uri: &str) -> PolicyOf {
+        PolicyOf {
+            ttl: self.ttl,
+            max_ttl: self.max_ttl,
+            rule: self.rules.first_match(uri),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            workers: cores(),
+            allow: vec![
+                IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+                IpNet::V6(Ipv6Net::from(Ipv6Addr::LOCALHOST)),
+            ],
+            connect_ports: Ports(vec![443..=443]),
+            store: StoreChoice::Filesystem {
+                path: PathBuf::from("/var/cache/cacheproxy"),
+                size: 10 << 30,
+                min_free: 512 << 20,
+            },
+            largest_object: 4 << 30,
+            memory: 64 << 20,
+            rules: Rules::built_in(),
+            ttl: Ttl::Heuristic,
+            max_ttl: None,
+            times: Times::default(),
+            head: HeadSizes::default(),
+            access_log: true,
+            max_clients: 20_000,
+        }
+    }
+}
+
+/// What "auto" workers means: one for each core, at most 16.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16))
+}
+
+/// Where responses are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// Files below a directory.
+    Filesystem {
+        /// The directory, absolute.
+        path: PathBuf,
+        /// The most it may hold, in bytes.
+        size: u64,
+        /// The free disk space that is left alone, in bytes.
+        min_free: u64,
+    },
+    /// A PostgreSQL database. Not accepted by the configuration of this build.
+    Postgres {
+        /// `postgresql://…`
+        url: String,
+    },
+}
+
+/// How long a response that says nothing of its own freshness stays fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ttl {
+    /// A tenth of the time since it was last modified (RFC 9111 §4.2.2).
+    Heuristic,
+    /// This many seconds.
+    Fixed(u64),
+}
+
+/// Ranges of ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports(pub Vec<RangeInclusive<u16>>);
+
+impl Ports {
+    /// Whether one of the ranges has this port.
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&port))
+    }
+}
+
+/// Limits on the heads of messages; larger ones are answered with 414 or 431.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadSizes {
+    /// The longest request line or status line, in bytes.
+    pub line: usize,
+    /// The whole head, in bytes.
+    pub head: usize,
+    /// The number of field lines.
+    pub fields: usize,
+}
+
+impl Default for HeadSizes {
+    fn default() -> HeadSizes {
+        HeadSizes {
+            line: 8 << 10,
+            head: 64 << 10,
+            fields: 128,
+        }
+    }
+}
+
+/// Time limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// For a client to send a whole request head.
+    pub client_header: Duration,
+    /// How long an idle client is kept, parked.
+    pub client_idle: Duration,
+    /// How long a worker keeps an idle client before it returns it to the supervisor.
+    pub worker_idle: Duration,
+    /// For a connection to an origin server to be made.
+    pub connect: Duration,
+    /// For an origin server to begin its response.
+    pub origin_response: Duration,
+    /// How long an idle connection to an origin server is kept.
+    pub origin_idle: Duration,
+    /// How long a tunnel may be silent in both directions.
+    pub tunnel_idle: Duration,
+    /// How long content may stall, from an origin server or to a client.
+    pub body_stall: Duration,
+    /// For running requests to finish when a worker is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times {
+            client_header: Duration::from_secs(30),
+            client_idle: Duration::from_secs(5 * 60),
+            worker_idle: Duration::from_millis(250),
+            connect: Duration::from_secs(10),
+            origin_response: Duration::from_secs(60),
+            origin_idle: Duration::from_secs(30),
+            tunnel_idle: Duration::from_secs(60 * 60),
+            body_stall: Duration::from_secs(60),
+            drain: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Where the configuration comes from: a main file, a directory of drop-ins, the command line.
+//!
+//! Drop-ins are read in the order of their names, and a later text's key replaces an earlier one's.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::texts::{Role, Text};
+use super::{ConfigError, Settings, encode, parse};
+
+/// The service's main file.
+pub const MAIN: &str = "/etc/cacheproxy/cacheproxy.toml";
+/// The service's drop-ins.
+pub const DROPINS: &str = "/etc/cacheproxy/conf.d";
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The main file; the built-in defaults when there is none. It has to be readable.
+    pub main: Option<PathBuf>,
+    /// A directory whose `*.toml` are read after the main file; it may be missing.
+    pub dropins: Option<PathBuf>,
+    /// What the command line says, which counts most.
+    pub overrides: Overrides,
+}
+
+/// What the command line says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// The directory of the filesystem store, absolute.
+    pub store_path: Option<PathBuf>,
+    /// The number of workers.
+    pub workers: Option<usize>,
+}
+
+impl Source {
+    /// What the installed service reads.
+    pub fn service() -> Source {
+        Source {
+            main: Some(PathBuf::from(MAIN)),
+            dropins: Some(PathBuf::from(DROPINS)),
+            overrides: Overrides::default(),
+        }
+    }
+}
+
+/// A configuration that was read and found valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The texts it is made of, in the order in which they count.
+    pub texts: Vec<Text>,
+    /// The settings they come to.
+    pub settings: Settings,
+}
+
+impl Loaded {
+    /// The bytes to send to workers, which [`super::decode`] reads.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(&self.texts, self.settings.workers)
+    }
+}
+
+/// Reads and validates the configuration.
+pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
+    let mut texts = Vec::new();
+    if let Some(main) = &source.main {
+        texts.push(read(Role::Main, main)?);
+    }
+    if let Some(directory) = &source.dropins {
+        for dropin in dropins(directory)? {
+            texts.push(read(Role::Dropin, &dropin)?);
+        }
+    }
+    texts.extend(command_line(&source.overrides)?);
+    let settings = parse(&texts)?;
+    Ok(Loaded { texts, settings })
+}
+
+fn read(role: Role, path: &Path) -> Result<Text, ConfigError> {
+    let toml = fs::read_to_string(path).map_err(|reason| unreadable(path, &reason))?;
+    Ok(Text {
+        role,
+        path: path.to_path_buf(),
+        toml,
+    })
+}
+
+fn dropins(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(reason) => return Err(unreadable(directory, &reason)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|reason| unreadable(directory, &reason))?;
+        let name = entry.file_name();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        if !hidden && name.as_encoded_bytes().ends_with(b".toml") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The overrides as a text of TOML.
+fn command_line(overrides: &Overrides) -> Result<Option<Text>, ConfigError> {
+    let path = PathBuf::from("command line");
+    let mut toml = String::new();
+    if let Some(workers) = overrides.workers {
+        // Writing to a String can't fail.
+        let _ = writeln!(toml, "workers = {workers}");
+    }
+    if let Some(store) = &overrides.store_path {
+        let Some(store) = store.to_str() else {
+            return Err(ConfigError::Refused {
+                path,
+                line: 1,
+                problem: format!("store_path = {store:?}: expected a path in UTF-8"),
+            });
+        };
+        let _ = writeln!(toml, "store = \"filesystem\"");
+        let _ = writeln!(toml, "store_path = {}", toml::Value::from(store));
+    }
+    Ok((!toml.is_empty()).then_some(Text {
+        role: Role::CommandLine,
+        path,
+        toml,
+    }))
+}
+
+fn unreadable(path: &Path, reason: &io::Error) -> ConfigError {
+    let kind = reason.kind();
+    let reason = if kind == io::ErrorKind::NotFound {
+        "there is no such file".to_string()
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "permission denied".to_string()
+    } else if kind == io::ErrorKind::InvalidData {
+        "it is not text in UTF-8".to_string()
+    } else {
+        reason.to_string()
+    };
+    ConfigError::Unreadable {
+        path: path.to_path_buf(),
+        reason,
+    }
+}

@@ -1,0 +1,145 @@
+//! The texts a configuration is made of, and their form on the way to the workers.
+//!
+//! What the command line overrides is itself a text of TOML, read after all files, so that a worker
+//! that parses the same texts arrives at the same settings.
+
+use std::path::PathBuf;
+
+use super::{ConfigError, Settings, parse};
+
+/// What a text is in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The main file: its rules take the place of the built-in ones.
+    Main,
+    /// A drop-in: its rules are tried before those of the files read before it.
+    Dropin,
+    /// What the command line says.
+    CommandLine,
+}
+
+/// One text of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// What it is.
+    pub role: Role,
+    /// Where it comes from, for messages.
+    pub path: PathBuf,
+    /// The TOML.
+    pub toml: String,
+}
+
+const MAGIC: &[u8; 8] = b"CPCONF\0\x01";
+
+/// The texts, and the number of workers they come to, as bytes that [`decode`] reads.
+pub fn encode(texts: &[Text], workers: usize) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    out.extend_from_slice(&(workers as u32).to_le_bytes());
+    for text in texts {
+        out.push(match text.role {
+            Role::Main => 0,
+            Role::Dropin => 1,
+            Role::CommandLine => 2,
+        });
+        for part in [
+            text.path.as_os_str().as_encoded_bytes(),
+            text.toml.as_bytes(),
+        ] {
+            out.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            out.extend_from_slice(part);
+        }
+    }
+    out
+}
+
+/// The settings of an encoded configuration. "auto" workers is what the supervisor found it to be.
+pub fn decode(bytes: &[u8]) -> Result<Settings, ConfigError> {
+    let (texts, workers) = decode_texts(bytes)?;
+    let mut settings = parse(&texts)?;
+    settings.workers = workers;
+    Ok(settings)
+}
+
+fn decode_texts(bytes: &[u8]) -> Result<(Vec<Text>, usize), ConfigError> {
+    let mut rest = bytes.strip_prefix(MAGIC).ok_or(ConfigError::Damaged(
+        "it doesn't begin as one of this version",
+    ))?;
+    let workers = take_number(&mut rest)?;
+    let mut texts = Vec::new();
+    while let Some((&role, after)) = rest.split_first() {
+        rest = after;
+        let role = match role {
+            0 => Role::Main,
+            1 => Role::Dropin,
+            2 => Role::CommandLine,
+            _ => return Err(ConfigError::Damaged("a text of unknown kind")),
+        };
+        let path = PathBuf::from(take_text(&mut rest)?);
+        let toml = take_text(&mut rest)?;
+        texts.push(Text { role, path, toml });
+    }
+    Ok((texts, workers))
+}
+
+fn take_number(rest: &mut &[u8]) -> Result<usize, ConfigError> {
+    let (number, after) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
+    *rest = after;
+    Ok(u32::from_le_bytes(*number) as usize)
+}
+
+fn take_text(rest: &mut &[u8]) -> Result<String, ConfigError> {
+    let length = take_number(rest)?;
+    let (text, after) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
+    *rest = after;
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+const CUT_SHORT: ConfigError = ConfigError::Damaged("it is cut short");
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn texts() -> Vec<Text> {
+        let text = |role, path: &str, toml: &str| Text {
+            role,
+            path: PathBuf::from(path),
+            toml: toml.to_string(),
+        };
+        vec![
+            text(
+                Role::Main,
+                "/etc/a.toml",
+                "max_clients = 5\nworkers = \"auto\"\n",
+            ),
+            text(Role::Dropin, "/etc/b.toml", "ttl = \"1h\""),
+            text(Role::CommandLine, "command line", "store_path = \"/x\""),
+        ]
+    }
+
+    #[test]
+    fn decoding_gives_the_settings_that_were_encoded() {
+        let mut expected = parse(&texts()).unwrap();
+        expected.workers = 7;
+        assert_eq!(decode(&encode(&texts(), 7)).unwrap(), expected);
+        assert_eq!(decode_texts(&encode(&texts(), 7)).unwrap().0, texts());
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused() {
+        let whole = encode(&texts(), 2);
+        let ends_of_texts: Vec<usize> = (0..=3).map(|n| encode(&texts()[..n], 2).len()).collect();
+        for length in 0..whole.len() {
+            if !ends_of_texts.contains(&length) {
+                assert!(decode(&whole[..length]).is_err(), "{length} bytes");
+            }
+        }
+        let mut unknown = encode(&[], 2);
+        unknown.push(9);
+        assert_eq!(
+            decode(&unknown),
+            Err(ConfigError::Damaged("a text of unknown kind"))
+        );
+    }
+}

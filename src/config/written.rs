@@ -1,0 +1,217 @@
+//! The TOML as written: which keys there are, and how the texts come together to settings.
+//!
+//! A later text's key replaces an earlier one's; its rules are tried before the earlier ones'.
+//! Unknown keys are refused, with the nearest known one.
+
+use std::path::PathBuf;
+
+use toml::de::DeTable;
+
+use super::ConfigError;
+use super::key::{Keyed, refused};
+use super::rules::{Rule, RuleTtl, Rules};
+use super::settings::{Ports, Settings, StoreChoice};
+use super::texts::{Role, Text};
+
+const KEYS: [&str; 15] = [
+    "workers",
+    "allow",
+    "connect_ports",
+    "store",
+    "store_path",
+    "store_size",
+    "min_free_disk",
+    "largest_object",
+    "memory",
+    "ttl",
+    "max_ttl",
+    "access_log",
+    "max_clients",
+    "rule",
+    "timeouts",
+];
+const TIMEOUTS: [&str; 9] = [
+    "client_header",
+    "client_idle",
+    "worker_idle",
+    "connect",
+    "origin_response",
+    "origin_idle",
+    "tunnel_idle",
+    "body_stall",
+    "drain",
+];
+const RULE: [&str; 3] = ["match", "ttl", "override"];
+
+/// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
+pub fn parse(texts: &[Text]) -> Result<Settings, ConfigError> {
+    let mut reading = Reading::begin();
+    for text in texts {
+        reading.read(text)?;
+    }
+    Ok(reading.finish())
+}
+
+/// The settings while texts are being read.
+struct Reading {
+    settings: Settings,
+    path: PathBuf,
+    size: u64,
+    min_free: u64,
+}
+
+impl Reading {
+    fn begin() -> Reading {
+        let settings = Settings::default();
+        let (path, size, min_free) = match &settings.store {
+            StoreChoice::Filesystem {
+                path,
+                size,
+                min_free,
+            } => (path.clone(), *size, *min_free),
+            StoreChoice::Postgres { .. } => (PathBuf::new(), 0, 0),
+        };
+        Reading {
+            settings,
+            path,
+            size,
+            min_free,
+        }
+    }
+
+    fn finish(mut self) -> Settings {
+        self.settings.largest_object = self.settings.largest_object.min(self.size);
+        self.settings.store = StoreChoice::Filesystem {
+            path: self.path,
+            size: self.size,
+            min_free: self.min_free,
+        };
+        self.settings
+    }
+
+    fn read(&mut self, text: &Text) -> Result<(), ConfigError> {
+        let document = DeTable::parse(&text.toml).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            refused(text, at, format!("not valid TOML: {}", error.message()))
+        })?;
+        for entry in Keyed::entries(text, "", document.get_ref()) {
+            self.apply(&entry)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: &Keyed) -> Result<(), ConfigError> {
+        let settings = &mut self.settings;
+        match entry.key.as_str() {
+            "workers" => settings.workers = entry.workers()?,
+            "allow" => {
+                let networks = entry.elements(r#"a list such as ["127.0.0.0/8", "::1"]"#)?;
+                settings.allow = networks
+                    .iter()
+                    .map(Keyed::network)
+                    .collect::<Result<_, _>>()?;
+            }
+            "connect_ports" => {
+                let ports = entry.elements("a list of ports such as [443, 8443]")?;
+                let ports = ports.iter().map(Keyed::ports).collect::<Result<_, _>>()?;
+                settings.connect_ports = Ports(ports);
+            }
+            "store" => entry.store()?,
+            "store_path" => self.path = entry.directory()?,
+            "store_size" => self.size = entry.size(1 << 20)?,
+            "min_free_disk" => self.min_free = entry.size(0)?,
+            "largest_object" => settings.largest_object = entry.size(1)?,
+            "memory" => settings.memory = entry.size(0)?,
+            "ttl" => settings.ttl = entry.ttl()?,
+            "max_ttl" => settings.max_ttl = entry.max_ttl()?,
+            "access_log" => settings.access_log = entry.boolean()?,
+            "max_clients" => settings.max_clients = entry.count(1..=1_000_000)?,
+            "rule" => {
+                let mut rules = rules(entry)?;
+                if entry.text.role != Role::Main {
+                    rules.append(&mut settings.rules.0);
+                }
+                settings.rules = Rules(rules);
+            }
+            "timeouts" => {
+                for limit in entry.table("timeouts.")? {
+                    self.apply_timeout(&limit)?;
+                }
+            }
+            _ => return Err(unknown(entry, "", &KEYS)),
+        }
+        Ok(())
+    }
+
+    fn apply_timeout(&mut self, entry: &Keyed) -> Result<(), ConfigError> {
+        let times = &mut self.settings.times;
+        let limit = match entry.key.trim_start_matches("timeouts.") {
+            "client_header" => &mut times.client_header,
+            "client_idle" => &mut times.client_idle,
+            "worker_idle" => &mut times.worker_idle,
+            "connect" => &mut times.connect,
+            "origin_response" => &mut times.origin_response,
+            "origin_idle" => &mut times.origin_idle,
+            "tunnel_idle" => &mut times.tunnel_idle,
+            "body_stall" => &mut times.body_stall,
+            "drain" => &mut times.drain,
+            _ => return Err(unknown(entry, "timeouts.", &TIMEOUTS)),
+        };
+        *limit = entry.limit()?;
+        Ok(())
+    }
+}
+
+fn rules(entry: &Keyed) -> Result<Vec<Rule>, ConfigError> {
+    let tables = entry.elements("tables, each beginning with [[rule]]")?;
+    tables.iter().map(rule).collect()
+}
+
+fn rule(table: &Keyed) -> Result<Rule, ConfigError> {
+    let mut globs = None;
+    let mut seconds = None;
+    let mut force = false;
+    for entry in table.table("rule.")? {
+        match entry.key.as_str() {
+            "rule.match" => globs = Some(entry.globs()?),
+            "rule.ttl" => seconds = Some(entry.lifetime()?),
+            "rule.override" => force = entry.boolean()?,
+            _ => return Err(unknown(&entry, "rule.", &RULE)),
+        }
+    }
+    match (globs, seconds) {
+        (Some(globs), Some(seconds)) => Ok(Rule {
+            globs,
+            says: RuleTtl { seconds, force },
+        }),
+        (None, _) => Err(table.lacks("[[rule]] has no match, such as match = \"*.deb\"")),
+        (_, None) => Err(table.lacks("[[rule]] has no ttl, such as ttl = \"30d\"")),
+    }
+}
+
+fn unknown(entry: &Keyed, table: &str, known: &[&str]) -> ConfigError {
+    let key = entry.key.strip_prefix(table).unwrap_or(&entry.key);
+    let nearest = known.iter().min_by_key(|name| distance(key, name));
+    let hint = match nearest {
+        Some(name) if distance(key, name) <= 1 + name.len() / 4 => {
+            format!("did you mean \"{table}{name}\"?")
+        }
+        _ => format!("expected one of {}", known.join(", ")),
+    };
+    entry.lacks(&format!("unknown key \"{}\": {hint}", entry.key))
+}
+
+/// How many characters have to be inserted, removed or replaced to make one text of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
