@@ -1,0 +1,69 @@
+//! Exit codes as in sysexits(3), and the failure that ends a process.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Why a process ends, as its exit code tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The command line is wrong (EX_USAGE).
+    Usage = 64,
+    /// Something that is needed isn't there or can't be reached (EX_UNAVAILABLE).
+    Unavailable = 69,
+    /// The user may not do this (EX_NOPERM).
+    NoPermission = 77,
+    /// The configuration is wrong (EX_CONFIG).
+    Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What ends a process: its exit code, and the message for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened and, where that helps, what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// A wrong command line.
+    pub fn usage(message: impl fmt::Display) -> Failure {
+        Failure::with(Exit::Usage, message)
+    }
+
+    /// Something that isn't there or can't be reached.
+    pub fn unavailable(message: impl fmt::Display) -> Failure {
+        Failure::with(Exit::Unavailable, message)
+    }
+
+    /// Something the user may not do.
+    pub fn no_permission(message: impl fmt::Display) -> Failure {
+        Failure::with(Exit::NoPermission, message)
+    }
+
+    /// A wrong configuration.
+    pub fn config(message: impl fmt::Display) -> Failure {
+        Failure::with(Exit::Config, message)
+    }
+
+    fn with(exit: Exit, message: impl fmt::Display) -> Failure {
+        Failure {
+            exit,
+            message: message.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
