@@ -2,7 +2,9 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+pub mod exit;
 pub mod fds;
+pub mod journal;
 pub mod memory_file;
 pub mod seqpacket;
 pub mod shared;

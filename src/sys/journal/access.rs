@@ -1,0 +1,145 @@
+//! The line of a request that was served, and the masking of credentials in its URI.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use log::Level;
+
+use super::line::{Line, escaped};
+
+/// A request that was served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The client's address; none for a client on a Unix socket.
+    pub client: Option<IpAddr>,
+    /// The request's method, as received.
+    pub method: Bytes,
+    /// The target URI, or the request target where that isn't one. Credentials are masked here.
+    pub uri: Bytes,
+    /// The response's status code; 0 when the client left before there was one.
+    pub status: u16,
+    /// What the cache did: `hit`, `miss`, `revalidated`, `bypass`, `tunnel`, …
+    pub outcome: &'static str,
+    /// The bytes of content sent to the client.
+    pub bytes: u64,
+    /// From the whole head's arrival to the response's last byte.
+    pub duration: Duration,
+}
+
+impl Access {
+    /// As the journal has it: `127.0.0.1 GET http://host/path 200 hit 1234B 0.2ms`.
+    pub(super) fn line(&self) -> Line {
+        let client = match self.client {
+            Some(address) => address.to_canonical().to_string(),
+            None => "unix".to_string(),
+        };
+        let method = escaped(&self.method);
+        let uri = escaped(&masked(&self.uri));
+        let Access {
+            status,
+            outcome,
+            bytes,
+            ..
+        } = self;
+        let micros = self.duration.as_micros();
+        let (millis, tenths) = (micros / 1000, micros % 1000 / 100);
+        let message =
+            format!("{client} {method} {uri} {status} {outcome} {bytes}B {millis}.{tenths}ms");
+        let fields = [
+            ("CACHEPROXY_CLIENT", client),
+            ("CACHEPROXY_METHOD", method),
+            ("CACHEPROXY_URI", uri),
+            ("CACHEPROXY_STATUS", status.to_string()),
+            ("CACHEPROXY_CACHE", (*outcome).to_string()),
+            ("CACHEPROXY_BYTES", bytes.to_string()),
+            ("CACHEPROXY_MICROSECONDS", micros.to_string()),
+        ];
+        Line {
+            level: Level::Info,
+            target: "access".to_string(),
+            message,
+            fields: fields
+                .map(|(name, value)| (name.to_string(), value))
+                .to_vec(),
+        }
+    }
+}
+
+/// A URI without the credentials it may have: `http://user:secret@host/` becomes `http://***@host/`.
+pub fn masked(uri: &[u8]) -> Cow<'_, [u8]> {
+    let start = memchr::memmem::find(uri, b"://").map_or(0, |at| at + 3);
+    let authority = &uri[start..];
+    let end = authority.iter().position(|byte| b"/?#".contains(byte));
+    let authority = &authority[..end.unwrap_or(authority.len())];
+    match memchr::memrchr(b'@', authority) {
+        None => Cow::Borrowed(uri),
+        Some(at) => Cow::Owned([&uri[..start], b"***", &uri[start + at..]].concat()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_masked() {
+        let table = [
+            ("http://host/a", "http://host/a"),
+            ("http://user:secret@host/a", "http://***@host/a"),
+            ("http://user@host", "http://***@host"),
+            ("http://a@b:c@host/x@y", "http://***@host/x@y"),
+            ("http://host/a@b", "http://host/a@b"),
+            ("http://host?q=a@b", "http://host?q=a@b"),
+            ("user:secret@host:443", "***@host:443"),
+            ("host:443", "host:443"),
+            ("*", "*"),
+            ("/a://b@c", "/a://***@c"),
+            ("", ""),
+        ];
+        for (uri, expected) in table {
+            assert_eq!(masked(uri.as_bytes()), expected.as_bytes(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_line_and_its_fields() {
+        let access = Access {
+            client: Some(IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1])),
+            method: Bytes::from_static(b"GET"),
+            uri: Bytes::from_static(b"http://u:p@host/path\x07"),
+            status: 200,
+            outcome: "hit",
+            bytes: 1234,
+            duration: Duration::from_micros(12_345),
+        };
+        let line = access.line();
+        assert_eq!(
+            line.message,
+            "127.0.0.1 GET http://***@host/path\\u{7} 200 hit 1234B 12.3ms"
+        );
+        let fields: Vec<String> = line
+            .fields
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "CACHEPROXY_CLIENT=127.0.0.1",
+                "CACHEPROXY_METHOD=GET",
+                "CACHEPROXY_URI=http://***@host/path\\u{7}",
+                "CACHEPROXY_STATUS=200",
+                "CACHEPROXY_CACHE=hit",
+                "CACHEPROXY_BYTES=1234",
+                "CACHEPROXY_MICROSECONDS=12345",
+            ]
+        );
+        let unix = Access {
+            client: None,
+            ..access
+        };
+        assert!(unix.line().message.starts_with("unix GET "));
+    }
+}

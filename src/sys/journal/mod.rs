@@ -1,0 +1,179 @@
+//! The journal: a bounded queue, and one thread that writes from it to journald or to the console.
+//!
+//! The journal's socket can block, so nobody but that thread touches it: a line that finds the queue
+//! full is dropped and counted, and the count is reported. Formatting of access lines is the thread's.
+
+mod access;
+mod line;
+mod writer;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+pub use access::{Access, masked};
+use line::Line;
+use writer::Writer;
+
+/// How many lines wait for the thread at most.
+const QUEUE: usize = 8192;
+/// How long the end of a process waits for its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Which process this is: what its lines are tagged with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Tagged `cacheproxy`.
+    Supervisor,
+    /// Tagged `cacheproxy@N`, with the field `CACHEPROXY_WORKER=N`.
+    Worker(u16),
+}
+
+/// What waits in the queue.
+enum Entry {
+    Line(Line),
+    Access(Access),
+    /// Everything before it is to be written, and this told.
+    Last(SyncSender<()>),
+}
+
+/// The way into the queue.
+struct Queue {
+    entries: SyncSender<Entry>,
+    dropped: AtomicU64,
+}
+
+static JOURNAL: OnceLock<Journal> = OnceLock::new();
+
+/// The queue as `log` sees it.
+struct Journal(Queue);
+
+impl Queue {
+    fn push(&self, entry: Entry) {
+        if self.entries.try_send(entry).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits, within bounds, until everything that is in the queue now is written.
+    fn flush(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let (written, done) = sync_channel(1);
+        let mut last = Entry::Last(written);
+        while let Err(TrySendError::Full(back)) = self.entries.try_send(last) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            last = back;
+            thread::sleep(Duration::from_millis(5));
+        }
+        // An error means that it took too long, or that the thread is gone: either way there is no more to do.
+        let _ = done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Ends the journal when dropped: the last lines are written, for which it waits a second at most.
+#[must_use = "the journal's last lines are written when this is dropped"]
+pub struct Guard(());
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(journal) = JOURNAL.get() {
+            journal.0.flush(LAST_LINES);
+        }
+    }
+}
+
+/// Begins the journal of this process. Lines logged before are lost; a second call changes nothing.
+///
+/// Lines go to journald when this process's stderr does, else to stderr.
+/// Debug lines are written only when the environment has `CACHEPROXY_LOG=debug`.
+pub fn start(who: Identity) -> Guard {
+    let (entries, waiting) = sync_channel(QUEUE);
+    let queue = Queue {
+        entries,
+        dropped: AtomicU64::new(0),
+    };
+    if JOURNAL.set(Journal(queue)).is_ok() {
+        let writer = Writer::for_stderr(who);
+        let thread = thread::Builder::new().name("journal".to_string());
+        // Without its thread the journal drops every line: no reason not to serve.
+        if thread.spawn(move || write_all(&waiting, writer)).is_err() {
+            eprintln!("cacheproxy: no thread for the journal: nothing will be logged");
+        }
+        if let Some(journal) = JOURNAL.get() {
+            // Fails only where another logger was installed first, as in a test.
+            let _ = log::set_logger(journal);
+            log::set_max_level(level());
+        }
+    }
+    Guard(())
+}
+
+/// Puts the line of a request that was served into the journal.
+pub fn access(access: Access) {
+    if let Some(journal) = JOURNAL.get() {
+        journal.0.push(Entry::Access(access));
+    }
+}
+
+fn level() -> LevelFilter {
+    match std::env::var("CACHEPROXY_LOG").as_deref() {
+        Ok("debug") => LevelFilter::Debug,
+        _ => LevelFilter::Info,
+    }
+}
+
+impl Log for Journal {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record) {
+        if self.enabled(record.metadata()) {
+            self.0.push(Entry::Line(Line::of(record)));
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush(LAST_LINES);
+    }
+}
+
+/// The thread: writes what comes, and reports what was dropped, once a second at most.
+fn write_all(waiting: &Receiver<Entry>, mut writer: Writer) {
+    const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
+    let dropped = || {
+        JOURNAL
+            .get()
+            .map_or(0, |journal| journal.0.dropped.load(Ordering::Relaxed))
+    };
+    let mut reported = 0;
+    let mut last_report: Option<Instant> = None;
+    loop {
+        let unreported = dropped() - reported;
+        let wait = last_report.map_or(Duration::ZERO, |at| {
+            BETWEEN_REPORTS.saturating_sub(at.elapsed())
+        });
+        if unreported > 0 && wait.is_zero() {
+            writer.write(&Line::dropped(unreported));
+            reported += unreported;
+            last_report = Some(Instant::now());
+        }
+        let next = if dropped() > reported {
+            waiting.recv_timeout(BETWEEN_REPORTS).map_err(drop)
+        } else {
+            waiting.recv().map_err(drop)
+        };
+        match next {
+            Ok(Entry::Line(line)) => writer.write(&line),
+            Ok(Entry::Access(access)) => writer.write(&access.line()),
+            Ok(Entry::Last(written)) => drop(written.try_send(())),
+            Err(()) => {}
+        }
+    }
+}
