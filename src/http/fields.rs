@@ -127,6 +127,17 @@ pub fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
+/// A value of digits alone (`1*DIGIT`), as in Content-Length; nothing when it does not fit.
+pub fn number(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
 /// Builds [`Fields`], either line by line or from spans of a buffer already parsed.
 #[derive(Debug, Default)]
 pub struct FieldsBuilder {
@@ -177,18 +188,17 @@ pub fn over<'a>(text: &Bytes, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>)
         let end = start.wrapping_add(part.len());
         (start <= end && end <= text.len()).then_some((start as u32, end as u32))
     };
-    let spans = lines
-        .filter_map(|(name, value)| {
-            Some(Span {
-                name: place(name)?,
-                value: if value.is_empty() {
-                    (0, 0)
-                } else {
-                    place(value)?
-                },
-            })
+    let mut spans = Vec::with_capacity(lines.size_hint().1.unwrap_or(0));
+    spans.extend(lines.filter_map(|(name, value)| {
+        Some(Span {
+            name: place(name)?,
+            value: if value.is_empty() {
+                (0, 0)
+            } else {
+                place(value)?
+            },
         })
-        .collect();
+    }));
     Fields {
         text: text.clone(),
         spans,

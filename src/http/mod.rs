@@ -1,5 +1,12 @@
 //! HTTP/1 messages (RFC 9110, RFC 9112) as pure functions of bytes: no I/O, no clock.
 #![forbid(unsafe_code)]
 
+pub mod chunked;
+pub mod connection;
+pub mod content;
 pub mod fields;
+pub mod forward;
+pub mod framing;
 pub mod head;
+pub mod parse;
+pub mod target;

@@ -1,0 +1,151 @@
+//! What belongs to one connection and not to the message (RFC 9110 §7.6.1, RFC 9112 §9.3):
+//! hop-by-hop fields, persistence, upgrades.
+//!
+//! Only says which fields end here; forward.rs leaves them out.
+
+use super::fields::Fields;
+use super::head::{RequestHead, ResponseHead, Version};
+
+/// Fields that never go past this hop. The proxy authentication fields are between a client and
+/// this proxy, in both directions (RFC 9110 §11.7). Trailer is not among them: forward.rs decides.
+const HOP_BY_HOP: &[&str] = &[
+    "te",
+    "upgrade",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-authentication-info",
+];
+
+/// Fields that stay even when Connection names them: removing them would change how the message
+/// is framed, routed, cached or limited, and they are for every recipient (RFC 9110 §7.6.1).
+const NEVER_NOMINATED: &[&str] = &[
+    "age",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "expect",
+    "expires",
+    "host",
+    "last-modified",
+    "max-forwards",
+    "pragma",
+    "range",
+    "set-cookie",
+    "vary",
+    "via",
+];
+
+/// Fields besides the hop-by-hop ones that must not come as trailers, as they are needed before
+/// the content or would change what was done with it (RFC 9110 §6.5.1).
+const NEVER_TRAILERS: &[&str] = &[
+    "age",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "expires",
+    "host",
+    "location",
+    "max-forwards",
+    "range",
+    "retry-after",
+    "set-cookie",
+    "trailer",
+    "vary",
+    "www-authenticate",
+];
+
+/// The hop-by-hop fields of one message.
+#[derive(Debug, Clone, Copy)]
+pub struct Hop<'a> {
+    /// The message's fields, when its Connection field names any.
+    nominating: Option<&'a Fields>,
+}
+
+impl<'a> Hop<'a> {
+    /// The hop-by-hop fields of the message with these fields.
+    pub fn of(fields: &'a Fields) -> Hop<'a> {
+        let nominates = fields.elements("connection").any(|option| {
+            !["close", "keep-alive"]
+                .iter()
+                .any(|plain| option.eq_ignore_ascii_case(plain.as_bytes()))
+        });
+        Hop {
+            nominating: nominates.then_some(fields),
+        }
+    }
+
+    /// Whether the field with this name ends at this hop.
+    pub fn drops(&self, name: &[u8]) -> bool {
+        is_one_of(name, HOP_BY_HOP)
+            || self.nominating.is_some_and(|fields| {
+                !is_one_of(name, NEVER_NOMINATED)
+                    && fields
+                        .elements("connection")
+                        .any(|option| option.eq_ignore_ascii_case(name))
+            })
+    }
+}
+
+/// The fields that go on to the next hop or into a store.
+pub fn end_to_end(fields: &Fields) -> Fields {
+    let hop = Hop::of(fields);
+    fields.iter().filter(|(name, _)| !hop.drops(name)).collect()
+}
+
+/// Whether a trailer field with this name may be passed on.
+pub fn may_be_trailer(name: &[u8]) -> bool {
+    !is_one_of(name, HOP_BY_HOP) && !is_one_of(name, NEVER_TRAILERS)
+}
+
+/// Whether the sender of a message means to keep its connection (RFC 9112 §9.3), as far as
+/// version and fields tell.
+pub fn persists(version: Version, fields: &Fields) -> bool {
+    match version {
+        _ if fields.has_token("connection", "close") => false,
+        Version::Http11 => true,
+        Version::Http10 => fields.has_token("connection", "keep-alive"),
+    }
+}
+
+/// Whether a client's connection may serve another request after this one. Never with HTTP/1.0:
+/// a proxy that passes `keep-alive` on blindly may sit in between (RFC 9112 §9.3, appendix C.2.2).
+pub fn client_persists(head: &RequestHead) -> bool {
+    head.version == Version::Http11 && persists(head.version, &head.fields)
+}
+
+/// Whether an origin's connection may take another request after this response.
+pub fn origin_persists(head: &ResponseHead) -> bool {
+    persists(head.version, &head.fields)
+}
+
+/// Whether a request asks to switch protocols (RFC 9110 §7.8). HTTP/1.0 can't.
+pub fn wants_upgrade(head: &RequestHead) -> bool {
+    head.version == Version::Http11
+        && head.fields.has("upgrade")
+        && head.fields.has_token("connection", "upgrade")
+}
+
+/// Whether the client waits for 100 (Continue) before it sends content (RFC 9110 §10.1.1).
+pub fn expects_continue(head: &RequestHead) -> bool {
+    head.version == Version::Http11 && head.fields.has_token("expect", "100-continue")
+}
+
+/// Whether a name is in a list, compared case-insensitively.
+pub(super) fn is_one_of(name: &[u8], list: &[&str]) -> bool {
+    list.iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}

@@ -1,0 +1,165 @@
+//! How long a message's content is (RFC 9112 §6): decided once, from its head alone.
+//!
+//! Whatever two peers could read differently is refused: both framing fields, a transfer coding
+//! besides chunked, unequal lengths. Reading the content is content.rs' part.
+
+use super::fields::{self, Fields};
+use super::head::{Method, RequestHead, ResponseHead, Version};
+
+/// How the content of a message is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// There is no content, whatever the fields say.
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// Chunked transfer coding.
+    Chunked,
+    /// All bytes until the connection closes (responses only).
+    UntilClose,
+}
+
+/// Why a message's length can't be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FramingError {
+    /// A Content-Length that isn't a number.
+    #[error("Content-Length is not a number")]
+    Length,
+    /// Content-Length more than once in a request, or with different values in a response.
+    #[error("Content-Length is given more than once")]
+    Lengths,
+    /// Transfer-Encoding and Content-Length in one message.
+    #[error("Transfer-Encoding and Content-Length are both given")]
+    Both,
+    /// Transfer-Encoding in an HTTP/1.0 message.
+    #[error("Transfer-Encoding is given in an HTTP/1.0 message")]
+    Version,
+    /// Chunked missing, repeated or not the last of the transfer codings.
+    #[error("chunked is not the last transfer coding, or not the only one of its name")]
+    NotLast,
+    /// A transfer coding that isn't understood.
+    #[error("a transfer coding other than chunked is used")]
+    Coding,
+    /// Content in a request whose method has none.
+    #[error("content is announced in a request whose method has none")]
+    NoContent,
+}
+
+impl FramingError {
+    /// The status code that answers a request with this fault. For a response it is always 502.
+    pub fn status(self) -> u16 {
+        match self {
+            FramingError::Coding => 501,
+            FramingError::Length
+            | FramingError::Lengths
+            | FramingError::Both
+            | FramingError::Version
+            | FramingError::NotLast
+            | FramingError::NoContent => 400,
+        }
+    }
+}
+
+/// The framing of a request's content (RFC 9112 §6.3).
+pub fn request_framing(head: &RequestHead) -> Result<Framing, FramingError> {
+    let framing = match transfer_codings(head.version, &head.fields)? {
+        Some(Codings::Chunked) => Framing::Chunked,
+        Some(Codings::NotLast | Codings::Unchunked) => return Err(FramingError::NotLast),
+        Some(Codings::Unknown) => return Err(FramingError::Coding),
+        None => {
+            let mut lines = head.fields.all("content-length");
+            match (lines.next(), lines.next()) {
+                (None, _) => Framing::None,
+                (Some(_), Some(_)) => return Err(FramingError::Lengths),
+                (Some(value), None) => {
+                    Framing::Length(fields::number(value).ok_or(FramingError::Length)?)
+                }
+            }
+        }
+    };
+    let none = matches!(framing, Framing::None | Framing::Length(0));
+    if !none && matches!(head.method, Method::Connect | Method::Trace) {
+        return Err(FramingError::NoContent);
+    }
+    Ok(framing)
+}
+
+/// The framing of the content of a response to a request with this method (RFC 9112 §6.3).
+///
+/// A transfer coding besides chunked is refused, as we never ask for one (we send no TE but
+/// `trailers`) and could not undo it.
+pub fn response_framing(method: &Method, head: &ResponseHead) -> Result<Framing, FramingError> {
+    if !has_content(method, head.status) {
+        return Ok(Framing::None);
+    }
+    match transfer_codings(head.version, &head.fields)? {
+        Some(Codings::Chunked) => return Ok(Framing::Chunked),
+        Some(Codings::NotLast) => return Err(FramingError::NotLast),
+        Some(Codings::Unknown | Codings::Unchunked) => return Err(FramingError::Coding),
+        None => {}
+    }
+    match equal_lengths(&head.fields)? {
+        Some(length) => Ok(Framing::Length(length)),
+        None => Ok(Framing::UntilClose),
+    }
+}
+
+/// Whether a response with this status to a request with this method has content at all
+/// (RFC 9112 §6.3, the first two rules).
+pub fn has_content(method: &Method, status: u16) -> bool {
+    !(matches!(status, 100..=199 | 204 | 304)
+        || *method == Method::Head
+        || (*method == Method::Connect && (200..300).contains(&status)))
+}
+
+/// The Content-Length that a response states: `5, 5` and repeated lines are accepted when all are
+/// equal (RFC 9110 §8.6).
+pub fn equal_lengths(fields: &Fields) -> Result<Option<u64>, FramingError> {
+    let mut length = None;
+    for line in fields.all("content-length") {
+        for element in line.split(|&byte| byte == b',') {
+            let stated = fields::number(fields::trim(element)).ok_or(FramingError::Length)?;
+            if length.is_some_and(|length| length != stated) {
+                return Err(FramingError::Lengths);
+            }
+            length = Some(stated);
+        }
+    }
+    Ok(length)
+}
+
+/// What a Transfer-Encoding field comes to.
+enum Codings {
+    /// Chunked and nothing else.
+    Chunked,
+    /// Chunked, but not last or not once.
+    NotLast,
+    /// No chunked at all.
+    Unchunked,
+    /// Chunked last, over codings that we can't undo.
+    Unknown,
+}
+
+fn transfer_codings(version: Version, fields: &Fields) -> Result<Option<Codings>, FramingError> {
+    if !fields.has("transfer-encoding") {
+        return Ok(None);
+    }
+    if version == Version::Http10 {
+        return Err(FramingError::Version);
+    }
+    if fields.has("content-length") {
+        return Err(FramingError::Both);
+    }
+    let (mut codings, mut chunked, mut last) = (0, 0, false);
+    for coding in fields.elements("transfer-encoding") {
+        last = coding.eq_ignore_ascii_case(b"chunked");
+        chunked += usize::from(last);
+        codings += 1;
+    }
+    Ok(Some(match (chunked, last) {
+        (0, _) => Codings::Unchunked,
+        (1, true) if codings == 1 => Codings::Chunked,
+        (1, true) => Codings::Unknown,
+        _ => Codings::NotLast,
+    }))
+}
