@@ -1,0 +1,151 @@
+//! What the whole-binary tests share: the proxy as a child process, scripted origin servers and a
+//! strict client, all on sockets whose ports the kernel chooses.
+//!
+//! Nothing here knows the proxy's own code: messages are read by the small reader in `message`.
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
+
+pub mod client;
+pub mod message;
+pub mod origin;
+pub mod proxy;
+pub mod wire;
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+pub use client::Client;
+pub use message::{Head, Response};
+pub use origin::{Conn, Origin};
+pub use proxy::Proxy;
+pub use wire::Ended;
+
+/// How long anything may take before a test gives it up.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Polls `condition` until it holds; panics with `what` when it doesn't within `within`.
+#[track_caller]
+pub fn wait_until(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + within;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A date field's value, so many seconds from now.
+pub fn date(from_now: i64) -> String {
+    let now = SystemTime::now();
+    let offset = Duration::from_secs(from_now.unsigned_abs());
+    httpdate::fmt_http_date(if from_now < 0 {
+        now - offset
+    } else {
+        now + offset
+    })
+}
+
+/// A counted latch between a test and the threads of its origin.
+#[derive(Clone, Default)]
+pub struct Gate {
+    permits: Arc<(Mutex<usize>, Condvar)>,
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn new() -> Gate {
+        Gate::default()
+    }
+
+    /// Lets one waiter through, now or later.
+    pub fn open(&self) {
+        *self.permits.0.lock().unwrap() += 1;
+        self.permits.1.notify_all();
+    }
+
+    /// Lets everyone through from now on.
+    pub fn open_for_all(&self) {
+        *self.permits.0.lock().unwrap() = usize::MAX / 2;
+        self.permits.1.notify_all();
+    }
+
+    /// Waits for a permit; panics when none comes within the patience of a test.
+    #[track_caller]
+    pub fn wait(&self) {
+        let permits = self.permits.0.lock().unwrap();
+        let (mut permits, timeout) = self
+            .permits
+            .1
+            .wait_timeout_while(permits, PATIENCE, |permits| *permits == 0)
+            .unwrap();
+        assert!(!timeout.timed_out(), "a gate stayed closed");
+        *permits -= 1;
+    }
+}
+
+/// A block whose repetition makes long contents that show any shift, loss or doubling.
+pub fn pattern(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()
+    };
+    let mut block = Vec::with_capacity(len + 4);
+    while block.len() < len {
+        block.extend_from_slice(&next());
+    }
+    block.truncate(len);
+    block
+}
+
+/// Compares content that comes in pieces with the repetition of one block.
+pub struct Expected {
+    block: Vec<u8>,
+    seen: u64,
+}
+
+/// The length of the block that long contents repeat: odd, so that no buffer size divides it.
+pub const BLOCK: usize = 65_521;
+
+impl Expected {
+    /// Expects `pattern(BLOCK)` over and over.
+    pub fn new() -> Expected {
+        Expected {
+            block: pattern(BLOCK),
+            seen: 0,
+        }
+    }
+
+    /// Takes the next piece; panics when it isn't what was sent.
+    pub fn take(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            let at = (self.seen % BLOCK as u64) as usize;
+            let len = piece.len().min(BLOCK - at);
+            assert!(
+                piece[..len] == self.block[at..at + len],
+                "content differs after {}",
+                self.seen
+            );
+            self.seen += len as u64;
+            piece = &piece[len..];
+        }
+    }
+
+    /// How many bytes came so far.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+}
+
+/// Writes `len` bytes of the repeated block.
+pub fn send_pattern(out: &mut dyn FnMut(&[u8]) -> bool, len: u64) {
+    let block = pattern(BLOCK);
+    let mut left = len;
+    while left > 0 {
+        let piece = left.min(BLOCK as u64) as usize;
+        if !out(&block[..piece]) {
+            return;
+        }
+        left -= piece as u64;
+    }
+}
