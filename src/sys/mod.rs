@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+pub mod disk;
 pub mod exit;
 pub mod fds;
 pub mod journal;

@@ -1,0 +1,205 @@
+//! Files as the store needs them, where std has no call for it: unnamed files, directory locks, room on disk.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, copy_file_range, fallocate};
+use nix::libc;
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{linkat, syncfs};
+
+/// Opens a file for reading, and for writing too with `write`. Links are not followed, and a pipe
+/// or device found in its place cannot block.
+pub fn open(path: &Path, write: bool) -> io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .write(write)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    Ok(file)
+}
+
+/// A new file in the directory's file system that has no name: it is gone when it is closed unless
+/// [`name`] gives it one. `Unsupported` where the file system has no such files.
+pub fn unnamed(directory: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .mode(0o640)
+        .custom_flags(libc::O_TMPFILE)
+        .open(directory)
+        .map_err(|error| match error.raw_os_error() {
+            // A kernel or file system without O_TMPFILE sees an attempt to write a directory.
+            Some(libc::EISDIR | libc::EOPNOTSUPP | libc::ENOENT) => {
+                io::Error::new(io::ErrorKind::Unsupported, error)
+            }
+            _ => error,
+        })
+}
+
+/// Gives an unnamed file its name; `AlreadyExists` when it is taken.
+pub fn name(file: &File, path: &Path) -> io::Result<()> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(
+        AT_FDCWD,
+        source.as_str(),
+        AT_FDCWD,
+        path,
+        AtFlags::AT_SYMLINK_FOLLOW,
+    )?;
+    Ok(())
+}
+
+/// An exclusive lock on an open file or directory, held until it is dropped.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code)] File);
+
+/// Waits for the exclusive lock on a directory.
+pub fn lock_directory(path: &Path) -> io::Result<Lock> {
+    let directory = File::options()
+        .read(true)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+        .open(path)?;
+    loop {
+        match flock(&directory, libc::LOCK_EX) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome.map(|()| Lock(directory)),
+        }
+    }
+}
+
+/// Marks a file as in use for as long as it is open.
+pub fn mark_in_use(file: &File) -> io::Result<()> {
+    flock(file, libc::LOCK_SH | libc::LOCK_NB)
+}
+
+/// Whether somebody has marked the file as in use.
+pub fn is_in_use(file: &File) -> bool {
+    flock(file, libc::LOCK_EX | libc::LOCK_NB).is_err()
+}
+
+fn flock(file: &File, how: libc::c_int) -> io::Result<()> {
+    // SAFETY: flock takes an open fd and flags, and touches no memory of ours.
+    Errno::result(unsafe { libc::flock(file.as_raw_fd(), how) })?;
+    Ok(())
+}
+
+/// Sets room on disk aside for a file's first `length` bytes, where the file system can.
+pub fn allocate(file: &File, length: u64) -> io::Result<()> {
+    let length = libc::off_t::try_from(length).unwrap_or(libc::off_t::MAX);
+    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies `length` bytes from one place in a file to a place in another, inside the kernel where it can.
+pub fn copy(
+    from: &File,
+    mut from_offset: u64,
+    to: &File,
+    mut to_offset: u64,
+    length: u64,
+) -> io::Result<()> {
+    const STEP: u64 = 256 << 20;
+    let mut left = length;
+    let mut in_kernel = true;
+    while left > 0 {
+        let copied = if in_kernel {
+            let mut at = offset(from_offset)?;
+            let mut target = offset(to_offset)?;
+            let step = left.min(STEP) as usize;
+            match copy_file_range(from, Some(&mut at), to, Some(&mut target), step) {
+                Ok(copied) => copied,
+                Err(Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+                    in_kernel = false;
+                    continue;
+                }
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+        } else {
+            let mut buffer = vec![0; left.min(128 << 10) as usize];
+            let read = from.read_at(&mut buffer, from_offset)?;
+            to.write_all_at(&buffer[..read], to_offset)?;
+            read
+        };
+        if copied == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        from_offset += copied as u64;
+        to_offset += copied as u64;
+        left -= copied as u64;
+    }
+    Ok(())
+}
+
+fn offset(at: u64) -> io::Result<i64> {
+    i64::try_from(at).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// Bytes that an ordinary user may still write to the file system that `path` is on.
+pub fn free(path: &Path) -> io::Result<u64> {
+    let state = statvfs(path)?;
+    // Their types differ between architectures.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    let free = (state.blocks_available() as u64).saturating_mul(state.fragment_size() as u64);
+    Ok(free)
+}
+
+/// Waits until everything written to the file system that `file` is on has reached the disk.
+pub fn sync(file: &File) -> io::Result<()> {
+    syncfs(file)?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unnamed_file_gets_a_name_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = match unnamed(dir.path()) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => return,
+            file => file.unwrap(),
+        };
+        file.write_all_at(b"content", 0).unwrap();
+        let path = dir.path().join("name");
+        name(&file, &path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+        let again = name(&unnamed(dir.path()).unwrap(), &path).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn copies_from_and_to_the_middle() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, "0123456789").unwrap();
+            super::open(&path, true).unwrap()
+        };
+        let (from, to) = (open("from"), open("to"));
+        copy(&from, 2, &to, 8, 5).unwrap();
+        let text = std::fs::read(dir.path().join("to")).unwrap();
+        assert_eq!(text, b"0123456723456");
+        let short = copy(&from, 8, &to, 0, 5).unwrap_err();
+        assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_directory_lock_excludes_and_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = lock_directory(dir.path()).unwrap();
+        let other = File::open(dir.path()).unwrap();
+        assert!(is_in_use(&other));
+        drop(lock);
+        assert!(!is_in_use(&other));
+    }
+}
