@@ -7,6 +7,8 @@
 mod checksum;
 mod draft;
 mod error;
+pub mod memory;
+pub mod sieve;
 
 use std::fs::File;
 use std::sync::Arc;
