@@ -9,12 +9,11 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
-use nix::libc;
-
 use super::decode::{Decode, DecodeError};
 use super::encode::Encode;
 use super::message::{MAX_BYTES, ToSupervisor, ToWorker};
 use crate::sys::fds;
+pub use crate::sys::fds::Sent;
 
 /// One end of the channel: which messages it receives.
 pub trait End {
@@ -52,20 +51,6 @@ pub enum Received<M> {
     /// Nothing yet: wait until the channel is readable.
     Nothing,
     /// The other end is closed and everything it sent has been received.
-    Closed,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// It is on its way.
-    Done,
-    /// The queue is full: send it again when the channel is writable.
-    Busy,
-    /// Too many fds are on their way (ETOOMANYREFS) or memory is short; the channel doesn't become
-    /// writable when that changes: send it again after some milliseconds.
-    Later,
-    /// The other end is closed. What it sent before can still be received.
     Closed,
 }
 
@@ -138,23 +123,8 @@ impl<E: End> Channel<E> {
             if bytes.len() > MAX_BYTES || passed.len() > fds::MAX_FDS {
                 return Err(ChannelError::TooLarge(bytes.len(), passed.len()));
             }
-            self.send_bytes(bytes, &passed)
+            Ok(fds::send(&self.socket, bytes, &passed)?)
         })
-    }
-
-    fn send_bytes(&self, bytes: &[u8], passed: &[BorrowedFd<'_>]) -> Result<Sent, ChannelError> {
-        loop {
-            let Err(error) = fds::send(&self.socket, bytes, passed) else {
-                return Ok(Sent::Done);
-            };
-            match error.raw_os_error() {
-                Some(libc::EINTR) => {}
-                Some(libc::EAGAIN) => return Ok(Sent::Busy),
-                Some(libc::ETOOMANYREFS | libc::ENOBUFS | libc::ENOMEM) => return Ok(Sent::Later),
-                Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) => return Ok(Sent::Closed),
-                _ => return Err(error.into()),
-            }
-        }
     }
 }
 

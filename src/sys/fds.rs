@@ -33,20 +33,45 @@ pub struct Received {
     pub truncated: bool,
 }
 
-/// Sends one message with its fds, without waiting: `WouldBlock` when the queue is full.
-pub fn send(socket: &UnixDatagram, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let sent = if fds.is_empty() {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        send_bytes(socket.as_raw_fd(), bytes, flags)?
-    } else {
-        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        socket.send_with_fd(bytes, &raw)?
-    };
-    if sent == bytes.len() {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::WriteZero.into())
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Done,
+    /// The queue is full: send it again when the socket is writable.
+    Busy,
+    /// Too many fds are on their way (ETOOMANYREFS) or memory is short; the socket doesn't become
+    /// writable when that changes: send it again after some milliseconds.
+    Later,
+    /// The other end is closed. What it sent before can still be received.
+    Closed,
+}
+
+/// Sends one message with its fds, without waiting.
+pub fn send(socket: &UnixDatagram, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<Sent> {
+    loop {
+        let error = match send_once(socket, bytes, fds) {
+            Ok(sent) if sent == bytes.len() => return Ok(Sent::Done),
+            Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) => error,
+        };
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EAGAIN) => return Ok(Sent::Busy),
+            Some(libc::ETOOMANYREFS | libc::ENOBUFS | libc::ENOMEM) => return Ok(Sent::Later),
+            Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN) => return Ok(Sent::Closed),
+            _ => return Err(error),
+        }
     }
+}
+
+fn send_once(socket: &UnixDatagram, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    if fds.is_empty() {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        return Ok(send_bytes(socket.as_raw_fd(), bytes, flags)?);
+    }
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    socket.send_with_fd(bytes, &raw)
 }
 
 /// Receives one message, without waiting. Zero bytes mean that the other end is closed.

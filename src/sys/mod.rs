@@ -2,10 +2,17 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+pub mod child;
+pub mod clients;
+pub mod credentials;
 pub mod disk;
+pub mod epoll;
 pub mod exit;
 pub mod fds;
 pub mod journal;
+pub mod limits;
 pub mod memory_file;
+pub mod notify;
 pub mod seqpacket;
 pub mod shared;
+pub mod signals;

@@ -1,0 +1,126 @@
+//! Sockets of clients: listening, accepting, and whether a client has sent anything.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use nix::libc;
+use nix::sys::socket::{MsgFlags, recv};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// How many connections the kernel may hold for us; it caps this at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// Listens on a TCP address.
+pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Listens on a Unix stream socket. A socket that is there and that nobody listens on is replaced.
+pub fn listen_unix(path: &Path) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    let address = SockAddr::unix(path)?;
+    if let Err(error) = socket.bind(&address) {
+        if error.kind() != io::ErrorKind::AddrInUse || !is_left_over(path, &address) {
+            return Err(error);
+        }
+        fs::remove_file(path)?;
+        socket.bind(&address)?;
+    }
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn is_left_over(path: &Path, address: &SockAddr) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let Ok(probe) = Socket::new(Domain::UNIX, Type::STREAM, None) else {
+        return false;
+    };
+    let refused = probe
+        .connect(address)
+        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    is_socket && refused
+}
+
+/// The address a listener is bound to; none for a Unix socket.
+pub fn local_address(listener: impl AsFd) -> io::Result<Option<SocketAddr>> {
+    let socket = socket2::SockRef::from(&listener);
+    Ok(socket.local_addr()?.as_socket())
+}
+
+/// Makes an inherited listener non-blocking, and refuses what isn't a listening stream socket.
+pub fn adopt_listener(listener: &OwnedFd) -> io::Result<()> {
+    let socket = socket2::SockRef::from(listener);
+    if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a listening stream socket",
+        ));
+    }
+    socket.set_nonblocking(true)
+}
+
+/// Accepts one client without waiting: close-on-exec, non-blocking, and who it is (none for a Unix socket).
+pub fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    let raw = listener.as_fd().as_raw_fd();
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: accept4 writes at most `length` bytes of an address into `storage` and sets `length` to
+    // what it wrote; the fd it returns is new and owned by nobody else.
+    let (fd, address) = unsafe {
+        SockAddr::try_init(|storage, length| {
+            match libc::accept4(raw, storage.cast(), length, flags) {
+                -1 => Err(io::Error::last_os_error()),
+                fd => Ok(OwnedFd::from_raw_fd(fd)),
+            }
+        })
+    }?;
+    Ok((fd, address.as_socket()))
+}
+
+/// Why no client could be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptFailure {
+    /// Nobody is waiting.
+    Nobody,
+    /// This one client is gone or failed; the next may work.
+    This,
+    /// No fds or no memory are left: trying again at once would only spin.
+    Exhausted,
+    /// The listener is of no use.
+    Listener,
+}
+
+impl AcceptFailure {
+    /// What the error of `accept` means (accept(2)).
+    pub fn of(error: &io::Error) -> AcceptFailure {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => AcceptFailure::Nobody,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                AcceptFailure::Exhausted
+            }
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP) => {
+                AcceptFailure::Listener
+            }
+            _ => AcceptFailure::This,
+        }
+    }
+}
+
+/// Whether there are bytes to read, without taking them.
+pub fn has_bytes(client: impl AsFd) -> bool {
+    let mut byte = [0];
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    matches!(recv(client.as_fd().as_raw_fd(), &mut byte, flags), Ok(1..))
+}

@@ -1,0 +1,18 @@
+//! Who is at the other end of a Unix socket (SO_PEERCRED, unix(7)).
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::Uid;
+
+/// The user id of the process that connected. Only the accepting side sees the truth.
+pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
+    Ok(getsockopt(&socket, PeerCredentials)?.uid())
+}
+
+/// The user id of this process.
+pub fn own_uid() -> u32 {
+    Uid::effective().as_raw()
+}

@@ -1,0 +1,50 @@
+//! What systemd is told of the service (sd_notify(3)). Without NOTIFY_SOCKET all of it does nothing.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// Whether anybody listens.
+pub fn is_heard() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// The service is ready.
+pub fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// The configuration is being read again; `ready` follows.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
+/// The service is stopping.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// A line for `systemctl status`.
+pub fn status(line: &str) {
+    tell(&[NotifyState::Status(line)]);
+}
+
+/// The process is alive.
+pub fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
+/// How often `alive` must be said at least, when systemd watches.
+pub fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// A message that systemd doesn't take is no reason to fail; the watchdog is what notices.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        log::debug!("systemd could not be notified: {error}");
+    }
+}

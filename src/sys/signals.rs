@@ -1,0 +1,72 @@
+//! Signals as something to read (signalfd(2)), so that the supervisor's loop has no handlers.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// SIGTERM, or SIGINT from a terminal: end.
+    Stop,
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGCHLD: a child has ended.
+    Child,
+}
+
+/// The signals of this process, blocked and readable.
+#[derive(Debug)]
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// Blocks the signals in this thread and those it starts later, and makes them readable.
+    /// To be called before any other thread runs, which would still be interrupted.
+    pub fn take() -> io::Result<Signals> {
+        let set = taken();
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Signals(SignalFd::with_flags(&set, flags)?))
+    }
+
+    /// The next signal, if one has come.
+    pub fn next(&self) -> io::Result<Option<Asked>> {
+        let Some(info) = self.0.read_signal()? else {
+            return Ok(None);
+        };
+        let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+        Ok(match Signal::try_from(number) {
+            Ok(Signal::SIGHUP) => Some(Asked::Reload),
+            Ok(Signal::SIGCHLD) => Some(Asked::Child),
+            _ => Some(Asked::Stop),
+        })
+    }
+}
+
+fn taken() -> SigSet {
+    [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGCHLD,
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// Unblocks every signal: for a child between fork and exec, which inherits the mask.
+pub(super) fn unblock_all() -> io::Result<()> {
+    Ok(pthread_sigmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::empty()),
+        None,
+    )?)
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
