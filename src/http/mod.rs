@@ -4,9 +4,11 @@
 pub mod chunked;
 pub mod connection;
 pub mod content;
+pub mod date;
 pub mod fields;
 pub mod forward;
 pub mod framing;
 pub mod head;
 pub mod parse;
 pub mod target;
+pub mod validator;

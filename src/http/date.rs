@@ -1,0 +1,364 @@
+//! HTTP dates (RFC 9110 §5.6.7): all three forms read, the preferred one written.
+//!
+//! Names are matched without regard to case, as RFC 9111 §4.2 asks of caches. Zones other than
+//! GMT are refused. No clock here: `now` is an argument.
+
+/// Seconds since 1970-01-01 00:00:00 UTC.
+pub type UnixSeconds = u64;
+
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+const LONG_DAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
+
+/// The last second that four digits of year can name.
+const LAST: UnixSeconds = 253_402_300_799;
+
+/// The time that an HTTP date names; one before 1970 is taken as 1970. A year of two digits is
+/// taken to lie between 1970 and 2069; see [`parse_at`] for the rule with a clock.
+pub fn parse(value: &[u8]) -> Option<UnixSeconds> {
+    let date = read(value)?;
+    date.seconds(match date.year {
+        Year::Full(year) => year,
+        Year::Short(year @ 70..) => 1900 + year,
+        Year::Short(year) => 2000 + year,
+    })
+}
+
+/// As [`parse`], but a year of two digits that seems more than 50 years in the future stands for
+/// the most recent past year with those digits (RFC 9110 §5.6.7).
+pub fn parse_at(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
+    let date = read(value)?;
+    let Year::Short(short) = date.year else {
+        return parse(value);
+    };
+    let (this_year, _, _) = civil(now / 86_400);
+    let year = this_year - this_year % 100 + short;
+    let fifty_years_on = date_in(now, this_year + 50);
+    match date.seconds(year) {
+        Some(at) if at > fifty_years_on => date.seconds(year - 100),
+        at => at,
+    }
+}
+
+/// The second of another year that `now` is of its own.
+fn date_in(now: UnixSeconds, year: u64) -> UnixSeconds {
+    let (_, month, day) = civil(now / 86_400);
+    days_from_civil(year, month, day) * 86_400 + now % 86_400
+}
+
+/// The preferred form (IMF-fixdate) of a time, for example `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub fn format(at: UnixSeconds) -> [u8; 29] {
+    let at = at.min(LAST);
+    let (days, second) = (at / 86_400, at % 86_400);
+    let (year, month, day) = civil(days);
+    let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    // 1970-01-01 was a Thursday.
+    text[..3].copy_from_slice(DAYS[((days + 3) % 7) as usize].as_bytes());
+    text[8..11].copy_from_slice(MONTHS[month as usize - 1].as_bytes());
+    let pairs = [
+        (5, day),
+        (12, year / 100),
+        (14, year % 100),
+        (17, second / 3600),
+        (20, second / 60 % 60),
+        (23, second % 60),
+    ];
+    for (place, number) in pairs {
+        text[place] = b'0' + (number / 10) as u8;
+        text[place + 1] = b'0' + (number % 10) as u8;
+    }
+    text
+}
+
+/// The formatted present, made anew only when the second changes.
+#[derive(Debug, Clone)]
+pub struct DateCache {
+    at: UnixSeconds,
+    text: [u8; 29],
+}
+
+impl DateCache {
+    /// A cache that holds `now`.
+    pub fn new(now: UnixSeconds) -> DateCache {
+        DateCache {
+            at: now,
+            text: format(now),
+        }
+    }
+
+    /// `now`, formatted.
+    pub fn at(&mut self, now: UnixSeconds) -> &[u8; 29] {
+        if self.at != now {
+            *self = DateCache::new(now);
+        }
+        &self.text
+    }
+}
+
+/// A date as written.
+struct Written {
+    year: Year,
+    month: u64,
+    day: u64,
+    second: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Year {
+    Full(u64),
+    Short(u64),
+}
+
+impl Written {
+    fn seconds(&self, year: u64) -> Option<UnixSeconds> {
+        if self.day > days_in(year, self.month) {
+            return None;
+        }
+        if year < 1970 {
+            return Some(0);
+        }
+        Some(days_from_civil(year, self.month, self.day) * 86_400 + self.second)
+    }
+}
+
+/// The form is told by what follows the name of the day.
+fn read(value: &[u8]) -> Option<Written> {
+    match (value.get(3)?, value.len()) {
+        (b',', 29) => imf_fixdate(value),
+        (b' ', 24) => asctime(value),
+        _ => rfc850(value),
+    }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`
+fn imf_fixdate(value: &[u8]) -> Option<Written> {
+    one_of(&value[..3], &DAYS)?;
+    separators(value, b"___, __ ___ ____ __:__:__ GMT")?;
+    Some(Written {
+        year: Year::Full(digits(&value[12..16])?),
+        month: one_of(&value[8..11], &MONTHS)?,
+        day: digits(&value[5..7])?,
+        second: time(&value[17..25])?,
+    })
+}
+
+/// `Sunday, 06-Nov-94 08:49:37 GMT`
+fn rfc850(value: &[u8]) -> Option<Written> {
+    let comma = memchr::memchr(b',', value)?;
+    one_of(&value[..comma], &LONG_DAYS)?;
+    let rest = &value[comma..];
+    if rest.len() != 24 {
+        return None;
+    }
+    separators(rest, b", __-___-__ __:__:__ GMT")?;
+    Some(Written {
+        year: Year::Short(digits(&rest[9..11])?),
+        month: one_of(&rest[5..8], &MONTHS)?,
+        day: digits(&rest[2..4])?,
+        second: time(&rest[12..20])?,
+    })
+}
+
+/// `Sun Nov  6 08:49:37 1994`
+fn asctime(value: &[u8]) -> Option<Written> {
+    one_of(&value[..3], &DAYS)?;
+    separators(value, b"___ ___ __ __:__:__ ____")?;
+    let day = match value[8] {
+        b' ' => &value[9..10],
+        _ => &value[8..10],
+    };
+    Some(Written {
+        year: Year::Full(digits(&value[20..24])?),
+        month: one_of(&value[4..7], &MONTHS)?,
+        day: digits(day)?,
+        second: time(&value[11..19])?,
+    })
+}
+
+/// Whether `value` has what stands in `pattern`, where `_` is anything.
+fn separators(value: &[u8], pattern: &[u8]) -> Option<()> {
+    let same = |(byte, wanted): (&u8, &u8)| *wanted == b'_' || byte.eq_ignore_ascii_case(wanted);
+    (value.len() == pattern.len() && value.iter().zip(pattern).all(same)).then_some(())
+}
+
+/// The place of a name in a list, from 1.
+fn one_of(name: &[u8], list: &[&str]) -> Option<u64> {
+    let same = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
+    list.iter().position(same).map(|at| at as u64 + 1)
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    super::fields::number(text)
+}
+
+/// Seconds into the day of `08:49:37`. A leap second counts as the one before it.
+fn time(text: &[u8]) -> Option<u64> {
+    let (hour, minute, second) = (
+        digits(&text[..2])?,
+        digits(&text[3..5])?,
+        digits(&text[6..8])?,
+    );
+    let valid = hour < 24 && minute < 60 && second <= 60;
+    valid.then(|| hour * 3600 + minute * 60 + second.min(59))
+}
+
+fn days_in(year: u64, month: u64) -> u64 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, 1970 or later. Years are
+/// counted from March, so that the leap day is the last.
+fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468
+}
+
+/// Year, month and day, so many days after 1970-01-01.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: UnixSeconds = 784_111_777;
+
+    #[test]
+    fn dates_are_read() {
+        let table: &[(&str, Option<UnixSeconds>)] = &[
+            // The three forms of RFC 9110 §5.6.7, by its own examples.
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(EXAMPLE)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(EXAMPLE)),
+            ("Sun Nov  6 08:49:37 1994", Some(EXAMPLE)),
+            ("Wed Nov 16 08:49:37 1994", Some(EXAMPLE + 864_000)),
+            // Case does not matter to a cache (RFC 9111 §4.2); the wrong weekday never does.
+            ("sun, 06 nov 1994 08:49:37 gmt", Some(EXAMPLE)),
+            ("Mon, 06 Nov 1994 08:49:37 GMT", Some(EXAMPLE)),
+            // Leap years, a leap second, the ends of the range.
+            ("Thu, 29 Feb 2024 00:00:00 GMT", Some(1_709_164_800)),
+            ("Tue, 29 Feb 2000 00:00:00 GMT", Some(951_782_400)),
+            ("Sat, 31 Dec 2016 23:59:60 GMT", Some(1_483_228_799)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Tue, 01 Jan 1901 00:00:00 GMT", Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LAST)),
+            ("Thu, 29 Feb 2023 00:00:00 GMT", None),
+            ("Mon, 29 Feb 2100 00:00:00 GMT", None),
+            ("Sun, 31 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 24:00:00 GMT", None),
+            ("Sun, 06 Nov 1994 08:60:00 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:61 GMT", None),
+            // Zones other than GMT are invalid (RFC 9111 §4.2).
+            ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+            ("Sun, 06 Nov 1994 08:49:37 EST", None),
+            ("Sun, 06 Nov 1994 08:49:37 +0000", None),
+            ("Sun, 06 Nov 1994 08:49:37", None),
+            // Anything else isn't a date.
+            ("", None),
+            ("0", None),
+            ("-1", None),
+            ("784111777", None),
+            ("Sun,  6 Nov 1994 08:49:37 GMT", None),
+            ("Sun, +6 Nov 1994 08:49:37 GMT", None),
+            (" Sun, 06 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994  8:49:37 GMT", None),
+            ("Sun, 06-Nov-1994 08:49:37 GMT", None),
+            ("Sun, 06 Foo 1994 08:49:37 GMT", None),
+            ("Foo, 06 Nov 1994 08:49:37 GMT", None),
+            ("Sunday, 06-Nov-94 08:49:37 GMT ", None),
+            ("Sunday,", None),
+            ("Sun Nov 06 08:49:37 94", None),
+            ("Sun, \u{e9}\u{e9} Nov 1994 08:49:7 GMT", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse(text.as_bytes()), *expected, "{text}");
+            let in_their_time = parse_at(text.as_bytes(), EXAMPLE);
+            assert_eq!(in_their_time, *expected, "{text} with a clock");
+        }
+    }
+
+    #[test]
+    fn two_digit_years_are_at_most_fifty_years_ahead() {
+        let now = parse(b"Sat, 15 Jun 2024 12:00:00 GMT").unwrap();
+        let table = [
+            (
+                "Saturday, 15-Jun-24 12:00:00 GMT",
+                "Sat, 15 Jun 2024 12:00:00 GMT",
+            ),
+            (
+                "Friday, 15-Jun-74 12:00:00 GMT",
+                "Fri, 15 Jun 2074 12:00:00 GMT",
+            ),
+            (
+                "Saturday, 15-Jun-74 12:00:01 GMT",
+                "Sat, 15 Jun 1974 12:00:01 GMT",
+            ),
+            (
+                "Sunday, 06-Nov-94 08:49:37 GMT",
+                "Sun, 06 Nov 1994 08:49:37 GMT",
+            ),
+            (
+                "Friday, 31-Dec-99 23:59:59 GMT",
+                "Fri, 31 Dec 1999 23:59:59 GMT",
+            ),
+            (
+                "Tuesday, 29-Feb-00 00:00:00 GMT",
+                "Tue, 29 Feb 2000 00:00:00 GMT",
+            ),
+        ];
+        for (short, full) in table {
+            let expected = parse(full.as_bytes());
+            assert!(expected.is_some());
+            assert_eq!(parse_at(short.as_bytes(), now), expected, "{short}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        assert_eq!(&format(EXAMPLE), b"Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(&format(0), b"Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(&format(u64::MAX), b"Fri, 31 Dec 9999 23:59:59 GMT");
+        let mut at = 0;
+        while at < LAST {
+            assert_eq!(parse(&format(at)), Some(at));
+            at += 86_400 * 11 + 4_567;
+        }
+    }
+
+    #[test]
+    fn the_cache_follows_the_clock() {
+        let mut cache = DateCache::new(EXAMPLE);
+        assert_eq!(cache.at(EXAMPLE), &format(EXAMPLE));
+        assert_eq!(cache.at(EXAMPLE + 1), &format(EXAMPLE + 1));
+        assert_eq!(cache.at(EXAMPLE), &format(EXAMPLE));
+    }
+}
