@@ -1,0 +1,1 @@
+"""What a user does, in the order in which they do it."""
