@@ -14,10 +14,13 @@ mod texts;
 mod units;
 mod written;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::ConfigError;
 pub use rules::{PolicyOf, Rule, RuleTtl, Rules};
 pub use settings::{HeadSizes, Ports, Settings, StoreChoice, Times, Ttl};
-pub use source::{DROPINS, Loaded, MAIN, Overrides, Source, load};
+pub use source::{DROPINS, Loaded, MAIN, Overrides, Source, Workers, load};
 pub use texts::{Role, Text, decode, encode};
 pub use units::{display_duration, display_size};
 pub use written::parse;

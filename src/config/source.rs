@@ -20,6 +20,8 @@ pub const DROPINS: &str = "/etc/cacheproxy/conf.d";
 pub struct Source {
     /// The main file; the built-in defaults when there is none. It has to be readable.
     pub main: Option<PathBuf>,
+    /// The store's directory when neither a file nor the command line names one.
+    pub default_store: Option<PathBuf>,
     /// A directory whose `*.toml` are read after the main file; it may be missing.
     pub dropins: Option<PathBuf>,
     /// What the command line says, which counts most.
@@ -32,7 +34,16 @@ pub struct Overrides {
     /// The directory of the filesystem store, absolute.
     pub store_path: Option<PathBuf>,
     /// The number of workers.
-    pub workers: Option<usize>,
+    pub workers: Option<Workers>,
+}
+
+/// A number of workers as given on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// One for each core.
+    Auto,
+    /// This many.
+    Exactly(usize),
 }
 
 impl Source {
@@ -40,6 +51,7 @@ impl Source {
     pub fn service() -> Source {
         Source {
             main: Some(PathBuf::from(MAIN)),
+            default_store: None,
             dropins: Some(PathBuf::from(DROPINS)),
             overrides: Overrides::default(),
         }
@@ -65,6 +77,11 @@ impl Loaded {
 /// Reads and validates the configuration.
 pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     let mut texts = Vec::new();
+    let default = Overrides {
+        store_path: source.default_store.clone(),
+        workers: None,
+    };
+    texts.extend(command_line(&default)?);
     if let Some(main) = &source.main {
         texts.push(read(Role::Main, main)?);
     }
@@ -110,10 +127,12 @@ fn dropins(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 fn command_line(overrides: &Overrides) -> Result<Option<Text>, ConfigError> {
     let path = PathBuf::from("command line");
     let mut toml = String::new();
-    if let Some(workers) = overrides.workers {
-        // Writing to a String can't fail.
-        let _ = writeln!(toml, "workers = {workers}");
-    }
+    // Writing to a String can't fail.
+    let _ = match overrides.workers {
+        Some(Workers::Auto) => writeln!(toml, "workers = \"auto\""),
+        Some(Workers::Exactly(number)) => writeln!(toml, "workers = {number}"),
+        None => Ok(()),
+    };
     if let Some(store) = &overrides.store_path {
         let Some(store) = store.to_str() else {
             return Err(ConfigError::Refused {

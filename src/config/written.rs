@@ -215,3 +215,9 @@ fn distance(one: &str, other: &str) -> usize {
     }
     row[other.len()]
 }
+
+/// Every key there is, for tests.
+#[cfg(test)]
+pub(super) fn all_keys() -> impl Iterator<Item = &'static str> {
+    KEYS.into_iter().chain(TIMEOUTS).chain(RULE)
+}

@@ -1,0 +1,501 @@
+//! Tables: what is refused with which words, how texts come together, and that the shipped file is the defaults.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+
+const SHIPPED: &str = include_str!("../../packaging/cacheproxy.toml");
+
+fn text(role: Role, path: &str, toml: &str) -> Text {
+    Text {
+        role,
+        path: PathBuf::from(path),
+        toml: toml.to_string(),
+    }
+}
+
+fn main_file(toml: &str) -> Result<Settings, ConfigError> {
+    parse(&[text(Role::Main, "f.toml", toml)])
+}
+
+/// What is written, and the whole message that refuses it.
+const REFUSED: &[(&str, &str)] = &[
+    // Durations.
+    (
+        "\n\nmax_ttl = \"soon\"",
+        r#"f.toml:3: max_ttl = "soon": expected "none" or a duration such as "30s", "10m", "12h" or "7d""#,
+    ),
+    (
+        "ttl = \"1h30m\"",
+        r#"f.toml:1: ttl = "1h30m": expected "heuristic" or a duration such as "30s", "10m", "12h" or "7d""#,
+    ),
+    (
+        "ttl = 30",
+        r#"f.toml:1: ttl = 30: expected a duration such as "30s", "10m", "12h" or "7d"; a plain number has no unit, "30s" would do"#,
+    ),
+    (
+        "ttl = \"9999d\"",
+        r#"f.toml:1: ttl = "9999d": expected whole seconds, at most "3650d""#,
+    ),
+    (
+        "max_ttl = \"5ms\"",
+        r#"f.toml:1: max_ttl = "5ms": expected whole seconds, at most "3650d""#,
+    ),
+    (
+        "[timeouts]\nclient_idle = \"5m\"\nconnect = \"0s\"",
+        r#"f.toml:3: timeouts.connect = "0s": expected a duration from "1ms" to "30d""#,
+    ),
+    (
+        "timeouts.drain = true",
+        r#"f.toml:1: timeouts.drain = true: expected a duration such as "30s", "10m", "12h" or "7d""#,
+    ),
+    (
+        "timeouts = \"5s\"",
+        r#"f.toml:1: timeouts = "5s": expected a table"#,
+    ),
+    // Sizes.
+    (
+        "store_size = \"much\"",
+        r#"f.toml:1: store_size = "much": expected a size such as "64KiB", "500MB" or "10GiB""#,
+    ),
+    (
+        "memory = 64",
+        r#"f.toml:1: memory = 64: expected a size such as "64KiB", "500MB" or "10GiB"; a plain number has no unit, "64MB" would do"#,
+    ),
+    (
+        "store_size = \"1kB\"",
+        r#"f.toml:1: store_size = "1kB": expected a size of at least "1MiB""#,
+    ),
+    (
+        "largest_object = \"0B\"",
+        r#"f.toml:1: largest_object = "0B": expected a size of at least "1B""#,
+    ),
+    // Numbers and switches.
+    (
+        "workers = 0",
+        r#"f.toml:1: workers = 0: expected "auto" or a number from 1 to 16"#,
+    ),
+    (
+        "workers = 17",
+        r#"f.toml:1: workers = 17: expected "auto" or a number from 1 to 16"#,
+    ),
+    (
+        "workers = \"many\"",
+        r#"f.toml:1: workers = "many": expected "auto" or a number from 1 to 16"#,
+    ),
+    (
+        "max_clients = -1",
+        "f.toml:1: max_clients = -1: expected a number from 1 to 1000000",
+    ),
+    (
+        "access_log = \"yes\"",
+        r#"f.toml:1: access_log = "yes": expected true or false"#,
+    ),
+    // Networks and ports.
+    (
+        "allow = [\n  \"::1\",\n  \"10.0.0.0/33\",\n]",
+        r#"f.toml:3: allow = "10.0.0.0/33": expected an address or a network such as "192.168.1.0/24" or "2001:db8::/32""#,
+    ),
+    (
+        "allow = \"::1\"",
+        r#"f.toml:1: allow = "::1": expected a list such as ["127.0.0.0/8", "::1"]"#,
+    ),
+    (
+        "connect_ports = [443, 0]",
+        r#"f.toml:1: connect_ports = 0: expected a port such as 443 or a range such as "8000-8999""#,
+    ),
+    (
+        "connect_ports = [\"9-8\"]",
+        r#"f.toml:1: connect_ports = "9-8": expected a port such as 443 or a range such as "8000-8999""#,
+    ),
+    (
+        "connect_ports = 443",
+        "f.toml:1: connect_ports = 443: expected a list of ports such as [443, 8443]",
+    ),
+    // The store.
+    (
+        "store = \"postgres\"",
+        r#"f.toml:1: store = "postgres": the PostgreSQL store isn't built into this version yet; use "filesystem""#,
+    ),
+    (
+        "store = \"redis\"",
+        r#"f.toml:1: store = "redis": expected "filesystem""#,
+    ),
+    (
+        "store_path = \"cache\"",
+        r#"f.toml:1: store_path = "cache": expected an absolute path such as "/var/cache/cacheproxy""#,
+    ),
+    // Rules.
+    (
+        "[[rule]]\nttl = \"1h\"",
+        "f.toml:1: [[rule]] has no match, such as match = \"*.deb\"",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"",
+        "f.toml:1: [[rule]] has no ttl, such as ttl = \"30d\"",
+    ),
+    (
+        "[[rule]]\nmatch = []\nttl = \"1h\"",
+        r#"f.toml:2: rule.match = []: expected a pattern such as "*.deb", or a list of them"#,
+    ),
+    (
+        "[[rule]]\nmatch = [\"\"]\nttl = \"1h\"",
+        r#"f.toml:2: rule.match = "": expected a pattern such as "*.deb" or "http://example.org/*""#,
+    ),
+    (
+        "[rule]\nmatch = \"*\"",
+        "f.toml:1: rule = [rule]: expected tables, each beginning with [[rule]]",
+    ),
+    // Keys.
+    (
+        "tll = \"1h\"",
+        "f.toml:1: unknown key \"tll\": did you mean \"ttl\"?",
+    ),
+    (
+        "store_dir = \"/x\"",
+        "f.toml:1: unknown key \"store_dir\": did you mean \"store_size\"?",
+    ),
+    (
+        "[timeouts]\n\nconect = \"5s\"",
+        "f.toml:3: unknown key \"timeouts.conect\": did you mean \"timeouts.connect\"?",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nttl = \"1h\"\nforce = true",
+        "f.toml:4: unknown key \"rule.force\": expected one of match, ttl, override",
+    ),
+    // TOML itself.
+    (
+        "ttl = \"1h\"\nttl = \"2h\"",
+        "f.toml:2: not valid TOML: duplicate key",
+    ),
+    ("ttl = 1h", "f.toml:1: not valid TOML: "),
+    ("\nttl = \"1h", "f.toml:2: not valid TOML: "),
+    ("ttl \"1h\"", "f.toml:1: not valid TOML: "),
+];
+
+#[test]
+fn refusals_name_file_line_key_what_was_found_and_what_was_expected() {
+    for (toml, expected) in REFUSED {
+        let message = main_file(toml).unwrap_err().to_string();
+        match expected.strip_suffix("TOML: ") {
+            // The parser's own words follow.
+            Some(_) => assert!(message.starts_with(expected), "{message}"),
+            None => assert_eq!(message, *expected),
+        }
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+#[test]
+fn the_first_mistake_in_the_file_is_the_one_named() {
+    let message = main_file("ttl = \"x\"\naccess_log = 1\n")
+        .unwrap_err()
+        .to_string();
+    assert!(message.starts_with("f.toml:1: ttl"), "{message}");
+}
+
+#[test]
+fn what_was_found_is_shortened() {
+    let long = format!("ttl = \"{}\"", "x".repeat(500));
+    assert!(main_file(&long).unwrap_err().to_string().len() < 200);
+    let lines = main_file("ttl = \"\"\"a\nb\"\"\"").unwrap_err().to_string();
+    assert!(
+        lines.starts_with("f.toml:1: ttl = \"\"\"a…: expected"),
+        "{lines}"
+    );
+}
+
+#[test]
+fn good_values_are_taken() {
+    let settings = main_file(
+        r#"
+        workers = 3
+        allow = ["192.168.1.7/24", "10.0.0.1", "2001:db8::/32"]
+        connect_ports = [443, "8000-8999"]
+        store = "filesystem"
+        store_path = "/srv/cache"
+        store_size = "2GB"
+        min_free_disk = "0B"
+        largest_object = "100MiB"
+        memory = "0B"
+        ttl = "10m"
+        max_ttl = "7d"
+        access_log = false
+        max_clients = 100
+        timeouts = { connect = "3s", worker_idle = "1s" }
+        [[rule]]
+        match = "*.iso"
+        ttl = "1w"
+        override = true
+        "#,
+    )
+    .unwrap();
+    let networks = ["192.168.1.0/24", "10.0.0.1/32", "2001:db8::/32"];
+    let rule = RuleTtl {
+        seconds: 7 * 86_400,
+        force: true,
+    };
+    let expected = Settings {
+        workers: 3,
+        allow: networks.map(|network| network.parse().unwrap()).to_vec(),
+        connect_ports: Ports(vec![443..=443, 8000..=8999]),
+        store: StoreChoice::Filesystem {
+            path: PathBuf::from("/srv/cache"),
+            size: 2_000_000_000,
+            min_free: 0,
+        },
+        largest_object: 100 << 20,
+        memory: 0,
+        rules: Rules(vec![Rule {
+            globs: vec!["*.iso".to_string()],
+            says: rule,
+        }]),
+        ttl: Ttl::Fixed(600),
+        max_ttl: Some(7 * 86_400),
+        times: Times {
+            connect: Duration::from_secs(3),
+            worker_idle: Duration::from_secs(1),
+            ..Times::default()
+        },
+        access_log: false,
+        max_clients: 100,
+        ..Settings::default()
+    };
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn clients_are_allowed_by_network() {
+    let settings = main_file(r#"allow = ["127.0.0.0/8", "192.168.0.0/16", "::1"]"#).unwrap();
+    let table = [
+        ("127.0.0.5", true),
+        ("192.168.9.9", true),
+        ("::ffff:192.168.9.9", true),
+        ("::1", true),
+        ("10.0.0.1", false),
+        ("::2", false),
+        ("::ffff:10.0.0.1", false),
+    ];
+    for (client, allowed) in table {
+        assert_eq!(
+            settings.allows(client.parse().unwrap()),
+            allowed,
+            "{client}"
+        );
+    }
+}
+
+#[test]
+fn an_object_is_never_larger_than_the_store() {
+    let settings = main_file("store_size = \"1GiB\"").unwrap();
+    assert_eq!(settings.largest_object, 1 << 30);
+}
+
+#[test]
+fn later_texts_count_and_their_rules_come_first() {
+    let rule = |glob: &str| format!("[[rule]]\nmatch = \"{glob}\"\nttl = \"1h\"\n");
+    let globs = |texts: &[Text]| -> Vec<String> {
+        let rules = parse(texts).unwrap().rules.0;
+        rules.iter().map(|rule| rule.globs[0].clone()).collect()
+    };
+    let main = text(
+        Role::Main,
+        "m",
+        &format!(
+            "max_clients = 1\nttl = \"1s\"\n{}{}",
+            rule("m1"),
+            rule("m2")
+        ),
+    );
+    let bare = text(Role::Main, "m", "max_clients = 1");
+    let none = text(Role::Main, "m", "rule = []");
+    let first = text(
+        Role::Dropin,
+        "1",
+        &format!("max_clients = 2\n{}", rule("d1")),
+    );
+    let second = text(Role::Dropin, "2", &rule("d2"));
+    let built_in = "*.deb";
+
+    let settings = parse(&[main.clone(), first.clone(), second.clone()]).unwrap();
+    assert_eq!((settings.max_clients, settings.ttl), (2, Ttl::Fixed(1)));
+    assert_eq!(
+        globs(&[main.clone(), first.clone(), second.clone()]),
+        ["d2", "d1", "m1", "m2"]
+    );
+    assert_eq!(globs(&[main]), ["m1", "m2"]);
+    assert_eq!(
+        globs(&[bare, first.clone(), second]),
+        ["d2", "d1", built_in]
+    );
+    assert_eq!(globs(std::slice::from_ref(&none)), [""; 0]);
+    assert_eq!(globs(&[none, first]), ["d1"]);
+}
+
+#[test]
+fn the_shipped_file_is_the_defaults_and_shows_every_key() {
+    assert_eq!(
+        main_file(SHIPPED).unwrap(),
+        Settings::default(),
+        "as shipped"
+    );
+    let shown: String = SHIPPED
+        .lines()
+        .filter(|line| !line.starts_with("# ") && *line != "#")
+        .map(|line| format!("{}\n", line.strip_prefix('#').unwrap_or(line)))
+        .collect();
+    assert_eq!(
+        main_file(&shown).unwrap(),
+        Settings::default(),
+        "every default uncommented"
+    );
+    for key in written::all_keys() {
+        let line = format!("\n{key} = ");
+        let table = format!("[{key}]");
+        assert!(
+            shown.contains(&line) || shown.contains(&table),
+            "{key} isn't shown"
+        );
+    }
+}
+
+#[test]
+fn every_known_key_is_one_that_is_read() {
+    for key in written::all_keys() {
+        for toml in [
+            format!("{key} = 1.5"),
+            format!("timeouts.{key} = 1.5"),
+            format!("[[rule]]\n{key} = 1.5"),
+        ] {
+            let message = main_file(&toml).unwrap_err().to_string();
+            if message.contains("= 1.5: expected") {
+                break;
+            }
+            assert!(!toml.starts_with("[["), "{key} is never read: {message}");
+        }
+    }
+}
+
+fn write(directory: &Path, name: &str, toml: &str) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, toml).unwrap();
+    path
+}
+
+#[test]
+fn files_are_read_in_order_and_the_command_line_counts_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let main = write(
+        dir.path(),
+        "main",
+        "max_clients = 1\nmemory = \"1MiB\"\nworkers = 2",
+    );
+    write(dir.path(), "20-b.toml", "max_clients = 20");
+    write(
+        dir.path(),
+        "10-a.toml",
+        "max_clients = 10\nmemory = \"2MiB\"",
+    );
+    write(dir.path(), "30-c.toml.dpkg-old", "max_clients = 30");
+    write(dir.path(), ".hidden.toml", "max_clients = 40");
+    let source = Source {
+        main: Some(main.clone()),
+        default_store: Some(PathBuf::from("/home/x/a \"quoted\"\\path")),
+        dropins: Some(dir.path().to_path_buf()),
+        overrides: Overrides {
+            store_path: None,
+            workers: Some(Workers::Exactly(5)),
+        },
+    };
+    let loaded = load(&source).unwrap();
+    let settings = &loaded.settings;
+    assert_eq!(
+        (settings.max_clients, settings.memory, settings.workers),
+        (20, 2 << 20, 5)
+    );
+    let StoreChoice::Filesystem { path, .. } = &settings.store else {
+        panic!("{:?}", settings.store)
+    };
+    assert_eq!(path, Path::new("/home/x/a \"quoted\"\\path"));
+    assert_eq!(decode(&loaded.encode()).unwrap(), *settings);
+
+    fs::write(&main, "store_path = \"/file\"").unwrap();
+    let from_file = load(&source).unwrap().settings;
+    assert!(
+        matches!(from_file.store, StoreChoice::Filesystem { path, .. } if path == Path::new("/file"))
+    );
+    let given = Source {
+        overrides: Overrides {
+            store_path: Some(PathBuf::from("/given")),
+            workers: Some(Workers::Exactly(99)),
+        },
+        ..source
+    };
+    assert_eq!(
+        load(&given).unwrap_err().to_string(),
+        "command line:1: workers = 99: expected \"auto\" or a number from 1 to 16"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = dir.path().join("binary.toml");
+    fs::write(&binary, b"ttl = \"\xff\"").unwrap();
+    let good = write(dir.path(), "good", "");
+    let missing = dir.path().join("missing");
+    let table = [
+        (
+            Some(missing.clone()),
+            None,
+            missing.clone(),
+            "there is no such file",
+        ),
+        (
+            Some(dir.path().to_path_buf()),
+            None,
+            dir.path().to_path_buf(),
+            "Is a directory (os error 21)",
+        ),
+        (
+            Some(binary.clone()),
+            None,
+            binary.clone(),
+            "it is not text in UTF-8",
+        ),
+        (
+            Some(good.clone()),
+            Some(good.clone()),
+            good.clone(),
+            "Not a directory (os error 20)",
+        ),
+        (
+            Some(good.clone()),
+            Some(dir.path().to_path_buf()),
+            binary,
+            "it is not text in UTF-8",
+        ),
+    ];
+    for (main, dropins, path, reason) in table {
+        let source = Source {
+            main,
+            dropins,
+            ..Source::default()
+        };
+        let message = load(&source).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            format!("{}: can't be read: {reason}", path.display())
+        );
+    }
+    let no_dropins = Source {
+        main: Some(good),
+        dropins: Some(missing),
+        ..Source::default()
+    };
+    assert!(load(&no_dropins).is_ok());
+}
