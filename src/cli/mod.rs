@@ -1,2 +1,125 @@
 //! The command line: one file per subcommand, exit codes as in sysexits(3).
+//!
+//! A subcommand reads its options, calls the role that does the work and reports. It decides nothing
+//! about HTTP, caching or processes.
 #![forbid(unsafe_code)]
+
+mod check;
+mod control;
+mod listen;
+mod man;
+mod run;
+mod service;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::sys::exit::{Exit, Failure};
+use crate::sys::journal;
+
+const AFTER_HELP: &str = "\
+Examples:
+  cacheproxy run                          a proxy on 127.0.0.1:3128, for this terminal
+  http_proxy=http://127.0.0.1:3128 curl -sI http://deb.debian.org/debian/
+                                          try it: the second time, Cache-Status says \"hit\"
+  systemctl start cacheproxy.socket       the installed service
+  cacheproxy check                        is /etc/cacheproxy right?
+  journalctl -u 'cacheproxy@*' -f         what the service serves
+
+Exit codes: 64 wrong command line, 69 something isn't available, 77 no permission, 78 wrong configuration.";
+
+/// A caching HTTP proxy for a machine, an office, a lab or a CI farm.
+#[derive(Debug, Parser)]
+#[command(name = "cacheproxy", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Supervisor(service::SupervisorArgs),
+    Worker(service::WorkerArgs),
+    Check(check::Args),
+    Status(control::StatusArgs),
+    Reload(control::ReloadArgs),
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+/// Does what the command line says, and returns the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where help or a complaint can't be printed there is nobody to read it.
+            let _ = error.print();
+            let asked_for = !error.use_stderr();
+            return if asked_for {
+                ExitCode::SUCCESS
+            } else {
+                Exit::Usage.into()
+            };
+        }
+    };
+    match perform(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            journal::last_words(&failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+fn perform(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Supervisor(args) => service::supervisor(args),
+        Command::Worker(args) => service::worker(args),
+        Command::Check(args) => check::check(args),
+        Command::Status(args) => control::status(&args),
+        Command::Reload(args) => control::reload(&args),
+        Command::Man(args) => man::man(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn command_lines_are_taken_or_refused() {
+        let table = [
+            ("run", true),
+            ("run --listen :8080 --listen /tmp/p.sock --workers 2", true),
+            ("run --store /x --config f.toml", true),
+            ("run --listen 8080", false),
+            ("run --workers 0", false),
+            ("run --workers 17", false),
+            ("run --workers auto", true),
+            ("supervisor", true),
+            ("worker 1", true),
+            ("worker 0", false),
+            ("worker", false),
+            ("check --config a --dropins b", true),
+            ("status --runtime-dir /run/x", true),
+            ("reload", true),
+            ("man /tmp", true),
+            ("serve", false),
+            ("", false),
+        ];
+        for (line, taken) in table {
+            let words = ["cacheproxy"].into_iter().chain(line.split_whitespace());
+            assert_eq!(Cli::try_parse_from(words).is_ok(), taken, "{line}");
+        }
+    }
+}

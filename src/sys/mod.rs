@@ -16,3 +16,4 @@ pub mod notify;
 pub mod seqpacket;
 pub mod shared;
 pub mod signals;
+pub mod user;

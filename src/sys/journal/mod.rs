@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{LevelFilter, Log, Metadata, Record};
+use systemd_journal_logger::connected_to_journal;
 
 pub use access::{Access, masked};
 use line::Line;
@@ -112,6 +113,12 @@ pub fn start(who: Identity) -> Guard {
         }
     }
     Guard(())
+}
+
+/// Says on stderr why the process ends. Where stderr is the journal's, the line has the priority of an error.
+pub fn last_words(message: &str) {
+    let priority = if connected_to_journal() { "<3>" } else { "" };
+    eprintln!("{priority}cacheproxy: {message}");
 }
 
 /// Puts the line of a request that was served into the journal.

@@ -1,0 +1,208 @@
+//! `cacheproxy check`: what the service would read, validated, and whether its store could be used.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{control, store};
+use crate::config::{self, DROPINS, Loaded, MAIN, Role, Settings, Source, StoreChoice, Ttl};
+use crate::config::{display_duration, display_size};
+use crate::sys::exit::Failure;
+use crate::sys::user::{self, User};
+
+/// The user that the service runs as.
+const SERVICE_USER: &str = "cacheproxy";
+/// The directory that the service makes itself, and that its sandbox lets it write to.
+const SERVICE_STORE: &str = "/var/cache/cacheproxy";
+
+/// Check the configuration that the service would read; say what it comes to, or what is wrong with it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exits with 0 when all is well, 78 when the configuration is wrong, 77 when the store's directory isn't writable.
+Run it as root to have the store's directory tried as the service's own user.")]
+pub(super) struct Args {
+    /// Check this file instead of /etc/cacheproxy/cacheproxy.toml, and no drop-ins unless --dropins is given
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Read the drop-ins (*.toml) of this directory instead of /etc/cacheproxy/conf.d
+    #[arg(long, value_name = "DIR")]
+    dropins: Option<PathBuf>,
+}
+
+pub(super) fn check(args: Args) -> Result<(), Failure> {
+    let dropins = match (args.dropins, &args.config) {
+        (Some(given), _) => Some(given),
+        (None, Some(_)) => None,
+        (None, None) => Some(PathBuf::from(DROPINS)),
+    };
+    let source = Source {
+        main: Some(args.config.unwrap_or_else(|| PathBuf::from(MAIN))),
+        dropins,
+        ..Source::default()
+    };
+    let loaded = config::load(&source).map_err(Failure::config)?;
+    let note = match &loaded.settings.store {
+        StoreChoice::Filesystem { path, .. } => check_store(path)?,
+        StoreChoice::Postgres { .. } => None,
+    };
+    let mut text = summary(&loaded);
+    if let Some(note) = note {
+        let _ = writeln!(text, "note: {note}");
+    }
+    control::print(&text)
+}
+
+/// Whether the service could write to its store, as far as this user can tell; what else is to be said.
+fn check_store(path: &Path) -> Result<Option<String>, Failure> {
+    let service = user::named(SERVICE_USER);
+    let own = user::effective();
+    let own_place = path.starts_with(SERVICE_STORE);
+    if own_place && !path.exists() {
+        return Ok(Some(format!(
+            "{} will be made when the service starts",
+            path.display()
+        )));
+    }
+    match service {
+        Some(service) if own == 0 => try_as(&service, path),
+        Some(service) if own != service.uid => {
+            let path = path.display();
+            return Ok(Some(format!(
+                "whether {path} is writable wasn't tried: run this as root for that"
+            )));
+        }
+        _ => store::try_writing(path),
+    }
+    .map_err(|error| store::unusable(path, &error))?;
+    Ok((!own_place && service.is_some()).then(|| {
+        let path = path.display();
+        format!(
+            "the service's sandbox lets it write only below {SERVICE_STORE}: for {path}, put \
+             [Service] and ReadWritePaths={path} into `systemctl edit cacheproxy.service` and \
+             `systemctl edit cacheproxy@.service`"
+        )
+    }))
+}
+
+/// Tries as another user, in a process of its own: that takes every directory above and every ACL into account.
+fn try_as(user: &User, directory: &Path) -> io::Result<()> {
+    std::fs::metadata(directory)?;
+    let usable = Command::new("test")
+        .arg("-d")
+        .arg(directory)
+        .arg("-a")
+        .arg("-w")
+        .arg(directory)
+        .arg("-a")
+        .arg("-x")
+        .arg(directory)
+        .gid(user.gid)
+        .uid(user.uid)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .status()?;
+    if usable.success() {
+        return Ok(());
+    }
+    let message = format!("user {SERVICE_USER} may not write there");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let read: Vec<String> = (loaded.texts.iter())
+        .filter(|text| text.role != Role::CommandLine)
+        .map(|text| text.path.display().to_string())
+        .collect();
+    let mut out = format!("ok: {}\n", read.join(", "));
+    for (name, value) in rows(&loaded.settings) {
+        // Writing to a String can't fail.
+        let _ = writeln!(out, "  {name:<16} {value}");
+    }
+    out
+}
+
+fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    let list = |items: Vec<String>| {
+        if items.is_empty() {
+            "none".to_string()
+        } else {
+            items.join(", ")
+        }
+    };
+    let seconds = |seconds| display_duration(std::time::Duration::from_secs(seconds));
+    let store = match &settings.store {
+        StoreChoice::Filesystem {
+            path,
+            size,
+            min_free,
+        } => format!(
+            "{}, at most {}, leaving {} of the disk free",
+            path.display(),
+            display_size(*size),
+            display_size(*min_free)
+        ),
+        StoreChoice::Postgres { .. } => "PostgreSQL".to_string(),
+    };
+    let ttl = match settings.ttl {
+        Ttl::Heuristic => "heuristic".to_string(),
+        Ttl::Fixed(fixed) => seconds(fixed),
+    };
+    let rule = |rule: &config::Rule| {
+        let force = if rule.says.force {
+            " whatever the origin says"
+        } else {
+            ""
+        };
+        format!(
+            "{}{force} for {}",
+            seconds(rule.says.seconds),
+            rule.globs.join(" ")
+        )
+    };
+    let mut rows = vec![
+        ("workers", settings.workers.to_string()),
+        (
+            "clients from",
+            list(
+                settings
+                    .allow
+                    .iter()
+                    .map(|network| network.to_string())
+                    .collect(),
+            ),
+        ),
+        ("clients at most", settings.max_clients.to_string()),
+        (
+            "CONNECT to ports",
+            list(settings.connect_ports.0.iter().map(display_ports).collect()),
+        ),
+        ("store", store),
+        ("largest object", display_size(settings.largest_object)),
+        (
+            "memory",
+            format!("{} in each worker", display_size(settings.memory)),
+        ),
+        ("ttl", ttl),
+        (
+            "max_ttl",
+            settings.max_ttl.map_or("none".to_string(), seconds),
+        ),
+        (
+            "access log",
+            if settings.access_log { "on" } else { "off" }.to_string(),
+        ),
+    ];
+    rows.extend(settings.rules.0.iter().map(|each| ("rule", rule(each))));
+    rows
+}
+
+fn display_ports(range: &std::ops::RangeInclusive<u16>) -> String {
+    let (first, last) = (range.start(), range.end());
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
+    }
+}

@@ -1,0 +1,174 @@
+//! `cacheproxy status` and `cacheproxy reload`: one request line to the supervisor's control socket, and
+//! the text that comes back, whose first line is "ok" or begins with "error: ".
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::service::RUNTIME_DIR;
+use crate::sys::exit::Failure;
+
+/// How long the supervisor may take: a reload waits for every worker.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// More than any answer has.
+const LONGEST_ANSWER: u64 = 1 << 20;
+
+/// Tell how the running proxy does: workers, clients, requests, hits.
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// The directory of the proxy's sockets; `cacheproxy run` says which it uses
+    #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
+/// Read the configuration again, in the supervisor and every worker; if it is wrong, nothing changes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For the installed service, `systemctl reload cacheproxy` does the same.")]
+pub(super) struct ReloadArgs {
+    /// The directory of the proxy's sockets; `cacheproxy run` says which it uses
+    #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
+pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
+    let answer = ask(&args.runtime_dir, "status")?;
+    match answer {
+        Ok(text) => print(&text),
+        Err(reason) => Err(Failure::unavailable(reason)),
+    }
+}
+
+pub(super) fn reload(args: &ReloadArgs) -> Result<(), Failure> {
+    let answer = ask(&args.runtime_dir, "reload")?;
+    match answer {
+        Ok(text) if text.is_empty() => print("reloaded\n"),
+        Ok(text) => print(&text),
+        Err(reason) => Err(Failure::config(format!(
+            "not reloaded, the old settings stay: {reason}"
+        ))),
+    }
+}
+
+/// What the supervisor answers: the text after "ok", or what went wrong.
+fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Failure> {
+    let socket = runtime_dir.join("control.sock");
+    let answer = exchange(&socket, request).map_err(|error| unreachable(&socket, &error))?;
+    read_answer(&answer).ok_or_else(|| {
+        Failure::unavailable(format!(
+            "{}: an answer that makes no sense: {answer:?}",
+            socket.display()
+        ))
+    })
+}
+
+fn exchange(socket: &Path, request: &str) -> io::Result<String> {
+    let mut supervisor = UnixStream::connect(socket)?;
+    supervisor.set_read_timeout(Some(PATIENCE))?;
+    supervisor.set_write_timeout(Some(PATIENCE))?;
+    supervisor.write_all(format!("{request}\n").as_bytes())?;
+    let mut answer = Vec::new();
+    supervisor.take(LONGEST_ANSWER).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn read_answer(answer: &str) -> Option<Result<String, String>> {
+    let (first, rest) = answer.split_once('\n').unwrap_or((answer, ""));
+    if first == "ok" {
+        return Some(Ok(rest.to_string()));
+    }
+    let reason = first.strip_prefix("error: ")?;
+    let more = rest.trim_end();
+    let separator = if more.is_empty() { "" } else { "\n" };
+    Some(Err(format!("{reason}{separator}{more}")))
+}
+
+fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    let kind = error.kind();
+    let socket = socket.display();
+    if kind == io::ErrorKind::PermissionDenied {
+        return Failure::no_permission(format!("{socket}: {error}; try it with sudo"));
+    }
+    if kind == io::ErrorKind::NotFound || kind == io::ErrorKind::ConnectionRefused {
+        return Failure::unavailable(format!(
+            "no proxy answers at {socket}: {error}; is it running? (`systemctl status cacheproxy`; \
+             a proxy started with `cacheproxy run` needs its --runtime-dir)"
+        ));
+    }
+    if kind == io::ErrorKind::WouldBlock {
+        return Failure::unavailable(format!("{socket}: no answer in {} s", PATIENCE.as_secs()));
+    }
+    Failure::unavailable(format!("{socket}: {error}"))
+}
+
+/// Prints to the standard output; a reader that went away (`| head`) is no failure.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unavailable(
+            format!("can't write the answer: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sys::exit::Exit;
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    #[test]
+    fn answers() {
+        let table = [
+            ("ok", Some(Ok(""))),
+            ("ok\nworkers 2\n", Some(Ok("workers 2\n"))),
+            ("error: no\n", Some(Err("no"))),
+            (
+                "error: a.toml:3: no\nworker 2: yes\n",
+                Some(Err("a.toml:3: no\nworker 2: yes")),
+            ),
+            ("", None),
+            ("okay\n", None),
+        ];
+        for (answer, expected) in table {
+            let expected =
+                expected.map(|e: Result<&str, &str>| e.map(String::from).map_err(String::from));
+            assert_eq!(read_answer(answer), expected, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn asks_one_line_and_reads_to_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("control.sock")).unwrap();
+        let server = thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(&client).read_line(&mut line).unwrap();
+            client.write_all(b"error: bad file\n").unwrap();
+            line
+        });
+        let args = ReloadArgs {
+            runtime_dir: dir.path().to_path_buf(),
+        };
+        let failure = reload(&args).unwrap_err();
+        assert_eq!(server.join().unwrap(), "reload\n");
+        assert_eq!(
+            failure,
+            Failure::config("not reloaded, the old settings stay: bad file")
+        );
+    }
+
+    #[test]
+    fn nobody_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = StatusArgs {
+            runtime_dir: dir.path().to_path_buf(),
+        };
+        assert_eq!(status(&args).unwrap_err().exit, Exit::Unavailable);
+    }
+}

@@ -1,0 +1,145 @@
+//! `cacheproxy run`: the whole proxy in the foreground, without systemd and without root.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{self, Path, PathBuf};
+
+use super::{listen, store};
+use crate::config::{self, Overrides, Source, Workers};
+use crate::supervisor::{self, Listen, ListenAddr, Spawn, Start};
+use crate::sys::exit::Failure;
+use crate::sys::journal::{self, Identity};
+
+const AFTER_HELP: &str = "\
+Without --config, the file cacheproxy/cacheproxy.toml in $XDG_CONFIG_HOME (~/.config) is read if it is there.
+Without --store and without store_path in the file, responses are stored in cacheproxy in $XDG_CACHE_HOME (~/.cache).
+Only clients on this machine may use the proxy unless the file's `allow` says otherwise.
+
+Examples:
+  cacheproxy run
+  cacheproxy run --listen :8080 --store /srv/cache --workers 2
+  http_proxy=http://127.0.0.1:3128 curl -sI http://deb.debian.org/debian/";
+
+/// Run the whole proxy in the foreground, without systemd and without root. Ctrl-C ends it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// Listen on 127.0.0.1:3128, [::1]:3128, :3128 (all addresses) or /path/to/a.sock; may be given several times
+    #[arg(long, value_name = "ADDR", value_parser = listen::parse, default_value = "127.0.0.1:3128")]
+    listen: Vec<ListenAddr>,
+    /// Store responses in this directory, which is made if it isn't there
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// How many worker processes: "auto", one for each core, or 1 to 16
+    #[arg(long, value_name = "N", value_parser = workers)]
+    workers: Option<Workers>,
+    /// Read this configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+fn workers(text: &str) -> Result<Workers, String> {
+    match text.parse() {
+        Ok(number) if (1..=16).contains(&number) => Ok(Workers::Exactly(number)),
+        Err(_) if text == "auto" => Ok(Workers::Auto),
+        _ => Err("expected auto or a number from 1 to 16".to_string()),
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let program = env::current_exe()
+        .map_err(|error| Failure::unavailable(format!("can't find the program itself: {error}")))?;
+    let source = source(&args)?;
+    let settings = config::load(&source).map_err(Failure::config)?.settings;
+    store::prepare(&settings.store)?;
+    let runtime = Runtime::make()?;
+    let _journal = journal::start(Identity::Supervisor);
+    log::info!(
+        "storing in {}; `cacheproxy status --runtime-dir {}` tells how it goes",
+        store::place(&settings.store),
+        runtime.0.display()
+    );
+    supervisor::serve(Start {
+        source,
+        listen: Listen::Bind(args.listen),
+        workers: Spawn::Children {
+            dir: runtime.0.clone(),
+            program,
+        },
+    })
+}
+
+fn source(args: &Args) -> Result<Source, Failure> {
+    let store_path = args.store.as_deref().map(store_path).transpose()?;
+    let default_store = home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("cacheproxy"));
+    let own = home("XDG_CONFIG_HOME", ".config")
+        .map(|config| config.join("cacheproxy/cacheproxy.toml"))
+        .filter(|file| file.exists());
+    Ok(Source {
+        main: args.config.clone().or(own),
+        default_store,
+        dropins: None,
+        overrides: Overrides {
+            store_path,
+            workers: args.workers,
+        },
+    })
+}
+
+fn store_path(given: &Path) -> Result<PathBuf, Failure> {
+    let text = given.to_string_lossy();
+    if text.starts_with("postgresql://") || text.starts_with("postgres://") {
+        return Err(Failure::unavailable(
+            "--store postgresql://…: the PostgreSQL store isn't built into this version yet; \
+             give a directory, as in --store ~/.cache/cacheproxy",
+        ));
+    }
+    path::absolute(given).map_err(|error| Failure::usage(format!("--store {text}: {error}")))
+}
+
+/// A directory of the XDG base directory specification, which ignores relative ones.
+fn home(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = env::var_os(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))
+}
+
+/// The directory of this run's sockets. It is removed when the run ends.
+struct Runtime(PathBuf);
+
+impl Runtime {
+    fn make() -> Result<Runtime, Failure> {
+        let base = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let base = base
+            .filter(|base| base.is_dir())
+            .unwrap_or_else(env::temp_dir);
+        let id = std::process::id();
+        // A directory that someone else left there, or put there, is never used.
+        for attempt in 0..100 {
+            let dir = base.join(format!("cacheproxy-{id}.{attempt}"));
+            match DirBuilder::new().mode(0o700).create(&dir) {
+                Ok(()) => return Ok(Runtime(dir)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    let dir = dir.display();
+                    return Err(Failure::unavailable(format!("can't make {dir}: {error}")));
+                }
+            }
+        }
+        let base = base.display();
+        Err(Failure::unavailable(format!(
+            "can't make a directory for sockets in {base}"
+        )))
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // What is left in a directory for temporary files does no harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether the store's directory can be used, found out before anything is served.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use crate::config::StoreChoice;
+use crate::sys::exit::Failure;
+
+/// Where the store is, for messages.
+pub(super) fn place(store: &StoreChoice) -> String {
+    match store {
+        StoreChoice::Filesystem { path, .. } => path.display().to_string(),
+        StoreChoice::Postgres { .. } => "PostgreSQL".to_string(),
+    }
+}
+
+/// Makes the store's directory if it isn't there, and makes sure that this process can write to it.
+pub(super) fn prepare(store: &StoreChoice) -> Result<(), Failure> {
+    let StoreChoice::Filesystem { path, .. } = store else {
+        return Ok(());
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.and_then(|()| try_writing(path))
+        .map_err(|error| unusable(path, &error))
+}
+
+/// Makes sure that this process can write to the directory: by writing to it.
+pub(super) fn try_writing(directory: &Path) -> io::Result<()> {
+    let trial = directory.join(format!(".trial-{}", std::process::id()));
+    File::create_new(&trial)?;
+    fs::remove_file(&trial)
+}
+
+/// The failure of a directory that can't be used.
+pub(super) fn unusable(directory: &Path, error: &io::Error) -> Failure {
+    let kind = error.kind();
+    let directory = directory.display();
+    if kind == io::ErrorKind::PermissionDenied || kind == io::ErrorKind::ReadOnlyFilesystem {
+        return Failure::no_permission(format!(
+            "the store's directory {directory} isn't writable: {error}; make it so, or choose another \
+             (store_path in the configuration, --store on the command line)"
+        ));
+    }
+    Failure::unavailable(format!(
+        "the store's directory {directory} can't be used: {error}"
+    ))
+}

@@ -1,0 +1,35 @@
+//! Users of the system: who runs this process, and who has a name.
+
+/// A user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    /// The user id.
+    pub uid: u32,
+    /// The id of the primary group.
+    pub gid: u32,
+}
+
+/// The effective user id of this process.
+pub fn effective() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// The user of this name, if the system knows one.
+pub fn named(name: &str) -> Option<User> {
+    let user = nix::unistd::User::from_name(name).ok()??;
+    Some(User {
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_has_a_name_and_strangers_have_none() {
+        assert_eq!(named("root"), Some(User { uid: 0, gid: 0 }));
+        assert_eq!(named("no such user"), None);
+    }
+}
