@@ -1,6 +1,7 @@
 //! HTTP/1 messages (RFC 9110, RFC 9112) as pure functions of bytes: no I/O, no clock.
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod chunked;
 pub mod connection;
 pub mod content;
@@ -11,4 +12,5 @@ pub mod framing;
 pub mod head;
 pub mod parse;
 pub mod target;
+pub mod uri;
 pub mod validator;

@@ -1,0 +1,109 @@
+//! Host and port (RFC 3986 §3.2, RFC 9112 §3.2.3): of a CONNECT, of a Host field, within a URI.
+//!
+//! Only their syntax; whether a host may be connected to is decided by the worker.
+
+use bytes::Bytes;
+
+use super::fields;
+use super::uri::{UriError, ascii};
+
+/// The longest host accepted; DNS names have 253 characters at most.
+const MAX_HOST: usize = 255;
+
+/// Host and port that a CONNECT asks for. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    text: Bytes,
+    host_end: usize,
+    port: u16,
+}
+
+impl Authority {
+    /// The authority-form of RFC 9112 §3.2.3: host and port, both there.
+    pub fn parse(text: &Bytes) -> Result<Authority, UriError> {
+        if memchr::memchr(b'@', text).is_some() {
+            return Err(UriError::Form);
+        }
+        let (host, port) = split(text)?;
+        let port = port_number(port.ok_or(UriError::Port)?)?;
+        let host_end = host.len();
+        let text = if host.iter().any(u8::is_ascii_uppercase) {
+            Bytes::from(text.to_ascii_lowercase())
+        } else {
+            text.clone()
+        };
+        Ok(Authority {
+            text,
+            host_end,
+            port,
+        })
+    }
+
+    /// `host:port`.
+    pub fn as_str(&self) -> &str {
+        ascii(&self.text)
+    }
+
+    /// The host, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        without_brackets(ascii(self.bracketed_host()))
+    }
+
+    /// The host with the brackets of an IPv6 address.
+    pub(super) fn bracketed_host(&self) -> &[u8] {
+        &self.text[..self.host_end]
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Host (with the brackets of an IPv6 address) and what follows its colon, if there is one.
+pub(super) fn split(authority: &[u8]) -> Result<(&[u8], Option<&[u8]>), UriError> {
+    let end = if authority.first() == Some(&b'[') {
+        memchr::memchr(b']', authority).ok_or(UriError::Host)? + 1
+    } else {
+        memchr::memchr(b':', authority).unwrap_or(authority.len())
+    };
+    let (host, rest) = authority.split_at(end);
+    if !is_host(host) {
+        return Err(UriError::Host);
+    }
+    match rest {
+        [] => Ok((host, None)),
+        [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => Ok((host, Some(port))),
+        [b':', ..] => Err(UriError::Port),
+        _ => Err(UriError::Host),
+    }
+}
+
+/// Whether this is a host as the proxy takes it: a name of unreserved characters or an IP address.
+/// Percent-encoding and sub-delimiters, which RFC 3986 allows but no resolvable name has, are not.
+fn is_host(host: &[u8]) -> bool {
+    if let [b'[', address @ .., b']'] = host {
+        return std::str::from_utf8(address)
+            .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    !host.is_empty()
+        && host.len() <= MAX_HOST
+        && host
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
+}
+
+/// A port from 1 to 65535; leading zeros are accepted within five digits.
+pub(super) fn port_number(digits: &[u8]) -> Result<u16, UriError> {
+    match fields::number(digits) {
+        Some(port @ 1..=65535) if digits.len() <= 5 => Ok(port as u16),
+        _ => Err(UriError::Port),
+    }
+}
+
+/// A host as for connecting: an IPv6 address without its brackets.
+pub(super) fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
