@@ -4,5 +4,6 @@
 pub mod directives;
 pub mod key;
 pub mod policy;
+pub mod status;
 pub mod stored;
 pub mod vary;
