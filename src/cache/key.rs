@@ -2,7 +2,9 @@
 //!
 //! Two keys are equal when their texts are; the hash only finds candidates.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::http::target::Uri;
 
 /// A 128-bit BLAKE3 hash: names files, shared-memory slots and rows.
 pub type Hash = [u8; 16];
@@ -27,6 +29,14 @@ impl Key {
         let text = text.into();
         let hash = hash(&text);
         Key { text, hash }
+    }
+
+    /// The key of GET and HEAD requests for this URI.
+    pub fn of(uri: &Uri) -> Key {
+        let mut text = BytesMut::with_capacity(4 + uri.as_bytes().len());
+        text.put_slice(b"GET ");
+        text.put_slice(uri.as_bytes());
+        Key::new(text)
     }
 
     /// The whole key, compared before anything stored under the hash is used.

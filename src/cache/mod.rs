@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod directives;
+pub mod invalidation;
 pub mod key;
 pub mod policy;
 pub mod status;
