@@ -1,10 +1,18 @@
 //! The rules of RFC 9111, as pure functions of a message, what is stored, and a given `now`.
 #![forbid(unsafe_code)]
 
+pub mod age;
 pub mod directives;
+pub mod freshness;
 pub mod invalidation;
 pub mod key;
 pub mod policy;
+pub mod presented;
+pub mod reuse;
 pub mod status;
 pub mod stored;
+pub mod storing;
+#[cfg(test)]
+mod testing;
+pub mod validation;
 pub mod vary;

@@ -1,12 +1,19 @@
 //! What is kept of a response besides its content (RFC 9111 §3.1).
+//!
+//! Whether a response is kept at all is decided in `storing`.
 
 use bytes::Bytes;
 
+use super::directives::withheld;
 use super::key::{Key, Variant};
-use crate::http::fields::Fields;
+use super::vary;
+use crate::http::connection::Hop;
+use crate::http::date::{self, UnixSeconds};
+use crate::http::fields::{Fields, FieldsBuilder};
+use crate::http::head::{RequestHead, ResponseHead};
 
 /// The metadata of a stored response. Its fields are those that may be stored: hop-by-hop fields
-/// and the framing are gone (RFC 9111 §3.1).
+/// and the framing are gone (RFC 9111 §3.1), and there is a valid `Date`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
     /// The primary key.
@@ -14,9 +21,9 @@ pub struct Meta {
     /// The value of the selecting fields in the request that led to this response.
     pub variant: Variant,
     /// When the request was sent, in Unix seconds (RFC 9111 §4.2.3, request_time).
-    pub request_time: u64,
+    pub request_time: UnixSeconds,
     /// When the response was received, in Unix seconds (RFC 9111 §4.2.3, response_time).
-    pub response_time: u64,
+    pub response_time: UnixSeconds,
     /// The status code.
     pub status: u16,
     /// The reason phrase.
@@ -25,4 +32,122 @@ pub struct Meta {
     pub fields: Fields,
     /// The trailer fields.
     pub trailers: Fields,
+}
+
+impl Meta {
+    /// What to keep of this response to this request. Trailers are not known yet.
+    pub fn of(
+        key: Key,
+        request: &RequestHead,
+        response: &ResponseHead,
+        request_time: UnixSeconds,
+        response_time: UnixSeconds,
+    ) -> Meta {
+        let names = vary::names(&response.fields).unwrap_or_default();
+        Meta {
+            key,
+            variant: vary::variant_of(&names, &request.fields),
+            request_time,
+            response_time,
+            status: response.status,
+            reason: response.reason.clone(),
+            fields: dated(storable(&response.fields), response_time),
+            trailers: Fields::default(),
+        }
+    }
+}
+
+/// The fields of a received header or trailer section that may be stored: not those of the
+/// connection it came on, nor the proxy's own, nor those that `private` and `no-cache` name.
+/// Content-Length is left out since the content's length is known better by who stores it.
+pub fn storable(fields: &Fields) -> Fields {
+    let hop = Hop::of(fields);
+    fields
+        .iter()
+        .filter(|(name, _)| {
+            !hop.drops(name)
+                && !name.eq_ignore_ascii_case(b"content-length")
+                && !withheld(fields, name)
+        })
+        .collect()
+}
+
+/// The fields with a `Date`: a response without a valid one was made when it was received
+/// (RFC 9110 §6.6.1).
+pub(super) fn dated(fields: Fields, received: UnixSeconds) -> Fields {
+    if fields.first("date").and_then(date::parse).is_some() {
+        return fields;
+    }
+    let mut builder = FieldsBuilder::default();
+    for (name, value) in fields.iter() {
+        if !name.eq_ignore_ascii_case(b"date") {
+            builder.push(name, value);
+        }
+    }
+    builder.push(b"Date", &date::format(received));
+    builder.build()
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests {
+    use super::*;
+    use crate::cache::testing::{DATE, NOW, fields, lines, request, response};
+
+    #[test]
+    fn fields_that_are_stored() {
+        #[rustfmt::skip]
+        let table: &[(&[(&str, &str)], &[&str])] = &[
+            (&[("Foo", "1"), ("Content-Type", "a/b")], &["Foo: 1", "Content-Type: a/b"]),
+            (&[("Set-Cookie", "a"), ("Set-Cookie", "b")], &["Set-Cookie: a", "Set-Cookie: b"]),
+            (&[("Connection", "a, close"), ("A", "1"), ("B", "2")], &["B: 2"]),
+            (&[("Keep-Alive", "a"), ("Proxy-Connection", "a"), ("Upgrade", "a"), ("TE", "a")], &[]),
+            (&[("Transfer-Encoding", "chunked"), ("Content-Length", "5")], &[]),
+            (&[("Proxy-Authenticate", "a"), ("Proxy-Authentication-Info", "a"), ("Proxy-Authorization", "a")], &[]),
+            (&[("Cache-Control", "private=\"A\""), ("A", "1"), ("B", "2")], &["Cache-Control: private=\"A\"", "B: 2"]),
+            (&[("Cache-Control", "no-cache=a"), ("A", "1")], &["Cache-Control: no-cache=a"]),
+            (&[("Connection", "vary"), ("Vary", "a")], &["Vary: a"]),
+            (&[("ETag", "\"a\""), ("Age", "5"), ("Via", "1.1 x")], &["ETag: \"a\"", "Age: 5", "Via: 1.1 x"]),
+        ];
+        for (received, expected) in table {
+            assert_eq!(
+                lines(&storable(&fields(received))),
+                *expected,
+                "{received:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_stored_response_has_a_date() {
+        let date = format!("Date: {DATE}");
+        let old = "Sun, 06 Nov 1994 08:00:00 GMT";
+        let table: &[(&[(&str, &str)], &str)] = &[
+            (&[], &date),
+            (&[("Date", "today")], &date),
+            (&[("Date", old)], "Date: Sun, 06 Nov 1994 08:00:00 GMT"),
+        ];
+        for (received, expected) in table {
+            let meta = Meta::of(
+                Key::new(&b"k"[..]),
+                &request("GET", &[]),
+                &response(200, received),
+                NOW,
+                NOW,
+            );
+            assert_eq!(lines(&meta.fields), [*expected], "{received:?}");
+        }
+    }
+
+    #[test]
+    fn the_variant_is_that_of_the_request() {
+        let meta = Meta::of(
+            Key::new(&b"k"[..]),
+            &request("GET", &[("Accept-Encoding", "gzip")]),
+            &response(200, &[("Vary", "Accept-Encoding, Foo")]),
+            NOW,
+            NOW,
+        );
+        assert_eq!(meta.variant.text(), "accept-encoding: gzip\nfoo\n");
+    }
 }

@@ -1,0 +1,195 @@
+//! How long a response stays fresh (RFC 9111 §4.2.1, §4.2.2), and the facts about a stored response
+//! that decide over its reuse, computed once for each.
+//!
+//! What a request makes of them is decided in `reuse`.
+
+use super::age::{date_value, initial_age};
+use super::directives::{FOREVER, ResponseDirectives};
+use super::policy::{Policy, Ttl, applies};
+use super::stored::Meta;
+use super::{validation, vary};
+use crate::http::date::{self, UnixSeconds};
+use crate::http::fields::Fields;
+
+/// A tenth of the time since the last modification (the typical fraction in RFC 9111 §4.2.2).
+const HEURISTIC_DIVISOR: u64 = 10;
+
+/// A guess is never good for longer than a day: past that, HTTP used to demand a warning with every
+/// heuristically fresh answer.
+const HEURISTIC_MOST: u64 = 24 * 60 * 60;
+
+/// A freshness lifetime and what it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The lifetime.
+    pub seconds: u64,
+    /// What decided it.
+    pub source: Source,
+    /// Whether the operator's ceiling cut it short.
+    pub capped: bool,
+}
+
+/// What a freshness lifetime came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// A rule that overrides the origin.
+    ForcedRule,
+    /// The `s-maxage` directive.
+    SMaxage,
+    /// The `max-age` directive.
+    MaxAge,
+    /// The `Expires` field.
+    Expires,
+    /// A rule for responses that give no lifetime.
+    Rule,
+    /// The configured lifetime for responses that give none.
+    Ttl,
+    /// A fraction of the time since `Last-Modified`.
+    Heuristic,
+    /// Nothing: it is stale from the start.
+    #[default]
+    Nothing,
+}
+
+impl Source {
+    /// Whether the origin itself gave the lifetime.
+    pub fn is_explicit(self) -> bool {
+        matches!(self, Source::SMaxage | Source::MaxAge | Source::Expires)
+    }
+
+    /// The reason in a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Source::ForcedRule => "a rule of the configuration overrides the origin",
+            Source::SMaxage => "the origin sent s-maxage",
+            Source::MaxAge => "the origin sent max-age",
+            Source::Expires => "the origin sent Expires",
+            Source::Rule => "a rule of the configuration sets it, since the origin sent none",
+            Source::Ttl => "the configured ttl sets it, since the origin sent none",
+            Source::Heuristic => "guessed from Last-Modified, since the origin sent none",
+            Source::Nothing => "the origin sent none and there is nothing to guess it from",
+        }
+    }
+}
+
+/// Everything about a stored response that decides over its reuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// The freshness lifetime.
+    pub lifetime: u64,
+    /// What the lifetime came from.
+    pub source: Source,
+    /// Whether the operator's ceiling cut the lifetime short.
+    pub capped: bool,
+    /// The age when it was received (corrected_initial_age).
+    pub initial_age: u64,
+    /// When it was received.
+    pub response_time: UnixSeconds,
+    /// Whether each use needs a validation.
+    pub no_cache: bool,
+    /// Whether it is never served stale.
+    pub must_revalidate: bool,
+    /// Whether a request for it can be made conditional.
+    pub has_validator: bool,
+    /// Whether it does not change while it is fresh (RFC 8246).
+    pub immutable: bool,
+    /// How long after it became stale it may be served while it is being validated (RFC 5861 §3).
+    pub stale_while_revalidate: u64,
+    /// How long after it became stale it may be served instead of an error (RFC 5861 §4).
+    pub stale_if_error: Option<u64>,
+}
+
+impl Facts {
+    /// The facts about this stored response.
+    pub fn of(meta: &Meta, policy: &Policy) -> Facts {
+        let directives = ResponseDirectives::of(&meta.fields);
+        let lifetime = lifetime(
+            meta.status,
+            &meta.fields,
+            &directives,
+            meta.response_time,
+            policy,
+        );
+        // A validation can bring what forbids storing or matching; what is there then waits for the
+        // next validation.
+        let unstorable = directives.private || directives.no_store && !directives.must_understand;
+        let unmatchable = vary::names(&meta.fields).is_none();
+        let no_cache = directives.no_cache && lifetime.source != Source::ForcedRule;
+        Facts {
+            lifetime: lifetime.seconds,
+            source: lifetime.source,
+            capped: lifetime.capped,
+            initial_age: initial_age(&meta.fields, meta.request_time, meta.response_time),
+            response_time: meta.response_time,
+            no_cache: no_cache || unstorable || unmatchable,
+            must_revalidate: directives.must_revalidate
+                || directives.proxy_revalidate
+                || directives.s_maxage.is_some(),
+            has_validator: validation::has_validator(&meta.fields),
+            immutable: directives.immutable,
+            stale_while_revalidate: directives.stale_while_revalidate.unwrap_or(0),
+            stale_if_error: directives.stale_if_error,
+        }
+    }
+}
+
+/// The freshness lifetime of a response received at `received`, from the first source that has one.
+pub fn lifetime(
+    status: u16,
+    fields: &Fields,
+    directives: &ResponseDirectives,
+    received: UnixSeconds,
+    policy: &Policy,
+) -> Lifetime {
+    let date = date_value(fields, received);
+    let rule = policy.rule.filter(|_| applies(status));
+    let forced = rule.filter(|rule| rule.force);
+    let ttl = match policy.ttl {
+        Ttl::Fixed(seconds) if applies(status) => Some(seconds),
+        Ttl::Fixed(_) | Ttl::Heuristic => None,
+    };
+    let guessable = heuristically_cacheable(status) || directives.public;
+    let (seconds, source) = None
+        .or(forced.map(|rule| (rule.seconds, Source::ForcedRule)))
+        .or(directives.s_maxage.map(|s| (s, Source::SMaxage)))
+        .or(directives.max_age.map(|s| (s, Source::MaxAge)))
+        .or(expires(fields, date).map(|s| (s, Source::Expires)))
+        .or(rule.map(|rule| (rule.seconds, Source::Rule)))
+        .or(ttl.map(|s| (s, Source::Ttl)))
+        .or_else(|| {
+            guess(fields, date)
+                .filter(|_| guessable)
+                .map(|s| (s, Source::Heuristic))
+        })
+        .unwrap_or((0, Source::Nothing));
+    let most = policy.max_ttl.unwrap_or(FOREVER).min(FOREVER);
+    Lifetime {
+        seconds: seconds.min(most),
+        source,
+        capped: seconds > most,
+    }
+}
+
+/// Whether the status is defined as heuristically cacheable (RFC 9110 §15.1). 206 is too, but
+/// partial responses are not stored.
+pub fn heuristically_cacheable(status: u16) -> bool {
+    matches!(
+        status,
+        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
+    )
+}
+
+/// The lifetime that `Expires` gives: the shortest when there are several lines, and none left when
+/// a line is no date (RFC 9111 §5.3).
+fn expires(fields: &Fields, date: UnixSeconds) -> Option<u64> {
+    fields
+        .all("expires")
+        .map(|line| date::parse(line).map_or(0, |expires| expires.saturating_sub(date)))
+        .min()
+}
+
+/// The lifetime guessed from `Last-Modified`.
+fn guess(fields: &Fields, date: UnixSeconds) -> Option<u64> {
+    let modified = fields.first("last-modified").and_then(date::parse)?;
+    Some((date.saturating_sub(modified) / HEURISTIC_DIVISOR).min(HEURISTIC_MOST))
+}

@@ -1,0 +1,128 @@
+//! Which requests the cache has no part in (RFC 9110 §9, §13; RFC 9111 §4, §4.3.2): they are forwarded
+//! as they are and nothing stored is looked up for them.
+//!
+//! `only-if-cached` is not looked at here: whoever is about to forward a request that has it answers
+//! 504 (Gateway Timeout) instead.
+
+use std::fmt;
+
+use super::directives::RequestDirectives;
+use super::status::Forward;
+use crate::http::fields::Fields;
+use crate::http::head::{Method, RequestHead};
+
+/// Why the cache has no part in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bypass {
+    /// The method is neither GET nor HEAD.
+    Method,
+    /// The request has content, which would not be part of the key.
+    Content,
+    /// `If-Match` or `If-Unmodified-Since`, which only the origin may evaluate.
+    Precondition,
+    /// A range is asked for.
+    Range,
+    /// The request has `no-store`.
+    NoStore,
+}
+
+impl Bypass {
+    /// The reason in Cache-Status.
+    pub fn forward(self) -> Forward {
+        match self {
+            Bypass::Method => Forward::Method,
+            Bypass::Content | Bypass::Precondition | Bypass::Range | Bypass::NoStore => {
+                Forward::Bypass
+            }
+        }
+    }
+
+    /// The detail in Cache-Status.
+    pub fn token(self) -> &'static str {
+        match self {
+            Bypass::Method => "method",
+            Bypass::Content => "request-content",
+            Bypass::Precondition => "precondition",
+            Bypass::Range => "range",
+            Bypass::NoStore => "request-no-store",
+        }
+    }
+}
+
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bypass::Method => "the method is neither GET nor HEAD",
+            Bypass::Content => "the request has content",
+            Bypass::Precondition => "the request has a precondition that only the origin evaluates",
+            Bypass::Range => "the request asks for a range",
+            Bypass::NoStore => "the request has no-store",
+        })
+    }
+}
+
+/// Why the cache has no part in this request; `None` when it has.
+pub fn bypass(request: &RequestHead, directives: &RequestDirectives) -> Option<Bypass> {
+    let get = request.method == Method::Get;
+    let fields = &request.fields;
+    if !get && request.method != Method::Head {
+        Some(Bypass::Method)
+    } else if directives.no_store {
+        Some(Bypass::NoStore)
+    } else if has_content(fields) {
+        Some(Bypass::Content)
+    } else if fields.has("if-match") || fields.has("if-unmodified-since") {
+        Some(Bypass::Precondition)
+    } else if get && fields.has("range") {
+        Some(Bypass::Range)
+    } else {
+        None
+    }
+}
+
+/// Whether a request with these fields has content (RFC 9112 §6).
+pub(super) fn has_content(fields: &Fields) -> bool {
+    let zero = |value: &[u8]| !value.is_empty() && value.iter().all(|&digit| digit == b'0');
+    fields.has("transfer-encoding") || fields.all("content-length").any(|value| !zero(value))
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests {
+    use super::*;
+    use crate::cache::testing::request;
+
+    #[test]
+    fn requests() {
+        #[rustfmt::skip]
+        let table: &[(&str, &[(&str, &str)], Option<Bypass>)] = &[
+            ("GET", &[], None),
+            ("HEAD", &[], None),
+            ("POST", &[], Some(Bypass::Method)),
+            ("OPTIONS", &[], Some(Bypass::Method)),
+            ("PROPFIND", &[], Some(Bypass::Method)),
+            ("get", &[], Some(Bypass::Method)),
+            ("GET", &[("If-None-Match", "*"), ("If-Modified-Since", "x")], None),
+            ("GET", &[("If-Match", "\"a\"")], Some(Bypass::Precondition)),
+            ("GET", &[("If-Unmodified-Since", "x")], Some(Bypass::Precondition)),
+            ("GET", &[("Range", "bytes=0-1")], Some(Bypass::Range)),
+            ("HEAD", &[("Range", "bytes=0-1")], None),
+            ("GET", &[("If-Range", "\"a\"")], None),
+            ("GET", &[("Content-Length", "0")], None),
+            ("GET", &[("Content-Length", "5")], Some(Bypass::Content)),
+            ("GET", &[("Transfer-Encoding", "chunked")], Some(Bypass::Content)),
+            ("GET", &[("Cache-Control", "no-store")], Some(Bypass::NoStore)),
+            ("GET", &[("Cache-Control", "no-cache, max-age=0, only-if-cached")], None),
+            ("GET", &[("Authorization", "Basic eA==")], None),
+        ];
+        for (method, lines, expected) in table {
+            let request = request(method, lines);
+            let directives = RequestDirectives::of(&request.fields);
+            assert_eq!(
+                bypass(&request, &directives),
+                *expected,
+                "{method} {lines:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! May a stored response answer this request now (RFC 9111 §4, §4.2.4, §5.2.1; RFC 5861; RFC 8246)?
+//!
+//! That method, URI and variant match is known by whoever found it. Nothing here allocates: a hit
+//! costs one pass over the request's fields and one call of [`reuse`].
+
+use std::fmt;
+
+use super::age::current_age;
+use super::directives::RequestDirectives;
+use super::freshness::Facts;
+use super::status::Forward;
+use crate::http::date::UnixSeconds;
+
+/// What is to be done with a stored response that matches a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// It is fresh: answer with it.
+    Fresh {
+        /// For the Age field.
+        age: u64,
+        /// The freshness left.
+        ttl: i64,
+    },
+    /// It is stale and the client accepts that: answer with it.
+    Stale {
+        /// For the Age field.
+        age: u64,
+        /// Negative or 0: for how long it has been stale.
+        ttl: i64,
+    },
+    /// The origin has to be asked first, conditionally if there is a validator. With
+    /// `only-if-cached` the answer is 504 (Gateway Timeout) instead.
+    Validate {
+        /// The reason.
+        why: Why,
+        /// Its age now.
+        age: u64,
+        /// The freshness left; negative or 0 when it is stale.
+        ttl: i64,
+        /// Whether it may answer now if the validation is begun in the background. One who does not
+        /// validate in the background waits for the validation.
+        meanwhile: bool,
+        /// Whether it may answer when the validation fails.
+        on_error: OnError,
+    },
+}
+
+/// Why a stored response has to be validated before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The request has `no-cache`.
+    RequestNoCache,
+    /// The request has `no-store`.
+    RequestNoStore,
+    /// It is older than the request's `max-age`.
+    RequestMaxAge,
+    /// It does not stay fresh for as long as the request's `min-fresh`.
+    RequestMinFresh,
+    /// The response has `no-cache`, or may no longer be stored or matched.
+    NoCache,
+    /// It is stale.
+    Stale,
+    /// It is stale, and its directives forbid to serve it so.
+    MustRevalidate,
+}
+
+impl Why {
+    /// The reason in Cache-Status: the request refuses a response with freshness left, or it has to
+    /// be validated whatever the request says.
+    pub fn forward(self, ttl: i64) -> Forward {
+        let by_request = match self {
+            Why::RequestNoCache
+            | Why::RequestNoStore
+            | Why::RequestMaxAge
+            | Why::RequestMinFresh => true,
+            Why::NoCache | Why::Stale | Why::MustRevalidate => false,
+        };
+        if by_request && ttl > 0 {
+            Forward::Request
+        } else {
+            Forward::Stale
+        }
+    }
+
+    /// A short name.
+    pub fn token(self) -> &'static str {
+        match self {
+            Why::RequestNoCache => "request-no-cache",
+            Why::RequestNoStore => "request-no-store",
+            Why::RequestMaxAge => "request-max-age",
+            Why::RequestMinFresh => "request-min-fresh",
+            Why::NoCache => "no-cache",
+            Why::Stale => "stale",
+            Why::MustRevalidate => "must-revalidate",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::RequestNoCache => "the request has no-cache",
+            Why::RequestNoStore => "the request has no-store",
+            Why::RequestMaxAge => "it is older than the request's max-age",
+            Why::RequestMinFresh => "it does not stay fresh for as long as the request's min-fresh",
+            Why::NoCache => "the response may be used only after validation",
+            Why::Stale => "it is stale",
+            Why::MustRevalidate => "it is stale, and the response forbids to serve it stale",
+        })
+    }
+}
+
+/// Whether a stored response may answer when the origin does not (RFC 9111 §4.2.4, RFC 5861 §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnError {
+    /// Never: the client gets the error.
+    No,
+    /// When the origin cannot be reached, but not when it answers with an error.
+    Disconnected,
+    /// When the origin cannot be reached, or answers 500, 502, 503 or 504.
+    Error,
+}
+
+/// Whether an origin's answer counts as an error for `stale-if-error` (RFC 5861 §4).
+pub fn is_error(status: u16) -> bool {
+    matches!(status, 500 | 502 | 503 | 504)
+}
+
+/// Whether and how a stored response may answer a request at `now`.
+pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Reuse {
+    let age = current_age(facts, now);
+    // Both are at most 2^31.
+    let ttl = facts.lifetime as i64 - age as i64;
+    let Some(why) = objection(request, facts, age, ttl) else {
+        return if ttl > 0 {
+            Reuse::Fresh { age, ttl }
+        } else {
+            Reuse::Stale { age, ttl }
+        };
+    };
+    Reuse::Validate {
+        why,
+        age,
+        ttl,
+        meanwhile: why == Why::Stale && meanwhile(request, facts, ttl),
+        on_error: on_error(request, facts, ttl),
+    }
+}
+
+/// What speaks against using the response without validation.
+fn objection(request: &RequestDirectives, facts: &Facts, age: u64, ttl: i64) -> Option<Why> {
+    let fresh = ttl > 0;
+    // What is immutable while fresh is as new as an answer of age 0; no-cache still asks for more.
+    let too_old = |max_age| age > max_age && !(fresh && facts.immutable);
+    if request.no_store {
+        Some(Why::RequestNoStore)
+    } else if request.no_cache {
+        Some(Why::RequestNoCache)
+    } else if facts.no_cache {
+        Some(Why::NoCache)
+    } else if !fresh && facts.must_revalidate {
+        Some(Why::MustRevalidate)
+    } else if !fresh && request.max_stale.is_none_or(|most| staleness(ttl) > most) {
+        Some(Why::Stale)
+    } else if request.max_age.is_some_and(too_old) {
+        Some(Why::RequestMaxAge)
+    } else if request.min_fresh.is_some_and(|least| ttl < least as i64) {
+        Some(Why::RequestMinFresh)
+    } else {
+        None
+    }
+}
+
+/// For how long a response with this much freshness left has been stale.
+fn staleness(ttl: i64) -> u64 {
+    ttl.min(0).unsigned_abs()
+}
+
+/// Whether the response's `stale-while-revalidate` covers it. A client that says how fresh it wants
+/// a response, or how stale it takes one, gets no staler one.
+fn meanwhile(request: &RequestDirectives, facts: &Facts, ttl: i64) -> bool {
+    let indifferent = request
+        .max_age
+        .or(request.min_fresh)
+        .or(request.max_stale)
+        .is_none();
+    indifferent && covers(facts.stale_while_revalidate, ttl)
+}
+
+fn on_error(request: &RequestDirectives, facts: &Facts, ttl: i64) -> OnError {
+    let forbidden = request.no_store || request.no_cache || facts.no_cache;
+    if forbidden || ttl <= 0 && facts.must_revalidate {
+        return OnError::No;
+    }
+    match request.stale_if_error.max(facts.stale_if_error) {
+        None => OnError::Disconnected,
+        Some(seconds) if covers(seconds, ttl) => OnError::Error,
+        Some(_) => OnError::No,
+    }
+}
+
+/// Whether a permission to serve stale for `seconds` covers a response with this much freshness left.
+/// No seconds are no permission, even in the second in which it becomes stale.
+fn covers(seconds: u64, ttl: i64) -> bool {
+    seconds > 0 && staleness(ttl) <= seconds
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Tables of requests, responses and ages: one row per clause.
+#![allow(clippy::type_complexity)]
+
+use super::*;
+use crate::cache::testing::{NOW, fields, stored};
+
+fn presented(cache_control: &str) -> RequestDirectives {
+    RequestDirectives::of(&fields(&[("Cache-Control", cache_control)]))
+}
+
+/// Facts of a response with this Cache-Control, received at [`NOW`].
+fn facts(cache_control: &str) -> Facts {
+    let meta = stored(200, &[("Cache-Control", cache_control), ("ETag", "\"a\"")]);
+    Facts::of(&meta, &Default::default())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Expect {
+    Fresh,
+    Stale,
+    Validate(Why),
+}
+
+fn verdict(reuse: Reuse) -> Expect {
+    match reuse {
+        Reuse::Fresh { .. } => Expect::Fresh,
+        Reuse::Stale { .. } => Expect::Stale,
+        Reuse::Validate { why, .. } => Expect::Validate(why),
+    }
+}
+
+#[test]
+fn requests_and_responses() {
+    use Expect::{Fresh, Stale, Validate};
+    #[rustfmt::skip]
+    let table: &[(&str, &str, u64, Expect)] = &[
+        // §4.2: fresh while the lifetime is greater than the age.
+        ("", "max-age=60", 0, Fresh),
+        ("", "max-age=60", 59, Fresh),
+        ("", "max-age=60", 60, Validate(Why::Stale)),
+        ("", "max-age=0", 0, Validate(Why::Stale)),
+        ("", "max-age=99999999999", 1 << 30, Fresh),
+        ("", "", 0, Validate(Why::Stale)),
+        // §5.2.2.4
+        ("", "max-age=60, no-cache", 0, Validate(Why::NoCache)),
+        ("max-stale", "max-age=60, no-cache", 90, Validate(Why::NoCache)),
+        ("", "max-age=60, no-cache=\"x\"", 0, Fresh),
+        // What a validation may bring, though it could not have been stored so.
+        ("", "max-age=60, private", 0, Validate(Why::NoCache)),
+        ("", "max-age=60, no-store", 0, Validate(Why::NoCache)),
+        ("", "max-age=60, no-store, must-understand", 0, Fresh),
+        // §5.2.1.1
+        ("max-age=0", "max-age=60", 0, Fresh),
+        ("max-age=0", "max-age=60", 1, Validate(Why::RequestMaxAge)),
+        ("max-age=10", "max-age=60", 10, Fresh),
+        ("max-age=10", "max-age=60", 11, Validate(Why::RequestMaxAge)),
+        ("max-age=100", "max-age=60", 70, Validate(Why::Stale)),
+        ("max-age=100, max-stale=20", "max-age=60", 70, Stale),
+        ("max-age=x", "max-age=60", 5, Validate(Why::RequestMaxAge)),
+        // §5.2.1.2
+        ("max-stale", "max-age=60", 59, Fresh),
+        ("max-stale", "max-age=60", 6000, Stale),
+        ("max-stale=10", "max-age=60", 60, Stale),
+        ("max-stale=10", "max-age=60", 70, Stale),
+        ("max-stale=10", "max-age=60", 71, Validate(Why::Stale)),
+        ("max-stale=x", "max-age=60", 71, Validate(Why::Stale)),
+        // §4.2.4: what forbids to serve stale stands above max-stale.
+        ("max-stale", "max-age=60, must-revalidate", 60, Validate(Why::MustRevalidate)),
+        ("max-stale", "max-age=60, proxy-revalidate", 60, Validate(Why::MustRevalidate)),
+        ("max-stale", "s-maxage=60", 60, Validate(Why::MustRevalidate)),
+        ("", "max-age=60, must-revalidate", 59, Fresh),
+        // §5.2.1.3
+        ("min-fresh=10", "max-age=60", 50, Fresh),
+        ("min-fresh=10", "max-age=60", 51, Validate(Why::RequestMinFresh)),
+        ("min-fresh=9999999999999", "max-age=60", 0, Validate(Why::RequestMinFresh)),
+        ("min-fresh=10, max-stale", "max-age=60", 70, Validate(Why::RequestMinFresh)),
+        // §5.2.1.4, §5.2.1.5, §5.2.1.7
+        ("no-cache", "max-age=60", 0, Validate(Why::RequestNoCache)),
+        ("no-store", "max-age=60", 0, Validate(Why::RequestNoStore)),
+        ("only-if-cached", "max-age=60", 0, Fresh),
+        ("only-if-cached", "max-age=60", 60, Validate(Why::Stale)),
+        // RFC 8246 §2: only while fresh, and not against no-cache.
+        ("max-age=0", "max-age=60, immutable", 30, Fresh),
+        ("max-age=0", "max-age=60, immutable", 60, Validate(Why::Stale)),
+        ("no-cache", "max-age=60, immutable", 30, Validate(Why::RequestNoCache)),
+        ("max-age=0", "max-age=60, immutable=0", 30, Fresh),
+        ("immutable, max-age=0", "max-age=60", 30, Validate(Why::RequestMaxAge)),
+    ];
+    for (request, response, since, expected) in table {
+        let reuse = reuse(&presented(request), &facts(response), NOW + since);
+        assert_eq!(
+            verdict(reuse),
+            *expected,
+            "{request} / {response} / {since}"
+        );
+    }
+}
+
+#[test]
+fn ages_and_remaining_freshness() {
+    let table: &[(u64, u64, i64)] = &[(0, 0, 60), (59, 59, 1), (90, 90, -30)];
+    for (since, expected_age, expected_ttl) in table {
+        match reuse(&presented("max-stale"), &facts("max-age=60"), NOW + since) {
+            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => {
+                assert_eq!((age, ttl), (*expected_age, *expected_ttl));
+            }
+            Reuse::Validate { .. } => panic!("{since}"),
+        }
+    }
+}
+
+#[test]
+fn what_a_validation_leaves_open() {
+    use OnError::{Disconnected, Error, No};
+    #[rustfmt::skip]
+    let table: &[(&str, &str, u64, bool, OnError)] = &[
+        // RFC 9111 §4.2.4: disconnected, unless something forbids it.
+        ("", "max-age=60", 60, false, Disconnected),
+        ("", "max-age=60, must-revalidate", 60, false, No),
+        ("", "max-age=60, proxy-revalidate", 60, false, No),
+        ("", "s-maxage=60", 60, false, No),
+        ("", "max-age=60, no-cache", 0, false, No),
+        ("no-cache", "max-age=60", 0, false, No),
+        ("no-cache", "max-age=60, stale-if-error=60", 60, false, No),
+        ("max-age=0", "max-age=60, must-revalidate", 30, false, Disconnected),
+        // RFC 5861 §3
+        ("", "max-age=60, stale-while-revalidate=30", 60, true, Disconnected),
+        ("", "max-age=60, stale-while-revalidate=30", 90, true, Disconnected),
+        ("", "max-age=60, stale-while-revalidate=30", 91, false, Disconnected),
+        ("", "max-age=60, stale-while-revalidate=0", 60, false, Disconnected),
+        ("", "max-age=60, stale-while-revalidate=x", 60, false, Disconnected),
+        ("", "max-age=60, stale-while-revalidate=30, must-revalidate", 60, false, No),
+        ("", "s-maxage=60, stale-while-revalidate=30", 60, false, No),
+        ("max-age=100", "max-age=60, stale-while-revalidate=30", 60, false, Disconnected),
+        ("max-stale=1", "max-age=60, stale-while-revalidate=30", 62, false, Disconnected),
+        ("max-age=0", "max-age=60, stale-while-revalidate=30", 30, false, Disconnected),
+        // RFC 5861 §4
+        ("", "max-age=600, stale-if-error=1200", 900, false, Error),
+        ("", "max-age=600, stale-if-error=1200", 1800, false, Error),
+        ("", "max-age=600, stale-if-error=1200", 1801, false, No),
+        ("", "max-age=60, stale-if-error=0", 60, false, No),
+        ("stale-if-error=60", "max-age=60", 120, false, Error),
+        ("stale-if-error=60", "max-age=60", 121, false, No),
+        ("stale-if-error=60", "max-age=60, must-revalidate", 60, false, No),
+        ("stale-if-error=10", "max-age=60, stale-if-error=60", 100, false, Error),
+    ];
+    for (request, response, since, expected_meanwhile, expected_on_error) in table {
+        match reuse(&presented(request), &facts(response), NOW + since) {
+            Reuse::Validate {
+                meanwhile,
+                on_error,
+                ..
+            } => assert_eq!(
+                (meanwhile, on_error),
+                (*expected_meanwhile, *expected_on_error),
+                "{request} / {response} / {since}"
+            ),
+            other @ (Reuse::Fresh { .. } | Reuse::Stale { .. }) => {
+                panic!("{request} / {response} / {since}: {other:?}")
+            }
+        }
+    }
+}
+
+#[test]
+fn reasons_in_cache_status() {
+    let table: &[(Why, i64, Forward)] = &[
+        (Why::RequestNoCache, 1, Forward::Request),
+        (Why::RequestMaxAge, 1, Forward::Request),
+        (Why::RequestNoCache, 0, Forward::Stale),
+        (Why::Stale, -5, Forward::Stale),
+        (Why::NoCache, 5, Forward::Stale),
+    ];
+    for (why, ttl, expected) in table {
+        assert_eq!(why.forward(*ttl), *expected, "{why}");
+    }
+}
+
+#[test]
+fn errors_of_the_origin() {
+    let errors: Vec<u16> = (100..1000).filter(|&status| is_error(status)).collect();
+    assert_eq!(errors, [500, 502, 503, 504]);
+}

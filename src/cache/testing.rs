@@ -1,0 +1,60 @@
+//! Messages for the tests of this room, as short as they can be written.
+
+use bytes::Bytes;
+
+use super::key::Key;
+use super::stored::Meta;
+use crate::http::fields::Fields;
+use crate::http::head::{Method, RequestHead, ResponseHead, Version};
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, when every response in the tests is received.
+pub const NOW: u64 = 784_111_777;
+
+/// [`NOW`] as a field value.
+pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+pub fn fields(lines: &[(&str, &str)]) -> Fields {
+    lines
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect()
+}
+
+/// Lines as text, for comparing.
+pub fn lines(fields: &Fields) -> Vec<String> {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    fields
+        .iter()
+        .map(|(name, value)| format!("{}: {}", text(name), text(value)))
+        .collect()
+}
+
+pub fn request(method: &str, lines: &[(&str, &str)]) -> RequestHead {
+    RequestHead {
+        method: Method::from_token(&Bytes::copy_from_slice(method.as_bytes())),
+        target: Bytes::from_static(b"http://a.example/"),
+        version: Version::Http11,
+        fields: fields(lines),
+    }
+}
+
+pub fn response(status: u16, lines: &[(&str, &str)]) -> ResponseHead {
+    ResponseHead {
+        status,
+        version: Version::Http11,
+        reason: Bytes::new(),
+        fields: fields(lines),
+    }
+}
+
+/// A response to a plain GET, stored at [`NOW`].
+pub fn stored(status: u16, lines: &[(&str, &str)]) -> Meta {
+    let key = Key::new(&b"GET http://a.example/"[..]);
+    Meta::of(
+        key,
+        &request("GET", &[]),
+        &response(status, lines),
+        NOW,
+        NOW,
+    )
+}

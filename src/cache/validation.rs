@@ -1,0 +1,195 @@
+//! Validation (RFC 9111 §4.3, §3.2; RFC 9110 §13): the conditions we send, what a 304 (Not Modified)
+//! updates, and a client's own conditions answered from a stored response.
+//!
+//! `If-Match` and `If-Unmodified-Since` are the origin's alone: see `presented`.
+
+use super::directives::withheld;
+use super::stored::{Meta, dated, storable};
+use super::vary;
+use crate::http::date::{self, UnixSeconds};
+use crate::http::fields::{Fields, FieldsBuilder};
+use crate::http::head::{Method, ResponseHead};
+use crate::http::validator::{EntityTag, EntityTags};
+
+/// The preconditions of a request. Those of the client are left out of a request that carries ours.
+pub const PRECONDITIONS: [&str; 5] = [
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+];
+
+/// Fields of a 304 that do not update the stored response (RFC 9111 §3.2), besides those that are
+/// never stored: Content-Range belongs to partial responses, and with another Content-Encoding the
+/// content as it is stored could no longer be read. Everything else is updated, as we keep content
+/// and fields as they were received.
+const NOT_UPDATED: [&str; 2] = ["content-encoding", "content-range"];
+
+/// Whether a request for this stored response can be made conditional.
+pub fn has_validator(fields: &Fields) -> bool {
+    conditional_fields(fields).next().is_some()
+}
+
+/// The preconditions that ask whether a stored response with these fields is still valid: both
+/// validators, where it has both (RFC 9111 §4.3.1). None when it has no validator.
+pub fn conditional_fields(stored: &Fields) -> impl Iterator<Item = (&'static str, &[u8])> {
+    let tag = stored
+        .first("etag")
+        .filter(|tag| EntityTag::parse(tag).is_some());
+    let modified = stored
+        .first("last-modified")
+        .filter(|at| date::parse(at).is_some());
+    let tag = tag.map(|tag| ("If-None-Match", tag));
+    tag.into_iter()
+        .chain(modified.map(|at| ("If-Modified-Since", at)))
+}
+
+/// Whether a 304 with these fields, which answers our condition on this stored response alone, is
+/// about this stored response (RFC 9111 §4.3.4). One that is not updates nothing: the request is
+/// made again without a condition. Without a validator of its own it can only be about what we asked.
+pub fn identifies(not_modified: &Fields, stored: &Fields) -> bool {
+    let ours = stored.first("etag").and_then(EntityTag::parse);
+    match not_modified.first("etag").and_then(EntityTag::parse) {
+        Some(theirs) if theirs.weak => ours.is_some_and(|ours| ours.weak_eq(&theirs)),
+        Some(theirs) => ours.is_some_and(|ours| ours.strong_eq(&theirs)),
+        None => same_date("last-modified", not_modified, stored),
+    }
+}
+
+/// Whether a 200 response to HEAD agrees with a stored response whose content has this length, and
+/// so may update it; if not, the stored response is to be considered stale (RFC 9111 §4.3.5).
+pub fn head_agrees(head: &Fields, stored: &Fields, length: u64) -> bool {
+    let tags_agree = match head.first("etag") {
+        None => true,
+        Some(tag) => stored.first("etag") == Some(tag),
+    };
+    let length_agrees = head
+        .all("content-length")
+        .all(|value| value == length.to_string().as_bytes());
+    tags_agree && length_agrees && same_date("last-modified", head, stored)
+}
+
+/// Whether a date field of the new response, if it has one, is that of the stored one.
+fn same_date(name: &str, new: &Fields, stored: &Fields) -> bool {
+    let at = |fields: &Fields| fields.first(name).map(date::parse);
+    !new.has(name) || at(new) == at(stored)
+}
+
+/// The stored fields, updated with those of a newer response (RFC 9111 §3.2): every field of the new
+/// one takes the place of the stored lines with its name. A stored `Age` goes in any case: it counts from
+/// before the validation.
+pub fn update(stored: &Fields, new: &Fields) -> Fields {
+    let excepted = |name: &[u8]| {
+        NOT_UPDATED
+            .iter()
+            .any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
+    };
+    let new: Fields = storable(new)
+        .iter()
+        .filter(|(name, _)| !excepted(name))
+        .collect();
+    let replaced = |name: &[u8]| {
+        name.eq_ignore_ascii_case(b"age")
+            || new
+                .iter()
+                .any(|(other, _)| other.eq_ignore_ascii_case(name))
+    };
+    let kept = stored
+        .iter()
+        .filter(|(name, _)| !replaced(name) && !withheld(&new, name));
+    kept.chain(new.iter()).collect()
+}
+
+/// The metadata of a stored response after this response validated it. `presented` are the fields
+/// of the request: should `Vary` have changed, they choose the variant.
+pub fn refreshed(
+    stored: &Meta,
+    presented: &Fields,
+    new: &ResponseHead,
+    request_time: UnixSeconds,
+    response_time: UnixSeconds,
+) -> Meta {
+    let new = dated(new.fields.clone(), response_time);
+    let fields = update(&stored.fields, &new);
+    let variant = match vary::names(&fields) {
+        Some(names) if vary::names(&stored.fields).as_ref() != Some(&names) => {
+            vary::variant_of(&names, presented)
+        }
+        _ => stored.variant.clone(),
+    };
+    Meta {
+        variant,
+        request_time,
+        response_time,
+        fields,
+        ..stored.clone()
+    }
+}
+
+/// What a client's own condition makes of an answer from a stored response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Send the stored response.
+    Send,
+    /// Send 304 (Not Modified).
+    NotModified,
+}
+
+/// Evaluates a client's `If-None-Match`, or without one its `If-Modified-Since`, against the stored
+/// response that answers it (RFC 9111 §4.3.2, RFC 9110 §13.2.2).
+pub fn client_condition(method: &Method, request: &Fields, stored: &Meta) -> Condition {
+    let applies =
+        matches!(method, Method::Get | Method::Head) && matches!(stored.status, 200 | 206);
+    let unchanged = match EntityTags::of(request, "if-none-match") {
+        Some(EntityTags::Any) => true,
+        Some(tags) => {
+            let ours = stored.fields.first("etag").and_then(EntityTag::parse);
+            ours.is_some_and(|ours| tags.weak_match(&ours))
+        }
+        None => unmodified_since(request, stored),
+    };
+    if applies && unchanged {
+        Condition::NotModified
+    } else {
+        Condition::Send
+    }
+}
+
+/// Whether `If-Modified-Since` is one valid date that is not before the stored response's
+/// modification, for which its `Date` stands in where it has no `Last-Modified`.
+fn unmodified_since(request: &Fields, stored: &Meta) -> bool {
+    let mut lines = request.all("if-modified-since");
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let stored_at = |name| stored.fields.first(name).and_then(date::parse);
+    let modified = stored_at("last-modified")
+        .or_else(|| stored_at("date"))
+        .unwrap_or(stored.response_time);
+    date::parse(line).is_some_and(|since| modified <= since)
+}
+
+/// The fields of a 304 (Not Modified) that we make from a stored response (RFC 9110 §15.4.5).
+/// Last-Modified is among them only where there is no ETag.
+pub fn not_modified_fields(stored: &Fields) -> Fields {
+    const KEPT: [&str; 6] = [
+        "cache-control",
+        "content-location",
+        "date",
+        "etag",
+        "expires",
+        "vary",
+    ];
+    let mut builder = FieldsBuilder::default();
+    for (name, value) in stored.iter() {
+        let kept = KEPT
+            .iter()
+            .any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()));
+        let modified = name.eq_ignore_ascii_case(b"last-modified") && !stored.has("etag");
+        if kept || modified {
+            builder.push(name, value);
+        }
+    }
+    builder.build()
+}
