@@ -61,8 +61,8 @@ impl Access {
             target: "access".to_string(),
             message,
             fields: fields
-                .map(|(name, value)| (name.to_string(), value))
-                .to_vec(),
+                .map(|(name, value)| (Cow::Borrowed(name), value))
+                .into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One line of the journal, owned, as it waits in the queue.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use log::kv::{Error, Key, Value, VisitSource};
@@ -12,7 +13,7 @@ pub(super) struct Line {
     pub(super) target: String,
     pub(super) message: String,
     /// Names in upper case, as the journal has them.
-    pub(super) fields: Vec<(String, String)>,
+    pub(super) fields: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Line {
@@ -38,18 +39,18 @@ impl Line {
             message: format!(
                 "{count} log {lines} dropped: the journal didn't take them fast enough"
             ),
-            fields: vec![("CACHEPROXY_DROPPED".to_string(), count.to_string())],
+            fields: vec![("CACHEPROXY_DROPPED".into(), count.to_string())],
         }
     }
 }
 
-struct Fields(Vec<(String, String)>);
+struct Fields(Vec<(Cow<'static, str>, String)>);
 
 impl<'kvs> VisitSource<'kvs> for Fields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         let key = key.as_str().to_ascii_uppercase();
         self.0
-            .push((format!("CACHEPROXY_{key}"), value.to_string()));
+            .push((format!("CACHEPROXY_{key}").into(), value.to_string()));
         Ok(())
     }
 }
@@ -104,7 +105,7 @@ mod tests {
         );
         assert_eq!(line.level, Level::Warn);
         assert_eq!(line.message, "a worker ended");
-        let fields = [("CACHEPROXY_WORKER_PID".to_string(), "7".to_string())];
+        let fields = [("CACHEPROXY_WORKER_PID".into(), "7".to_string())];
         assert_eq!(line.fields, fields);
     }
 }

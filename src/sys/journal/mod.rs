@@ -7,9 +7,9 @@ mod access;
 mod line;
 mod writer;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ use writer::Writer;
 const QUEUE: usize = 8192;
 /// How long the end of a process waits for its last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
+/// How often dropped lines are reported at most.
+const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
 
 /// Which process this is: what its lines are tagged with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ enum Entry {
 /// The way into the queue.
 struct Queue {
     entries: SyncSender<Entry>,
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
 }
 
 static JOURNAL: OnceLock<Journal> = OnceLock::new();
@@ -97,13 +99,17 @@ pub fn start(who: Identity) -> Guard {
     let (entries, waiting) = sync_channel(QUEUE);
     let queue = Queue {
         entries,
-        dropped: AtomicU64::new(0),
+        dropped: Arc::default(),
     };
+    let dropped = Arc::clone(&queue.dropped);
     if JOURNAL.set(Journal(queue)).is_ok() {
         let writer = Writer::for_stderr(who);
         let thread = thread::Builder::new().name("journal".to_string());
         // Without its thread the journal drops every line: no reason not to serve.
-        if thread.spawn(move || write_all(&waiting, writer)).is_err() {
+        if thread
+            .spawn(move || write_all(&waiting, &dropped, writer))
+            .is_err()
+        {
             eprintln!("cacheproxy: no thread for the journal: nothing will be logged");
         }
         if let Some(journal) = JOURNAL.get() {
@@ -152,17 +158,11 @@ impl Log for Journal {
 }
 
 /// The thread: writes what comes, and reports what was dropped, once a second at most.
-fn write_all(waiting: &Receiver<Entry>, mut writer: Writer) {
-    const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
-    let dropped = || {
-        JOURNAL
-            .get()
-            .map_or(0, |journal| journal.0.dropped.load(Ordering::Relaxed))
-    };
+fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut writer: Writer) {
     let mut reported = 0;
     let mut last_report: Option<Instant> = None;
     loop {
-        let unreported = dropped() - reported;
+        let unreported = dropped.load(Ordering::Relaxed) - reported;
         let wait = last_report.map_or(Duration::ZERO, |at| {
             BETWEEN_REPORTS.saturating_sub(at.elapsed())
         });
@@ -170,17 +170,101 @@ fn write_all(waiting: &Receiver<Entry>, mut writer: Writer) {
             writer.write(&Line::dropped(unreported));
             reported += unreported;
             last_report = Some(Instant::now());
+            continue;
         }
-        let next = if dropped() > reported {
-            waiting.recv_timeout(BETWEEN_REPORTS).map_err(drop)
+        let next = if unreported > 0 {
+            waiting.recv_timeout(wait)
         } else {
-            waiting.recv().map_err(drop)
+            waiting.recv().map_err(RecvTimeoutError::from)
         };
         match next {
             Ok(Entry::Line(line)) => writer.write(&line),
             Ok(Entry::Access(access)) => writer.write(&access.line()),
             Ok(Entry::Last(written)) => drop(written.try_send(())),
-            Err(()) => {}
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use log::Level;
+    use std::io::{self, Write};
+    use std::sync::Mutex;
+    use std::sync::mpsc::Sender;
+
+    /// A console that begins each write only when it is let.
+    struct Gate {
+        open: Receiver<()>,
+        written: Arc<Mutex<String>>,
+        begun: Sender<()>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.begun.send(());
+            let _ = self.open.recv();
+            let text = String::from_utf8_lossy(bytes);
+            self.written.lock().unwrap().push_str(&text);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn line(message: &str) -> Entry {
+        Entry::Line(Line {
+            level: Level::Info,
+            target: String::new(),
+            message: message.to_string(),
+            fields: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_blocked_journal_blocks_nobody_and_what_was_dropped_is_counted() {
+        let (entries, waiting) = sync_channel(2);
+        let queue = Queue {
+            entries,
+            dropped: Arc::default(),
+        };
+        let dropped = Arc::clone(&queue.dropped);
+        let written = Arc::new(Mutex::new(String::new()));
+        let (open, opened) = std::sync::mpsc::channel();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let writer = Writer::Console {
+            tag: "t".to_string(),
+            out: Box::new(Gate {
+                open: opened,
+                written: Arc::clone(&written),
+                begun,
+            }),
+        };
+        let thread = thread::spawn(move || write_all(&waiting, &dropped, writer));
+
+        queue.push(line("1"));
+        begins.recv().unwrap();
+        for message in ["2", "3", "4", "5"] {
+            queue.push(line(message));
+        }
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 2);
+        let asked = Instant::now();
+        queue.flush(Duration::from_millis(50));
+        let took = asked.elapsed();
+        assert!(took >= Duration::from_millis(50) && took < Duration::from_secs(5));
+        assert_eq!(*written.lock().unwrap(), "");
+
+        drop(open);
+        queue.flush(Duration::from_secs(60));
+        let expected = "t: 1\nt: warning: 2 log lines were dropped: the journal didn't take them fast enough\n\
+                        t: 2\nt: 3\n";
+        assert_eq!(*written.lock().unwrap(), expected);
+        drop(queue);
+        thread.join().unwrap();
     }
 }

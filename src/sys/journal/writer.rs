@@ -85,7 +85,7 @@ fn console(tag: &str, line: &Line) -> String {
 impl Source for Line {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
         for (name, value) in &self.fields {
-            visitor.visit_pair(name.as_str().into(), value.as_str().into())?;
+            visitor.visit_pair(name.as_ref().into(), value.as_str().into())?;
         }
         Ok(())
     }
