@@ -165,13 +165,7 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("workers", settings.workers.to_string()),
         (
             "clients from",
-            list(
-                settings
-                    .allow
-                    .iter()
-                    .map(|network| network.to_string())
-                    .collect(),
-            ),
+            list(settings.allow.iter().map(display_network).collect()),
         ),
         ("clients at most", settings.max_clients.to_string()),
         (
@@ -204,5 +198,63 @@ fn display_ports(range: &std::ops::RangeInclusive<u16>) -> String {
         first.to_string()
     } else {
         format!("{first}-{last}")
+    }
+}
+
+fn display_network(network: &ipnet::IpNet) -> String {
+    if network.prefix_len() == network.max_prefix_len() {
+        return network.addr().to_string();
+    }
+    network.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn root_tries_as_the_service_would() {
+        if user::effective() != 0 {
+            return;
+        }
+        let Some(nobody) = user::named("nobody") else {
+            return;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("store");
+        fs::create_dir(&inner).unwrap();
+        let table = [
+            (0o755, 0o777, None),
+            (0o755, 0o755, Some(io::ErrorKind::PermissionDenied)),
+            (0o700, 0o777, Some(io::ErrorKind::PermissionDenied)),
+        ];
+        for (outer_mode, inner_mode, expected) in table {
+            fs::set_permissions(dir.path(), Permissions::from_mode(outer_mode)).unwrap();
+            fs::set_permissions(&inner, Permissions::from_mode(inner_mode)).unwrap();
+            let outcome = try_as(&nobody, &inner).err().map(|error| error.kind());
+            assert_eq!(outcome, expected, "{outer_mode:o} {inner_mode:o}");
+        }
+        let missing = dir.path().join("missing");
+        assert!(try_as(&nobody, &missing).is_err());
+    }
+
+    #[test]
+    fn the_summary_shows_what_the_texts_come_to() {
+        let loaded = Loaded {
+            texts: Vec::new(),
+            settings: Settings {
+                workers: 2,
+                ..Settings::default()
+            },
+        };
+        let expected = "ok: \n  workers          2\n  clients from     127.0.0.0/8, ::1\n";
+        assert!(
+            summary(&loaded).starts_with(expected),
+            "{}",
+            summary(&loaded)
+        );
     }
 }

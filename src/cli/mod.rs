@@ -32,7 +32,7 @@ Exit codes: 64 wrong command line, 69 something isn't available, 77 no permissio
 
 /// A caching HTTP proxy for a machine, an office, a lab or a CI farm.
 #[derive(Debug, Parser)]
-#[command(name = "cacheproxy", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "cacheproxy", version, arg_required_else_help = true, disable_help_subcommand = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::config::{DROPINS, MAIN, Source};
+use super::store;
+use crate::config::{self, DROPINS, MAIN, Source};
 use crate::supervisor::{self, Listen, Spawn};
 use crate::sys::exit::Failure;
 use crate::sys::journal::{self, Identity};
@@ -38,12 +39,15 @@ pub(super) struct WorkerArgs {
 
 pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
     let _journal = journal::start(Identity::Supervisor);
+    let source = Source {
+        main: Some(args.config),
+        dropins: Some(args.dropins),
+        ..Source::default()
+    };
+    let settings = config::load(&source).map_err(Failure::config)?.settings;
+    store::prepare(&settings.store)?;
     supervisor::serve(supervisor::Start {
-        source: Source {
-            main: Some(args.config),
-            dropins: Some(args.dropins),
-            ..Source::service()
-        },
+        source,
         listen: Listen::Inherited,
         workers: Spawn::Sockets {
             dir: args.runtime_dir,

@@ -46,18 +46,6 @@ pub enum Workers {
     Exactly(usize),
 }
 
-impl Source {
-    /// What the installed service reads.
-    pub fn service() -> Source {
-        Source {
-            main: Some(PathBuf::from(MAIN)),
-            default_store: None,
-            dropins: Some(PathBuf::from(DROPINS)),
-            overrides: Overrides::default(),
-        }
-    }
-}
-
 /// A configuration that was read and found valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
