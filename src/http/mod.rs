@@ -10,6 +10,7 @@ pub mod fields;
 pub mod forward;
 pub mod framing;
 pub mod head;
+mod lines;
 pub mod parse;
 pub mod target;
 pub mod uri;

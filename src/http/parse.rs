@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::fields::{self, Fields};
 use super::head::{Method, RequestHead, ResponseHead, Version};
+use super::lines::{Section, line_end, whole_lines};
 
 /// The most field lines that any limit can allow.
 pub const MAX_FIELDS: usize = 128;
@@ -201,91 +202,6 @@ fn empty_lines(buf: &[u8]) -> Result<usize, HeadError> {
     Ok(length)
 }
 
-/// What the lines looked for by [`whole_lines`] belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Request { start: usize },
-    Response,
-    Trailers,
-}
-
-impl Section {
-    /// Where the start line begins, in a section that has one.
-    fn start_line(self) -> Option<usize> {
-        match self {
-            Section::Request { start } => Some(start),
-            Section::Response => Some(0),
-            Section::Trailers => None,
-        }
-    }
-
-    fn line_too_long(self, at: usize) -> HeadError {
-        match self {
-            Section::Request { start } if start == at => HeadError::RequestLineTooLong,
-            Section::Request { .. } | Section::Response | Section::Trailers => {
-                HeadError::FieldLineTooLong
-            }
-        }
-    }
-}
-
-/// The end of the section, after its empty line, when it is all there. `scanned` is where the
-/// first line begins that was not whole so far. Looks at each whole line once, and gives the same
-/// answer however the bytes were cut on their way here.
-fn whole_lines(
-    buf: &mut [u8],
-    scanned: &mut usize,
-    limits: &HeadLimits,
-    section: Section,
-) -> Result<Option<usize>, HeadError> {
-    let visible = buf.len().min(limits.head);
-    while *scanned < visible {
-        let at = *scanned;
-        if matches!(buf[at], b' ' | b'\t') {
-            unfold(buf, at, section)?;
-        }
-        let line = &buf[at..visible];
-        let Some(length) = memchr::memchr2(b'\r', b'\n', &line[..line.len().min(limits.line + 1)])
-        else {
-            if line.len() > limits.line {
-                return Err(section.line_too_long(at));
-            }
-            break;
-        };
-        match (line[length], line.get(length + 1)) {
-            (b'\n', _) => return Err(HeadError::BareLf),
-            (_, Some(b'\n')) => {}
-            (_, Some(_)) => return Err(HeadError::BareCr),
-            (_, None) => break,
-        }
-        if length == 0 && section.start_line() != Some(at) {
-            return Ok(Some(at + 2));
-        }
-        *scanned = at + length + 2;
-    }
-    if buf.len() > limits.head {
-        return Err(HeadError::TooLarge);
-    }
-    Ok(None)
-}
-
-/// Deals with the line at `at`, which begins with whitespace: a response's is joined to the one
-/// before by blanking the CRLF between them, anything else is refused.
-fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> {
-    let first_field = line_end(buf).map(|end| end + 2);
-    if section != Section::Response || at == 0 || first_field == Some(at) {
-        return Err(HeadError::Folded);
-    }
-    buf[at - 2..at].fill(b' ');
-    Ok(())
-}
-
-/// Where the CRLF of the first line is.
-fn line_end(text: &[u8]) -> Option<usize> {
-    let end = memchr::memchr(b'\n', text)?;
-    (end > 0 && text[end - 1] == b'\r').then(|| end - 1)
-}
-
 /// Refuses at once what can't become a request line: the method must be a token so far.
 fn method_so_far(line: &[u8]) -> Result<(), HeadError> {
     match line.iter().position(|&byte| !is_tchar(byte)) {
@@ -408,3 +324,6 @@ pub fn is_tchar(byte: u8) -> bool {
 pub fn is_field_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
+
+#[cfg(test)]
+mod tests;

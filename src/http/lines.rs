@@ -1,0 +1,96 @@
+//! Lines of a head or trailer section (RFC 9112 §2.2): where they end, and that they end with CRLF.
+//!
+//! Bare CR and LF, and folded lines in requests, are refused here, before anything reads the lines.
+
+use super::parse::{HeadError, HeadLimits};
+
+/// What the lines looked for by [`whole_lines`] belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// A request's head, whose request line begins at `start`.
+    Request {
+        /// The length of the empty lines before it.
+        start: usize,
+    },
+    /// A response's head.
+    Response,
+    /// A trailer section.
+    Trailers,
+}
+
+impl Section {
+    /// Where the start line begins, in a section that has one.
+    fn start_line(self) -> Option<usize> {
+        match self {
+            Section::Request { start } => Some(start),
+            Section::Response => Some(0),
+            Section::Trailers => None,
+        }
+    }
+
+    fn line_too_long(self, at: usize) -> HeadError {
+        match self {
+            Section::Request { start } if start == at => HeadError::RequestLineTooLong,
+            Section::Request { .. } | Section::Response | Section::Trailers => {
+                HeadError::FieldLineTooLong
+            }
+        }
+    }
+}
+
+/// The end of the section, after its empty line, when it is all there. `scanned` is where the
+/// first line begins that was not whole so far. Looks at each whole line once, and gives the same
+/// answer however the bytes were cut on their way here.
+pub fn whole_lines(
+    buf: &mut [u8],
+    scanned: &mut usize,
+    limits: &HeadLimits,
+    section: Section,
+) -> Result<Option<usize>, HeadError> {
+    let visible = buf.len().min(limits.head);
+    while *scanned < visible {
+        let at = *scanned;
+        if matches!(buf[at], b' ' | b'\t') {
+            unfold(buf, at, section)?;
+        }
+        let line = &buf[at..visible];
+        let Some(length) = memchr::memchr2(b'\r', b'\n', &line[..line.len().min(limits.line + 1)])
+        else {
+            if line.len() > limits.line {
+                return Err(section.line_too_long(at));
+            }
+            break;
+        };
+        match (line[length], line.get(length + 1)) {
+            (b'\n', _) => return Err(HeadError::BareLf),
+            (_, Some(b'\n')) => {}
+            (_, Some(_)) => return Err(HeadError::BareCr),
+            (_, None) => break,
+        }
+        if length == 0 && section.start_line() != Some(at) {
+            return Ok(Some(at + 2));
+        }
+        *scanned = at + length + 2;
+    }
+    if buf.len() > limits.head {
+        return Err(HeadError::TooLarge);
+    }
+    Ok(None)
+}
+
+/// Deals with the line at `at`, which begins with whitespace: a response's is joined to the one
+/// before by blanking the CRLF between them, anything else is refused.
+fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> {
+    let first_field = line_end(buf).map(|end| end + 2);
+    if section != Section::Response || at == 0 || first_field == Some(at) {
+        return Err(HeadError::Folded);
+    }
+    buf[at - 2..at].fill(b' ');
+    Ok(())
+}
+
+/// Where the CRLF of the first line is.
+pub fn line_end(text: &[u8]) -> Option<usize> {
+    let end = memchr::memchr(b'\n', text)?;
+    (end > 0 && text[end - 1] == b'\r').then(|| end - 1)
+}
