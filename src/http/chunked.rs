@@ -217,3 +217,7 @@ pub fn write_last(out: &mut BytesMut, trailers: &Fields) {
     }
     out.put_slice(CRLF);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -106,3 +106,82 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framings() {
+        /// Framing, bytes, content, what is left, over, all well if the peer closes now.
+        type Row<'a> = (Framing, &'a [u8], &'a [u8], &'a [u8], bool, bool);
+        let table: &[Row<'_>] = &[
+            (Framing::None, b"next", b"", b"next", true, true),
+            (Framing::Length(0), b"next", b"", b"next", true, true),
+            (Framing::Length(3), b"abcnext", b"abc", b"next", true, true),
+            (Framing::Length(3), b"abc", b"abc", b"", true, true),
+            (Framing::Length(3), b"ab", b"ab", b"", false, false),
+            (Framing::Length(3), b"", b"", b"", false, false),
+            (Framing::Length(u64::MAX), b"abc", b"abc", b"", false, false),
+            (Framing::UntilClose, b"abc", b"abc", b"", false, true),
+            (Framing::UntilClose, b"", b"", b"", false, true),
+            (
+                Framing::Chunked,
+                b"3\r\nabc\r\n0\r\n\r\nnext",
+                b"abc",
+                b"next",
+                true,
+                true,
+            ),
+            (
+                Framing::Chunked,
+                b"3\r\nabc\r\n0\r\n",
+                b"abc",
+                b"",
+                false,
+                false,
+            ),
+            (Framing::Chunked, b"3\r\nabc\r\n", b"abc", b"", false, false),
+            (Framing::Chunked, b"3\r\nab", b"ab", b"", false, false),
+            (Framing::Chunked, b"", b"", b"", false, false),
+        ];
+        for (framing, bytes, content, left, over, well) in table {
+            for step in [1, 2, 1000] {
+                let mut decoder = Decoder::new(*framing);
+                let (mut buf, mut got, mut ended) = (BytesMut::new(), Vec::new(), false);
+                for piece in bytes.chunks(step).chain([&[][..]]) {
+                    buf.extend_from_slice(piece);
+                    while let Step::Data(data) = read(&mut decoder, &mut buf, &mut ended) {
+                        assert!(!data.is_empty());
+                        got.extend_from_slice(&data);
+                    }
+                }
+                assert_eq!(got, *content, "{framing:?}");
+                assert_eq!(buf, *left, "{framing:?}");
+                assert_eq!(
+                    (ended, decoder.is_complete()),
+                    (*over, *over),
+                    "{framing:?}"
+                );
+                assert_eq!(decoder.eof().is_ok(), *well, "{framing:?}");
+            }
+        }
+    }
+
+    fn read(decoder: &mut Decoder, buf: &mut BytesMut, ended: &mut bool) -> Step {
+        let step = decoder.next(buf).unwrap();
+        *ended |= matches!(step, Step::End { .. });
+        step
+    }
+
+    #[test]
+    fn content_is_not_copied() {
+        let mut buf = BytesMut::from(&b"abcdef"[..]);
+        let at = buf.as_ptr();
+        match Decoder::new(Framing::Length(4)).next(&mut buf) {
+            Ok(Step::Data(data)) => assert_eq!((data.as_ptr(), data.len()), (at, 4)),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -33,7 +33,7 @@ pub enum FramingError {
     Both,
     /// Transfer-Encoding in an HTTP/1.0 message.
     #[error("Transfer-Encoding is given in an HTTP/1.0 message")]
-    Version,
+    OldVersion,
     /// Chunked missing, repeated or not the last of the transfer codings.
     #[error("chunked is not the last transfer coding, or not the only one of its name")]
     NotLast,
@@ -53,7 +53,7 @@ impl FramingError {
             FramingError::Length
             | FramingError::Lengths
             | FramingError::Both
-            | FramingError::Version
+            | FramingError::OldVersion
             | FramingError::NotLast
             | FramingError::NoContent => 400,
         }
@@ -145,7 +145,7 @@ fn transfer_codings(version: Version, fields: &Fields) -> Result<Option<Codings>
         return Ok(None);
     }
     if version == Version::Http10 {
-        return Err(FramingError::Version);
+        return Err(FramingError::OldVersion);
     }
     if fields.has("content-length") {
         return Err(FramingError::Both);
@@ -163,3 +163,7 @@ fn transfer_codings(version: Version, fields: &Fields) -> Result<Option<Codings>
         _ => Codings::NotLast,
     }))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
