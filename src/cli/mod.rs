@@ -28,6 +28,7 @@ Examples:
   cacheproxy check                        is /etc/cacheproxy right?
   journalctl -u 'cacheproxy@*' -f         what the service serves
 
+CACHEPROXY_LOG=debug in the environment makes it log more.
 Exit codes: 64 wrong command line, 69 something isn't available, 77 no permission, 78 wrong configuration.";
 
 /// A caching HTTP proxy for a machine, an office, a lab or a CI farm.
