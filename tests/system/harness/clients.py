@@ -42,7 +42,7 @@ def curl(box, url, options="", proxy=PROXY):
 
 def head(box, url, proxy=PROXY):
     """What the first lines of the README do: `curl -sI` with the environment's proxy."""
-    return Answer(box.out(f"http_proxy=http://{proxy} curl -sSI --max-time 60 {shlex.quote(url)}") + "\n\n")
+    return Answer(box.out(f"http_proxy=http://{proxy} curl -sSI --max-time 60 {shlex.quote(url)}"))
 
 
 def origin_saw(box, site):

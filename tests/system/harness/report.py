@@ -60,6 +60,19 @@ class Report:
         print(f"ok   {name} ({time.monotonic() - began:.1f} s)" + (f": {said}" if said else ""), flush=True)
         return True
 
+    def step(self, name, work):
+        """One check outside a container: `work` returns something and what to say of it. None when it fails."""
+        began = time.monotonic()
+        try:
+            made, said = work()
+        except Exception as problem:
+            self.failed.append(name)
+            print(f"FAIL {name}\n     {type(problem).__name__}: {problem}", flush=True)
+            return None
+        self.passed += 1
+        print(f"ok   {name} ({time.monotonic() - began:.1f} s): {said}", flush=True)
+        return made
+
     def _print_journal(self, box, since):
         try:
             since = f"--since=@{since}" if since else ""

@@ -13,7 +13,9 @@ COMMON = ["ca-certificates", "iproute2", "procps"]
 BOOTED = COMMON + [
     "systemd", "systemd-sysv", "dbus", "curl", "nginx", "python3", "apt-utils", "openssl", "chromium",
 ]
-BUILDER = COMMON + ["build-essential", "cargo", "rustc", "debhelper", "dpkg-dev", "fakeroot", "git", "lintian", "python3"]
+BUILDER = COMMON + ["build-essential", "debhelper", "dpkg-dev", "fakeroot", "lintian"]
+# Debian 12 has a Rust that is new enough under other names, for its browsers.
+RUST = {"bookworm": ["cargo-web", "rustc-web"], "trixie": ["cargo", "rustc"]}
 
 # Real packages for the local repository, with whatever they need that a minimal root lacks.
 SERVED = "hello tree jq"
@@ -23,13 +25,14 @@ FETCH_SERVED = (
 )
 
 RECIPES = {
-    "booted": {"include": BOOTED, "hook": FETCH_SERVED},
-    "builder": {"include": BUILDER, "hook": None},
+    "booted": {"include": BOOTED, "hook": FETCH_SERVED, "rust": False},
+    "builder": {"include": BUILDER, "hook": None, "rust": True},
 }
 
 
 def _command(suite, recipe):
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=" + ",".join(recipe["include"])]
+    include = recipe["include"] + (RUST[suite] if recipe["rust"] else [])
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=" + ",".join(include)]
     if recipe["hook"]:
         command.append("--customize-hook=" + recipe["hook"])
     return command + [suite]

@@ -5,7 +5,7 @@ from harness.container import wait_for
 from harness.report import check
 
 DROPIN = "/etc/cacheproxy/conf.d/test.toml"
-RULE = '[[rule]]\nurl = "http://www.test/silent/ruled*"\nttl = "77m"\n'
+RULE = '[[rule]]\nmatch = ["http://www.test/silent/ruled*"]\nttl = "77m"\n'
 
 
 def fresh_for(box, url):
