@@ -1,11 +1,9 @@
 //! A place for content while it is fetched: room reserved against the size limit, a file that nobody
 //! else sees. Readers may follow it while it grows; dropped unpublished, it leaves nothing behind.
 
-#![allow(dead_code)] // Until the filesystem store uses it.
-
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -40,8 +38,8 @@ impl Draft {
 
 /// Bytes promised to one draft, given back when it is dropped.
 pub(crate) struct Room {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) worker: usize,
+    shared: Arc<Shared>,
+    worker: usize,
     pub(crate) path: PathBuf,
     reserved: AtomicU64,
 }
@@ -51,7 +49,7 @@ impl Room {
     pub(crate) fn reserve(
         shared: &Arc<Shared>,
         worker: usize,
-        path: &std::path::Path,
+        path: &Path,
         bytes: u64,
     ) -> Result<Room, StoreError> {
         let room = Room {
@@ -109,11 +107,32 @@ impl std::fmt::Debug for Room {
 
 /// The name of a temporary file, removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct TemporaryName(pub(crate) PathBuf);
+pub(crate) struct TemporaryName(PathBuf);
+
+impl TemporaryName {
+    /// Takes charge of the file that is, or is about to be, at `path`.
+    pub(crate) fn new(path: PathBuf) -> TemporaryName {
+        TemporaryName(path)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Gives the file its lasting name, in place of whatever has it.
+    pub(crate) fn rename(mut self, target: &Path) -> std::io::Result<()> {
+        std::fs::rename(&self.0, target)?;
+        self.0 = PathBuf::new();
+        Ok(())
+    }
+}
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
-        // It may have been renamed away, which is how publishing ends.
-        let _ = std::fs::remove_file(&self.0);
+        if !self.0.as_os_str().is_empty() {
+            // What cannot be removed now is removed as a leftover at the next start.
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
 }

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// The metadata is larger than a record holds.
     #[error("the response's metadata takes {0} bytes, more than a stored response may have")]
     MetaTooLarge(usize),
+    /// Its `Vary` and the variant it was to be stored as do not go together.
+    #[error("no request could ever select the response by its Vary field")]
+    Unselectable,
     /// Any other failure of the operating system.
     #[error("the store failed at {path}: {source}; see whether the disk is in order")]
     Io {

@@ -7,8 +7,12 @@
 mod checksum;
 mod draft;
 mod error;
+pub mod filesystem;
 pub mod memory;
+mod record;
 pub mod sieve;
+#[cfg(test)]
+mod suite;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -70,7 +74,6 @@ pub struct Object {
     /// The key's generation before the lookup: what a copy in the memory tier is current for.
     pub generation: u32,
     /// The checksum of the content, which tells whether a record still holds the same content.
-    #[allow(dead_code)]
     pub(crate) checksum: u128,
 }
 

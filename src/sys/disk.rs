@@ -157,6 +157,13 @@ pub fn sync(file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a named pipe, for tests of what opening one would do.
+#[cfg(test)]
+pub fn make_pipe(path: &Path) -> io::Result<()> {
+    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU)?;
+    Ok(())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

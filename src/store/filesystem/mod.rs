@@ -1,0 +1,175 @@
+//! The filesystem store: one file per stored response, whole or not there.
+//!
+//! Workers look up and publish here at the same time, with no process between them; each change to a
+//! directory is made under its lock and seen at once. What goes when there is no room is not decided here.
+
+pub mod index;
+mod lookup;
+mod publish;
+mod root;
+mod synced;
+pub mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use index::Index;
+use root::{NO_VARIANT, Root, counted};
+use synced::Synced;
+
+use super::record::read::{Reading, read};
+use super::{Draft, Found, Object, Published, Store, StoreError, Whole};
+use crate::cache::key::{Hash, Key};
+use crate::cache::stored::Meta;
+use crate::http::fields::Fields;
+use crate::sys::shared::Shared;
+
+/// More removals than this are not remembered to be announced; the evictor finds them gone.
+const MOST_REMOVED: usize = 4096;
+
+/// Where a store is, and whose.
+#[derive(Debug, Clone)]
+pub struct FilesystemOptions {
+    /// The store's directory.
+    pub path: PathBuf,
+    /// The index of the worker that opens it, for whom room is reserved.
+    pub worker: usize,
+}
+
+/// A store in a directory.
+pub struct FilesystemStore {
+    root: Root,
+    shared: Arc<Shared>,
+    worker: usize,
+    synced: Synced,
+    removed: Mutex<Vec<Published>>,
+    /// Held while large content is verified, so that requests for it at once read it once.
+    verifying: Mutex<()>,
+}
+
+impl FilesystemStore {
+    /// Opens the store, making it where there is none. Refused when it cannot be written.
+    pub fn open(
+        options: &FilesystemOptions,
+        shared: Arc<Shared>,
+    ) -> Result<FilesystemStore, StoreError> {
+        let root = Root::prepare(&options.path)?;
+        // What a worker with this index had reserved before went with it.
+        shared.release_all(options.worker);
+        Ok(FilesystemStore {
+            synced: Synced::read(root.path()),
+            root,
+            shared,
+            worker: options.worker,
+            removed: Mutex::new(Vec::new()),
+            verifying: Mutex::new(()),
+        })
+    }
+
+    /// What stands under this name, and the file; None when there is nothing.
+    fn read(
+        &self,
+        hash: &Hash,
+        variant: &Hash,
+    ) -> Result<Option<(std::fs::File, Reading)>, StoreError> {
+        let path = self.root.file(hash, variant);
+        let Some(file) = self.root.open(&path, false)? else {
+            return Ok(None);
+        };
+        let reading = read(&file).map_err(|error| StoreError::at(&path, error))?;
+        Ok(Some((file, reading)))
+    }
+
+    /// Removes one file, under the directory's lock, and remembers to announce it. False when
+    /// there was none.
+    fn unlink(&self, hash: &Hash, variant: &Hash) -> Result<Option<Published>, StoreError> {
+        let length = self.root.unlink(&self.root.file(hash, variant))?;
+        Ok(length.map(|length| Published {
+            hash: *hash,
+            variant: *variant,
+            size: counted(length, variant),
+            generation: self.shared.generation(hash),
+        }))
+    }
+
+    fn remember_removed(&self, removed: impl IntoIterator<Item = Published>) {
+        let mut list = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MOST_REMOVED.saturating_sub(list.len());
+        list.extend(removed.into_iter().take(room));
+    }
+}
+
+/// Takes a variant out of its key's index, under the directory's lock; an index that is left empty goes.
+fn unlist(root: &Root, hash: &Hash, variant: &Hash) -> Result<(), StoreError> {
+    let path = root.file(hash, &NO_VARIANT);
+    let Some(mut index) = index_at(root, hash)? else {
+        return Ok(());
+    };
+    if !index.remove(variant) {
+        return Ok(());
+    }
+    match index.encode() {
+        Some(bytes) if !index.is_empty() => root.replace(&path, &bytes),
+        _ => root.unlink(&path).map(drop),
+    }
+}
+
+/// The index of this key, when that is what stands under its name.
+fn index_at(root: &Root, hash: &Hash) -> Result<Option<Index>, StoreError> {
+    let path = root.file(hash, &NO_VARIANT);
+    let Some(file) = root.open(&path, false)? else {
+        return Ok(None);
+    };
+    match read(&file).map_err(|error| StoreError::at(&path, error))? {
+        Reading::Index(index) => Ok(Some(index)),
+        Reading::Record(_) | Reading::Bad(_) => Ok(None),
+    }
+}
+
+impl Store for FilesystemStore {
+    fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
+        self.find(key, request)
+    }
+
+    fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
+        self.draft(meta, expected)
+    }
+
+    fn publish(&self, meta: &Meta, whole: Whole) -> Result<Published, StoreError> {
+        self.store(meta, whole)
+    }
+
+    fn refresh(&self, object: &Object, meta: &Meta) -> Result<Published, StoreError> {
+        self.change(object, meta)
+    }
+
+    fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
+        let hash = key.hash();
+        let _lock = self.root.lock(hash)?;
+        let mut removed = Vec::new();
+        match self.read(hash, &NO_VARIANT)? {
+            None => return Ok(removed),
+            // A file of another key with the same hash is none of this key's.
+            Some((_, Reading::Record(record))) if record.meta.key != *key => return Ok(removed),
+            Some((_, Reading::Index(index))) if index.key != *key.text() => return Ok(removed),
+            Some((_, Reading::Index(index))) => {
+                for variant in index.variants() {
+                    removed.extend(self.unlink(hash, variant)?);
+                }
+                self.root.unlink(&self.root.file(hash, &NO_VARIANT))?;
+            }
+            Some((_, Reading::Record(_) | Reading::Bad(_))) => {
+                removed.extend(self.unlink(hash, &NO_VARIANT)?);
+            }
+        }
+        self.shared.bump(hash);
+        Ok(removed)
+    }
+
+    fn take_removed(&self) -> Vec<Published> {
+        std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests;

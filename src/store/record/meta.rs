@@ -1,0 +1,153 @@
+//! Metadata as bytes and back. Reading trusts no length and copies nothing: fields are spans of what was read.
+
+use bytes::{Buf, Bytes};
+
+use super::MOST_META;
+use crate::cache::key::{Key, Variant};
+use crate::cache::stored::Meta;
+use crate::http::fields::{Fields, over};
+use crate::store::error::StoreError;
+
+/// The metadata without the trailers, encoded.
+pub fn encode(meta: &Meta) -> Result<Vec<u8>, StoreError> {
+    let mut out = Vec::with_capacity(1024);
+    out.extend_from_slice(&meta.request_time.to_le_bytes());
+    out.extend_from_slice(&meta.response_time.to_le_bytes());
+    out.extend_from_slice(&meta.status.to_le_bytes());
+    for text in [meta.key.text(), meta.variant.text(), &meta.reason] {
+        put(&mut out, text);
+    }
+    put_fields(&mut out, &meta.fields);
+    bounded(out)
+}
+
+/// Trailers, encoded; empty when there are none.
+pub fn encode_trailers(trailers: &Fields) -> Result<Vec<u8>, StoreError> {
+    let mut out = Vec::new();
+    if !trailers.is_empty() {
+        put_fields(&mut out, trailers);
+    }
+    bounded(out)
+}
+
+fn bounded(out: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    if out.len() > MOST_META {
+        return Err(StoreError::MetaTooLarge(out.len()));
+    }
+    Ok(out)
+}
+
+fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
+    for (name, value) in fields.iter() {
+        put(out, name);
+        put(out, value);
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: &[u8]) {
+    // Longer text than this exceeds the bound on the whole, which is checked at the end.
+    out.extend_from_slice(&(text.len().min(u32::MAX as usize) as u32).to_le_bytes());
+    out.extend_from_slice(text);
+}
+
+/// The metadata in `bytes`, with no trailers; None when it is not all there and nothing more.
+pub fn decode(mut bytes: Bytes) -> Option<Meta> {
+    let request_time = bytes.try_get_u64_le().ok()?;
+    let response_time = bytes.try_get_u64_le().ok()?;
+    let status = bytes.try_get_u16_le().ok()?;
+    Some(Meta {
+        request_time,
+        response_time,
+        status,
+        key: Key::new(take(&mut bytes)?),
+        variant: Variant::new(take(&mut bytes)?),
+        reason: take(&mut bytes)?,
+        fields: decode_fields(&bytes)?,
+        trailers: Fields::default(),
+    })
+}
+
+/// The fields that `bytes` are; None when they are not all there and nothing more.
+pub fn decode_fields(bytes: &Bytes) -> Option<Fields> {
+    let mut rest = &bytes[..];
+    let mut lines = Vec::with_capacity(24);
+    while !rest.is_empty() {
+        let (name, after) = split(rest)?;
+        let (value, after) = split(after)?;
+        lines.push((name, value));
+        rest = after;
+    }
+    Some(over(bytes, lines.into_iter()))
+}
+
+fn take(bytes: &mut Bytes) -> Option<Bytes> {
+    let length = split(bytes)?.0.len();
+    bytes.advance(4);
+    Some(bytes.split_to(length))
+}
+
+/// The text that a length stands before, and what follows it.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn meta() -> Meta {
+        Meta {
+            key: Key::new("GET http://deb.example/a"),
+            variant: Variant::new("accept: a\n"),
+            request_time: 1,
+            response_time: u64::MAX,
+            status: 200,
+            reason: Bytes::from_static(b"OK"),
+            fields: [(&b"ETag"[..], &b"\"1\""[..]), (b"Empty", b"")]
+                .into_iter()
+                .collect(),
+            trailers: Fields::default(),
+        }
+    }
+
+    #[test]
+    fn round_trip() {
+        assert_eq!(decode(encode(&meta()).unwrap().into()), Some(meta()));
+        let trailers: Fields = [(&b"Digest"[..], &b"x"[..])].into_iter().collect();
+        let bytes = encode_trailers(&trailers).unwrap().into();
+        assert_eq!(decode_fields(&bytes), Some(trailers));
+        assert!(encode_trailers(&Fields::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_length_short_is_refused_or_has_fewer_fields() {
+        let whole = Bytes::from(encode(&meta()).unwrap());
+        for length in 0..whole.len() {
+            if let Some(read) = decode(whole.slice(..length)) {
+                assert!(read.fields.len() < meta().fields.len(), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_are_not_trusted() {
+        let whole = encode(&meta()).unwrap();
+        for at in 0..whole.len() {
+            for value in [0, 0x7f, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                let _ = decode(damaged.into());
+            }
+        }
+    }
+
+    #[test]
+    fn too_much_is_refused() {
+        let mut meta = meta();
+        let value = vec![b'x'; MOST_META];
+        meta.fields = [(&b"Large"[..], &value[..])].into_iter().collect();
+        assert!(matches!(encode(&meta), Err(StoreError::MetaTooLarge(_))));
+    }
+}
