@@ -73,6 +73,7 @@ mod tests {
     #[test]
     fn initial_ages() {
         // (fields, request_time, response_time, corrected_initial_age)
+        #[rustfmt::skip]
         let table: &[(&[(&str, &str)], u64, u64, u64)] = &[
             (&[("Date", DATE)], AT, AT, 0),
             (&[("Date", DATE)], AT, AT + 5, 5),
@@ -86,12 +87,7 @@ mod tests {
             // A clock set back while the request was on its way.
             (&[("Date", DATE)], AT, AT - 50, 0),
             (&[("Age", "99999999999999999999")], AT, AT + 9, FOREVER),
-            (
-                &[("Date", "Thu, 01 Jan 1970 00:00:00 GMT")],
-                u64::MAX,
-                u64::MAX,
-                FOREVER,
-            ),
+            (&[("Date", "Thu, 01 Jan 1970 00:00:00 GMT")], u64::MAX, u64::MAX, FOREVER),
         ];
         for (lines, sent, received, expected) in table {
             assert_eq!(

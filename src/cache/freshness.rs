@@ -193,3 +193,6 @@ fn guess(fields: &Fields, date: UnixSeconds) -> Option<u64> {
     let modified = fields.first("last-modified").and_then(date::parse)?;
     Some((date.saturating_sub(modified) / HEURISTIC_DIVISOR).min(HEURISTIC_MOST))
 }
+
+#[cfg(test)]
+mod tests;

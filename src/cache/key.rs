@@ -101,3 +101,34 @@ impl Variant {
         &self.hash
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_uris() {
+        let table = [
+            ("http://a.example/x?y", "GET http://a.example/x?y"),
+            ("HTTP://A.example:80", "GET http://a.example/"),
+            ("http://user@a.example/X", "GET http://a.example/X"),
+            ("https://a.example:80/", "GET https://a.example:80/"),
+        ];
+        for (uri, expected) in table {
+            let key = Key::of(&Uri::parse(&Bytes::from(uri)).unwrap());
+            assert_eq!(key.text(), expected);
+            assert_eq!(key, Key::new(expected));
+        }
+    }
+
+    #[test]
+    fn keys_are_compared_whole() {
+        let one = Key::new("one");
+        let other = Key {
+            text: Bytes::from("other"),
+            hash: *one.hash(),
+        };
+        assert_ne!(one, other);
+    }
+}

@@ -215,6 +215,7 @@ mod tests {
             key: Some("GET http://a.example/\"\\é"),
             ..CacheStatus::hit(0)
         };
+        #[rustfmt::skip]
         let table: &[(CacheStatus, &str)] = &[
             (CacheStatus::hit(376), "hit; ttl=376"),
             (CacheStatus::hit(-412), "hit; ttl=-412"),
@@ -226,14 +227,8 @@ mod tests {
             (CacheStatus::forwarded(Forward::VaryMiss), "fwd=vary-miss"),
             (CacheStatus::forwarded(Forward::Request), "fwd=request"),
             (CacheStatus::forwarded(Forward::Partial), "fwd=partial"),
-            (
-                forwarded(Forward::UriMiss, Some(200), true),
-                "fwd=uri-miss; fwd-status=200; stored",
-            ),
-            (
-                forwarded(Forward::Stale, Some(304), false),
-                "fwd=stale; fwd-status=304",
-            ),
+            (forwarded(Forward::UriMiss, Some(200), true), "fwd=uri-miss; fwd-status=200; stored"),
+            (forwarded(Forward::Stale, Some(304), false), "fwd=stale; fwd-status=304"),
             (collapsed(true), "fwd=uri-miss; stored; collapsed"),
             (collapsed(false), "fwd=uri-miss; stored; collapsed=?0"),
             (detail("no-store"), "fwd=miss; detail=no-store"),

@@ -188,3 +188,6 @@ fn is_of_use(
         Err(NotStored::NoValidator)
     }
 }
+
+#[cfg(test)]
+mod tests;

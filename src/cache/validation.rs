@@ -193,3 +193,6 @@ pub fn not_modified_fields(stored: &Fields) -> Fields {
     }
     builder.build()
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,17 +129,14 @@ mod tests {
 
     #[test]
     fn text_of_a_variant() {
+        #[rustfmt::skip]
         let table: &[(&[&str], &[(&str, &str)], &str)] = &[
             (&[], &[("a", "1")], ""),
             (&["a"], &[("A", "1")], "a: 1\n"),
             (&["a"], &[], "a\n"),
             (&["a"], &[("a", "")], "a:\n"),
             (&["a", "b"], &[("b", "2"), ("a", "1")], "a: 1\nb: 2\n"),
-            (
-                &["accept-encoding"],
-                &[("Accept-Encoding", "GZip")],
-                "accept-encoding: gzip\n",
-            ),
+            (&["accept-encoding"], &[("Accept-Encoding", "GZip")], "accept-encoding: gzip\n"),
         ];
         for (names, request, expected) in table {
             let variant = variant_of(names, &fields(request));
@@ -150,6 +147,7 @@ mod tests {
 
     #[test]
     fn requests_that_match() {
+        #[rustfmt::skip]
         let table: &[(&str, &[&str], &[&str], bool)] = &[
             ("foo", &["1"], &["1"], true),
             ("foo", &["1"], &["2"], false),
@@ -167,41 +165,16 @@ mod tests {
             ("user-agent", &["x (a, b)"], &["x (a,b)"], false),
             ("accept-encoding", &["gzip, br"], &["BR,gzip"], true),
             ("accept-encoding", &["gzip;q=1.0, br"], &["br, gzip"], true),
-            (
-                "accept-encoding",
-                &["gzip;q=0.5"],
-                &["gzip ; Q=0.500"],
-                true,
-            ),
+            ("accept-encoding", &["gzip;q=0.5"], &["gzip ; Q=0.500"], true),
             ("accept-encoding", &["gzip;q=0.5"], &["gzip;q=0.6"], false),
             ("accept-encoding", &["gzip;q=0"], &["gzip;q=0.0"], true),
             ("accept-encoding", &["gzip;q=0"], &["gzip"], false),
             ("accept-encoding", &["gzip"], &[""], false),
             ("accept-encoding", &["gzip, gzip"], &["gzip"], true),
-            (
-                "accept-language",
-                &["en-GB, de;q=0.8"],
-                &["de;q=0.8,en-gb"],
-                true,
-            ),
-            (
-                "accept-language",
-                &["en, de;q=0.8"],
-                &["en;q=0.8, de"],
-                false,
-            ),
-            (
-                "accept",
-                &["text/html;level=1, */*;q=0.1"],
-                &["*/*;q=0.10,text/html;Level=1"],
-                true,
-            ),
-            (
-                "accept",
-                &["text/html;level=1"],
-                &["text/html;level=2"],
-                false,
-            ),
+            ("accept-language", &["en-GB, de;q=0.8"], &["de;q=0.8,en-gb"], true),
+            ("accept-language", &["en, de;q=0.8"], &["en;q=0.8, de"], false),
+            ("accept", &["text/html;level=1, */*;q=0.1"], &["*/*;q=0.10,text/html;Level=1"], true),
+            ("accept", &["text/html;level=1"], &["text/html;level=2"], false),
             ("accept", &["a/b;c=\"X\""], &["a/b;c=\"x\""], false),
         ];
         for (name, one, other, expected) in table {

@@ -101,43 +101,14 @@ mod tests {
             max_stale: Some(seconds),
             ..none
         };
+        #[rustfmt::skip]
         let table: &[(&str, RequestDirectives)] = &[
             ("", none),
-            (
-                "no-cache",
-                RequestDirectives {
-                    no_cache: true,
-                    ..none
-                },
-            ),
-            (
-                "No-CACHE",
-                RequestDirectives {
-                    no_cache: true,
-                    ..none
-                },
-            ),
-            (
-                "no-cache=x",
-                RequestDirectives {
-                    no_cache: true,
-                    ..none
-                },
-            ),
-            (
-                "no-store",
-                RequestDirectives {
-                    no_store: true,
-                    ..none
-                },
-            ),
-            (
-                "only-if-cached",
-                RequestDirectives {
-                    only_if_cached: true,
-                    ..none
-                },
-            ),
+            ("no-cache", RequestDirectives { no_cache: true, ..none }),
+            ("No-CACHE", RequestDirectives { no_cache: true, ..none }),
+            ("no-cache=x", RequestDirectives { no_cache: true, ..none }),
+            ("no-store", RequestDirectives { no_store: true, ..none }),
+            ("only-if-cached", RequestDirectives { only_if_cached: true, ..none }),
             ("max-age=0", max_age(0)),
             ("max-age=\"60\"", max_age(60)),
             ("max-age=60, max-age=10", max_age(10)),
@@ -148,33 +119,12 @@ mod tests {
             ("max-stale=10", max_stale(10)),
             ("max-stale, max-stale=10", max_stale(10)),
             ("max-stale=x", max_stale(0)),
-            (
-                "min-fresh=9",
-                RequestDirectives {
-                    min_fresh: Some(9),
-                    ..none
-                },
-            ),
-            (
-                "min-fresh=9, min-fresh=20",
-                RequestDirectives {
-                    min_fresh: Some(20),
-                    ..none
-                },
-            ),
+            ("min-fresh=9", RequestDirectives { min_fresh: Some(9), ..none }),
+            ("min-fresh=9, min-fresh=20", RequestDirectives { min_fresh: Some(20), ..none }),
             ("min-fresh=x", none),
-            (
-                "stale-if-error=60",
-                RequestDirectives {
-                    stale_if_error: Some(60),
-                    ..none
-                },
-            ),
+            ("stale-if-error=60", RequestDirectives { stale_if_error: Some(60), ..none }),
             ("immutable", none),
-            (
-                "s-maxage=0, must-revalidate, x=\"no-store, no-cache\"",
-                none,
-            ),
+            ("s-maxage=0, must-revalidate, x=\"no-store, no-cache\"", none),
         ];
         for (value, expected) in table {
             assert_eq!(of(&[("Cache-Control", value)]), *expected, "{value}");
@@ -183,21 +133,13 @@ mod tests {
 
     #[test]
     fn pragma_counts_only_without_cache_control() {
+        #[rustfmt::skip]
         let table: &[(&[(&str, &str)], bool)] = &[
             (&[("Pragma", "no-cache")], true),
             (&[("pragma", "x, No-Cache")], true),
             (&[("Pragma", "cache")], false),
-            (
-                &[("Pragma", "no-cache"), ("Cache-Control", "max-age=60")],
-                false,
-            ),
-            (
-                &[
-                    ("Cache-Control", "max-stale"),
-                    ("Cache-Control", "no-cache"),
-                ],
-                true,
-            ),
+            (&[("Pragma", "no-cache"), ("Cache-Control", "max-age=60")], false),
+            (&[("Cache-Control", "max-stale"), ("Cache-Control", "no-cache")], true),
         ];
         for (lines, expected) in table {
             assert_eq!(of(lines).no_cache, *expected, "{lines:?}");

@@ -119,7 +119,6 @@ fn named_fields(argument: Argument<'_>) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-#[allow(clippy::too_many_lines)]
 mod tests {
     use super::*;
 
@@ -138,16 +137,14 @@ mod tests {
             max_age: Some(seconds),
             ..none
         };
+        #[rustfmt::skip]
         let table: &[(&[&str], D)] = &[
             (&[], none),
             (&["max-age=60"], max_age(60)),
             (&["MaX-aGe=60"], max_age(60)),
             (&["max-age=\"60\""], max_age(60)),
             (&["max-age=060"], max_age(60)),
-            (
-                &["max-age=99999999999999999999"],
-                max_age(super::super::FOREVER),
-            ),
+            (&["max-age=99999999999999999999"], max_age(super::super::FOREVER)),
             (&["max-age=60, max-age=10"], max_age(10)),
             (&["max-age=10", "max-age=60"], max_age(10)),
             (&["max-age=60, max-age=x"], max_age(0)),
@@ -162,150 +159,29 @@ mod tests {
             (&["x=\"max-age=60\""], none),
             (&["x=\"a, max-age=60\", max-age=1"], max_age(1)),
             (&["x-max-age=60, max-age-x=60"], none),
-            (
-                &["s-maxage=9, max-age=60"],
-                D {
-                    s_maxage: Some(9),
-                    ..max_age(60)
-                },
-            ),
-            (
-                &["s-maxage=x"],
-                D {
-                    s_maxage: Some(0),
-                    ..none
-                },
-            ),
-            (
-                &["no-store"],
-                D {
-                    no_store: true,
-                    ..none
-                },
-            ),
-            (
-                &["No-Store=1"],
-                D {
-                    no_store: true,
-                    ..none
-                },
-            ),
-            (
-                &["no-cache"],
-                D {
-                    no_cache: true,
-                    ..none
-                },
-            ),
+            (&["s-maxage=9, max-age=60"], D { s_maxage: Some(9), ..max_age(60) }),
+            (&["s-maxage=x"], D { s_maxage: Some(0), ..none }),
+            (&["no-store"], D { no_store: true, ..none }),
+            (&["No-Store=1"], D { no_store: true, ..none }),
+            (&["no-cache"], D { no_cache: true, ..none }),
             (&["no-cache=\"x\""], none),
             (&["no-cache=x"], none),
-            (
-                &["no-cache=\"\""],
-                D {
-                    no_cache: true,
-                    ..none
-                },
-            ),
-            (
-                &["no-cache=\"x y\""],
-                D {
-                    no_cache: true,
-                    ..none
-                },
-            ),
-            (
-                &["no-cache=\"x, Vary\""],
-                D {
-                    no_cache: true,
-                    ..none
-                },
-            ),
-            (
-                &["no-cache=\"x\", no-cache"],
-                D {
-                    no_cache: true,
-                    ..none
-                },
-            ),
-            (
-                &["private"],
-                D {
-                    private: true,
-                    ..none
-                },
-            ),
+            (&["no-cache=\"\""], D { no_cache: true, ..none }),
+            (&["no-cache=\"x y\""], D { no_cache: true, ..none }),
+            (&["no-cache=\"x, Vary\""], D { no_cache: true, ..none }),
+            (&["no-cache=\"x\", no-cache"], D { no_cache: true, ..none }),
+            (&["private"], D { private: true, ..none }),
             (&["private=\"x, y\""], none),
-            (
-                &["private=\"x"],
-                D {
-                    private: true,
-                    ..none
-                },
-            ),
-            (
-                &["private=\"cache-control\""],
-                D {
-                    private: true,
-                    ..none
-                },
-            ),
-            (
-                &["public"],
-                D {
-                    public: true,
-                    ..none
-                },
-            ),
-            (
-                &["must-revalidate"],
-                D {
-                    must_revalidate: true,
-                    ..none
-                },
-            ),
-            (
-                &["proxy-revalidate"],
-                D {
-                    proxy_revalidate: true,
-                    ..none
-                },
-            ),
-            (
-                &["must-understand, no-store"],
-                D {
-                    must_understand: true,
-                    no_store: true,
-                    ..none
-                },
-            ),
-            (
-                &["immutable, immutable=1"],
-                D {
-                    immutable: true,
-                    ..none
-                },
-            ),
-            (
-                &["stale-while-revalidate=5"],
-                D {
-                    stale_while_revalidate: Some(5),
-                    ..none
-                },
-            ),
-            (
-                &["stale-while-revalidate"],
-                D {
-                    stale_while_revalidate: Some(0),
-                    ..none
-                },
-            ),
-            (
-                &["stale-if-error=5, stale-if-error=3"],
-                D {
-                    stale_if_error: Some(3),
-                    ..none
-                },
-            ),
+            (&["private=\"x"], D { private: true, ..none }),
+            (&["private=\"cache-control\""], D { private: true, ..none }),
+            (&["public"], D { public: true, ..none }),
+            (&["must-revalidate"], D { must_revalidate: true, ..none }),
+            (&["proxy-revalidate"], D { proxy_revalidate: true, ..none }),
+            (&["must-understand, no-store"], D { must_understand: true, no_store: true, ..none }),
+            (&["immutable, immutable=1"], D { immutable: true, ..none }),
+            (&["stale-while-revalidate=5"], D { stale_while_revalidate: Some(5), ..none }),
+            (&["stale-while-revalidate"], D { stale_while_revalidate: Some(0), ..none }),
+            (&["stale-if-error=5, stale-if-error=3"], D { stale_if_error: Some(3), ..none }),
             (&["max-stale=5, min-fresh=1, only-if-cached"], none),
         ];
         for (lines, expected) in table {

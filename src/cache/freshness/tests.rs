@@ -1,0 +1,200 @@
+//! Tables of responses and their lifetimes: one row per clause of RFC 9111 §4.2.
+#![allow(clippy::type_complexity)]
+
+use super::*;
+use crate::cache::policy::RuleTtl;
+use crate::cache::testing::{DATE, NOW, stored};
+
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
+const HEURISTIC: Policy = Policy {
+    ttl: Ttl::Heuristic,
+    max_ttl: None,
+    rule: None,
+};
+
+fn facts(status: u16, lines: Lines, policy: &Policy) -> Facts {
+    Facts::of(&stored(status, lines), policy)
+}
+
+#[test]
+fn explicit_lifetimes() {
+    use Source::{Expires, MaxAge, Nothing, SMaxage};
+    const HOUR_ON: &str = "Sun, 06 Nov 1994 09:49:37 GMT";
+    const DAY_ON: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
+    #[rustfmt::skip]
+    let table: &[(Lines, u64, Source)] = &[
+        (&[], 0, Nothing),
+        // The order of §4.2.1.
+        (&[("Cache-Control", "max-age=60")], 60, MaxAge),
+        (&[("Cache-Control", "max-age=60, s-maxage=10")], 10, SMaxage),
+        (&[("Cache-Control", "s-maxage=90, max-age=60")], 90, SMaxage),
+        (&[("Cache-Control", "s-maxage=0, max-age=60"), ("Expires", HOUR_ON)], 0, SMaxage),
+        (&[("Cache-Control", "max-age=60"), ("Expires", HOUR_ON)], 60, MaxAge),
+        (&[("Cache-Control", "max-age=60"), ("Expires", "0")], 60, MaxAge),
+        (&[("Cache-Control", "max-age=x"), ("Expires", HOUR_ON)], 0, MaxAge),
+        (&[("Cache-Control", "extension"), ("Expires", HOUR_ON)], 3600, Expires),
+        // Expires counts from Date, and from the time of receipt without one.
+        (&[("Expires", HOUR_ON), ("Date", DATE)], 3600, Expires),
+        (&[("Expires", HOUR_ON), ("Date", HOUR_ON)], 0, Expires),
+        (&[("Expires", DAY_ON), ("Date", HOUR_ON)], 23 * 3600, Expires),
+        (&[("Expires", DATE), ("Date", HOUR_ON)], 0, Expires),
+        (&[("Expires", HOUR_ON), ("Date", "soon")], 3600, Expires),
+        // Forms of dates; what is none is in the past (§5.3).
+        (&[("Expires", "Sunday, 06-Nov-94 09:49:37 GMT")], 3600, Expires),
+        (&[("Expires", "Sun Nov  6 09:49:37 1994")], 3600, Expires),
+        (&[("Expires", "sun, 06 nov 1994 09:49:37 gmt")], 3600, Expires),
+        (&[("Expires", "Sun, 06 Nov 1994 09:49:37 CET")], 0, Expires),
+        (&[("Expires", "Sun, 06 Nov 1994 09:49:37 +0000")], 0, Expires),
+        (&[("Expires", "Sun, 06 Nov 1994 09:49 GMT")], 0, Expires),
+        (&[("Expires", "0")], 0, Expires),
+        (&[("Expires", "-1")], 0, Expires),
+        (&[("Expires", "")], 0, Expires),
+        (&[("Expires", "3600")], 0, Expires),
+        (&[("Expires", "Sun, 06 Nov 1994 09:49:37 GMT, Sun, 06 Nov 1994 09:49:37 GMT")], 0, Expires),
+        // Repeated: the shortest.
+        (&[("Expires", DAY_ON), ("Expires", HOUR_ON)], 3600, Expires),
+        (&[("Expires", HOUR_ON), ("Expires", "x")], 0, Expires),
+        (&[("Cache-Control", "max-age=60"), ("Cache-Control", "max-age=10")], 10, MaxAge),
+        // Overflow (§1.2.2).
+        (&[("Cache-Control", "max-age=99999999999999999999")], FOREVER, MaxAge),
+        (&[("Expires", "Fri, 31 Dec 9999 23:59:59 GMT")], FOREVER, Expires),
+        // The present with no-cache has a lifetime all the same: each use is validated.
+        (&[("Cache-Control", "max-age=60, no-cache")], 60, MaxAge),
+    ];
+    for (lines, seconds, source) in table {
+        for status in [200, 302, 404, 599] {
+            let facts = facts(status, lines, &HEURISTIC);
+            assert_eq!(
+                (facts.lifetime, facts.source),
+                (*seconds, *source),
+                "{lines:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn heuristic_lifetimes() {
+    use Source::{Expires, Heuristic, MaxAge, Nothing};
+    const HOUR_AGO: Lines = &[("Last-Modified", "Sun, 06 Nov 1994 07:49:37 GMT")];
+    #[rustfmt::skip]
+    let table: &[(u16, Lines, u64, Source)] = &[
+        (200, HOUR_AGO, 360, Heuristic),
+        (404, HOUR_AGO, 360, Heuristic),
+        (302, HOUR_AGO, 0, Nothing),
+        (302, &[("Cache-Control", "public"), HOUR_AGO[0]], 360, Heuristic),
+        (200, &[("Cache-Control", "public")], 0, Nothing),
+        (200, &[("Last-Modified", DATE)], 0, Heuristic),
+        (200, &[("Last-Modified", "Sun, 06 Nov 1994 08:49:38 GMT")], 0, Heuristic),
+        (200, &[("Last-Modified", "Fri, 06 Nov 1992 08:49:37 GMT")], 86_400, Heuristic),
+        (200, &[("Last-Modified", "long ago")], 0, Nothing),
+        (200, &[("ETag", "\"a\"")], 0, Nothing),
+        // Never with an explicit expiration time.
+        (200, &[("Expires", "0"), HOUR_AGO[0]], 0, Expires),
+        (200, &[("Cache-Control", "max-age=0"), HOUR_AGO[0]], 0, MaxAge),
+    ];
+    for (status, lines, seconds, source) in table {
+        let facts = facts(*status, lines, &HEURISTIC);
+        assert_eq!(
+            (facts.lifetime, facts.source),
+            (*seconds, *source),
+            "{status} {lines:?}"
+        );
+    }
+}
+
+#[test]
+fn configured_lifetimes() {
+    use Source::{ForcedRule, Heuristic, MaxAge, Nothing, Rule, SMaxage};
+    let fixed = Ttl::Fixed(600);
+    let rule = Some(RuleTtl {
+        seconds: 900,
+        force: false,
+    });
+    let forced = Some(RuleTtl {
+        seconds: 900,
+        force: true,
+    });
+    let modified = ("Last-Modified", "Sun, 06 Nov 1994 07:49:37 GMT");
+    let max_age = ("Cache-Control", "max-age=60");
+    #[rustfmt::skip]
+    let table: &[(Policy, u16, Lines, u64, Source, bool)] = &[
+        (Policy { ttl: fixed, ..HEURISTIC }, 200, &[], 600, Source::Ttl, false),
+        (Policy { ttl: fixed, ..HEURISTIC }, 200, &[modified], 600, Source::Ttl, false),
+        (Policy { ttl: fixed, ..HEURISTIC }, 200, &[max_age], 60, MaxAge, false),
+        (Policy { ttl: fixed, ..HEURISTIC }, 404, &[], 0, Nothing, false),
+        (Policy { ttl: fixed, ..HEURISTIC }, 404, &[modified], 360, Heuristic, false),
+        (Policy { ttl: fixed, rule, ..HEURISTIC }, 200, &[], 900, Rule, false),
+        (Policy { rule, ..HEURISTIC }, 200, &[max_age], 60, MaxAge, false),
+        (Policy { rule, ..HEURISTIC }, 404, &[], 0, Nothing, false),
+        (Policy { rule: forced, ..HEURISTIC }, 200, &[max_age], 900, ForcedRule, false),
+        (Policy { rule: forced, ..HEURISTIC }, 200, &[("Cache-Control", "s-maxage=0")], 900, ForcedRule, false),
+        (Policy { rule: forced, ..HEURISTIC }, 200, &[("Expires", "0")], 900, ForcedRule, false),
+        (Policy { rule: forced, ..HEURISTIC }, 404, &[max_age], 60, MaxAge, false),
+        (Policy { max_ttl: Some(30), ..HEURISTIC }, 200, &[max_age], 30, MaxAge, true),
+        (Policy { max_ttl: Some(30), ..HEURISTIC }, 200, &[("Cache-Control", "s-maxage=30")], 30, SMaxage, false),
+        (Policy { max_ttl: Some(30), ..HEURISTIC }, 200, &[modified], 30, Heuristic, true),
+        (Policy { max_ttl: Some(30), rule: forced, ..HEURISTIC }, 200, &[], 30, ForcedRule, true),
+        (Policy { ttl: Ttl::Fixed(u64::MAX), ..HEURISTIC }, 200, &[], FOREVER, Source::Ttl, true),
+    ];
+    for (policy, status, lines, seconds, source, capped) in table {
+        let facts = facts(*status, lines, policy);
+        assert_eq!(
+            (facts.lifetime, facts.source, facts.capped),
+            (*seconds, *source, *capped),
+            "{policy:?} {status} {lines:?}"
+        );
+    }
+}
+
+#[test]
+fn forced_rules_lift_no_cache_and_nothing_else() {
+    let rule = Some(RuleTtl {
+        seconds: 900,
+        force: true,
+    });
+    let forced = Policy { rule, ..HEURISTIC };
+    #[rustfmt::skip]
+    let table: &[(Policy, Lines, bool)] = &[
+        (HEURISTIC, &[], false),
+        (HEURISTIC, &[("Cache-Control", "no-cache")], true),
+        (HEURISTIC, &[("Cache-Control", "no-cache=a")], false),
+        (forced, &[("Cache-Control", "no-cache")], false),
+        (forced, &[("Cache-Control", "private")], true),
+        (forced, &[("Cache-Control", "no-store")], true),
+        (forced, &[("Vary", "*")], true),
+    ];
+    for (policy, lines, expected) in table {
+        assert_eq!(facts(200, lines, policy).no_cache, *expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn the_other_facts() {
+    let plain = Facts {
+        response_time: NOW,
+        ..Facts::default()
+    };
+    let max_age = Facts {
+        lifetime: 60,
+        source: Source::MaxAge,
+        ..plain
+    };
+    #[rustfmt::skip]
+    let table: &[(Lines, Facts)] = &[
+        (&[], plain),
+        (&[("Age", "5")], Facts { initial_age: 5, ..plain }),
+        (&[("Date", "Sun, 06 Nov 1994 08:49:30 GMT")], Facts { initial_age: 7, ..plain }),
+        (&[("ETag", "\"a\"")], Facts { has_validator: true, ..plain }),
+        (&[("Cache-Control", "max-age=60, must-revalidate")], Facts { must_revalidate: true, ..max_age }),
+        (&[("Cache-Control", "max-age=60, proxy-revalidate")], Facts { must_revalidate: true, ..max_age }),
+        (&[("Cache-Control", "s-maxage=60")], Facts { must_revalidate: true, source: Source::SMaxage, ..max_age }),
+        (&[("Cache-Control", "max-age=60, immutable")], Facts { immutable: true, ..max_age }),
+        (&[("Cache-Control", "max-age=60, stale-while-revalidate=7")], Facts { stale_while_revalidate: 7, ..max_age }),
+        (&[("Cache-Control", "max-age=60, stale-if-error=7")], Facts { stale_if_error: Some(7), ..max_age }),
+    ];
+    for (lines, expected) in table {
+        assert_eq!(facts(200, lines, &HEURISTIC), *expected, "{lines:?}");
+    }
+}

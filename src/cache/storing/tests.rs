@@ -1,0 +1,226 @@
+//! Tables of requests and responses: one row per clause of RFC 9111 §3.
+#![allow(clippy::type_complexity)]
+
+use super::*;
+use crate::cache::policy::{RuleTtl, Ttl};
+use crate::cache::testing::{DATE, NOW, request, response};
+
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
+fn verdict(method: &str, asked: Lines, status: u16, answered: Lines) -> Result<(), NotStored> {
+    let policy = Policy::default();
+    may_store(
+        &request(method, asked),
+        &response(status, answered),
+        &policy,
+        NOW,
+    )
+}
+
+#[test]
+fn requests() {
+    #[rustfmt::skip]
+    let table: &[(&str, Lines, Result<(), NotStored>)] = &[
+        ("GET", &[], Ok(())),
+        ("HEAD", &[], Err(NotStored::Method)),
+        ("POST", &[], Err(NotStored::Method)),
+        ("OPTIONS", &[], Err(NotStored::Method)),
+        ("QUERY", &[], Err(NotStored::Method)),
+        ("GET", &[("Cache-Control", "no-store")], Err(NotStored::RequestNoStore)),
+        ("GET", &[("Cache-Control", "a=\"no-store\"")], Ok(())),
+        ("GET", &[("Cache-Control", "no-cache, max-age=0")], Ok(())),
+        ("GET", &[("Pragma", "no-cache")], Ok(())),
+        ("GET", &[("Content-Length", "3")], Err(NotStored::RequestContent)),
+        ("GET", &[("Transfer-Encoding", "chunked")], Err(NotStored::RequestContent)),
+        ("GET", &[("Content-Length", "0")], Ok(())),
+        ("GET", &[("Cookie", "a=b")], Ok(())),
+    ];
+    for (method, lines, expected) in table {
+        let verdict = verdict(method, lines, 200, &[("Cache-Control", "max-age=60")]);
+        assert_eq!(verdict, *expected, "{method} {lines:?}");
+    }
+}
+
+#[test]
+fn statuses() {
+    const MAX_AGE: Lines = &[("Cache-Control", "max-age=60")];
+    const UNDERSTAND: Lines = &[("Cache-Control", "max-age=60, must-understand, no-store")];
+    for status in 100..1000 {
+        let explicit = match status {
+            ..200 => Err(NotStored::Interim),
+            206 => Err(NotStored::Partial),
+            304 => Err(NotStored::NotModified),
+            _ => Ok(()),
+        };
+        assert_eq!(verdict("GET", &[], status, MAX_AGE), explicit, "{status}");
+
+        let guessable = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501].contains(&status);
+        let guessed = match explicit {
+            Ok(()) if !guessable => Err(NotStored::Status),
+            verdict => verdict,
+        };
+        assert_eq!(
+            verdict("GET", &[], status, &[("ETag", "\"a\"")]),
+            guessed,
+            "{status}"
+        );
+
+        let known = [
+            200..=205,
+            300..=303,
+            307..=308,
+            305..=305,
+            400..=417,
+            421..=422,
+            426..=426,
+            500..=505,
+        ];
+        let understood = match explicit {
+            Ok(()) if !known.iter().any(|range| range.contains(&status)) => {
+                Err(NotStored::NotUnderstood)
+            }
+            verdict => verdict,
+        };
+        assert_eq!(
+            verdict("GET", &[], status, UNDERSTAND),
+            understood,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn directives_and_fields() {
+    let tagged = ("ETag", "\"a\"");
+    #[rustfmt::skip]
+    let table: &[(u16, Lines, Result<(), NotStored>)] = &[
+        (200, &[("Cache-Control", "no-store, max-age=60")], Err(NotStored::NoStore)),
+        (200, &[("Cache-Control", "max-age=60"), ("Cache-Control", "No-Store")], Err(NotStored::NoStore)),
+        (200, &[("Cache-Control", "public, no-store"), tagged], Err(NotStored::NoStore)),
+        (200, &[("Cache-Control", "private, max-age=60")], Err(NotStored::Private)),
+        (200, &[("Cache-Control", "private, s-maxage=60")], Err(NotStored::Private)),
+        (200, &[("Cache-Control", "private=\"a\", max-age=60")], Ok(())),
+        (200, &[("Cache-Control", "private=\"vary\", max-age=60")], Err(NotStored::Private)),
+        (200, &[("Cache-Control", "max-age=60"), ("Vary", "*")], Err(NotStored::Vary)),
+        (200, &[("Cache-Control", "max-age=60"), ("Vary", "a, *")], Err(NotStored::Vary)),
+        (200, &[("Cache-Control", "max-age=60"), ("Vary", "a")], Ok(())),
+        (200, &[("Cache-Control", "max-age=60"), ("Set-Cookie", "a=b")], Ok(())),
+        // Without an explicit lifetime.
+        (200, &[], Err(NotStored::NoLifetime)),
+        (200, &[("Cache-Control", "public")], Err(NotStored::NoLifetime)),
+        (200, &[tagged], Ok(())),
+        (200, &[("ETag", "W/\"a\"")], Ok(())),
+        (200, &[("ETag", "a")], Err(NotStored::NoLifetime)),
+        (200, &[("Last-Modified", DATE)], Ok(())),
+        (200, &[("Last-Modified", "today")], Err(NotStored::NoLifetime)),
+        (302, &[tagged], Err(NotStored::Status)),
+        (302, &[("Cache-Control", "public"), tagged], Ok(())),
+        (302, &[("Cache-Control", "max-age=60")], Ok(())),
+        (302, &[("Cache-Control", "s-maxage=60")], Ok(())),
+        (302, &[("Expires", "Sun, 06 Nov 2094 08:49:37 GMT")], Ok(())),
+        (404, &[("Cache-Control", "max-age=60")], Ok(())),
+        (404, &[], Err(NotStored::NoLifetime)),
+        // Reusable only after validation.
+        (200, &[("Cache-Control", "no-cache"), tagged], Ok(())),
+        (200, &[("Cache-Control", "no-cache, max-age=60")], Err(NotStored::NoValidator)),
+        (200, &[("Cache-Control", "no-cache=\"a\", max-age=60")], Ok(())),
+        (200, &[("Cache-Control", "max-age=0"), tagged], Ok(())),
+        (200, &[("Cache-Control", "max-age=0")], Err(NotStored::NoValidator)),
+        (200, &[("Cache-Control", "max-age=x")], Err(NotStored::NoValidator)),
+        (200, &[("Cache-Control", "max-age=0, stale-if-error=60")], Ok(())),
+        (200, &[("Cache-Control", "max-age=0, stale-while-revalidate=60")], Ok(())),
+        (200, &[("Cache-Control", "max-age=0, stale-if-error=0")], Err(NotStored::NoValidator)),
+        (200, &[("Expires", "0")], Err(NotStored::NoValidator)),
+        (200, &[("Expires", DATE)], Err(NotStored::NoValidator)),
+        (200, &[("Expires", "0"), tagged], Ok(())),
+        // must-understand lifts no-store and nothing else.
+        (200, &[("Cache-Control", "must-understand, no-store, max-age=60")], Ok(())),
+        (200, &[("Cache-Control", "must-understand, private, max-age=60")], Err(NotStored::Private)),
+        (499, &[("Cache-Control", "must-understand, max-age=60")], Err(NotStored::NotUnderstood)),
+        // A response's Pragma means nothing (§5.4), nor do requests' directives.
+        (200, &[("Pragma", "no-cache, no-store"), ("Cache-Control", "max-age=60")], Ok(())),
+        (200, &[("Cache-Control", "max-age=60, only-if-cached, min-fresh=99")], Ok(())),
+    ];
+    for (status, lines, expected) in table {
+        assert_eq!(
+            verdict("GET", &[], *status, lines),
+            *expected,
+            "{status} {lines:?}"
+        );
+    }
+}
+
+#[test]
+fn authorization() {
+    #[rustfmt::skip]
+    let table: &[(&str, Result<(), NotStored>)] = &[
+        ("max-age=60", Err(NotStored::Authorization)),
+        ("max-age=60, public", Ok(())),
+        ("s-maxage=60", Ok(())),
+        ("max-age=60, must-revalidate", Ok(())),
+        ("max-age=60, proxy-revalidate", Err(NotStored::Authorization)),
+        ("max-age=60, immutable", Err(NotStored::Authorization)),
+        ("max-age=60, public=\"a\"", Ok(())),
+        ("public, private, max-age=60", Err(NotStored::Private)),
+    ];
+    for (cache_control, expected) in table {
+        let asked = &[("Authorization", "Basic eA==")];
+        let answered = &[("Cache-Control", *cache_control)];
+        assert_eq!(
+            verdict("GET", asked, 200, answered),
+            *expected,
+            "{cache_control}"
+        );
+    }
+}
+
+#[test]
+fn policies() {
+    let ttl = Policy {
+        ttl: Ttl::Fixed(600),
+        ..Policy::default()
+    };
+    let none = Policy {
+        ttl: Ttl::Fixed(0),
+        ..Policy::default()
+    };
+    let rule = |force| Policy {
+        rule: Some(RuleTtl {
+            seconds: 600,
+            force,
+        }),
+        ..Policy::default()
+    };
+    let auth = &[("Authorization", "Basic eA==")];
+    #[rustfmt::skip]
+    let table: &[(Policy, Lines, u16, Lines, Result<(), NotStored>)] = &[
+        (ttl, &[], 200, &[], Ok(())),
+        (ttl, &[], 404, &[], Err(NotStored::NoLifetime)),
+        (ttl, &[], 302, &[], Err(NotStored::Status)),
+        (ttl, &[], 500, &[], Err(NotStored::Status)),
+        (ttl, &[], 200, &[("Cache-Control", "no-store")], Err(NotStored::NoStore)),
+        (ttl, &[], 200, &[("Cache-Control", "no-cache")], Err(NotStored::NoValidator)),
+        (ttl, auth, 200, &[], Err(NotStored::Authorization)),
+        (none, &[], 200, &[], Err(NotStored::NoValidator)),
+        (rule(false), &[], 200, &[], Ok(())),
+        (rule(false), &[], 200, &[("Expires", "0")], Err(NotStored::NoValidator)),
+        (rule(false), &[], 404, &[], Err(NotStored::NoLifetime)),
+        (rule(true), &[], 200, &[("Expires", "0")], Ok(())),
+        (rule(true), &[], 200, &[("Cache-Control", "no-cache, max-age=0")], Ok(())),
+        (rule(true), &[], 200, &[("Cache-Control", "no-store")], Err(NotStored::NoStore)),
+        (rule(true), &[], 200, &[("Cache-Control", "private")], Err(NotStored::Private)),
+        (rule(true), &[], 200, &[("Vary", "*")], Err(NotStored::Vary)),
+        (rule(true), auth, 200, &[], Err(NotStored::Authorization)),
+        (rule(true), &[], 404, &[("Cache-Control", "max-age=0")], Err(NotStored::NoValidator)),
+        (rule(true), &[], 503, &[], Err(NotStored::Status)),
+    ];
+    for (policy, asked, status, answered, expected) in table {
+        let verdict = may_store(
+            &request("GET", asked),
+            &response(*status, answered),
+            policy,
+            NOW,
+        );
+        assert_eq!(verdict, *expected, "{policy:?} {status} {answered:?}");
+    }
+}
