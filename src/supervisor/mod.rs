@@ -1,5 +1,20 @@
 //! The process that accepts, dispatches to workers, parks idle clients and evicts. It parses nothing.
+//!
+//! One thread with one loop (`turn`); each other file is one decision. It reads no byte of a client.
 #![forbid(unsafe_code)]
+
+mod accept;
+mod control;
+mod dispatch;
+mod link;
+mod park;
+mod roster;
+mod settings;
+mod spawn;
+mod status;
+mod stop;
+mod token;
+mod turn;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -55,9 +70,5 @@ pub enum Spawn {
 
 /// Serves until it is told to stop.
 pub fn serve(start: Start) -> Result<(), Failure> {
-    let loaded = config::load(&start.source).map_err(Failure::config)?;
-    Err(Failure::unavailable(format!(
-        "the supervisor isn't written yet ({} workers)",
-        loaded.settings.workers
-    )))
+    turn::Supervisor::begin(start)?.run()
 }

@@ -19,7 +19,8 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+        // [::] is meant as every address, and stays so whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(false)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

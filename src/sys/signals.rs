@@ -56,6 +56,12 @@ fn taken() -> SigSet {
     .collect()
 }
 
+/// Blocks every signal in this thread, so that each goes to a thread that expects it.
+pub fn leave_to_others() -> io::Result<()> {
+    let all = SigSet::all();
+    Ok(pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?)
+}
+
 /// Unblocks every signal: for a child between fork and exec, which inherits the mask.
 pub(super) fn unblock_all() -> io::Result<()> {
     Ok(pthread_sigmask(

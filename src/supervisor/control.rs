@@ -1,0 +1,235 @@
+//! The control socket: one line in ("status", "reload"), a text out that begins "ok" or "error: ".
+//!
+//! Anyone who can reach the socket may ask for the status; a reload is for root and the service's own user.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::token::Token;
+use super::turn::Supervisor;
+use crate::sys::credentials;
+use crate::sys::epoll::{Interest, Poll};
+
+/// The socket's name in the runtime directory.
+pub const SOCKET: &str = "control.sock";
+
+/// How many may be connected at once.
+const MOST_CALLERS: usize = 16;
+/// How long a caller may be connected.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// No request is longer.
+const LONGEST_LINE: usize = 64;
+
+/// The socket and who is connected to it.
+#[derive(Debug)]
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    callers: BTreeMap<u32, Caller>,
+    last: u32,
+}
+
+#[derive(Debug)]
+struct Caller {
+    stream: UnixStream,
+    line: Vec<u8>,
+    until: Instant,
+    awaits_reload: bool,
+}
+
+impl Control {
+    /// Listens in this directory; a socket that an earlier supervisor left there is replaced.
+    pub(super) fn open(dir: &Path) -> io::Result<Control> {
+        let path = dir.join(SOCKET);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        listener.set_nonblocking(true)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+        Ok(Control {
+            listener,
+            path,
+            callers: BTreeMap::new(),
+            last: 0,
+        })
+    }
+
+    /// Waits for callers.
+    pub(super) fn watch(&self, poll: &Poll) -> io::Result<()> {
+        poll.add(&self.listener, Token::Control.number(), Interest::Read)
+    }
+
+    /// When the next caller has been there for too long.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.callers.values().map(|caller| caller.until).min()
+    }
+
+    fn accept(&mut self, poll: &Poll, now: Instant) -> io::Result<()> {
+        let (stream, _) = self.listener.accept()?;
+        if self.callers.len() >= MOST_CALLERS {
+            return Ok(());
+        }
+        stream.set_nonblocking(true)?;
+        self.last = self.last.wrapping_add(1);
+        poll.add(&stream, Token::Caller(self.last).number(), Interest::Read)?;
+        self.callers.insert(
+            self.last,
+            Caller {
+                stream,
+                line: Vec::new(),
+                until: now + PATIENCE,
+                awaits_reload: false,
+            },
+        );
+        Ok(())
+    }
+
+    /// Ends a call with a last word.
+    fn finish(&mut self, id: u32, answer: &str) {
+        if let Some(mut caller) = self.callers.remove(&id) {
+            // A caller that doesn't take a few hundred bytes at once has gone.
+            if let Err(error) = caller.stream.write_all(answer.as_bytes()) {
+                log::debug!("an answer on the control socket wasn't taken: {error}");
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Left behind it does no harm: the next supervisor replaces it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// What is asked on the control socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    Status,
+    Reload,
+    Unknown,
+}
+
+/// The request in what was read so far; nothing while its line isn't whole.
+fn request(line: &[u8]) -> Option<Request> {
+    let Some(end) = line.iter().position(|byte| *byte == b'\n') else {
+        return (line.len() > LONGEST_LINE).then_some(Request::Unknown);
+    };
+    Some(match line[..end].trim_ascii() {
+        b"status" => Request::Status,
+        b"reload" => Request::Reload,
+        _ => Request::Unknown,
+    })
+}
+
+impl Caller {
+    /// Reads what is there; the request once it is whole.
+    fn read(&mut self) -> io::Result<Option<Request>> {
+        let mut bytes = [0; LONGEST_LINE + 1];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                self.line.extend_from_slice(&bytes[..count]);
+                Ok(request(&self.line))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn may_reload(&self) -> bool {
+        let uid = credentials::peer_uid(&self.stream);
+        uid.is_ok_and(|uid| uid == 0 || uid == credentials::own_uid())
+    }
+}
+
+impl Supervisor {
+    /// Somebody calls.
+    pub(super) fn control_ready(&mut self, now: Instant) {
+        if let Err(error) = self.control.accept(&self.poll, now) {
+            log::warn!("a caller on the control socket can't be heard: {error}");
+        }
+    }
+
+    /// A caller says something.
+    pub(super) fn caller_ready(&mut self, id: u32, now: Instant) {
+        let Some(caller) = self.control.callers.get_mut(&id) else {
+            return;
+        };
+        match caller.read() {
+            Ok(None) => {}
+            Ok(Some(Request::Status)) => {
+                let report = self.report(now);
+                self.control.finish(id, &format!("ok\n{report}"));
+            }
+            Ok(Some(Request::Reload)) if caller.awaits_reload => {}
+            Ok(Some(Request::Reload)) => self.reload_for(id, now),
+            Ok(Some(Request::Unknown)) => {
+                let answer = "error: expected \"status\" or \"reload\"\n";
+                self.control.finish(id, answer);
+            }
+            Err(_) => self.control.finish(id, ""),
+        }
+    }
+
+    fn reload_for(&mut self, id: u32, now: Instant) {
+        let Some(caller) = self.control.callers.get_mut(&id) else {
+            return;
+        };
+        if !caller.may_reload() {
+            let answer =
+                "error: a reload is for root and the service's own user; try it with sudo\n";
+            return self.control.finish(id, answer);
+        }
+        caller.awaits_reload = true;
+        if let Err(reason) = self.reload(now) {
+            self.control.finish(id, &format!("error: {reason}\n"));
+        }
+    }
+
+    /// Answers everyone who waits for a reload.
+    pub(super) fn answer_reload(&mut self, answer: &str) {
+        let callers = self.control.callers.iter();
+        let waiting: Vec<u32> = callers
+            .filter(|(_, caller)| caller.awaits_reload)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.control.finish(id, answer);
+        }
+    }
+
+    /// Closes the calls that take too long.
+    pub(super) fn end_calls(&mut self, now: Instant) {
+        self.control.callers.retain(|_, caller| caller.until > now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests() {
+        let long = [b'x'; LONGEST_LINE + 1];
+        let rows: [(&[u8], Option<Request>); 7] = [
+            (b"", None),
+            (b"stat", None),
+            (b"status\n", Some(Request::Status)),
+            (b"reload\r\n", Some(Request::Reload)),
+            (b"reload\nstatus\n", Some(Request::Reload)),
+            (b"stop\n", Some(Request::Unknown)),
+            (&long, Some(Request::Unknown)),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(request(line), expected, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Which workers there should be and what state each is in: when to connect, when to wait before that.
+//!
+//! Pure: `now` is an argument and the connecting is done elsewhere. A worker that drains has left its
+//! seat; the seat is free for its successor at once.
+
+use std::time::{Duration, Instant};
+
+use super::link::LinkId;
+
+/// The first wait after a failure, doubled by each that follows.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// A worker that was ready for so long has not failed at its start.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// What a seat is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nobody is there; to be connected at this time.
+    Absent { until: Instant },
+    /// Connected, its Hello awaited.
+    Greeting { link: LinkId },
+    /// It takes clients since this time.
+    Ready { link: LinkId, since: Instant },
+}
+
+/// The place of one worker.
+#[derive(Debug)]
+struct Seat {
+    state: State,
+    failures: u32,
+}
+
+/// The places of all workers. Seat 0 is worker 1.
+#[derive(Debug)]
+pub(super) struct Roster {
+    seats: Vec<Seat>,
+}
+
+impl Roster {
+    /// `count` seats, to be connected at once.
+    pub(super) fn new(count: usize, now: Instant) -> Roster {
+        let mut roster = Roster { seats: Vec::new() };
+        roster.resize(count, now);
+        roster
+    }
+
+    /// Changes the number of seats, and tells the links of those that are no longer wanted.
+    pub(super) fn resize(&mut self, count: usize, now: Instant) -> Vec<LinkId> {
+        let keep = count.min(self.seats.len());
+        let surplus = self.seats.split_off(keep);
+        self.seats.resize_with(count, || Seat {
+            state: State::Absent { until: now },
+            failures: 0,
+        });
+        surplus
+            .iter()
+            .filter_map(|seat| seat.state.link())
+            .collect()
+    }
+
+    /// The state of each seat.
+    pub(super) fn states(&self) -> impl Iterator<Item = State> {
+        self.seats.iter().map(|seat| seat.state)
+    }
+
+    /// How many workers take clients.
+    pub(super) fn ready(&self) -> usize {
+        self.states()
+            .filter(|state| matches!(state, State::Ready { .. }))
+            .count()
+    }
+
+    /// The seats to connect now.
+    pub(super) fn due(&self, now: Instant) -> Vec<usize> {
+        let absent = self.seats.iter().enumerate();
+        absent
+            .filter(|(_, seat)| matches!(seat.state, State::Absent { until } if until <= now))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// When the next seat is to be connected.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.states()
+            .filter_map(|state| match state {
+                State::Absent { until } => Some(until),
+                State::Greeting { .. } | State::Ready { .. } => None,
+            })
+            .min()
+    }
+
+    /// A connection to the worker of this seat was made.
+    pub(super) fn connected(&mut self, seat: usize, link: LinkId) {
+        if let Some(seat) = self.seats.get_mut(seat) {
+            seat.state = State::Greeting { link };
+        }
+    }
+
+    /// The worker has said Hello.
+    pub(super) fn greeted(&mut self, seat: usize, link: LinkId, now: Instant) {
+        if let Some(seat) = self.holder(seat, link) {
+            seat.state = State::Ready { link, since: now };
+        }
+    }
+
+    /// No connection could be made. Tells how long to wait.
+    pub(super) fn refused(&mut self, seat: usize, now: Instant) -> Duration {
+        self.seats
+            .get_mut(seat)
+            .map_or(LONGEST_WAIT, |seat| seat.vacate(now))
+    }
+
+    /// The worker at this seat is gone or drains. Tells how long to wait for the next, or nothing when
+    /// the seat was somebody else's already.
+    pub(super) fn left(&mut self, seat: usize, link: LinkId, now: Instant) -> Option<Duration> {
+        let seat = self.holder(seat, link)?;
+        if let State::Ready { since, .. } = seat.state {
+            if now.saturating_duration_since(since) >= STEADY {
+                seat.failures = 0;
+            }
+        }
+        Some(seat.vacate(now))
+    }
+
+    fn holder(&mut self, seat: usize, link: LinkId) -> Option<&mut Seat> {
+        self.seats
+            .get_mut(seat)
+            .filter(|seat| seat.state.link() == Some(link))
+    }
+}
+
+impl State {
+    fn link(self) -> Option<LinkId> {
+        match self {
+            State::Absent { .. } => None,
+            State::Greeting { link } | State::Ready { link, .. } => Some(link),
+        }
+    }
+}
+
+impl Seat {
+    /// The first try after a failure is immediate, the second waits 0.1 s, and so on up to 10 s.
+    fn vacate(&mut self, now: Instant) -> Duration {
+        let wait = match self.failures.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(before) => FIRST_WAIT
+                .saturating_mul(1 << before.min(16))
+                .min(LONGEST_WAIT),
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.state = State::Absent { until: now + wait };
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_from_nothing_to_ten_seconds() {
+        let now = Instant::now();
+        let mut roster = Roster::new(1, now);
+        let waits: Vec<u128> = (0..10)
+            .map(|_| roster.refused(0, now).as_millis())
+            .collect();
+        let expected = [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000];
+        assert_eq!(waits, expected);
+        assert_eq!(roster.next_due(), Some(now + LONGEST_WAIT));
+        assert!(roster.due(now).is_empty());
+        assert_eq!(roster.due(now + LONGEST_WAIT), [0]);
+    }
+
+    #[test]
+    fn a_worker_that_was_steady_is_replaced_at_once() {
+        let start = Instant::now();
+        let rows = [(1, 400), (9, 400), (10, 0), (100, 0)];
+        for (lived, expected) in rows {
+            let mut roster = Roster::new(1, start);
+            for _ in 0..3 {
+                roster.refused(0, start);
+            }
+            roster.connected(0, LinkId(1));
+            roster.greeted(0, LinkId(1), start);
+            let now = start + Duration::from_secs(lived);
+            let wait = roster.left(0, LinkId(1), now);
+            let expected = Some(Duration::from_millis(expected));
+            assert_eq!(wait, expected, "ready for {lived} s");
+        }
+    }
+
+    #[test]
+    fn a_link_that_has_left_its_seat_does_not_vacate_it_again() {
+        let now = Instant::now();
+        let mut roster = Roster::new(1, now);
+        roster.connected(0, LinkId(1));
+        roster.greeted(0, LinkId(1), now);
+        assert!(roster.left(0, LinkId(1), now).is_some(), "it drains");
+        roster.connected(0, LinkId(2));
+        assert_eq!(roster.left(0, LinkId(1), now), None, "it ends");
+        roster.greeted(0, LinkId(1), now);
+        assert_eq!(roster.ready(), 0, "and its late Hello counts for nobody");
+        roster.greeted(0, LinkId(2), now);
+        assert_eq!(roster.ready(), 1);
+    }
+
+    #[test]
+    fn fewer_seats_name_the_links_to_stop() {
+        let now = Instant::now();
+        let mut roster = Roster::new(3, now);
+        roster.connected(1, LinkId(7));
+        assert_eq!(roster.resize(1, now), [LinkId(7)]);
+        assert!(roster.resize(4, now).is_empty());
+        assert_eq!(roster.due(now), [0, 1, 2, 3]);
+    }
+}

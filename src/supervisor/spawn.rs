@@ -1,0 +1,174 @@
+//! How a worker comes to be: under systemd by connecting to its socket, which starts its unit; in the
+//! foreground as a child that gets the same listening socket in the same way.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use super::Spawn;
+use crate::sys::{child, seqpacket};
+
+/// Makes connections to workers.
+#[derive(Debug)]
+pub(super) struct Spawner {
+    how: Spawn,
+    nests: BTreeMap<usize, Nest>,
+    /// Children that drain or should, and are no longer at a seat.
+    leaving: Vec<Child>,
+    said: BTreeMap<usize, io::ErrorKind>,
+}
+
+/// A seat's listening socket, and the child that accepts there.
+#[derive(Debug)]
+struct Nest {
+    listener: OwnedFd,
+    child: Option<Child>,
+}
+
+impl Spawner {
+    /// A spawner that has started nobody yet.
+    pub(super) fn new(how: Spawn) -> Spawner {
+        Spawner {
+            how,
+            nests: BTreeMap::new(),
+            leaving: Vec::new(),
+            said: BTreeMap::new(),
+        }
+    }
+
+    /// The directory of the sockets.
+    pub(super) fn dir(&self) -> &Path {
+        match &self.how {
+            Spawn::Sockets { dir } | Spawn::Children { dir, .. } => dir,
+        }
+    }
+
+    /// Whether the workers are children, which end with the supervisor.
+    pub(super) fn has_children(&self) -> bool {
+        matches!(self.how, Spawn::Children { .. })
+    }
+
+    /// Connects to the worker of this seat, which starts it if it isn't there.
+    pub(super) fn connect(&mut self, seat: usize) -> io::Result<OwnedFd> {
+        let path = self.dir().join(format!("worker-{}.sock", seat + 1));
+        if let Spawn::Children { program, .. } = &self.how {
+            let program = program.clone();
+            self.hatch(seat, &path, &program)?;
+        }
+        seqpacket::connect(&path)
+    }
+
+    fn hatch(&mut self, seat: usize, path: &Path, program: &PathBuf) -> io::Result<()> {
+        if !self.nests.contains_key(&seat) {
+            let listener = seqpacket::listen(path)?;
+            self.nests.insert(
+                seat,
+                Nest {
+                    listener,
+                    child: None,
+                },
+            );
+        }
+        let Some(nest) = self.nests.get_mut(&seat) else {
+            return Ok(());
+        };
+        let is_alive = match &mut nest.child {
+            Some(child) => child.try_wait()?.is_none(),
+            None => false,
+        };
+        if !is_alive {
+            let mut command = Command::new(program);
+            command.arg("worker").arg((seat + 1).to_string());
+            nest.child = Some(child::spawn(command, &nest.listener, "worker")?);
+        }
+        Ok(())
+    }
+
+    /// The worker of this seat drains: a successor doesn't wait for its end.
+    pub(super) fn leaves(&mut self, seat: usize) {
+        let child = self.nests.get_mut(&seat).and_then(|nest| nest.child.take());
+        self.leaving.extend(child);
+    }
+
+    /// Buries the children that have ended, and tells the seats that have lost theirs.
+    pub(super) fn reap(&mut self) -> Vec<usize> {
+        self.leaving.retain_mut(is_running);
+        let mut orphaned = Vec::new();
+        for (seat, nest) in &mut self.nests {
+            if nest.child.as_mut().is_some_and(|child| !is_running(child)) {
+                nest.child = None;
+                orphaned.push(*seat);
+            }
+        }
+        orphaned
+    }
+
+    /// Whether any child runs.
+    pub(super) fn has_running(&mut self) -> bool {
+        self.reap();
+        !self.leaving.is_empty() || self.nests.values().any(|nest| nest.child.is_some())
+    }
+
+    /// Ends every child at once.
+    pub(super) fn kill_all(&mut self) {
+        let seated = self
+            .nests
+            .values_mut()
+            .filter_map(|nest| nest.child.as_mut());
+        for child in seated.chain(&mut self.leaving) {
+            if let Err(error) = child.kill().and_then(|()| child.wait()) {
+                log::error!("worker with pid {}: {error}", child.id());
+            }
+        }
+    }
+
+    /// Says, once for each kind of failure, why a worker can't be reached and what to do about it.
+    pub(super) fn report(&mut self, seat: usize, problem: &io::Error, wait: Duration) {
+        if self.said.insert(seat, problem.kind()) == Some(problem.kind()) {
+            return;
+        }
+        let worker = seat + 1;
+        let dir = self.dir().display();
+        match (&self.how, problem.kind()) {
+            (Spawn::Sockets { .. }, io::ErrorKind::NotFound) => log::error!(
+                "worker {worker} can't be started: {dir}/worker-{worker}.sock is not there; \
+                 `systemctl start cacheproxy@{worker}.socket`, or lower `workers`; \
+                 going on with the other workers"
+            ),
+            (Spawn::Sockets { .. }, io::ErrorKind::ConnectionRefused) => log::error!(
+                "worker {worker} can't be started: nothing listens at {dir}/worker-{worker}.sock; \
+                 see `systemctl status cacheproxy@{worker}.socket cacheproxy@{worker}.service`; \
+                 going on with the other workers"
+            ),
+            _ => log::error!(
+                "worker {worker} can't be started: {problem}; trying again in {wait:?} and then less often"
+            ),
+        }
+    }
+
+    /// The worker of this seat answers: the next failure is news again.
+    pub(super) fn greeted(&mut self, seat: usize) {
+        self.said.remove(&seat);
+    }
+
+    /// Says that a worker has gone.
+    pub(super) fn lost(&self, seat: usize, pid: u32, wait: Duration) {
+        let worker = seat + 1;
+        let next = if wait.is_zero() {
+            "at once".to_owned()
+        } else {
+            format!("in {wait:?}")
+        };
+        match pid {
+            0 => log::warn!("worker {worker} ended before it was ready; trying again {next}"),
+            pid => log::warn!("worker {worker} (pid {pid}) has ended; starting it again {next}"),
+        }
+    }
+}
+
+fn is_running(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(None))
+}
