@@ -132,15 +132,18 @@ fn bound(addresses: &[ListenAddr]) -> Result<Vec<OwnedFd>, Failure> {
 }
 
 fn cannot_listen(address: &str, error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => Failure::unavailable(format!(
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        return Failure::unavailable(format!(
             "can't listen on {address}: another program does already; choose another with --listen"
-        )),
-        io::ErrorKind::PermissionDenied => Failure::no_permission(format!(
-            "can't listen on {address}: {error}; ports below 1024 are for root"
-        )),
-        _ => Failure::unavailable(format!("can't listen on {address}: {error}")),
+        ));
     }
+    if kind == io::ErrorKind::PermissionDenied {
+        return Failure::no_permission(format!(
+            "can't listen on {address}: {error}; ports below 1024 are for root"
+        ));
+    }
+    Failure::unavailable(format!("can't listen on {address}: {error}"))
 }
 
 impl Supervisor {

@@ -2,6 +2,7 @@
 //! foreground as a child that gets the same listening socket in the same way.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -62,18 +63,12 @@ impl Spawner {
     }
 
     fn hatch(&mut self, seat: usize, path: &Path, program: &PathBuf) -> io::Result<()> {
-        if !self.nests.contains_key(&seat) {
-            let listener = seqpacket::listen(path)?;
-            self.nests.insert(
-                seat,
-                Nest {
-                    listener,
-                    child: None,
-                },
-            );
-        }
-        let Some(nest) = self.nests.get_mut(&seat) else {
-            return Ok(());
+        let nest = match self.nests.entry(seat) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => free.insert(Nest {
+                listener: seqpacket::listen(path)?,
+                child: None,
+            }),
         };
         let is_alive = match &mut nest.child {
             Some(child) => child.try_wait()?.is_none(),
