@@ -63,6 +63,12 @@ impl Setup {
         self
     }
 
+    /// Listens here too.
+    pub fn listen_also(mut self, address: &str) -> Setup {
+        self.listen.push(address.to_owned());
+        self
+    }
+
     /// Starts it and waits until it listens.
     #[track_caller]
     pub fn start(self) -> Proxy {
@@ -116,6 +122,17 @@ impl Proxy {
     /// The file that the proxy reads its configuration from.
     pub fn config_path(&self) -> PathBuf {
         self.dir.path().join("cacheproxy.toml")
+    }
+
+    /// Where its sockets are: the only directory that it makes there.
+    pub fn runtime_dir(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.dir.path().join("run")).unwrap();
+        let folders = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir());
+        let mut folders: Vec<PathBuf> = folders.collect();
+        folders.pop().expect("a runtime directory")
     }
 
     /// Where the proxy stores.

@@ -1,0 +1,157 @@
+//! What an operator does to a proxy: check a configuration, start it where it can't work, ask how it
+//! goes, reload it.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::process::{Output, Stdio};
+
+use common::origin::fresh;
+use common::proxy::command;
+use common::{Origin, Proxy};
+
+fn run(args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    command(dir.path())
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn status_tells_how_it_goes() {
+    let proxy = Proxy::with("").workers(2).start();
+    let origin = Origin::answering(|_| fresh("ok"));
+    proxy.wait_for_workers(2);
+    proxy.get(&origin.uri("/"));
+    proxy.get(&origin.uri("/"));
+    let dir = proxy.runtime_dir();
+    let status = run(&["status", "--runtime-dir", dir.to_str().unwrap()]);
+    assert!(status.status.success(), "{}", text(&status.stderr));
+    let told = text(&status.stdout);
+    for word in ["worker", "client", "request", "hit"] {
+        assert!(told.to_lowercase().contains(word), "no {word} in {told}");
+    }
+    let reload = run(&["reload", "--runtime-dir", dir.to_str().unwrap()]);
+    assert!(reload.status.success(), "{}", text(&reload.stderr));
+    proxy.write_config("nonsense = 1\n");
+    let reload = run(&["reload", "--runtime-dir", dir.to_str().unwrap()]);
+    assert_eq!(reload.status.code(), Some(78), "{}", text(&reload.stderr));
+    assert!(
+        text(&reload.stderr).contains("nonsense"),
+        "{}",
+        text(&reload.stderr)
+    );
+}
+
+/// A configuration file, and what `check` says of it: exit code and words.
+const CHECKED: [(&str, i32, &[&str]); 12] = [
+    ("", 0, &["ok"]),
+    ("workers = 2\nttl = \"10m\"\n", 0, &["ok", "10m"]),
+    ("wrokers = 2\n", 78, &["the.toml:1", "wrokers", "workers"]),
+    ("\n\nttl = \"soon\"\n", 78, &["the.toml:3", "ttl"]),
+    ("ttl = 10\n", 78, &["the.toml:1", "ttl"]),
+    ("allow = [\"127.0.0.1/99\"]\n", 78, &["the.toml:1", "allow"]),
+    (
+        "connect_ports = [70000]\n",
+        78,
+        &["the.toml:1", "connect_ports"],
+    ),
+    ("workers = 0\n", 78, &["the.toml:1", "workers"]),
+    ("store = \"postgres\"\n", 78, &["the.toml:1", "store"]),
+    ("store_size = \"lots\"\n", 78, &["the.toml:1", "store_size"]),
+    (
+        "[timeouts]\nconnect = \"-1s\"\n",
+        78,
+        &["the.toml:2", "connect"],
+    ),
+    ("ttl = \"10m\nworkers = 2\n", 78, &["the.toml:1"]),
+];
+
+#[test]
+fn check_tells_file_line_and_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("the.toml");
+    let store = dir.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    for (config, code, words) in CHECKED {
+        // With a store of its own, so that the machine's has no say.
+        std::fs::write(&path, format!("{config}{}", own_store(config, &store))).unwrap();
+        let output = run(&["check", "--config", path.to_str().unwrap()]);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{config}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{config}: no {word:?} in {said}");
+        }
+    }
+    let output = run(&["check", "--config", "/nonexistent/file.toml"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("/nonexistent/file.toml"));
+}
+
+fn own_store(config: &str, store: &std::path::Path) -> String {
+    match config.starts_with('[') {
+        true => String::new(),
+        false => format!("store_path = \"{}\"\n", store.display()),
+    }
+}
+
+#[test]
+fn run_refuses_what_can_not_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let under_file = file.join("store");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let store = dir.path().join("store");
+    let (store, under_file) = (store.to_str().unwrap(), under_file.to_str().unwrap());
+    let bad = dir.path().join("bad.toml");
+    std::fs::write(&bad, "nonsense = 1\n").unwrap();
+    let rows: [(&[&str], &[i32], &str); 6] = [
+        (&["--store", under_file], &[69, 77, 78], under_file),
+        (
+            &["--store", "/proc/1/store"],
+            &[69, 77, 78],
+            "/proc/1/store",
+        ),
+        (&["--store", store, "--listen", &taken], &[69], &taken),
+        (
+            &["--store", store, "--config", "/nonexistent.toml"],
+            &[78],
+            "/nonexistent.toml",
+        ),
+        (
+            &["--store", store, "--config", bad.to_str().unwrap()],
+            &[78],
+            "nonsense",
+        ),
+        (
+            &["--store", "postgresql://user:hidden-word@host/db"],
+            &[69, 78],
+            "PostgreSQL",
+        ),
+    ];
+    for (args, codes, words) in rows {
+        let mut all = vec!["run"];
+        if !args.contains(&"--listen") {
+            all.extend(["--listen", "127.0.0.1:0"]);
+        }
+        all.extend(args);
+        let output = run(&all);
+        let said = text(&output.stderr);
+        let code = output.status.code();
+        assert!(
+            code.is_some_and(|code| codes.contains(&code)),
+            "{args:?}: {code:?} {said}"
+        );
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert!(!said.contains("hidden-word"), "{said}");
+    }
+}
