@@ -149,3 +149,7 @@ pub(super) fn is_one_of(name: &[u8], list: &[&str]) -> bool {
     list.iter()
         .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

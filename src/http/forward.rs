@@ -250,3 +250,7 @@ fn line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     out.put_slice(value);
     out.put_slice(b"\r\n");
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

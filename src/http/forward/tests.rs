@@ -1,0 +1,436 @@
+//! Heads as they go out, as whole texts, by the clauses of RFC 9110 §7.6 and RFC 9112 §3.2.
+
+use super::*;
+use crate::http::head::ResponseHead;
+use crate::http::parse::{HeadLimits, parse_request, parse_response};
+use crate::http::target::Target;
+
+const PLAIN: RequestAs<'_> = RequestAs {
+    framing: Framing::None,
+    pseudonym: "me",
+    extra: &[],
+    without: &[],
+    upgrade: false,
+};
+
+/// Lines joined by CRLF, ended by an empty one.
+fn wire(text: &str) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    for line in text.lines() {
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes
+}
+
+fn request(text: &str) -> RequestHead {
+    let parsed = parse_request(&mut wire(text), &mut 0, &HeadLimits::default());
+    parsed.unwrap().unwrap()
+}
+
+fn response(text: &str) -> ResponseHead {
+    let parsed = parse_response(&mut wire(text), &mut 0, &HeadLimits::default());
+    parsed.unwrap().unwrap()
+}
+
+fn sent(text: &str, how: &RequestAs<'_>) -> String {
+    let head = request(text);
+    let Ok(Target::Absolute(uri)) = Target::of(&head) else {
+        panic!("no URI in {text}");
+    };
+    let mut out = BytesMut::new();
+    write_request(&mut out, &head, &uri, how);
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+fn answered(text: &str, how: &ResponseAs<'_>) -> String {
+    let head = response(text);
+    let mut out = BytesMut::new();
+    write_response_head(&mut out, head.status, &head.reason, &head.fields, how);
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+fn check_request(how: &RequestAs<'_>, table: &[(&str, &str)]) {
+    for (text, expected) in table {
+        let expected = String::from_utf8(wire(expected).to_vec()).unwrap();
+        assert_eq!(sent(text, how), expected, "{text}");
+    }
+}
+
+fn check_response(how: &ResponseAs<'_>, table: &[(&str, &str)]) {
+    for (text, expected) in table {
+        let expected = String::from_utf8(wire(expected).to_vec()).unwrap();
+        assert_eq!(answered(text, how), expected, "{text}");
+    }
+}
+
+#[test]
+fn requests() {
+    check_request(
+        &PLAIN,
+        &[
+            // RFC 9112 §3.2.1, §3.2.2: origin-form, and Host first, made from the target URI.
+            (
+                "GET HTTP://H.Example:80?q HTTP/1.1\nAccept: */*\nHost: h.example\nX: y",
+                "GET /?q HTTP/1.1\nHost: h.example\nAccept: */*\nX: y\nVia: 1.1 me",
+            ),
+            (
+                "GET http://u:p@h:81/a HTTP/1.1\nHost: h:81",
+                "GET /a HTTP/1.1\nHost: h:81\nVia: 1.1 me",
+            ),
+            // RFC 9112 §3.2.4: OPTIONS for a server as a whole.
+            (
+                "OPTIONS http://h HTTP/1.1\nHost: h",
+                "OPTIONS * HTTP/1.1\nHost: h\nVia: 1.1 me",
+            ),
+            (
+                "OPTIONS http://h/ HTTP/1.1\nHost: h",
+                "OPTIONS / HTTP/1.1\nHost: h\nVia: 1.1 me",
+            ),
+            (
+                "OPTIONS http://h?q HTTP/1.1\nHost: h",
+                "OPTIONS /?q HTTP/1.1\nHost: h\nVia: 1.1 me",
+            ),
+            // RFC 9112 §2.3: our version; RFC 9110 §7.6.3: the received one in Via, after others.
+            (
+                "GET http://h/ HTTP/1.0\nVia: 1.0 a, 1.1 b",
+                "GET / HTTP/1.1\nHost: h\nVia: 1.0 a, 1.1 b\nVia: 1.0 me",
+            ),
+            // RFC 9110 §7.6.1: hop-by-hop fields and those named in Connection.
+            (
+                "GET http://h/ HTTP/1.1\nHost: h\nConnection: close, X-Hop, Host\nX-Hop: 1\n\
+                 Keep-Alive: 5\nProxy-Connection: keep-alive\nProxy-Authorization: Basic eA==\n\
+                 Upgrade: h2c\nTE: gzip\nAuthorization: Basic eA==",
+                "GET / HTTP/1.1\nHost: h\nAuthorization: Basic eA==\nVia: 1.1 me",
+            ),
+            // RFC 9110 §10.1.4: only trailers are taken care of.
+            (
+                "GET http://h/ HTTP/1.1\nHost: h\nTE: gzip, trailers\nConnection: TE",
+                "GET / HTTP/1.1\nHost: h\nTE: trailers\nConnection: TE\nVia: 1.1 me",
+            ),
+            // Framing is written anew, here as none.
+            (
+                "GET http://h/ HTTP/1.1\nHost: h\nContent-Length: 5\nTrailer: X",
+                "GET / HTTP/1.1\nHost: h\nVia: 1.1 me",
+            ),
+            // RFC 9110 §10.1.1: Expect goes on.
+            (
+                "PUT http://h/ HTTP/1.1\nHost: h\nExpect: 100-continue",
+                "PUT / HTTP/1.1\nHost: h\nExpect: 100-continue\nVia: 1.1 me",
+            ),
+            // RFC 9110 §7.6.2: one hop fewer, for OPTIONS and TRACE only.
+            (
+                "TRACE http://h/ HTTP/1.1\nHost: h\nMax-Forwards: 10",
+                "TRACE / HTTP/1.1\nHost: h\nMax-Forwards: 9\nVia: 1.1 me",
+            ),
+            (
+                "OPTIONS http://h/ HTTP/1.1\nHost: h\nMax-Forwards: x",
+                "OPTIONS / HTTP/1.1\nHost: h\nMax-Forwards: x\nVia: 1.1 me",
+            ),
+            (
+                "GET http://h/ HTTP/1.1\nHost: h\nMax-Forwards: 10",
+                "GET / HTTP/1.1\nHost: h\nMax-Forwards: 10\nVia: 1.1 me",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn content_of_requests() {
+    let text = "POST http://h/ HTTP/1.1\nHost: h\nContent-Length: 05\nTrailer: X";
+    let table = [
+        (Framing::Length(5), "Content-Length: 5\n"),
+        (Framing::Chunked, "Transfer-Encoding: chunked\n"),
+    ];
+    for (framing, line) in table {
+        let chunked = framing == Framing::Chunked;
+        let trailer = if chunked { "Trailer: X\n" } else { "" };
+        let expected = format!("POST / HTTP/1.1\nHost: h\n{trailer}{line}Via: 1.1 me");
+        check_request(&RequestAs { framing, ..PLAIN }, &[(text, &expected)]);
+    }
+}
+
+#[test]
+fn requests_for_validation() {
+    let text = "GET http://h/ HTTP/1.1\nHost: h\nIf-None-Match: \"c\"\nIf-Modified-Since: x\n\
+                If-Range: \"c\"\nAccept: a\nRange: bytes=0-";
+    let ours = (&b"If-None-Match"[..], &b"\"s\""[..]);
+    check_request(
+        &RequestAs {
+            extra: &[ours],
+            without: &["Range"],
+            ..PLAIN
+        },
+        &[(
+            text,
+            "GET / HTTP/1.1\nHost: h\nAccept: a\nIf-None-Match: \"s\"\nVia: 1.1 me",
+        )],
+    );
+    check_request(
+        &RequestAs {
+            extra: &[(b"Accept", b"b")],
+            ..PLAIN
+        },
+        &[(
+            text,
+            "GET / HTTP/1.1\nHost: h\nIf-None-Match: \"c\"\nIf-Modified-Since: x\n\
+             If-Range: \"c\"\nRange: bytes=0-\nAccept: b\nVia: 1.1 me",
+        )],
+    );
+}
+
+#[test]
+fn requests_to_upgrade() {
+    let text = "GET http://h/ HTTP/1.1\nHost: h\nConnection: Upgrade, X-A\nX-A: 1\n\
+                Upgrade: websocket\nSec-WebSocket-Key: k\nTE: trailers";
+    check_request(
+        &RequestAs {
+            upgrade: true,
+            ..PLAIN
+        },
+        &[(
+            text,
+            "GET / HTTP/1.1\nHost: h\nSec-WebSocket-Key: k\nTE: trailers\nUpgrade: websocket\n\
+             Connection: TE, Upgrade\nVia: 1.1 me",
+        )],
+    );
+}
+
+const TO_CLIENT: ResponseAs<'_> = ResponseAs {
+    framing: Framing::Length(3),
+    keep_alive: true,
+    client: Version::Http11,
+    via: Some((Version::Http11, "me")),
+    extra: &[],
+    without: &[],
+    upgrade: false,
+};
+
+#[test]
+fn responses() {
+    check_response(
+        &TO_CLIENT,
+        &[
+            (
+                "HTTP/1.1 200 OK\nDate: d\nContent-Length: 3\nETag: \"a\"",
+                "HTTP/1.1 200 OK\nDate: d\nETag: \"a\"\nContent-Length: 3\nVia: 1.1 me",
+            ),
+            // RFC 9112 §2.3, §4: our version, whatever came; the reason as it came.
+            (
+                "HTTP/1.0 599 Odd  one",
+                "HTTP/1.1 599 Odd  one\nContent-Length: 3\nVia: 1.1 me",
+            ),
+            (
+                "HTTP/1.1 200",
+                "HTTP/1.1 200 \nContent-Length: 3\nVia: 1.1 me",
+            ),
+            // RFC 9110 §7.6.1: hop-by-hop fields; framing written anew.
+            (
+                "HTTP/1.1 200 OK\nConnection: close, X-Hop\nX-Hop: 1\nKeep-Alive: 5\n\
+                 Transfer-Encoding: chunked\nTrailer: X\nUpgrade: h2c\nProxy-Authenticate: Basic\n\
+                 Set-Cookie: a\nSet-Cookie: b",
+                "HTTP/1.1 200 OK\nSet-Cookie: a\nSet-Cookie: b\nContent-Length: 3\nVia: 1.1 me",
+            ),
+        ],
+    );
+    check_response(
+        &ResponseAs {
+            via: None,
+            extra: &[(b"Age", b"7"), (b"Cache-Status", b"me; hit")],
+            without: &["age"],
+            ..TO_CLIENT
+        },
+        &[(
+            "HTTP/1.1 200 OK\nAge: 1\nCache-Status: other",
+            "HTTP/1.1 200 OK\nCache-Status: other\nAge: 7\nCache-Status: me; hit\n\
+             Content-Length: 3",
+        )],
+    );
+}
+
+#[test]
+fn framing_of_responses() {
+    use Version::{Http10, Http11};
+    let cases = [
+        // framing, stays open, client, the lines that say so
+        (Framing::Length(3), true, Http11, "Content-Length: 3"),
+        (
+            Framing::Length(3),
+            false,
+            Http11,
+            "Content-Length: 3\nConnection: close",
+        ),
+        (
+            Framing::Length(3),
+            true,
+            Http10,
+            "Content-Length: 3\nConnection: keep-alive",
+        ),
+        (
+            Framing::Length(3),
+            false,
+            Http10,
+            "Content-Length: 3\nConnection: close",
+        ),
+        (Framing::Chunked, true, Http11, "Transfer-Encoding: chunked"),
+        (Framing::UntilClose, true, Http11, "Connection: close"),
+        (Framing::UntilClose, false, Http10, "Connection: close"),
+    ];
+    for (framing, keep_alive, client, lines) in cases {
+        let how = ResponseAs {
+            framing,
+            keep_alive,
+            client,
+            via: None,
+            ..TO_CLIENT
+        };
+        let expected = format!("HTTP/1.1 200 OK\n{lines}");
+        check_response(&how, &[("HTTP/1.1 200 OK\nContent-Length: 9", &expected)]);
+    }
+    let chunked = ResponseAs {
+        framing: Framing::Chunked,
+        via: None,
+        ..TO_CLIENT
+    };
+    check_response(
+        &chunked,
+        &[(
+            "HTTP/1.1 200 OK\nTrailer: X",
+            "HTTP/1.1 200 OK\nTrailer: X\nTransfer-Encoding: chunked",
+        )],
+    );
+}
+
+#[test]
+fn responses_without_content() {
+    let none = ResponseAs {
+        framing: Framing::None,
+        via: None,
+        ..TO_CLIENT
+    };
+    check_response(
+        &none,
+        &[
+            // RFC 9110 §8.6: to HEAD and in 304, the length of what isn't sent stays, if it is one.
+            (
+                "HTTP/1.1 200 OK\nContent-Length: 9",
+                "HTTP/1.1 200 OK\nContent-Length: 9",
+            ),
+            (
+                "HTTP/1.1 304 NM\nContent-Length: 9, 9",
+                "HTTP/1.1 304 NM\nContent-Length: 9",
+            ),
+            ("HTTP/1.1 200 OK\nContent-Length: 9, 8", "HTTP/1.1 200 OK"),
+            ("HTTP/1.1 200 OK\nContent-Length: x", "HTTP/1.1 200 OK"),
+            (
+                "HTTP/1.1 200 OK\nTransfer-Encoding: chunked",
+                "HTTP/1.1 200 OK",
+            ),
+            // RFC 9110 §8.6: never in 1xx and 204.
+            ("HTTP/1.1 204 NC\nContent-Length: 0", "HTTP/1.1 204 NC"),
+            (
+                "HTTP/1.1 103 EH\nContent-Length: 0\nLink: x",
+                "HTTP/1.1 103 EH\nLink: x",
+            ),
+        ],
+    );
+    let closing = ResponseAs {
+        keep_alive: false,
+        ..none
+    };
+    check_response(
+        &closing,
+        &[
+            ("HTTP/1.1 304 NM", "HTTP/1.1 304 NM\nConnection: close"),
+            // The final response says what becomes of the connection.
+            ("HTTP/1.1 100 C", "HTTP/1.1 100 C"),
+        ],
+    );
+    let switching = ResponseAs {
+        upgrade: true,
+        ..none
+    };
+    check_response(
+        &switching,
+        &[(
+            "HTTP/1.1 101 SP\nConnection: upgrade\nUpgrade: websocket",
+            "HTTP/1.1 101 SP\nUpgrade: websocket\nConnection: Upgrade",
+        )],
+    );
+}
+
+#[test]
+fn framing_by_client() {
+    use Version::{Http10, Http11};
+    let table = [
+        (Http11, Framing::None, Framing::None),
+        (Http10, Framing::None, Framing::None),
+        (Http11, Framing::Length(1), Framing::Length(1)),
+        (Http10, Framing::Length(1), Framing::Length(1)),
+        (Http11, Framing::Chunked, Framing::Chunked),
+        (Http10, Framing::Chunked, Framing::UntilClose),
+        (Http11, Framing::UntilClose, Framing::Chunked),
+        (Http10, Framing::UntilClose, Framing::UntilClose),
+    ];
+    for (client, received, expected) in table {
+        assert_eq!(
+            framing_for(client, received),
+            expected,
+            "{client:?} {received:?}"
+        );
+    }
+}
+
+#[test]
+fn loops() {
+    let table = [
+        ("", false),
+        ("Via: 1.1 me", true),
+        ("Via: 1.0 ME (a comment)", true),
+        ("Via: HTTP/1.1 me", true),
+        ("Via: 1.1 a, 1.1\tme, 1.1 b", true),
+        ("Via: 1.1 a\nVia: 1.1  me", true),
+        ("Via: 1.1 mee", false),
+        ("Via: 1.1 a (me)", false),
+        ("Via: me", false),
+        ("Via: 1.1 a me", false),
+        ("X-Via: 1.1 me", false),
+    ];
+    for (lines, looped) in table {
+        let head = request(
+            &format!("GET / HTTP/1.1\n{lines}")
+                .trim_end()
+                .replace("\n\n", "\n"),
+        );
+        assert_eq!(via_has_loop(&head.fields, "me"), looped, "{lines}");
+    }
+}
+
+#[test]
+fn requests_that_end_here() {
+    let table = [
+        ("OPTIONS", "Max-Forwards: 0", true),
+        ("TRACE", "Max-Forwards: 00", true),
+        ("TRACE", "Max-Forwards: 1", false),
+        ("TRACE", "Max-Forwards: -0", false),
+        ("TRACE", "X: 0", false),
+        ("GET", "Max-Forwards: 0", false),
+    ];
+    for (method, line, ends) in table {
+        let head = request(&format!("{method} http://h/ HTTP/1.1\n{line}"));
+        assert_eq!(ends_here(&head), ends, "{method} {line}");
+    }
+}
+
+/// What goes out is what a strict peer takes for the same message.
+#[test]
+fn what_is_written_is_read_back() {
+    let text = "GET http://h/a HTTP/1.1\nHost: h\nA: \nB: c";
+    let mut out = BytesMut::from(sent(text, &PLAIN).as_bytes());
+    let again = parse_request(&mut out, &mut 0, &HeadLimits::default());
+    let again = again.unwrap().unwrap();
+    assert_eq!(again.fields.first("b"), Some(&b"c"[..]));
+    assert_eq!(again.fields.first("a"), Some(&b""[..]));
+    assert!(out.is_empty());
+}
