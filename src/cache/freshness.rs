@@ -3,6 +3,8 @@
 //!
 //! What a request makes of them is decided in `reuse`.
 
+use std::fmt;
+
 use super::age::{date_value, initial_age};
 use super::directives::{FOREVER, ResponseDirectives};
 use super::policy::{Policy, Ttl, applies};
@@ -57,18 +59,33 @@ impl Source {
         matches!(self, Source::SMaxage | Source::MaxAge | Source::Expires)
     }
 
-    /// The reason in a sentence.
-    pub fn sentence(self) -> &'static str {
+    /// A short name.
+    pub fn token(self) -> &'static str {
         match self {
+            Source::ForcedRule => "forced-rule",
+            Source::SMaxage => "s-maxage",
+            Source::MaxAge => "max-age",
+            Source::Expires => "expires",
+            Source::Rule => "rule",
+            Source::Ttl => "ttl",
+            Source::Heuristic => "heuristic",
+            Source::Nothing => "nothing",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Source::ForcedRule => "a rule of the configuration overrides the origin",
             Source::SMaxage => "the origin sent s-maxage",
             Source::MaxAge => "the origin sent max-age",
             Source::Expires => "the origin sent Expires",
             Source::Rule => "a rule of the configuration sets it, since the origin sent none",
             Source::Ttl => "the configured ttl sets it, since the origin sent none",
-            Source::Heuristic => "guessed from Last-Modified, since the origin sent none",
+            Source::Heuristic => "it is guessed from Last-Modified, since the origin sent none",
             Source::Nothing => "the origin sent none and there is nothing to guess it from",
-        }
+        })
     }
 }
 
@@ -153,7 +170,7 @@ pub fn lifetime(
         .or(forced.map(|rule| (rule.seconds, Source::ForcedRule)))
         .or(directives.s_maxage.map(|s| (s, Source::SMaxage)))
         .or(directives.max_age.map(|s| (s, Source::MaxAge)))
-        .or(expires(fields, date).map(|s| (s, Source::Expires)))
+        .or(expires(fields, date, received).map(|s| (s, Source::Expires)))
         .or(rule.map(|rule| (rule.seconds, Source::Rule)))
         .or(ttl.map(|s| (s, Source::Ttl)))
         .or_else(|| {
@@ -181,10 +198,12 @@ pub fn heuristically_cacheable(status: u16) -> bool {
 
 /// The lifetime that `Expires` gives: the shortest when there are several lines, and none left when
 /// a line is no date (RFC 9111 §5.3).
-fn expires(fields: &Fields, date: UnixSeconds) -> Option<u64> {
+fn expires(fields: &Fields, date: UnixSeconds, received: UnixSeconds) -> Option<u64> {
     fields
         .all("expires")
-        .map(|line| date::parse(line).map_or(0, |expires| expires.saturating_sub(date)))
+        .map(|line| {
+            date::parse_at(line, received).map_or(0, |expires| expires.saturating_sub(date))
+        })
         .min()
 }
 

@@ -6,7 +6,7 @@ mod request;
 mod response;
 
 pub use request::RequestDirectives;
-pub use response::{DECIDING, ResponseDirectives, withheld};
+pub use response::{ResponseDirectives, withheld};
 
 use crate::http::fields::{elements, trim};
 

@@ -8,7 +8,7 @@ use crate::http::fields::{Fields, elements};
 
 /// Fields that decide whether and how a stored response is reused. A directive that would have one
 /// of them left out is read as if it had no argument: what remains could not be reused rightly.
-pub const DECIDING: [&str; 7] = [
+const DECIDING: [&str; 7] = [
     "age",
     "cache-control",
     "content-encoding",

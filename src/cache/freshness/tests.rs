@@ -42,6 +42,8 @@ fn explicit_lifetimes() {
         (&[("Expires", HOUR_ON), ("Date", "soon")], 3600, Expires),
         // Forms of dates; what is none is in the past (§5.3).
         (&[("Expires", "Sunday, 06-Nov-94 09:49:37 GMT")], 3600, Expires),
+        (&[("Expires", "Sunday, 06-Nov-95 08:49:37 GMT")], 365 * 86_400, Expires),
+        (&[("Expires", "Sunday, 06-Nov-93 08:49:37 GMT")], 0, Expires),
         (&[("Expires", "Sun Nov  6 09:49:37 1994")], 3600, Expires),
         (&[("Expires", "sun, 06 nov 1994 09:49:37 gmt")], 3600, Expires),
         (&[("Expires", "Sun, 06 Nov 1994 09:49:37 CET")], 0, Expires),
