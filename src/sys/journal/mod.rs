@@ -20,6 +20,8 @@ pub use access::{Access, masked};
 use line::Line;
 use writer::Writer;
 
+use super::signals;
+
 /// How many lines wait for the thread at most.
 const QUEUE: usize = 8192;
 /// How long the end of a process waits for its last lines.
@@ -159,6 +161,8 @@ impl Log for Journal {
 
 /// The thread: writes what comes, and reports what was dropped, once a second at most.
 fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut writer: Writer) {
+    // A signal that came to this thread would miss the supervisor's signalfd. It can't fail.
+    let _ = signals::leave_to_others();
     let mut reported = 0;
     let mut last_report: Option<Instant> = None;
     loop {
