@@ -11,6 +11,7 @@ pub mod filesystem;
 pub mod memory;
 mod record;
 pub mod sieve;
+pub mod spool;
 #[cfg(test)]
 mod suite;
 

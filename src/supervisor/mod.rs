@@ -6,7 +6,6 @@
 mod accept;
 mod control;
 mod dispatch;
-pub mod evict;
 mod link;
 mod park;
 mod roster;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+pub mod bell;
 pub mod child;
 pub mod clients;
 pub mod credentials;
@@ -16,4 +17,6 @@ pub mod notify;
 pub mod seqpacket;
 pub mod shared;
 pub mod signals;
+pub mod splice;
+pub mod stream;
 pub mod user;

@@ -1,6 +1,24 @@
 //! The process that speaks HTTP: clients on one side, origin servers and the store on the other.
+//!
+//! One thread, one event loop, many clients; blocking work (disk, name resolution) on a few threads
+//! beside it. It lives as long as a supervisor wants it.
 #![forbid(unsafe_code)]
 
+mod channel;
+mod client;
+mod exchange;
+mod fetch;
+mod life;
+mod origin;
+mod outbox;
+mod pages;
+mod state;
+mod stored;
+mod tunnel;
+
+use std::os::fd::OwnedFd;
+
+use crate::sys::activation;
 use crate::sys::exit::Failure;
 
 /// What a worker begins with. Its channel's listener is inherited.
@@ -10,10 +28,36 @@ pub struct Start {
     pub index: u16,
 }
 
-/// Serves until it is told to stop.
+/// The most threads for blocking work: disk and name resolution.
+const BLOCKING_THREADS: usize = 16;
+
+/// Serves until it is told to stop, or no supervisor wants it any more.
+///
+/// # Errors
+/// When no socket was passed to it, or the settings it is given can't be used.
 pub fn serve(start: Start) -> Result<(), Failure> {
-    Err(Failure::unavailable(format!(
-        "worker {} isn't written yet",
-        start.index
-    )))
+    let listener = listener()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(|why| Failure::unavailable(format!("the event loop can't start: {why}")))?;
+    let local = tokio::task::LocalSet::new();
+    let done = local.block_on(&runtime, life::live(start.index, listener));
+    // A name being resolved may take long and is of no use any more.
+    runtime.shutdown_background();
+    done
+}
+
+fn listener() -> Result<OwnedFd, Failure> {
+    let sockets = activation::sockets().map_err(|why| {
+        Failure::unavailable(format!("the inherited sockets are unusable: {why}"))
+    })?;
+    let mut sockets = sockets.into_iter().map(|(_, socket)| socket);
+    match (sockets.next(), sockets.next()) {
+        (Some(listener), None) => Ok(listener),
+        _ => Err(Failure::usage(
+            "a worker is started by its socket unit: see \"systemctl status cacheproxy@1.socket\", or use \"cacheproxy run\"",
+        )),
+    }
 }

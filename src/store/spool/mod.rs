@@ -1,0 +1,171 @@
+//! The spool: a response's content while it is fetched. Written once, read by any number of clients
+//! at their own pace: whole, in memory while small and in the store's unnamed file when not, or as
+//! a bounded window when it can't be stored. A writer that is ahead waits; nobody else does.
+//!
+//! What is stored from it, and whether, is not decided here: the writer publishes a whole spool.
+
+mod reader;
+mod writer;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::http::fields::Fields;
+use crate::sys::bell::Bell;
+
+pub use reader::{Piece, Reader};
+pub use writer::Writer;
+
+/// Content up to this many bytes stays in memory; more goes into a draft.
+pub const IN_MEMORY: u64 = 256 << 10;
+/// A window holds at most about this much that its slowest reader has not taken.
+pub const WINDOW: u64 = 256 << 10;
+/// How far a writer may be ahead of the draft's file.
+const UNWRITTEN: u64 = 2 << 20;
+
+/// Whether all the content is kept, or only what the readers have yet to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All of it, to be published; any reader may begin at the start.
+    All,
+    /// A bounded window: readers must be there from the start.
+    Window,
+}
+
+/// How the content ended.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// It is whole.
+    Whole {
+        /// The trailer section, often empty.
+        trailers: Rc<Fields>,
+    },
+    /// It is cut off; the reason is for the journal.
+    Cut(Rc<str>),
+}
+
+/// Content being fetched; shared by one [`Writer`] and its [`Reader`]s, all on one thread.
+#[derive(Debug)]
+pub struct Spool {
+    inner: RefCell<Inner>,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+struct Inner {
+    keep: Keep,
+    /// What is in memory: contiguous, from offset `first` to `len`.
+    chunks: VecDeque<Bytes>,
+    first: u64,
+    len: u64,
+    /// The draft's file holds the content from 0 to `written`.
+    draft: Option<DraftFile>,
+    written: u64,
+    end: Option<End>,
+    /// The positions of the readers; `None` is a free place.
+    readers: Vec<Option<u64>>,
+}
+
+/// The file that readers take content from once it has left memory.
+#[derive(Debug, Clone)]
+struct DraftFile {
+    file: Arc<std::fs::File>,
+    offset: u64,
+}
+
+impl Spool {
+    /// An empty spool and its writer.
+    pub fn new(keep: Keep) -> (Rc<Spool>, Writer) {
+        let spool = Rc::new(Spool {
+            inner: RefCell::new(Inner {
+                keep,
+                chunks: VecDeque::new(),
+                first: 0,
+                len: 0,
+                draft: None,
+                written: 0,
+                end: None,
+                readers: Vec::new(),
+            }),
+            bell: Bell::default(),
+        });
+        let writer = Writer::new(spool.clone());
+        (spool, writer)
+    }
+
+    /// A reader from the start, or `None` when the start is no longer there.
+    pub fn reader(self: &Rc<Spool>) -> Option<Reader> {
+        let mut inner = self.inner.borrow_mut();
+        if inner.first > inner.written {
+            return None;
+        }
+        Some(Reader::new(self.clone(), inner.seat(0)))
+    }
+
+    /// How many bytes have been written to it.
+    pub fn len(&self) -> u64 {
+        self.inner.borrow().len
+    }
+
+    /// Whether nothing has been written to it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How it ended, when it has.
+    pub fn end(&self) -> Option<End> {
+        self.inner.borrow().end.clone()
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&self) {
+        self.bell.until(|| self.end()).await;
+    }
+
+    /// Whether all of it is kept, to be published.
+    pub fn keeps_all(&self) -> bool {
+        self.inner.borrow().keep == Keep::All
+    }
+}
+
+impl Inner {
+    /// A place for a reader at `position`.
+    fn seat(&mut self, position: u64) -> usize {
+        match self.readers.iter().position(Option::is_none) {
+            Some(free) => {
+                self.readers[free] = Some(position);
+                free
+            }
+            None => {
+                self.readers.push(Some(position));
+                self.readers.len() - 1
+            }
+        }
+    }
+
+    /// The position of the reader that is furthest behind.
+    fn slowest(&self) -> Option<u64> {
+        self.readers.iter().flatten().copied().min()
+    }
+
+    /// Drops from memory what nobody needs there: what the file has, and in a window what all have read.
+    fn trim(&mut self) {
+        let taken = match self.keep {
+            Keep::All => 0,
+            Keep::Window => self.slowest().unwrap_or(0),
+        };
+        let needless = self.written.max(taken);
+        while let Some(chunk) = self.chunks.front() {
+            let after = self.first + chunk.len() as u64;
+            if after > needless {
+                break;
+            }
+            self.first = after;
+            self.chunks.pop_front();
+        }
+    }
+}

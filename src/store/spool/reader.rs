@@ -1,0 +1,108 @@
+//! Reading a spool: pieces in order, from memory or from the draft's file, waiting for the writer.
+
+use std::fs::File;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{End, Spool};
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Piece {
+    /// Bytes in memory.
+    Memory(Bytes),
+    /// Bytes of a file, to be sent from there.
+    File {
+        /// The file.
+        file: Arc<File>,
+        /// Where in it they begin.
+        offset: u64,
+        /// How many there are.
+        len: u64,
+    },
+    /// Nothing more.
+    End(End),
+}
+
+/// One reader of a [`Spool`], at its own position.
+#[derive(Debug)]
+pub struct Reader {
+    spool: Rc<Spool>,
+    seat: usize,
+    position: u64,
+}
+
+impl Reader {
+    pub(super) fn new(spool: Rc<Spool>, seat: usize) -> Reader {
+        Reader {
+            spool,
+            seat,
+            position: 0,
+        }
+    }
+
+    /// The next piece, as soon as there is one. A piece counts as read when it is asked for.
+    pub async fn next(&mut self) -> Piece {
+        let spool = self.spool.clone();
+        let piece = spool.bell.until(|| self.look()).await;
+        self.take(&piece);
+        piece
+    }
+
+    /// The next piece if there is one now.
+    pub fn next_now(&mut self) -> Option<Piece> {
+        let piece = self.look()?;
+        self.take(&piece);
+        Some(piece)
+    }
+
+    fn look(&self) -> Option<Piece> {
+        let inner = self.spool.inner.borrow();
+        if self.position >= inner.first && self.position < inner.len {
+            let mut at = inner.first;
+            for chunk in &inner.chunks {
+                let after = at + chunk.len() as u64;
+                if self.position < after {
+                    return Some(Piece::Memory(chunk.slice((self.position - at) as usize..)));
+                }
+                at = after;
+            }
+        }
+        if self.position < inner.written {
+            let draft = inner.draft.as_ref()?;
+            return Some(Piece::File {
+                file: draft.file.clone(),
+                offset: draft.offset + self.position,
+                len: inner.written - self.position,
+            });
+        }
+        inner.end.clone().map(Piece::End)
+    }
+
+    fn take(&mut self, piece: &Piece) {
+        let len = match piece {
+            Piece::Memory(bytes) => bytes.len() as u64,
+            Piece::File { len, .. } => *len,
+            Piece::End(_) => return,
+        };
+        self.position += len;
+        let mut inner = self.spool.inner.borrow_mut();
+        inner.readers[self.seat] = Some(self.position);
+        inner.trim();
+        drop(inner);
+        // A writer may be waiting for room.
+        self.spool.bell.ring();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut inner = self.spool.inner.borrow_mut();
+        inner.readers[self.seat] = None;
+        inner.trim();
+        drop(inner);
+        self.spool.bell.ring();
+    }
+}

@@ -1,0 +1,213 @@
+//! Writing a spool: chunks in, spilled to a draft when there are many, held back when readers or
+//! the disk are behind. A store that fails turns it into a window; the content goes on.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::{DraftFile, End, IN_MEMORY, Keep, Spool, UNWRITTEN, WINDOW};
+use crate::http::fields::Fields;
+use crate::store::{Checksum, Draft, StoreError, Whole};
+
+/// The one writer of a [`Spool`]. Dropped before an end was said, it cuts the content off.
+#[derive(Debug)]
+pub struct Writer {
+    spool: Rc<Spool>,
+    checksum: Checksum,
+    draft: Option<Arc<Draft>>,
+    /// The write to the draft's file that is under way, and where it will have come to.
+    writing: Option<(JoinHandle<Result<(), StoreError>>, u64)>,
+}
+
+impl Writer {
+    pub(super) fn new(spool: Rc<Spool>) -> Writer {
+        Writer {
+            spool,
+            checksum: Checksum::new(),
+            draft: None,
+            writing: None,
+        }
+    }
+
+    /// Whether the content has outgrown memory and wants a draft.
+    pub fn wants_draft(&self) -> bool {
+        let inner = self.spool.inner.borrow();
+        inner.keep == Keep::All && self.draft.is_none() && inner.len > IN_MEMORY
+    }
+
+    /// Gives the place that content is written to once it has outgrown memory.
+    pub fn spill_to(&mut self, draft: Draft) {
+        self.spool.inner.borrow_mut().draft = Some(DraftFile {
+            file: draft.file.clone(),
+            offset: draft.content_offset,
+        });
+        self.draft = Some(Arc::new(draft));
+    }
+
+    /// Keeps no more than a window from now on: the content won't be published.
+    pub fn give_up_keeping(&mut self) {
+        let mut inner = self.spool.inner.borrow_mut();
+        inner.keep = Keep::Window;
+        inner.trim();
+    }
+
+    /// Whether all the content is being kept.
+    pub fn keeps_all(&self) -> bool {
+        self.spool.inner.borrow().keep == Keep::All
+    }
+
+    /// Appends a chunk, then waits while readers (of a window) or the disk are too far behind.
+    ///
+    /// # Errors
+    /// Given once: the draft failed, and the content goes on as a window.
+    pub async fn push(&mut self, chunk: Bytes) -> Result<(), StoreError> {
+        if self.keeps_all() {
+            self.checksum.update(&chunk);
+        }
+        {
+            let mut inner = self.spool.inner.borrow_mut();
+            inner.len += chunk.len() as u64;
+            inner.chunks.push_back(chunk);
+        }
+        self.spool.bell.ring();
+        if self.keeps_all() {
+            return self.spill(UNWRITTEN).await;
+        }
+        self.room_in_window().await;
+        Ok(())
+    }
+
+    /// Waits until the slowest reader is near enough. Without any reader a full window waits for
+    /// one; the fetch ends from outside when none will come.
+    async fn room_in_window(&self) {
+        let spool = &self.spool;
+        spool
+            .bell
+            .until(|| {
+                let inner = spool.inner.borrow();
+                let taken = inner.slowest().unwrap_or(0).max(inner.written);
+                (inner.len - taken < WINDOW).then_some(())
+            })
+            .await;
+    }
+
+    /// Has the draft's file at most `behind` bytes behind; starts a write when none is under way.
+    async fn spill(&mut self, behind: u64) -> Result<(), StoreError> {
+        if self.draft.is_none() {
+            return Ok(());
+        }
+        loop {
+            let must_wait = {
+                let inner = self.spool.inner.borrow();
+                inner.len - inner.written > behind
+            };
+            if let Some((write, _)) = &mut self.writing {
+                if !must_wait && !write.is_finished() {
+                    return Ok(());
+                }
+                let done = write.await;
+                self.written(done.unwrap_or(Err(StoreError::Gone)))?;
+            } else if !self.start_write(behind) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Starts to write what the file lacks, if that is much or nothing may be left.
+    fn start_write(&mut self, behind: u64) -> bool {
+        let Some(draft) = &self.draft else {
+            return false;
+        };
+        let inner = self.spool.inner.borrow();
+        let lacking = inner.len - inner.written;
+        if lacking == 0 || (lacking < UNWRITTEN / 8 && behind > 0) {
+            return false;
+        }
+        let mut skip = inner.written - inner.first;
+        let mut chunks: Vec<Bytes> = Vec::with_capacity(inner.chunks.len());
+        for chunk in &inner.chunks {
+            let here = skip.min(chunk.len() as u64);
+            skip -= here;
+            if (here as usize) < chunk.len() {
+                chunks.push(chunk.slice(here as usize..));
+            }
+        }
+        let (draft, at, after) = (Arc::clone(draft), inner.written, inner.len);
+        let write = spawn_blocking(move || write_chunks(&draft, at, &chunks));
+        drop(inner);
+        self.writing = Some((write, after));
+        true
+    }
+
+    fn written(&mut self, done: Result<(), StoreError>) -> Result<(), StoreError> {
+        let Some((_, after)) = self.writing.take() else {
+            return Ok(());
+        };
+        match done {
+            Ok(()) => {
+                let mut inner = self.spool.inner.borrow_mut();
+                inner.written = after;
+                inner.trim();
+                drop(inner);
+                self.spool.bell.ring();
+                Ok(())
+            }
+            Err(error) => {
+                self.give_up_keeping();
+                Err(error)
+            }
+        }
+    }
+
+    /// Says that the content is whole; what it holds, when it was kept.
+    pub async fn finish(mut self, trailers: Fields) -> Result<Option<Whole>, StoreError> {
+        let flushed = if self.keeps_all() {
+            self.spill(0).await
+        } else {
+            Ok(())
+        };
+        self.end(End::Whole {
+            trailers: Rc::new(trailers),
+        });
+        flushed?;
+        if !self.keeps_all() {
+            return Ok(None);
+        }
+        let inner = self.spool.inner.borrow();
+        let Some(draft) = self.draft.take() else {
+            return Ok(Some(Whole::Memory(inner.chunks.iter().cloned().collect())));
+        };
+        // Every write has ended, so this is the only one left to hold it.
+        Ok(Arc::into_inner(draft).map(|draft| Whole::Draft {
+            draft,
+            len: inner.len,
+            checksum: std::mem::take(&mut self.checksum),
+        }))
+    }
+
+    /// Says that the content is cut off, and why.
+    pub fn cut(self, why: &str) {
+        self.end(End::Cut(why.into()));
+    }
+
+    fn end(&self, end: End) {
+        self.spool.inner.borrow_mut().end.get_or_insert(end);
+        self.spool.bell.ring();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end(End::Cut("the fetch was given up".into()));
+    }
+}
+
+fn write_chunks(draft: &Draft, mut at: u64, chunks: &[Bytes]) -> Result<(), StoreError> {
+    for chunk in chunks {
+        draft.write_at(chunk, at)?;
+        at += chunk.len() as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! A bell that wakes every waiting task: the one way tasks of a worker tell each other that something
+//! they share has changed. It holds no value; the waiter's own condition decides.
+
+use std::pin::pin;
+
+use tokio::sync::Notify;
+
+/// Wakes all who wait, whenever it is rung.
+#[derive(Debug, Default)]
+pub struct Bell {
+    waiting: Notify,
+}
+
+impl Bell {
+    /// Wakes every waiting task; each looks at its condition again.
+    pub fn ring(&self) {
+        self.waiting.notify_waiters();
+    }
+
+    /// Waits until `look` finds something, looking now and after each ring.
+    pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        loop {
+            let mut rung = pin!(self.waiting.notified());
+            // In the queue before looking, so that no ring in between is missed.
+            rung.as_mut().enable();
+            if let Some(found) = look() {
+                return found;
+            }
+            rung.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn every_waiter_looks_again_when_it_rings() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime.expect("a runtime"), async {
+            let bell = Rc::new(Bell::default());
+            let count = Rc::new(Cell::new(0));
+            let wait = |at_least: i32| {
+                let (bell, count) = (bell.clone(), count.clone());
+                tokio::task::spawn_local(async move {
+                    bell.until(|| (count.get() >= at_least).then_some(at_least))
+                        .await
+                })
+            };
+            let (one, two) = (wait(1), wait(2));
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+                count.set(count.get() + 1);
+                bell.ring();
+            }
+            assert_eq!((one.await.ok(), two.await.ok()), (Some(1), Some(2)));
+        });
+    }
+}

@@ -1,0 +1,275 @@
+//! A connected stream socket (TCP or Unix) on the worker's event loop: reads, gathered writes,
+//! sendfile, each with a deadline. Tries the system call first and waits for readiness only when
+//! it would block, so that data already there costs one call.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, IoSlice, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use nix::sys::sendfile::sendfile;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, timeout_at};
+
+/// The most that one sendfile call is asked for, so that one client doesn't hold the event loop.
+const SENDFILE_MOST: u64 = 1 << 20;
+
+/// A connected stream socket registered with the event loop of this thread.
+#[derive(Debug)]
+pub struct Stream {
+    socket: AsyncFd<Socket>,
+}
+
+impl Stream {
+    /// Registers a connected socket; sets it non-blocking, and without Nagle's delay where it is TCP.
+    pub fn new(fd: OwnedFd) -> io::Result<Stream> {
+        let socket = Socket::from(fd);
+        socket.set_nonblocking(true)?;
+        // Fails on a Unix socket, which has no such delay.
+        let _ = socket.set_tcp_nodelay(true);
+        Ok(Stream {
+            socket: register(socket)?,
+        })
+    }
+
+    /// Connects to `address`. The caller bounds the time.
+    pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )?;
+        socket.set_tcp_nodelay(true)?;
+        match socket.connect(&address.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(nix::libc::EINPROGRESS) => {}
+            Err(error) => return Err(error),
+        }
+        let stream = Stream {
+            socket: register(socket)?,
+        };
+        stream.socket.writable().await?.retain_ready();
+        match stream.socket.get_ref().take_error()? {
+            Some(error) => Err(error),
+            None => Ok(stream),
+        }
+    }
+
+    /// Leaves the event loop and gives the descriptor back.
+    pub fn into_fd(self) -> OwnedFd {
+        self.socket.into_inner().into()
+    }
+
+    /// Appends what there is to read to `buffer`'s spare capacity, waiting until `deadline`.
+    /// `Ok(0)` is the end of the stream. `TimedOut` after the deadline.
+    pub async fn read(&self, buffer: &mut BytesMut, deadline: Instant) -> io::Result<usize> {
+        within(deadline, self.read_some(buffer)).await
+    }
+
+    /// As [`Stream::read`], without a deadline.
+    pub async fn read_some(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        loop {
+            let mut guard = self.socket.ready(Interest::READABLE).await?;
+            match read_once(self.socket.get_ref(), buffer) {
+                // A short read emptied the socket: the next one may wait for the event at once.
+                Ok((read, true)) => {
+                    guard.clear_ready();
+                    return Ok(read);
+                }
+                Ok((read, false)) => {
+                    guard.retain_ready();
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => guard.retain_ready(),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads what is there without waiting; `WouldBlock` when there is nothing.
+    pub fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        read_once(self.socket.get_ref(), buffer).map(|(read, _)| read)
+    }
+
+    /// Waits until there is something to read, or the end of the stream.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await?.retain_ready();
+        Ok(())
+    }
+
+    /// Whether the peer has, as far as the event loop has heard, neither closed nor sent anything:
+    /// the state in which an idle connection may be used. Costs a system call only when in doubt.
+    pub fn is_quiet(&self) -> bool {
+        let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+        let std::task::Poll::Ready(ready) = self.socket.poll_read_ready(&mut task) else {
+            return true;
+        };
+        let Ok(mut guard) = ready else { return false };
+        let mut probe = BytesMut::with_capacity(1);
+        match read_once(self.socket.get_ref(), &mut probe) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                guard.clear_ready();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Writes all of `parts` in order, each call gathering as much as there is; the deadline is
+    /// `patience` from the last progress.
+    pub async fn write_all(&self, parts: &mut [IoSlice<'_>], patience: Duration) -> io::Result<()> {
+        let mut parts = parts;
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            match self.socket.get_ref().write_vectored(parts) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut parts, written),
+                Err(error) => self.wait_to_write(error, patience).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Stream::write_all`] of one part that is at once followed by more, so that both can
+    /// share a packet.
+    pub async fn write_more(&self, part: &[u8], patience: Duration) -> io::Result<()> {
+        let mut rest = part;
+        while !rest.is_empty() {
+            let flags = nix::libc::MSG_MORE | nix::libc::MSG_NOSIGNAL;
+            match self.socket.get_ref().send_with_flags(rest, flags) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) => self.wait_to_write(error, patience).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `len` bytes of `file` from `offset` without copying them through the process.
+    /// `UnexpectedEof` when the file is shorter.
+    pub async fn send_file(
+        &self,
+        file: &File,
+        offset: u64,
+        len: u64,
+        patience: Duration,
+    ) -> io::Result<()> {
+        let (mut at, end) = (offset, offset + len);
+        while at < end {
+            let mut position = at as nix::libc::off_t;
+            let most = (end - at).min(SENDFILE_MOST) as usize;
+            match sendfile(self.socket.get_ref(), file, Some(&mut position), most) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(sent) => {
+                    at += sent as u64;
+                    if sent == most && at < end {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Err(error) => self.wait_to_write(error.into(), patience).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_to_write(&self, error: io::Error, patience: Duration) -> io::Result<()> {
+        if error.kind() == io::ErrorKind::Interrupted {
+            return Ok(());
+        }
+        if error.kind() != io::ErrorKind::WouldBlock {
+            return Err(error);
+        }
+        self.wait_writable(patience).await
+    }
+
+    /// Waits for the event that says there is room again, at most `patience`. Call it only after
+    /// a write would have blocked.
+    pub async fn wait_writable(&self, patience: Duration) -> io::Result<()> {
+        within(Instant::now() + patience, self.room()).await
+    }
+
+    /// As [`Stream::wait_writable`], without a limit.
+    pub(super) async fn room(&self) -> io::Result<()> {
+        // The readiness remembered may be older than the full buffer: ask the kernel once more
+        // whether there is room, and wait for the event if not.
+        loop {
+            let mut guard = self.socket.writable().await?;
+            if has_room(self.socket.get_ref())? {
+                guard.retain_ready();
+                return Ok(());
+            }
+            guard.clear_ready();
+        }
+    }
+
+    /// Says that nothing more will be written.
+    pub fn shut_write(&self) -> io::Result<()> {
+        self.socket.get_ref().shutdown(Shutdown::Write)
+    }
+
+    /// Makes the coming close a reset, so that a peer whose content ends with the connection can
+    /// tell that it is not whole.
+    pub fn reset_on_close(&self) {
+        // Without effect on Unix sockets; there a truncated content can't be told apart.
+        let _ = SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// The socket itself, for splice.
+    pub(super) fn inner(&self) -> &AsyncFd<Socket> {
+        &self.socket
+    }
+}
+
+/// Registers a socket with the event loop of this thread.
+fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: a Socket owns its fd and never changes or closes it before it is dropped.
+    Ok(unsafe { AsyncFd::register(socket) }?)
+}
+
+/// Registers an fd of any kind that can be polled with the event loop of this thread.
+pub fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is the same open fd until it is dropped.
+    Ok(unsafe { AsyncFd::register(fd) }?)
+}
+
+/// Waits until an fd that could not be written to can be again.
+pub async fn wait_writable(fd: &AsyncFd<OwnedFd>) -> io::Result<()> {
+    fd.writable().await?.clear_ready();
+    Ok(())
+}
+
+/// Runs `work` until `deadline`, then fails with `TimedOut`.
+pub async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    match timeout_at(deadline, work).await {
+        Ok(done) => done,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// One read into the spare capacity; true when it was shorter than that, so that nothing is left.
+fn read_once(socket: &Socket, buffer: &mut BytesMut) -> io::Result<(usize, bool)> {
+    let spare = buffer.capacity() - buffer.len();
+    if spare == 0 {
+        return Err(io::Error::other("no room to read into"));
+    }
+    let read = socket.recv(buffer.spare_capacity_mut())?;
+    // SAFETY: recv initialised the first `read` bytes of the spare capacity.
+    unsafe { buffer.advance_mut(read) };
+    // At the end of the stream readiness stays, so that the next read sees the end again.
+    Ok((read, read > 0 && read < spare))
+}
+
+fn has_room(socket: &Socket) -> io::Result<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+    Ok(poll(&mut fds, PollTimeout::ZERO)? > 0)
+}

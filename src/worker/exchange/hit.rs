@@ -1,0 +1,151 @@
+//! An answer from a stored response (RFC 9111 §4): the client's own condition evaluated, Age and
+//! Cache-Status added, small content gathered with other responses, large content sent from its file.
+
+use std::fmt::Write;
+use std::io::IoSlice;
+use std::rc::Rc;
+
+use bytes::{BufMut, BytesMut};
+
+use super::{After, Exchange};
+use crate::cache::directives::RequestDirectives;
+use crate::cache::key::Key;
+use crate::cache::presented::bypass;
+use crate::cache::reuse::{Reuse, reuse};
+use crate::cache::status::CacheStatus;
+use crate::cache::validation::{Condition, client_condition, not_modified_fields};
+use crate::http::forward::{ResponseAs, write_response_head};
+use crate::http::framing::Framing;
+use crate::http::head::{Method, Version};
+use crate::http::target::Uri;
+use crate::store::Content;
+use crate::worker::pages::reason;
+use crate::worker::state::now;
+use crate::worker::stored::Stored;
+
+/// Content up to this many bytes is copied next to its head instead of written from where it is.
+const COPIED: usize = 16 << 10;
+
+impl Exchange<'_> {
+    /// The whole hit path without anything to wait for: the memory tier has a fresh response with
+    /// content small enough to be gathered.
+    pub(super) fn hit_now(&mut self, uri: &Uri) -> Option<After> {
+        let directives = RequestDirectives::of(&self.head.fields);
+        if bypass(&self.head, &directives).is_some() {
+            return None;
+        }
+        let key = Key::of(uri);
+        let stored = self
+            .worker
+            .memory
+            .borrow_mut()
+            .lookup(&key, &self.head.fields)?;
+        if stored.local && !self.client.is_local() {
+            return None;
+        }
+        let (age, ttl) = match reuse(&directives, &stored.facts, now()) {
+            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => (age, ttl),
+            Reuse::Validate { .. } => return None,
+        };
+        let content = match &stored.object.content {
+            Content::Memory(content) if content.len() <= COPIED => content.clone(),
+            Content::Memory(_) | Content::File { .. } => return None,
+        };
+        self.told.hit = true;
+        self.told.outcome = "hit";
+        if self.stored_head(&stored, age, &CacheStatus::hit(ttl)) {
+            self.client.out.put_slice(&content);
+            self.told.bytes = content.len() as u64;
+        }
+        Some(self.after())
+    }
+
+    /// Answers with a stored response.
+    pub(super) async fn answer_stored(
+        &mut self,
+        stored: &Rc<Stored>,
+        age: u64,
+        status: &CacheStatus<'_>,
+    ) -> After {
+        if !self.stored_head(stored, age, status) {
+            return self.after();
+        }
+        let patience = self.settings.times.body_stall;
+        let client = &mut *self.client;
+        let sent = match &stored.object.content {
+            Content::Memory(content) if content.len() <= COPIED => {
+                client.out.put_slice(content);
+                Ok(())
+            }
+            Content::Memory(content) => {
+                let parts = &mut [IoSlice::new(&client.out), IoSlice::new(content)];
+                let sent = client.stream.write_all(parts, patience).await;
+                client.out.clear();
+                sent
+            }
+            Content::File { file, offset, len } => {
+                let more = client.stream.write_more(&client.out, patience).await;
+                client.out.clear();
+                match more {
+                    Ok(()) => client.stream.send_file(file, *offset, *len, patience).await,
+                    gone => gone,
+                }
+            }
+        };
+        match sent {
+            Ok(()) => {
+                self.told.bytes = stored.object.content.len();
+                self.after()
+            }
+            Err(_) => After::Over,
+        }
+    }
+
+    /// Gathers the head of a stored response, or a 304 or nothing more where the client's condition
+    /// or HEAD asks for that; true when the content follows.
+    fn stored_head(&mut self, stored: &Stored, age: u64, status: &CacheStatus<'_>) -> bool {
+        let (head, keep) = (&self.head, self.keep);
+        let out = &mut self.client.out;
+        match client_condition(&head.method, &head.fields, &stored.object.meta) {
+            Condition::Send => {
+                out.reserve(stored.rendered.len() + 256);
+                out.put_slice(&stored.rendered);
+                write_changing(out, age, status);
+                match (keep, head.version) {
+                    (false, _) => out.put_slice(b"Connection: close\r\n"),
+                    (true, Version::Http10) => out.put_slice(b"Connection: keep-alive\r\n"),
+                    (true, Version::Http11) => {}
+                }
+                out.put_slice(b"\r\n");
+                self.told.status = stored.object.meta.status;
+                head.method != Method::Head
+            }
+            Condition::NotModified => {
+                let mut value = BytesMut::with_capacity(64);
+                status.write(&mut value);
+                let age = age.to_string();
+                let how = ResponseAs {
+                    framing: Framing::None,
+                    keep_alive: keep,
+                    client: head.version,
+                    via: Some((Version::Http11, &self.worker.pseudonym)),
+                    extra: &[(b"Age", age.as_bytes()), (b"Cache-Status", &value)],
+                    without: &["age"],
+                    upgrade: false,
+                };
+                let fields = not_modified_fields(&stored.object.meta.fields);
+                write_response_head(out, 304, reason(304).as_bytes(), &fields, &how);
+                self.told.status = 304;
+                false
+            }
+        }
+    }
+}
+
+/// The fields of a hit that are different each time.
+fn write_changing(out: &mut BytesMut, age: u64, status: &CacheStatus<'_>) {
+    // Writing to a BytesMut grows it and can't fail.
+    let _ = write!(out, "Age: {age}\r\nCache-Status: ");
+    status.write(out);
+    out.put_slice(b"\r\n");
+}

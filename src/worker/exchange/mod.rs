@@ -1,0 +1,213 @@
+//! One request answered: by the proxy itself, from the store, from an origin server, or by a tunnel.
+//! The order in which it is decided is here; each way is in a file of its own.
+
+mod cached;
+mod forwarded;
+mod hit;
+mod sink;
+mod told;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::pages;
+use super::state::Worker;
+use super::tunnel;
+use crate::config::Settings;
+use crate::http::connection::{client_persists, wants_upgrade};
+use crate::http::forward::{ends_here, via_has_loop};
+use crate::http::framing::{Framing, request_framing};
+use crate::http::head::{Method, RequestHead};
+use crate::http::target::{Scheme, Target, Uri};
+
+pub use told::log_refused;
+
+/// What becomes of the connection after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It stays open; what was gathered may wait for more.
+    Keep,
+    /// It closes when what was gathered has been written.
+    Close,
+    /// As `Close`, but the client may still be sending.
+    Linger,
+    /// It is over: a tunnel that ended, a client that left, content cut off.
+    Over,
+}
+
+/// One request while it is being answered.
+pub struct Exchange<'a> {
+    worker: &'a Rc<Worker>,
+    settings: Rc<Settings>,
+    client: &'a mut Client,
+    head: RequestHead,
+    /// How the request's content is framed.
+    framing: Framing,
+    /// Whether the connection may stay open afterwards.
+    keep: bool,
+    told: told::Told,
+}
+
+/// Answers one request.
+pub async fn serve(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    head: RequestHead,
+    settings: Rc<Settings>,
+) -> After {
+    let mut exchange = Exchange {
+        worker,
+        settings,
+        client,
+        framing: Framing::None,
+        keep: client_persists(&head),
+        told: told::Told::new(Instant::now()),
+        head,
+    };
+    let after = match exchange.route() {
+        Route::Done(after) => after,
+        // Everything that may wait is in one allocation, so that a client's task stays small.
+        Route::Cached(uri) => match exchange.hit_now(&uri) {
+            Some(after) => after,
+            None => Box::pin(exchange.cached(uri)).await,
+        },
+        Route::Forward(uri) => Box::pin(exchange.pass(uri)).await,
+        Route::Tunnel(authority) => {
+            let told = &mut exchange.told;
+            let local = exchange.client.is_local();
+            let tunnel = tunnel::Tunnel {
+                worker: exchange.worker,
+                settings: &exchange.settings,
+                client: exchange.client,
+                version: exchange.head.version,
+            };
+            let (after, status, bytes) = Box::pin(tunnel.connect(&authority, local)).await;
+            told.status = status;
+            told.bytes = bytes;
+            told.outcome = "tunnel";
+            after
+        }
+    };
+    exchange.log();
+    after
+}
+
+/// Where a request goes.
+enum Route {
+    Done(After),
+    /// The cache may answer it.
+    Cached(Uri),
+    /// To the origin server whatever is stored.
+    Forward(Uri),
+    Tunnel(crate::http::target::Authority),
+}
+
+impl Exchange<'_> {
+    fn route(&mut self) -> Route {
+        let decided = self.decide();
+        decided.unwrap_or_else(|refusal| Route::Done(self.refuse(refusal.0, &refusal.1)))
+    }
+
+    fn decide(&mut self) -> Result<Route, Refusal> {
+        let head = &self.head;
+        self.framing = request_framing(head).map_err(|why| {
+            self.keep = false;
+            Refusal(why.status(), why.to_string())
+        })?;
+        if let Some(address) = self.client.address() {
+            if !self.settings.allows(address) {
+                let why = format!(
+                    "{address} may not use this proxy: its operator can allow it with \"allow\" in the configuration"
+                );
+                return Err(Refusal(403, why));
+            }
+        }
+        if via_has_loop(&head.fields, &self.worker.pseudonym) {
+            let why = "this request has come through this proxy before".into();
+            return Err(Refusal(508, why));
+        }
+        let target = Target::of(head).map_err(|why| Refusal(why.status(), why.to_string()))?;
+        Ok(match target {
+            Target::Origin { path } => Route::Done(self.own_page(&path)),
+            Target::Asterisk => Route::Done(self.own_options()),
+            Target::Authority(authority) => Route::Tunnel(authority),
+            Target::Absolute(uri) => return self.decide_absolute(uri),
+        })
+    }
+
+    fn decide_absolute(&mut self, uri: Uri) -> Result<Route, Refusal> {
+        if uri.scheme() == Scheme::Https {
+            let why =
+                "an https URI can't be fetched in this form: use CONNECT, as clients do for https";
+            return Err(Refusal(501, why.into()));
+        }
+        if ends_here(&self.head) {
+            return Ok(Route::Done(self.own_options()));
+        }
+        let cacheable = matches!(self.head.method, Method::Get | Method::Head);
+        if cacheable && self.framing == Framing::None && !wants_upgrade(&self.head) {
+            return Ok(Route::Cached(uri));
+        }
+        Ok(Route::Forward(uri))
+    }
+
+    fn own_page(&mut self, path: &Bytes) -> After {
+        self.settle_content();
+        let with_content = self.head.method != Method::Head;
+        pages::own(
+            &mut self.client.out,
+            &self.head,
+            path,
+            self.keep,
+            with_content,
+        );
+        self.told.status = 200;
+        self.told.outcome = "own-page";
+        self.after()
+    }
+
+    fn own_options(&mut self) -> After {
+        self.settle_content();
+        if self.head.method == Method::Trace {
+            pages::trace(&mut self.client.out, &self.head, self.keep);
+        } else {
+            pages::options(&mut self.client.out, &self.head, self.keep);
+        }
+        self.told.status = 200;
+        self.told.outcome = "own-page";
+        self.after()
+    }
+
+    /// Refuses the request with a reason that the client sees.
+    fn refuse(&mut self, status: u16, why: &str) -> After {
+        self.settle_content();
+        let with_content = self.head.method != Method::Head;
+        let (out, version) = (&mut self.client.out, self.head.version);
+        pages::refusal(out, version, status, why, self.keep, with_content);
+        self.told.status = status;
+        self.told.outcome = "refused";
+        log::debug!("{status}: {why}");
+        self.after()
+    }
+
+    /// Content that nobody will read makes the connection unfit for another request.
+    fn settle_content(&mut self) {
+        if self.framing != Framing::None {
+            self.keep = false;
+        }
+    }
+
+    fn after(&self) -> After {
+        match (self.keep, self.framing) {
+            (true, _) => After::Keep,
+            (false, Framing::None) if self.told.status < 400 => After::Close,
+            (false, _) => After::Linger,
+        }
+    }
+}
+
+/// A status and the reason for a person.
+struct Refusal(u16, String);

@@ -1,0 +1,118 @@
+//! Content on its way from a spool to a client: small pieces gathered with the head and with each
+//! other, large ones written from where they are, chunked where the client needs it (RFC 9112 §7.1).
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::http::chunked::{write_chunk_head, write_last};
+use crate::http::fields::Fields;
+use crate::http::framing::Framing;
+use crate::store::spool::{End, Piece, Reader};
+use crate::sys::stream::Stream;
+
+/// A piece up to this size is copied to what is gathered.
+const COPIED: usize = 8 << 10;
+/// What is gathered is written when it is this much.
+const GATHER: usize = 64 << 10;
+
+/// Where content goes.
+pub struct Sink<'a> {
+    /// The client's socket.
+    pub stream: &'a Stream,
+    /// What is gathered, the head first.
+    pub out: &'a mut BytesMut,
+    /// The framing towards the client.
+    pub framing: Framing,
+    /// How long a client may take nothing.
+    pub patience: Duration,
+    /// Bytes of content sent or gathered.
+    pub sent: u64,
+    /// Whether anything has been written, so that nothing can be taken back.
+    pub written: bool,
+}
+
+/// How the content ended.
+pub enum Ended {
+    /// All of it was sent or gathered.
+    Whole,
+    /// It was cut off at its source, for this reason.
+    Cut(String),
+}
+
+impl Sink<'_> {
+    /// Sends everything that the reader gives. Fails when the client is gone.
+    pub async fn drain(&mut self, reader: &mut Reader) -> io::Result<Ended> {
+        loop {
+            let piece = match reader.next_now() {
+                Some(piece) => piece,
+                None => {
+                    self.flush().await?;
+                    reader.next().await
+                }
+            };
+            match piece {
+                Piece::Memory(data) => self.memory(&data).await?,
+                Piece::File { file, offset, len } => {
+                    if self.framing == Framing::Chunked {
+                        write_chunk_head(self.out, len as usize);
+                    }
+                    self.flush().await?;
+                    let send = self.stream.send_file(&file, offset, len, self.patience);
+                    send.await?;
+                    self.sent += len;
+                    if self.framing == Framing::Chunked {
+                        self.out.put_slice(b"\r\n");
+                    }
+                }
+                Piece::End(End::Whole { trailers }) => {
+                    self.last(&trailers);
+                    return Ok(Ended::Whole);
+                }
+                Piece::End(End::Cut(why)) => return Ok(Ended::Cut(why.to_string())),
+            }
+        }
+    }
+
+    /// Writes what is gathered.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.written = true;
+        let parts = &mut [IoSlice::new(self.out)];
+        let done = self.stream.write_all(parts, self.patience).await;
+        self.out.clear();
+        done
+    }
+
+    async fn memory(&mut self, data: &Bytes) -> io::Result<()> {
+        self.sent += data.len() as u64;
+        let chunked = self.framing == Framing::Chunked;
+        if chunked {
+            write_chunk_head(self.out, data.len());
+        }
+        let after: &[u8] = if chunked { b"\r\n" } else { b"" };
+        if data.len() <= COPIED && self.out.len() < GATHER {
+            self.out.put_slice(data);
+            self.out.put_slice(after);
+            return Ok(());
+        }
+        self.written = true;
+        let parts = &mut [
+            IoSlice::new(self.out),
+            IoSlice::new(data),
+            IoSlice::new(after),
+        ];
+        let done = self.stream.write_all(parts, self.patience).await;
+        self.out.clear();
+        done
+    }
+
+    fn last(&mut self, trailers: &Fields) {
+        if self.framing == Framing::Chunked {
+            write_last(self.out, trailers);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What the journal and the counters hear of a request.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::Exchange;
+use crate::sys::journal::{self, Access};
+use crate::worker::client::Client;
+use crate::worker::state::Worker;
+
+/// What is known of a request when it has been answered.
+#[derive(Debug)]
+pub struct Told {
+    since: Instant,
+    /// The status sent; 0 when the client left before there was one.
+    pub status: u16,
+    /// What the cache did.
+    pub outcome: &'static str,
+    /// Bytes of content sent.
+    pub bytes: u64,
+    /// Whether the store or the memory tier answered.
+    pub hit: bool,
+}
+
+impl Told {
+    /// Nothing yet.
+    pub fn new(since: Instant) -> Told {
+        Told {
+            since,
+            status: 0,
+            outcome: "none",
+            bytes: 0,
+            hit: false,
+        }
+    }
+}
+
+impl Exchange<'_> {
+    /// Counts the request, and writes its line.
+    pub(super) fn log(&self) {
+        let told = &self.told;
+        self.worker.count(told.hit, told.bytes);
+        if !self.settings.access_log {
+            return;
+        }
+        journal::access(Access {
+            client: self.client.address(),
+            method: Bytes::copy_from_slice(self.head.method.as_bytes()),
+            uri: self.head.target.clone(),
+            status: told.status,
+            outcome: told.outcome,
+            bytes: told.bytes,
+            duration: told.since.elapsed(),
+        });
+    }
+}
+
+/// The line of a request whose head could not be read.
+pub fn log_refused(worker: &Rc<Worker>, client: &Client, status: u16) {
+    worker.count(false, 0);
+    if worker.settings().access_log {
+        journal::access(Access {
+            client: client.address(),
+            method: Bytes::from_static(b"-"),
+            uri: Bytes::from_static(b"-"),
+            status,
+            outcome: "refused",
+            bytes: 0,
+            duration: std::time::Duration::ZERO,
+        });
+    }
+}

@@ -1,0 +1,183 @@
+//! A fetch: one request to an origin server and its response, as a task of its own. Clients hold a
+//! [`Ticket`] and read the spool; the last ticket given back ends a fetch that is worth nothing
+//! without them.
+//!
+//! Whether a stored response could answer instead was decided before.
+
+mod begin;
+mod exchange;
+mod outcome;
+mod publish;
+mod receive;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::cache::key::Key;
+use crate::cache::policy::Policy;
+use crate::config::Settings;
+use crate::http::framing::Framing;
+use crate::http::head::{RequestHead, ResponseHead};
+use crate::http::target::Uri;
+use crate::store::spool::{Reader, Spool};
+use crate::sys::bell::Bell;
+
+use super::stored::Stored;
+
+pub use begin::begin;
+pub use outcome::{Answer, Outcome, Switched, Trouble};
+pub use publish::{invalidate, remember};
+
+/// What is to be fetched.
+pub struct Order {
+    /// The request as presented.
+    pub head: RequestHead,
+    /// Its target URI.
+    pub uri: Uri,
+    /// The key under which the response may be stored; `None` to store nothing.
+    pub key: Option<Key>,
+    /// The request's content.
+    pub content: Option<RequestContent>,
+    /// The stored response that is to be validated.
+    pub validate: Option<Rc<Stored>>,
+    /// Whether the client asks to switch protocols.
+    pub upgrade: bool,
+    /// Whether the client may reach this machine's own addresses.
+    pub local_allowed: bool,
+    /// The operator's wishes for this URI.
+    pub policy: Policy,
+    /// The settings that the request began with.
+    pub settings: Rc<Settings>,
+    /// The proxy's name in Via.
+    pub pseudonym: String,
+}
+
+/// The content of a request on its way to the origin server.
+pub struct RequestContent {
+    /// How it is framed.
+    pub framing: Framing,
+    /// Where it comes from.
+    pub reader: Reader,
+}
+
+/// A running fetch, as its clients see it.
+#[derive(Default)]
+pub struct Fetch {
+    interim: RefCell<Vec<Rc<ResponseHead>>>,
+    outcome: RefCell<Option<Outcome>>,
+    /// The content that is being stored, which makes the fetch worth finishing for nobody.
+    kept: RefCell<Option<(Rc<Spool>, Option<u64>)>>,
+    tickets: Cell<usize>,
+    /// Whether it may reach this machine's own addresses.
+    local_allowed: bool,
+    bell: Bell,
+}
+
+/// Content with less than this left to fetch is fetched to its end though every client has gone.
+const WORTH_FINISHING: u64 = 1 << 20;
+
+impl Fetch {
+    fn new(local_allowed: bool) -> Fetch {
+        Fetch {
+            local_allowed,
+            ..Fetch::default()
+        }
+    }
+
+    /// Whether it may reach this machine's own addresses, as only some clients may.
+    pub fn local_allowed(&self) -> bool {
+        self.local_allowed
+    }
+
+    /// A share in this fetch.
+    pub fn ticket(self: &Rc<Fetch>) -> Ticket {
+        self.tickets.set(self.tickets.get() + 1);
+        Ticket {
+            fetch: self.clone(),
+            interim_seen: 0,
+        }
+    }
+
+    fn settle(&self, outcome: Outcome) {
+        self.outcome.borrow_mut().get_or_insert(outcome);
+        self.bell.ring();
+    }
+
+    fn add_interim(&self, head: ResponseHead) {
+        self.interim.borrow_mut().push(Rc::new(head));
+        self.bell.ring();
+    }
+
+    /// Resolves when nobody waits for it and it isn't worth finishing for the store.
+    async fn deserted(&self) {
+        self.bell
+            .until(|| (self.tickets.get() == 0 && !self.worth_finishing()).then_some(()))
+            .await;
+    }
+
+    fn worth_finishing(&self) -> bool {
+        match &*self.kept.borrow() {
+            Some((spool, _)) if !spool.keeps_all() => false,
+            Some((spool, Some(expected))) => {
+                let left = expected.saturating_sub(spool.len());
+                left <= WORTH_FINISHING || left <= expected / 2
+            }
+            Some((spool, None)) => spool.end().is_some(),
+            None => false,
+        }
+    }
+}
+
+/// One client's share in a fetch.
+pub struct Ticket {
+    fetch: Rc<Fetch>,
+    interim_seen: usize,
+}
+
+/// What a ticket's holder hears of.
+pub enum News {
+    /// A 1xx response to pass on (RFC 9110 §15.2).
+    Interim(Rc<ResponseHead>),
+    /// What it came to.
+    Outcome(Outcome),
+}
+
+impl Ticket {
+    /// The next news: interim responses in order, then the outcome.
+    pub async fn news(&mut self) -> News {
+        let fetch = self.fetch.clone();
+        let seen = self.interim_seen;
+        let news = fetch
+            .bell
+            .until(|| {
+                if let Some(head) = fetch.interim.borrow().get(seen) {
+                    return Some(News::Interim(head.clone()));
+                }
+                fetch.outcome.borrow().clone().map(News::Outcome)
+            })
+            .await;
+        if matches!(news, News::Interim(_)) {
+            self.interim_seen += 1;
+        }
+        news
+    }
+}
+
+impl Ticket {
+    /// Stays until the content has come to its end, when it is being kept.
+    pub async fn until_stored(self) {
+        let kept = self.fetch.kept.borrow().clone();
+        if let Some((spool, _)) = kept {
+            if spool.keeps_all() {
+                spool.ended().await;
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.fetch.tickets.set(self.fetch.tickets.get() - 1);
+        self.fetch.bell.ring();
+    }
+}

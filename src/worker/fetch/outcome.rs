@@ -1,0 +1,161 @@
+//! What a fetch comes to: a response whose content is (being) spooled, a stored response made fresh
+//! again, a switch of protocols, or a reason why there is none of these.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+
+use crate::cache::key::Variant;
+use crate::cache::storing::NotStored;
+use crate::http::content::ContentError;
+use crate::http::framing::{Framing, FramingError};
+use crate::http::head::ResponseHead;
+use crate::http::parse::HeadError;
+use crate::store::spool::Spool;
+use crate::sys::stream::Stream;
+use crate::worker::origin::connect::ConnectError;
+use crate::worker::stored::Stored;
+
+/// What a fetch comes to.
+#[derive(Clone)]
+pub enum Outcome {
+    /// A response from the origin server.
+    Answer(Rc<Answer>),
+    /// A 304 made the stored response fresh again (RFC 9111 §4.3.4).
+    Validated(Rc<Stored>),
+    /// A 101: the connection is a tunnel now. The first to take it has it.
+    Switched(Rc<Switched>),
+    /// No response.
+    Trouble(Rc<Trouble>),
+}
+
+/// A response from the origin server.
+pub struct Answer {
+    /// Its head.
+    pub head: ResponseHead,
+    /// How its content was framed.
+    pub framing: Framing,
+    /// Its content.
+    pub spool: Rc<Spool>,
+    /// Why it isn't stored, if it isn't; then only the client that asked may have it.
+    pub not_stored: Option<Unstored>,
+    /// The variant that others must ask for to share it.
+    pub variant: Variant,
+    /// The names of the fields that select the variant.
+    pub selecting: Vec<String>,
+}
+
+/// Why a response isn't stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstored {
+    /// The rules of caching.
+    Rules(NotStored),
+    /// The request was not one that the cache has a part in.
+    Bypass,
+    /// There is no store that works.
+    NoStore,
+    /// It is larger than the largest object that is stored.
+    TooLarge,
+}
+
+impl Unstored {
+    /// A short name, for Cache-Status.
+    pub fn token(self) -> &'static str {
+        match self {
+            Unstored::Rules(why) => why.reason(),
+            Unstored::Bypass => "bypass",
+            Unstored::NoStore => "store-unavailable",
+            Unstored::TooLarge => "too-large",
+        }
+    }
+}
+
+/// A 101 response and the connection that speaks another protocol from here on.
+pub struct Switched {
+    /// The 101.
+    pub head: ResponseHead,
+    /// The connection, and what was read from it beyond the head.
+    pub connection: RefCell<Option<(Stream, BytesMut)>>,
+}
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// There is no connection to the origin server.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It closed the connection without a response.
+    #[error("{0} closed the connection without a response")]
+    Closed(String),
+    /// The connection failed.
+    #[error("the connection to {host} failed: {why}")]
+    Io {
+        /// The origin server.
+        host: String,
+        /// The error.
+        why: std::io::Error,
+    },
+    /// No response in time.
+    #[error("{host} did not respond within {seconds} s")]
+    TimedOut {
+        /// The origin server.
+        host: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// What it sent isn't an HTTP response.
+    #[error("{host} sent a malformed response: {why}")]
+    Head {
+        /// The origin server.
+        host: String,
+        /// What is wrong.
+        why: HeadError,
+    },
+    /// The length of its content can't be told.
+    #[error("{host} sent a response whose length is unclear: {why}")]
+    Framing {
+        /// The origin server.
+        host: String,
+        /// What is wrong.
+        why: FramingError,
+    },
+    /// The content is malformed.
+    #[error("{host} sent malformed content: {why}")]
+    Content {
+        /// The origin server.
+        host: String,
+        /// What is wrong.
+        why: ContentError,
+    },
+    /// More interim responses than anybody needs.
+    #[error("{0} sent too many interim responses")]
+    Interim(String),
+    /// A 101 that nobody asked for.
+    #[error("{0} switched protocols unasked")]
+    Switched(String),
+    /// The client did not send all of its request's content.
+    #[error("the client did not send all of its request's content")]
+    ClientContent,
+}
+
+impl Trouble {
+    /// The status code that tells the client (RFC 9110 §15.6).
+    pub fn status(&self) -> u16 {
+        match self {
+            Trouble::Connect(ConnectError::NotAllowed { .. }) => 403,
+            Trouble::Connect(ConnectError::TimedOut { .. }) | Trouble::TimedOut { .. } => 504,
+            Trouble::Connect(
+                ConnectError::Unresolved { .. } | ConnectError::Unreachable { .. },
+            )
+            | Trouble::Closed(_)
+            | Trouble::Io { .. }
+            | Trouble::Head { .. }
+            | Trouble::Framing { .. }
+            | Trouble::Content { .. }
+            | Trouble::Interim(_)
+            | Trouble::Switched(_) => 502,
+            Trouble::ClientContent => 400,
+        }
+    }
+}

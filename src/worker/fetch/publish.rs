@@ -1,0 +1,158 @@
+//! What a fetch leaves behind: a whole response in the store and, when small, in the memory tier; after
+//! a 304 the stored response with new metadata. A store that fails costs the client nothing.
+
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::task::spawn_blocking;
+
+use super::Order;
+use crate::cache::key::Key;
+use crate::cache::policy::Policy;
+use crate::cache::stored::Meta;
+use crate::cache::validation::refreshed;
+use crate::http::head::ResponseHead;
+use crate::store::{Checksum, Content, Object, Published, SMALL, StoreError, Whole};
+use crate::worker::state::Worker;
+use crate::worker::stored::Stored;
+
+/// Stores a whole response.
+pub async fn publish(worker: &Rc<Worker>, order: &Order, meta: Meta, whole: Whole) {
+    let Some(store) = worker.store.clone() else {
+        return;
+    };
+    let small = match &whole {
+        Whole::Memory(parts) => joined(parts),
+        Whole::Draft { .. } => None,
+    };
+    let (published, removed, meta) = match spawn_blocking(move || {
+        let published = store.publish(&meta, whole);
+        (published, store.take_removed(), meta)
+    })
+    .await
+    {
+        Ok(done) => done,
+        Err(lost) => return worker.complain(&lost),
+    };
+    worker.outbox.removed(&removed);
+    match published {
+        Ok(published) => {
+            worker.outbox.published(&published);
+            if let Some(content) = small {
+                let checksum = Checksum::of(&content);
+                let object = Object {
+                    meta,
+                    content: Content::Memory(content),
+                    generation: published.generation,
+                    checksum,
+                };
+                remember(worker, &order.policy, object);
+            }
+        }
+        Err(failure) => worker.complain(&failure),
+    }
+}
+
+/// Small content in one piece of its own, so that no larger buffer is kept alive by it.
+fn joined(parts: &[Bytes]) -> Option<Bytes> {
+    let len: usize = parts.iter().map(Bytes::len).sum();
+    (len as u64 <= SMALL).then(|| {
+        let mut all = BytesMut::with_capacity(len);
+        parts.iter().for_each(|part| all.extend_from_slice(part));
+        all.freeze()
+    })
+}
+
+/// Puts a stored response into the memory tier.
+pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> {
+    let generation = object.generation;
+    let stored = Rc::new(Stored::new(object, policy, &worker.pseudonym));
+    worker.memory.borrow_mut().insert(
+        &stored.object.meta,
+        generation,
+        stored.weight(),
+        stored.clone(),
+    );
+    stored
+}
+
+/// After a 304: the stored response with the fields that it brought (RFC 9111 §4.3.4), in the store too.
+pub async fn refresh(
+    worker: &Rc<Worker>,
+    order: &Order,
+    stored: &Rc<Stored>,
+    head: &ResponseHead,
+    (request_time, response_time): (u64, u64),
+) -> Rc<Stored> {
+    let old = &stored.object;
+    let presented = &order.head.fields;
+    let meta = refreshed(&old.meta, presented, head, request_time, response_time);
+    let fresh = |generation| Object {
+        meta: meta.clone(),
+        content: old.content.clone(),
+        generation,
+        checksum: old.checksum,
+    };
+    match refresh_in_store(worker, stored, meta.clone()).await {
+        Ok(published) => {
+            worker.outbox.published(&published);
+            remember(worker, &order.policy, fresh(published.generation))
+        }
+        Err(failure) => {
+            // Replaced or removed meanwhile is no failure: this client is answered all the same.
+            if !matches!(failure, StoreError::Gone) {
+                worker.complain(&failure);
+            }
+            Rc::new(Stored::new(
+                fresh(old.generation),
+                &order.policy,
+                &worker.pseudonym,
+            ))
+        }
+    }
+}
+
+async fn refresh_in_store(
+    worker: &Worker,
+    stored: &Rc<Stored>,
+    meta: Meta,
+) -> Result<Published, StoreError> {
+    let store = worker.store.clone().ok_or(StoreError::Gone)?;
+    let old = Object {
+        meta: stored.object.meta.clone(),
+        content: stored.object.content.clone(),
+        generation: stored.object.generation,
+        checksum: stored.object.checksum,
+    };
+    spawn_blocking(move || store.refresh(&old, &meta))
+        .await
+        .unwrap_or(Err(StoreError::Gone))
+}
+
+/// Removes all that is stored under these keys, here and in every worker (RFC 9111 §4.4).
+pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) {
+    let Some(store) = worker.store.clone() else {
+        return;
+    };
+    let done = spawn_blocking(move || {
+        let mut removed = Vec::new();
+        let mut failure = None;
+        for key in keys {
+            match store.remove(&key) {
+                Ok(objects) => removed.extend(objects),
+                Err(error) => failure = Some(error),
+            }
+        }
+        (removed, failure)
+    })
+    .await;
+    match done {
+        Ok((removed, failure)) => {
+            worker.outbox.removed(&removed);
+            if let Some(failure) = failure {
+                worker.complain(&failure);
+            }
+        }
+        Err(lost) => worker.complain(&lost),
+    }
+}

@@ -1,0 +1,231 @@
+//! A worker's life: the first supervisor tells it its settings, supervisors may come and go, and it
+//! ends when it is told to stop or has had none for a while. What it has to do is finished first.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+use super::channel::{self, Link};
+use super::state::Worker;
+use crate::config::{self, Settings, StoreChoice};
+use crate::ipc::{ToWorker, VERSION, WorkerChannel};
+use crate::store::Store;
+use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::sys::exit::Failure;
+use crate::sys::shared::Shared;
+use crate::sys::{credentials, memory_file, notify, seqpacket, stream};
+
+/// How long a worker goes on without a supervisor.
+const ALONE: Duration = Duration::from_secs(10);
+/// How often idle connections to origin servers are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Lives until it is over.
+pub async fn live(index: u16, listener: OwnedFd) -> Result<(), Failure> {
+    let listener = stream::watch(listener).map_err(Failure::unavailable)?;
+    let Some((worker, link)) = begin(index, &listener).await? else {
+        return Ok(());
+    };
+    notify::ready();
+    notify::status("serving");
+    tokio::task::spawn_local(heed_signals(worker.clone()));
+    tokio::task::spawn_local(sweep(worker.clone()));
+    let supervised = supervised(&worker, &listener, link);
+    tokio::select! {
+        () = supervised => {}
+        () = drained(&worker) => {}
+    }
+    log::info!("worker {index} ends");
+    Ok(())
+}
+
+/// Waits for the first supervisor and becomes what it says. `None` when none came.
+async fn begin(
+    index: u16,
+    listener: &AsyncFd<OwnedFd>,
+) -> Result<Option<(Rc<Worker>, Link)>, Failure> {
+    loop {
+        let Ok(channel) = timeout(ALONE, accept(listener)).await else {
+            log::info!("no supervisor came within {} s", ALONE.as_secs());
+            return Ok(None);
+        };
+        let mut link = match Link::new(channel) {
+            Ok(link) => link,
+            Err(why) => {
+                log::warn!("the channel to the supervisor is unusable: {why}");
+                continue;
+            }
+        };
+        let Some(ToWorker::Hello {
+            version,
+            settings,
+            shared,
+        }) = link.receive().await
+        else {
+            continue;
+        };
+        let worker = Rc::new(build(index, settings, shared)?);
+        link.hello(&worker);
+        if version != VERSION {
+            log::info!("the supervisor is of another version: a successor will serve");
+            return Ok(None);
+        }
+        return Ok(Some((worker, link)));
+    }
+}
+
+/// Accepts a channel from this very user, or root.
+async fn accept(listener: &AsyncFd<OwnedFd>) -> WorkerChannel {
+    loop {
+        let Ok(mut guard) = listener.readable().await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        match seqpacket::accept(listener.get_ref()) {
+            Ok(socket) => match credentials::peer_uid(&socket) {
+                Ok(uid) if uid == 0 || uid == credentials::own_uid() => return socket.into(),
+                Ok(uid) => log::warn!("user {uid} may not be this worker's supervisor"),
+                Err(why) => log::warn!("who connected can't be told: {why}"),
+            },
+            Err(why) if why.kind() == std::io::ErrorKind::WouldBlock => guard.clear_ready(),
+            Err(why) => {
+                log::warn!("a supervisor could not connect: {why}");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn build(index: u16, settings: OwnedFd, shared: OwnedFd) -> Result<Worker, Failure> {
+    let settings = read_settings(settings).map_err(Failure::config)?;
+    let shared = Shared::from_fd(shared).map_err(Failure::unavailable)?;
+    let shared = Arc::new(shared);
+    let pseudonym = pseudonym(&shared);
+    let store = open_store(index, &settings, &shared);
+    Ok(Worker::new(index, settings, shared, pseudonym, store))
+}
+
+/// The settings in a memory file that the supervisor sent.
+pub fn read_settings(file: OwnedFd) -> Result<Settings, String> {
+    let bytes = memory_file::read(&file).map_err(|why| format!("settings can't be read: {why}"))?;
+    config::decode(&bytes).map_err(|why| why.to_string())
+}
+
+fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<Arc<dyn Store>> {
+    let StoreChoice::Filesystem { path, .. } = &settings.store else {
+        return None;
+    };
+    let path: &Path = path;
+    let options = FilesystemOptions {
+        path: path.to_owned(),
+        worker: usize::from(index),
+    };
+    match FilesystemStore::open(&options, shared.clone()) {
+        Ok(store) => Some(Arc::new(store)),
+        Err(why) => {
+            log::error!("nothing is stored: {why}");
+            None
+        }
+    }
+}
+
+/// What this proxy calls itself in Via: the same in all its workers, different from any other's, so
+/// that only a request that was here before is taken for a loop. Tells nothing of the machine.
+fn pseudonym(shared: &Shared) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&shared.boot());
+    if let Ok(file) = shared.fd().try_clone_to_owned().map(std::fs::File::from) {
+        if let Ok(metadata) = file.metadata() {
+            hasher.update(&metadata.dev().to_le_bytes());
+            hasher.update(&metadata.ino().to_le_bytes());
+        }
+    }
+    format!("cacheproxy-{}", &hasher.finalize().to_hex()[..12])
+}
+
+/// Serves one supervisor after another, until none comes any more.
+async fn supervised(worker: &Rc<Worker>, listener: &AsyncFd<OwnedFd>, first: Link) {
+    let mut link = Some(first);
+    loop {
+        if let Some(now) = link.take() {
+            worker.phase.set_supervised(true);
+            // A new supervisor may come before the old one's channel is seen to end.
+            let next = tokio::select! {
+                () = channel::serve(worker, now) => None,
+                next = accept(listener) => Some(next),
+            };
+            worker.phase.set_supervised(false);
+            if let Some(next) = next {
+                link_with(worker, next, &mut link);
+                continue;
+            }
+        }
+        match timeout(ALONE, accept(listener)).await {
+            Ok(next) => link_with(worker, next, &mut link),
+            Err(_) => {
+                log::info!("no supervisor for {} s", ALONE.as_secs());
+                worker.phase.drain();
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+fn link_with(worker: &Worker, channel: WorkerChannel, link: &mut Option<Link>) {
+    match Link::new(channel) {
+        Ok(mut new) => {
+            new.hello(worker);
+            *link = Some(new);
+        }
+        Err(why) => log::warn!("the channel to the supervisor is unusable: {why}"),
+    }
+}
+
+/// Resolves when the worker has been told to stop and has no client left, or may wait no longer.
+async fn drained(worker: &Rc<Worker>) {
+    worker.phase.leaving().await;
+    notify::stopping();
+    notify::status("finishing what it has");
+    let limit = worker.settings().times.drain;
+    let empty = worker.phase.bell.until(|| {
+        let delivered = worker.outbox.is_empty() && worker.phase.delivered();
+        let done = delivered || !worker.phase.supervised();
+        (worker.clients.get() == 0 && done).then_some(())
+    });
+    if timeout(limit, empty).await.is_err() {
+        log::warn!(
+            "{} clients were still being served after {} s",
+            worker.clients.get(),
+            limit.as_secs()
+        );
+    }
+}
+
+async fn heed_signals(worker: Rc<Worker>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        log::warn!("signals can't be received: stopping this worker will cut its clients off");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    worker.phase.drain();
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    loop {
+        sleep(SWEEP).await;
+        worker.pool.sweep(worker.settings().times.origin_idle);
+    }
+}

@@ -1,0 +1,142 @@
+//! Connecting to an origin server: its addresses raced as RFC 8305 says, IPv6 and IPv4 in turn,
+//! each a little after the one before, the first connection wins.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::guard::is_local;
+use crate::sys::stream::Stream;
+
+/// How long one attempt is alone before the next address is tried as well (RFC 8305 §5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The client may not reach any of the addresses.
+    #[error(
+        "{host} is an address of the proxy's own machine or link, which only clients on that machine may reach"
+    )]
+    NotAllowed {
+        /// The host asked for.
+        host: String,
+    },
+    /// The name has no address.
+    #[error("{host} can't be resolved: {why}")]
+    Unresolved {
+        /// The host asked for.
+        host: String,
+        /// What the resolver said.
+        why: String,
+    },
+    /// Every address refused, or was unreachable.
+    #[error("{host} can't be reached: {why}")]
+    Unreachable {
+        /// The host and port asked for.
+        host: String,
+        /// The last address's error.
+        why: io::Error,
+    },
+    /// No address answered in time.
+    #[error("{host} did not accept a connection within {seconds} s")]
+    TimedOut {
+        /// The host and port asked for.
+        host: String,
+        /// The limit.
+        seconds: u64,
+    },
+}
+
+/// Connects to the first of `addresses` that answers, within `limit`. Local addresses are left out
+/// unless `local_allowed`. Says which address it was.
+pub async fn connect(
+    host: &str,
+    port: u16,
+    addresses: &[IpAddr],
+    local_allowed: bool,
+    limit: Duration,
+) -> Result<(Stream, IpAddr), ConnectError> {
+    let allowed: Vec<SocketAddr> = interleave(addresses)
+        .filter(|address| local_allowed || !is_local(*address))
+        .map(|address| SocketAddr::new(address, port))
+        .collect();
+    if allowed.is_empty() {
+        return Err(ConnectError::NotAllowed { host: host.into() });
+    }
+    let name = || format!("{host}:{port}");
+    match timeout_at(Instant::now() + limit, race(&allowed)).await {
+        Ok(Ok((stream, address))) => Ok((stream, address.ip())),
+        Ok(Err(why)) => Err(ConnectError::Unreachable { host: name(), why }),
+        Err(_) => Err(ConnectError::TimedOut {
+            host: name(),
+            seconds: limit.as_secs(),
+        }),
+    }
+}
+
+async fn race(addresses: &[SocketAddr]) -> io::Result<(Stream, SocketAddr)> {
+    if let [only] = addresses {
+        return Stream::connect(*only).await.map(|stream| (stream, *only));
+    }
+    let mut attempts = JoinSet::new();
+    let mut waiting = addresses.iter().copied();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let mut next_start = Instant::now();
+    loop {
+        let more = waiting.len() > 0;
+        if attempts.is_empty() && !more {
+            return Err(last);
+        }
+        tokio::select! {
+            () = sleep_until(next_start), if more => {
+                if let Some(address) = waiting.next() {
+                    attempts.spawn_local(async move { (Stream::connect(address).await, address) });
+                }
+                next_start = Instant::now() + HEAD_START;
+            }
+            Some(done) = attempts.join_next() => match done {
+                Ok((Ok(stream), address)) => return Ok((stream, address)),
+                Ok((Err(error), _)) => {
+                    last = error;
+                    // A refusal frees the next one to start at once.
+                    next_start = Instant::now();
+                }
+                Err(lost) => last = io::Error::other(lost),
+            },
+        }
+    }
+}
+
+/// The addresses, families in turn, beginning with the family of the first (RFC 8305 §4).
+fn interleave(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> {
+    let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let (first, second): (Vec<IpAddr>, Vec<IpAddr>) = addresses
+        .iter()
+        .partition(|address| address.is_ipv6() == first_is_v6);
+    let longer = first.len().max(second.len());
+    (0..longer)
+        .flat_map(move |at| [first.get(at).copied(), second.get(at).copied()])
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let addresses: Vec<IpAddr> = ["2001:db8::1", "2001:db8::2", "192.0.2.1", "2001:db8::3"]
+            .iter()
+            .map(|text| text.parse().expect("an address"))
+            .collect();
+        let order: Vec<String> = interleave(&addresses).map(|a| a.to_string()).collect();
+        assert_eq!(
+            order,
+            ["2001:db8::1", "192.0.2.1", "2001:db8::2", "2001:db8::3"]
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! Connections to origin servers kept for the next request (RFC 9112 §9.3): a bounded stack for each
+//! origin, the youngest used first. One that the origin has closed, or on which it sent something
+//! unasked, is dropped when found.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::guard::is_local;
+use crate::sys::stream::Stream;
+
+/// The most idle connections kept to one origin.
+const MOST_FOR_ONE: usize = 64;
+/// The most idle connections kept in all.
+const MOST: usize = 1024;
+
+/// A connection that waits for its next request.
+#[derive(Debug)]
+struct Idle {
+    stream: Stream,
+    address: IpAddr,
+    since: Instant,
+}
+
+/// The idle connections, by the origin's authority (`host:port`).
+#[derive(Debug, Default)]
+pub struct Pool {
+    idle: RefCell<HashMap<Box<str>, Vec<Idle>>>,
+}
+
+impl Pool {
+    /// An idle connection to `authority`, if a usable one is there.
+    pub fn take(&self, authority: &str, local_allowed: bool) -> Option<(Stream, IpAddr)> {
+        let mut all = self.idle.borrow_mut();
+        let stack = all.get_mut(authority)?;
+        while let Some(idle) = stack.pop() {
+            if !local_allowed && is_local(idle.address) {
+                stack.push(idle);
+                return None;
+            }
+            if idle.stream.is_quiet() {
+                return Some((idle.stream, idle.address));
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose response was read to its end.
+    pub fn put(&self, authority: &str, stream: Stream, address: IpAddr) {
+        let mut all = self.idle.borrow_mut();
+        if all.values().map(Vec::len).sum::<usize>() >= MOST {
+            return;
+        }
+        if !all.contains_key(authority) {
+            all.insert(authority.into(), Vec::new());
+        }
+        let Some(stack) = all.get_mut(authority) else {
+            return;
+        };
+        if stack.len() < MOST_FOR_ONE {
+            stack.push(Idle {
+                stream,
+                address,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// Closes what has been idle for `limit`, or was closed by its origin.
+    pub fn sweep(&self, limit: Duration) {
+        let now = Instant::now();
+        self.idle.borrow_mut().retain(|_, stack| {
+            stack.retain(|idle| now - idle.since < limit && idle.stream.is_quiet());
+            !stack.is_empty()
+        });
+    }
+}

@@ -1,0 +1,97 @@
+//! What this worker has to tell the supervisor, gathered until the channel's task sends it: many
+//! short events become few messages.
+
+use std::cell::RefCell;
+
+use crate::ipc::{Object, Returned};
+use crate::store::Published;
+use crate::sys::bell::Bell;
+
+/// More news of stored objects than this is dropped while there is no supervisor; the next one
+/// reads the whole store anyway.
+const MOST_OBJECTS: usize = 64 << 10;
+
+/// What is waiting to be sent.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// Clients that go back to the supervisor.
+    pub returns: Vec<Returned>,
+    /// The ids of clients that have ended.
+    pub closed: Vec<u64>,
+    /// Objects new in the store.
+    pub published: Vec<Object>,
+    /// Objects gone from the store.
+    pub removed: Vec<Object>,
+}
+
+impl Waiting {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.returns.is_empty()
+            && self.closed.is_empty()
+            && self.published.is_empty()
+            && self.removed.is_empty()
+    }
+}
+
+/// The news for the supervisor.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: RefCell<Waiting>,
+    bell: Bell,
+}
+
+impl Outbox {
+    /// Gives a client back.
+    pub fn give_back(&self, client: Returned) {
+        self.add(|waiting| waiting.returns.push(client));
+    }
+
+    /// Tells that a client has ended.
+    pub fn closed(&self, id: u64) {
+        self.add(|waiting| waiting.closed.push(id));
+    }
+
+    /// Tells of an object new in the store.
+    pub fn published(&self, object: &Published) {
+        self.add(|waiting| push(&mut waiting.published, object));
+    }
+
+    /// Tells of objects gone from the store.
+    pub fn removed(&self, objects: &[Published]) {
+        if !objects.is_empty() {
+            self.add(|waiting| objects.iter().for_each(|o| push(&mut waiting.removed, o)));
+        }
+    }
+
+    /// All that waits, or `None`.
+    pub fn take(&self) -> Option<Waiting> {
+        let mut waiting = self.waiting.borrow_mut();
+        (!waiting.is_empty()).then(|| std::mem::take(&mut *waiting))
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+
+    /// Resolves when something waits.
+    pub async fn news(&self) {
+        self.bell.until(|| (!self.is_empty()).then_some(())).await;
+    }
+
+    fn add(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut self.waiting.borrow_mut());
+        self.bell.ring();
+    }
+}
+
+fn push(list: &mut Vec<Object>, object: &Published) {
+    if list.len() < MOST_OBJECTS {
+        list.push(Object {
+            hash: object.hash,
+            variant: object.variant,
+            size: object.size,
+        });
+    }
+}

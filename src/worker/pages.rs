@@ -1,0 +1,148 @@
+//! What the proxy says in its own name: refusals with a reason, and answers to requests that are for
+//! the proxy itself (origin-form, `OPTIONS *`, the last hop of Max-Forwards).
+
+use bytes::{BufMut, BytesMut};
+
+use crate::http::fields::FieldsBuilder;
+use crate::http::forward::{ResponseAs, write_response_head};
+use crate::http::framing::Framing;
+use crate::http::head::{RequestHead, Version};
+
+/// Fields that TRACE must not echo (RFC 9110 §9.3.8).
+const SENSITIVE: [&[u8]; 3] = [b"authorization", b"cookie", b"proxy-authorization"];
+
+/// A response of the proxy's own.
+struct Page<'a> {
+    status: u16,
+    media_type: &'static str,
+    extra: &'a [(&'a [u8], &'a [u8])],
+    content: &'a [u8],
+}
+
+/// Writes a refusal: the status, and a short text that says why.
+pub fn refusal(
+    out: &mut BytesMut,
+    client: Version,
+    status: u16,
+    why: &str,
+    keep: bool,
+    with_content: bool,
+) {
+    let text = format!("{status} {}\n{why}\n", reason(status));
+    let detail: &[(&[u8], &[u8])] = &[(b"Cache-Control", b"no-store")];
+    let page = Page {
+        status,
+        media_type: "text/plain; charset=utf-8",
+        extra: detail,
+        content: text.as_bytes(),
+    };
+    write(out, client, &page, keep, with_content);
+}
+
+/// Writes the page that somebody sees who opens the proxy's address in a browser.
+pub fn own(out: &mut BytesMut, head: &RequestHead, path: &[u8], keep: bool, with_content: bool) {
+    if path != b"/" {
+        let why = "this is a proxy: it has no such page of its own";
+        return refusal(out, head.version, 404, why, keep, with_content);
+    }
+    let text = "This is cacheproxy, a caching HTTP proxy, and it works.\n\
+        To use it, make it the HTTP proxy of your system or program, for example:\n\
+        \x20   http_proxy=http://THIS_HOST:PORT curl -I http://deb.debian.org/\n";
+    let page = Page {
+        status: 200,
+        media_type: "text/plain; charset=utf-8",
+        extra: &[(b"Cache-Control", b"no-store")],
+        content: text.as_bytes(),
+    };
+    write(out, head.version, &page, keep, with_content);
+}
+
+/// Answers OPTIONS for the proxy itself (RFC 9110 §9.3.7).
+pub fn options(out: &mut BytesMut, head: &RequestHead, keep: bool) {
+    let page = Page {
+        status: 200,
+        media_type: "text/plain; charset=utf-8",
+        extra: &[(
+            b"Allow",
+            b"GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH",
+        )],
+        content: b"",
+    };
+    write(out, head.version, &page, keep, true);
+}
+
+/// Answers TRACE as its final recipient: the request as it was received, without credentials
+/// (RFC 9110 §9.3.8).
+pub fn trace(out: &mut BytesMut, head: &RequestHead, keep: bool) {
+    let mut echo = Vec::with_capacity(512);
+    echo.extend_from_slice(head.method.as_bytes());
+    echo.extend_from_slice(b" ");
+    echo.extend_from_slice(&head.target);
+    echo.extend_from_slice(match head.version {
+        Version::Http10 => b" HTTP/1.0\r\n",
+        Version::Http11 => b" HTTP/1.1\r\n",
+    });
+    for (name, value) in head.fields.iter() {
+        if !SENSITIVE.iter().any(|kept| kept.eq_ignore_ascii_case(name)) {
+            echo.extend_from_slice(name);
+            echo.extend_from_slice(b": ");
+            echo.extend_from_slice(value);
+            echo.extend_from_slice(b"\r\n");
+        }
+    }
+    echo.extend_from_slice(b"\r\n");
+    let page = Page {
+        status: 200,
+        media_type: "message/http",
+        extra: &[],
+        content: &echo,
+    };
+    write(out, head.version, &page, keep, true);
+}
+
+fn write(out: &mut BytesMut, client: Version, page: &Page<'_>, keep: bool, with_content: bool) {
+    let mut fields = FieldsBuilder::default();
+    let date = crate::http::date::format(super::state::now());
+    fields
+        .push(b"Date", &date)
+        .push(b"Server", b"cacheproxy")
+        .push(b"Content-Type", page.media_type.as_bytes());
+    let how = ResponseAs {
+        framing: Framing::Length(page.content.len() as u64),
+        keep_alive: keep,
+        client,
+        via: None,
+        extra: page.extra,
+        without: &[],
+        upgrade: false,
+    };
+    let reason = reason(page.status).as_bytes();
+    write_response_head(out, page.status, reason, &fields.build(), &how);
+    if with_content {
+        out.put_slice(page.content);
+    }
+}
+
+/// The reason phrase of a status code that the proxy itself uses (RFC 9110 §15).
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        408 => "Request Timeout",
+        412 => "Precondition Failed",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        508 => "Loop Detected",
+        _ => "Error",
+    }
+}

@@ -1,0 +1,201 @@
+//! What the tasks of one worker share: settings, store, memory tier, running fetches, connections to
+//! origin servers, and the news for the supervisor. All on one thread, hence no lock.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::fetch::Fetch;
+use super::origin::pool::Pool;
+use super::origin::resolve::Resolver;
+use super::outbox::Outbox;
+use super::stored::Stored;
+use crate::cache::key::Key;
+use crate::cache::policy::{Policy, RuleTtl, Ttl};
+use crate::config::{self, Settings};
+use crate::http::parse::HeadLimits;
+use crate::store::Store;
+use crate::store::memory::MemoryTier;
+use crate::sys::bell::Bell;
+use crate::sys::shared::Shared;
+
+/// The state of one worker.
+pub struct Worker {
+    /// Its number, from 1.
+    pub index: u16,
+    /// The shared memory.
+    pub shared: Arc<Shared>,
+    /// The name by which this proxy knows itself in `Via`.
+    pub pseudonym: String,
+    /// Where responses are kept; `None` when it could not be opened.
+    pub store: Option<Arc<dyn Store>>,
+    /// What is answered without the store.
+    pub memory: RefCell<MemoryTier<Rc<Stored>>>,
+    /// The fetches that others may join, by key.
+    pub fetches: RefCell<HashMap<Key, Rc<Fetch>>>,
+    /// Connections to origin servers.
+    pub pool: Pool,
+    /// Names of origin servers.
+    pub resolver: Resolver,
+    /// News for the supervisor.
+    pub outbox: Outbox,
+    /// How many clients are here.
+    pub clients: Cell<usize>,
+    /// What the whole worker is doing.
+    pub phase: Phase,
+    settings: RefCell<Rc<Settings>>,
+    tokens: Cell<u64>,
+    /// The last store failure told, and when, so that each is told once a minute.
+    complaint: Cell<u64>,
+}
+
+/// Whether the worker goes on, and whether there is a supervisor to give clients to.
+#[derive(Debug, Default)]
+pub struct Phase {
+    draining: Cell<bool>,
+    supervised: Cell<bool>,
+    undelivered: Cell<bool>,
+    /// Rung when either changes, and when a client ends.
+    pub bell: Bell,
+}
+
+impl Phase {
+    /// Whether the worker has been told to stop.
+    pub fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Stops the worker: idle clients go back, running requests finish.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        self.bell.ring();
+    }
+
+    /// Whether the supervisor has all that was to go to it.
+    pub fn delivered(&self) -> bool {
+        !self.undelivered.get()
+    }
+
+    /// Says whether the supervisor has all that was to go to it.
+    pub fn set_delivered(&self, delivered: bool) {
+        if self.undelivered.replace(!delivered) == delivered {
+            self.bell.ring();
+        }
+    }
+
+    /// Resolves when the worker has been told to stop.
+    pub async fn leaving(&self) {
+        self.bell.until(|| self.draining().then_some(())).await;
+    }
+
+    /// Whether a supervisor is there.
+    pub fn supervised(&self) -> bool {
+        self.supervised.get()
+    }
+
+    /// Says whether a supervisor is there.
+    pub fn set_supervised(&self, supervised: bool) {
+        self.supervised.set(supervised);
+        self.bell.ring();
+    }
+}
+
+impl Worker {
+    /// A worker with these settings.
+    pub fn new(
+        index: u16,
+        settings: Settings,
+        shared: Arc<Shared>,
+        pseudonym: String,
+        store: Option<Arc<dyn Store>>,
+    ) -> Worker {
+        Worker {
+            index,
+            memory: RefCell::new(MemoryTier::new(settings.memory, shared.clone())),
+            shared,
+            pseudonym,
+            store,
+            fetches: RefCell::default(),
+            pool: Pool::default(),
+            resolver: Resolver::default(),
+            outbox: Outbox::default(),
+            clients: Cell::new(0),
+            phase: Phase::default(),
+            settings: RefCell::new(Rc::new(settings)),
+            complaint: Cell::new(0),
+            tokens: Cell::new(0),
+        }
+    }
+
+    /// The settings in force now. A request keeps those it began with.
+    pub fn settings(&self) -> Rc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    /// Puts new settings in force. The memory tier is emptied: what it worked out depends on them.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.memory.borrow_mut() = MemoryTier::new(settings.memory, self.shared.clone());
+        *self.settings.borrow_mut() = Rc::new(settings);
+    }
+
+    /// Says once a minute at most that the store fails; the proxy goes on without it.
+    pub fn complain(&self, what: &dyn std::fmt::Display) {
+        let now = now();
+        if now >= self.complaint.get() + 60 {
+            self.complaint.set(now);
+            log::warn!("going on without storing: {what}");
+        }
+    }
+
+    /// A new name for a client that goes back.
+    pub fn next_token(&self) -> u64 {
+        self.tokens.set(self.tokens.get() + 1);
+        self.tokens.get()
+    }
+
+    /// Counts a request that has been answered.
+    pub fn count(&self, hit: bool, bytes: u64) {
+        let counters = self.shared.counters(usize::from(self.index));
+        counters.requests.fetch_add(1, Relaxed);
+        counters.bytes_out.fetch_add(bytes, Relaxed);
+        if hit {
+            counters.hits.fetch_add(1, Relaxed);
+            counters.bytes_hit.fetch_add(bytes, Relaxed);
+        }
+    }
+}
+
+/// The wall clock in Unix seconds: read here, at the edge, and passed to every decision.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// What the configuration wants for this URI, as the cache's rules take it.
+pub fn policy(settings: &Settings, uri: &str) -> Policy {
+    let of = settings.policy(uri);
+    Policy {
+        ttl: match of.ttl {
+            config::Ttl::Heuristic => Ttl::Heuristic,
+            config::Ttl::Fixed(seconds) => Ttl::Fixed(seconds),
+        },
+        max_ttl: of.max_ttl,
+        rule: of.rule.map(|rule| RuleTtl {
+            seconds: rule.seconds,
+            force: rule.force,
+        }),
+    }
+}
+
+/// The configured limits on heads.
+pub fn head_limits(settings: &Settings) -> HeadLimits {
+    HeadLimits {
+        line: settings.head.line,
+        head: settings.head.head,
+        fields: settings.head.fields,
+    }
+}

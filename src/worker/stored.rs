@@ -1,0 +1,96 @@
+//! A stored response made ready to be sent: its head rendered but for what changes with time, its
+//! freshness worked out. What the memory tier keeps, and what a lookup in the store becomes.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::cache::freshness::Facts;
+use crate::cache::policy::Policy;
+use crate::cache::stored::Meta;
+use crate::http::fields::Fields;
+use crate::http::forward::{ResponseAs, write_response_head};
+use crate::http::framing::Framing;
+use crate::http::head::Version;
+use crate::store::{Content, Object};
+
+/// Marks, among the stored fields, a response that came from the proxy's own machine or link.
+/// No message can have a field of this name.
+pub const LOCAL_MARK: &[u8] = b":local";
+
+/// A stored response, ready to be sent.
+#[derive(Debug)]
+pub struct Stored {
+    /// The object as the store gave it.
+    pub object: Object,
+    /// What decides its freshness.
+    pub facts: Facts,
+    /// The head as far as it is always the same: status line, fields and `Content-Length`, not the
+    /// empty line.
+    pub rendered: Bytes,
+    /// Whether only clients on loopback may have it.
+    pub local: bool,
+}
+
+impl Stored {
+    /// Makes an object ready.
+    pub fn new(object: Object, policy: &Policy, pseudonym: &str) -> Stored {
+        let facts = Facts::of(&object.meta, policy);
+        let local = object
+            .meta
+            .fields
+            .iter()
+            .any(|(name, _)| name == LOCAL_MARK);
+        let rendered = render(&object.meta, &object.content, pseudonym);
+        Stored {
+            object,
+            facts,
+            rendered,
+            local,
+        }
+    }
+
+    /// What it weighs in the memory tier, in bytes. Content in a file weighs its descriptor, so that
+    /// their number is bounded too.
+    pub fn weight(&self) -> u64 {
+        let meta = &self.object.meta;
+        let head = self.rendered.len() * 2 + meta.key.text().len() + 512;
+        let content = match &self.object.content {
+            Content::Memory(bytes) => bytes.len(),
+            Content::File { .. } => 64 << 10,
+        };
+        (head + content) as u64
+    }
+}
+
+fn shown(fields: &Fields) -> Fields {
+    fields
+        .iter()
+        .filter(|(name, _)| *name != LOCAL_MARK)
+        .collect()
+}
+
+/// The head without its last line, so that Age, Cache-Status and Connection can follow.
+fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
+    let framing = match meta.status {
+        204 | 304 => Framing::None,
+        _ => Framing::Length(content.len()),
+    };
+    let how = ResponseAs {
+        framing,
+        keep_alive: true,
+        client: Version::Http11,
+        via: Some((Version::Http11, pseudonym)),
+        extra: &[],
+        without: &["age"],
+        upgrade: false,
+    };
+    let mut out = BytesMut::with_capacity(512);
+    write_response_head(
+        &mut out,
+        meta.status,
+        &meta.reason,
+        &shown(&meta.fields),
+        &how,
+    );
+    out.truncate(out.len() - 2);
+    out.freeze()
+}
