@@ -10,6 +10,8 @@ pub mod decode;
 pub mod encode;
 mod kind;
 pub mod message;
+#[cfg(test)]
+mod tests;
 
 pub use channel::{Channel, ChannelError, Received, Sent, SupervisorChannel, WorkerChannel};
 pub use decode::DecodeError;
