@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::origin::{fresh, ok, passing, reply};
 use common::proxy::Setup;
-use common::{Client, Ended, Gate, Origin, PATIENCE, Proxy, date, wait_until};
+use common::{Client, Ended, Gate, Origin, PATIENCE, Proxy, date, each, wait_until};
 
 /// What the second of two equal requests gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -291,38 +291,41 @@ fn responses_are_stored_and_reused_as_the_rfc_says() {
         let row: usize = path.trim_start_matches('/').parse().unwrap();
         format!("{}\r\n", dated(STORED[row].2))
     });
-    let mut client = Client::of(&proxy);
-    for (number, (what, request, _, expected)) in STORED.iter().enumerate() {
-        let path = format!("/{number}");
-        let first = client.request("GET", &origin.uri(&path), request);
-        assert!(!first.is_hit(), "{what}: {}", first.cache_status());
-        assert!(
-            first.cache_parameter("fwd").is_some(),
-            "{what}: {}",
-            first.cache_status()
-        );
-        let second = client.request("GET", &origin.uri(&path), request);
-        let last = origin
-            .requests()
-            .into_iter()
-            .rfind(|request| request.target() == path)
-            .unwrap();
-        let conditional = last.head.has("if-none-match") || last.head.has("if-modified-since");
-        let got = match (origin.count_of(&path), conditional) {
-            (1, _) => Hit,
-            (_, true) => Validates,
-            (_, false) => Miss,
-        };
-        assert_eq!(got, *expected, "{what}: {}", second.cache_status());
-        assert_eq!(
-            second.is_hit(),
-            got == Hit,
-            "{what}: {}",
-            second.cache_status()
-        );
-        assert_eq!(second.content == first.content, got == Hit, "{what}");
-        assert_eq!(second.status, 200, "{what}");
-    }
+    each(
+        STORED.iter().enumerate(),
+        |(number, (what, request, _, expected))| {
+            let mut client = Client::of(&proxy);
+            let path = format!("/{number}");
+            let first = client.request("GET", &origin.uri(&path), request);
+            assert!(!first.is_hit(), "{what}: {}", first.cache_status());
+            assert!(
+                first.cache_parameter("fwd").is_some(),
+                "{what}: {}",
+                first.cache_status()
+            );
+            let second = client.request("GET", &origin.uri(&path), request);
+            let last = origin
+                .requests()
+                .into_iter()
+                .rfind(|request| request.target() == path)
+                .unwrap();
+            let conditional = last.head.has("if-none-match") || last.head.has("if-modified-since");
+            let got = match (origin.count_of(&path), conditional) {
+                (1, _) => Hit,
+                (_, true) => Validates,
+                (_, false) => Miss,
+            };
+            assert_eq!(got, *expected, "{what}: {}", second.cache_status());
+            assert_eq!(
+                second.is_hit(),
+                got == Hit,
+                "{what}: {}",
+                second.cache_status()
+            );
+            assert_eq!(second.content == first.content, got == Hit, "{what}");
+            assert_eq!(second.status, 200, "{what}");
+        },
+    );
 }
 
 /// Status, fields, and whether the response is stored.
@@ -367,26 +370,29 @@ fn statuses_are_stored_as_the_rfc_says() {
         }
         reply(&format!("{status} x"), &format!("{fields}\r\n"), "content")
     });
-    let mut client = Client::of(&proxy);
-    for (number, (status, fields, stored)) in STATUSES.iter().enumerate() {
-        let path = format!("/{number}");
-        let first = client.get(&origin.uri(&path));
-        let second = client.get(&origin.uri(&path));
-        assert_eq!(
-            (first.status, second.status),
-            (*status, *status),
-            "{fields}"
-        );
-        assert_eq!(first.content, second.content, "{status} {fields}");
-        let hit = origin.count_of(&path) == 1;
-        assert_eq!(hit, *stored, "{status} {fields}: {}", second.cache_status());
-        assert_eq!(
-            second.is_hit(),
-            hit,
-            "{status} {fields}: {}",
-            second.cache_status()
-        );
-    }
+    each(
+        STATUSES.iter().enumerate(),
+        |(number, (status, fields, stored))| {
+            let mut client = Client::of(&proxy);
+            let path = format!("/{number}");
+            let first = client.get(&origin.uri(&path));
+            let second = client.get(&origin.uri(&path));
+            assert_eq!(
+                (first.status, second.status),
+                (*status, *status),
+                "{fields}"
+            );
+            assert_eq!(first.content, second.content, "{status} {fields}");
+            let hit = origin.count_of(&path) == 1;
+            assert_eq!(hit, *stored, "{status} {fields}: {}", second.cache_status());
+            assert_eq!(
+                second.is_hit(),
+                hit,
+                "{status} {fields}: {}",
+                second.cache_status()
+            );
+        },
+    );
 }
 
 #[test]
@@ -1006,7 +1012,7 @@ const BROKEN: [(&str, &str, bool); 7] = [
 #[test]
 fn what_an_origin_breaks_off_is_never_stored_and_shows() {
     let proxy = Proxy::start("");
-    for (what, rest, resets) in BROKEN {
+    each(BROKEN, |(what, rest, resets)| {
         let origin = Origin::scripted(move |mut conn| {
             let _ = conn.request();
             conn.send(format!(
@@ -1034,7 +1040,7 @@ fn what_an_origin_breaks_off_is_never_stored_and_shows() {
                 "{what}: nor its validator"
             );
         }
-    }
+    });
     // An HTTP/1.0 client can't be told by a length that isn't there, but by RST or by a short count.
     let origin = Origin::closing(
         "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 9\r\n\r\nhalf",

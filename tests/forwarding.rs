@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use common::message::Framing;
 use common::origin::{fresh, ok, passing};
-use common::{Client, Ended, Expected, Gate, Origin, PATIENCE, Proxy, send_pattern, wait_until};
+use common::{
+    Client, Ended, Expected, Gate, Origin, PATIENCE, Proxy, each, send_pattern, wait_until,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -219,7 +221,7 @@ const FORWARDED: [Forwarded; 24] = [
 fn requests_are_forwarded_as_the_rfcs_say() {
     let proxy = Proxy::start("");
     let origin = Origin::answering(|_| passing("ok"));
-    for row in &FORWARDED {
+    each(&FORWARDED, |row| {
         let what = row.what;
         let here = |text: &str| text.replace("{a}", &origin.authority());
         let before = origin.count();
@@ -260,7 +262,7 @@ fn requests_are_forwarded_as_the_rfcs_say() {
             "1."
         };
         assert!(via.starts_with(version), "{what}: Via is {via:?}");
-    }
+    });
 }
 
 #[test]
@@ -463,7 +465,7 @@ const ANSWERED: [Answered; 10] = [
 #[test]
 fn responses_are_forwarded_as_the_rfcs_say() {
     let proxy = Proxy::start("");
-    for row in &ANSWERED {
+    each(&ANSWERED, |row| {
         let what = row.what;
         let origin = Origin::scripted(move |mut conn| {
             while conn.request().is_ok() && conn.send(row.response) && !row.closes {}
@@ -502,7 +504,7 @@ fn responses_are_forwarded_as_the_rfcs_say() {
                 client = Client::of(&proxy);
             }
         }
-    }
+    });
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod origin;
 pub mod proxy;
 pub mod wire;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,6 +31,13 @@ pub fn wait_until(what: &str, within: Duration, mut condition: impl FnMut() -> b
         assert!(Instant::now() < end, "not within {within:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Checks each row of a table and tells of all that fail, not only of the first.
+pub fn each<Row>(rows: impl IntoIterator<Item = Row>, check: impl Fn(Row)) {
+    let holds = |row| std::panic::catch_unwind(AssertUnwindSafe(|| check(row))).is_ok();
+    let failed = rows.into_iter().map(holds).filter(|holds| !holds).count();
+    assert!(failed == 0, "{failed} rows failed");
 }
 
 /// A date field's value, so many seconds from now.
