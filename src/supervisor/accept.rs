@@ -21,6 +21,9 @@ const ACCEPTS_A_TURN: usize = 64;
 /// How long nobody is accepted when fds have run out.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How often the journal is told that nobody is accepted.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
 /// Why no client is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closed {
@@ -37,7 +40,7 @@ enum Closed {
 pub(super) struct Doors {
     listeners: Vec<OwnedFd>,
     closed: Option<Closed>,
-    exhausted_said: bool,
+    last_said: Option<Instant>,
 }
 
 impl Doors {
@@ -50,7 +53,7 @@ impl Doors {
         Ok(Doors {
             listeners,
             closed: None,
-            exhausted_said: false,
+            last_said: None,
         })
     }
 
@@ -86,6 +89,17 @@ impl Doors {
                 }
             }
         }
+    }
+
+    /// Whether to say that nobody is accepted: it may come and go many times a second.
+    fn may_say(&mut self, now: Instant) -> bool {
+        let is_due = self
+            .last_said
+            .is_none_or(|last| now.saturating_duration_since(last) >= SAY_EVERY);
+        if is_due {
+            self.last_said = Some(now);
+        }
+        is_due
     }
 
     /// When accepting may go on.
@@ -150,7 +164,7 @@ impl Supervisor {
     /// Somebody has connected.
     pub(super) fn listener_ready(&mut self, index: u32, now: Instant) {
         for _ in 0..ACCEPTS_A_TURN {
-            if self.doors.closed.is_some() || self.close_when_full() {
+            if self.doors.closed.is_some() || self.close_when_full(now) {
                 return;
             }
             let Some(listener) = self.doors.listeners.get(index as usize) else {
@@ -161,9 +175,7 @@ impl Supervisor {
                 Err(error) => match AcceptFailure::of(&error) {
                     AcceptFailure::Nobody => return,
                     AcceptFailure::This => {}
-                    AcceptFailure::Exhausted => return self.pause(&error, now),
-                    AcceptFailure::Listener => {
-                        log::error!("a listening socket fails: {error}");
+                    AcceptFailure::Exhausted | AcceptFailure::Listener => {
                         return self.pause(&error, now);
                     }
                 },
@@ -180,21 +192,23 @@ impl Supervisor {
         self.park(id, now);
     }
 
-    fn close_when_full(&mut self) -> bool {
-        let full = self.total_clients() >= self.most_clients();
+    fn close_when_full(&mut self, now: Instant) -> bool {
+        let clients = self.total_clients();
+        let full = clients >= self.most_clients();
         if full {
-            log::warn!(
-                "there are {} clients, as many as there may be (max_clients); new ones wait",
-                self.total_clients()
-            );
+            if self.doors.may_say(now) {
+                log::warn!(
+                    "there are {clients} clients, as many as max_clients or the limit on open files allow; \
+                     new ones wait"
+                );
+            }
             self.close_doors(Closed::Full);
         }
         full
     }
 
     fn pause(&mut self, error: &io::Error, now: Instant) {
-        if !self.doors.exhausted_said {
-            self.doors.exhausted_said = true;
+        if self.doors.may_say(now) {
             log::error!(
                 "no client can be accepted for a moment: {error}; \
                  raise LimitNOFILE= of cacheproxy.service or lower max_clients"
