@@ -6,6 +6,7 @@
 mod accept;
 mod control;
 mod dispatch;
+pub mod evict;
 mod link;
 mod park;
 mod roster;

@@ -1,0 +1,114 @@
+//! Eviction: a thread of the supervisor that knows what is stored, keeps it within the size limit and above
+//! the floor of free disk, and decides by SIEVE what goes.
+//!
+//! It hears of what workers publish and remove, and reads the whole store at the start, in the
+//! background: hits work meanwhile. Nothing here is on the path of a request.
+
+mod scan;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use thread::Thread;
+
+use crate::ipc::message::Object;
+use crate::store::StoreError;
+use crate::store::filesystem::upkeep::Upkeep;
+use crate::sys::shared::Shared;
+
+/// Messages waiting for the thread; what does not fit is found by reading the store again.
+const QUEUE: usize = 16 * 1024;
+/// What is kept within which limits.
+#[derive(Debug, Clone)]
+pub struct EvictorOptions {
+    /// The store's directory.
+    pub path: PathBuf,
+    /// The most bytes that may be in use.
+    pub limit: u64,
+    /// The fewest bytes of disk that are to stay free.
+    pub min_free: u64,
+}
+
+/// The running evictor.
+#[derive(Debug)]
+pub struct Evictor {
+    sender: SyncSender<Message>,
+    asked: Arc<Asked>,
+    thread: JoinHandle<()>,
+}
+
+/// What is asked of the thread beside the queue.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Read the store again: messages were lost, or who would have sent them.
+    scan: AtomicBool,
+    min_free: AtomicU64,
+}
+
+enum Message {
+    Published(Vec<Object>),
+    Removed(Vec<Object>),
+    Stop,
+}
+
+impl Evictor {
+    /// Starts the thread. Refused with the reason when the store's directory cannot be written.
+    pub fn start(options: &EvictorOptions, shared: Arc<Shared>) -> Result<Evictor, StoreError> {
+        let upkeep = Upkeep::open(&options.path, Arc::clone(&shared))?;
+        shared.set_limit(options.limit);
+        let asked = Arc::new(Asked::default());
+        asked.min_free.store(options.min_free, Relaxed);
+        let (sender, receiver) = sync_channel(QUEUE);
+        let thread = Thread::new(upkeep, shared, receiver, Arc::clone(&asked));
+        let thread = std::thread::Builder::new()
+            .name("evict".to_owned())
+            .spawn(|| thread.run())
+            .map_err(|error| StoreError::at(&options.path, error))?;
+        Ok(Evictor {
+            sender,
+            asked,
+            thread,
+        })
+    }
+
+    /// Tells of what a worker has published. Never waits.
+    pub fn published(&self, objects: Vec<Object>) {
+        self.send(Message::Published(objects));
+    }
+
+    /// Tells of what a worker has removed. Never waits.
+    pub fn removed(&self, objects: Vec<Object>) {
+        self.send(Message::Removed(objects));
+    }
+
+    fn send(&self, message: Message) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(message) {
+            self.rescan();
+        }
+    }
+
+    /// Asks for the store to be read again, because a worker ended without telling all that it did.
+    pub fn rescan(&self) {
+        self.asked.scan.store(true, Relaxed);
+    }
+
+    /// Takes new limits, from the next second on.
+    pub fn set_limits(&self, shared: &Shared, limit: u64, min_free: u64) {
+        shared.set_limit(limit);
+        self.asked.min_free.store(min_free, Relaxed);
+    }
+
+    /// Ends the thread, once everything stored has reached the disk and that is noted.
+    pub fn stop(self) {
+        let _ = self.sender.send(Message::Stop);
+        if self.thread.join().is_err() {
+            log::error!("the evictor's thread had failed");
+        }
+    }
+}

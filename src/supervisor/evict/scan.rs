@@ -1,0 +1,101 @@
+//! Reading the whole store, one directory at a time, while publishing and removing go on.
+//!
+//! What is heard of during the scan is newer than what the scan saw, and counts instead of it.
+
+use std::collections::HashSet;
+
+use crate::store::StoreError;
+use crate::store::filesystem::upkeep::Upkeep;
+use crate::store::sieve::{Entry, Sieve};
+use crate::sys::shared::Shared;
+
+/// The directories of a store.
+const DIRECTORIES: u16 = 256;
+
+/// A scan under way.
+pub struct Scan {
+    next: u16,
+    found: Vec<(u64, Entry)>,
+    bytes: u64,
+    /// Places of what was published, removed or evicted meanwhile.
+    touched: HashSet<[u8; 16]>,
+    first: bool,
+    /// What was counted as stored before the scan, which is no less than what it has seen so far.
+    before: u64,
+}
+
+impl Scan {
+    /// The scan at the start, when the queue knows nothing yet.
+    pub fn first(shared: &Shared) -> Scan {
+        shared.forget_announced();
+        Scan {
+            next: 0,
+            found: Vec::new(),
+            bytes: 0,
+            touched: HashSet::new(),
+            first: true,
+            before: shared.stored(),
+        }
+    }
+
+    /// A scan that sets a queue right which may have missed something.
+    pub fn again(shared: &Shared) -> Scan {
+        Scan {
+            first: false,
+            ..Scan::first(shared)
+        }
+    }
+
+    /// Whether it is the one at the start.
+    pub fn is_first(&self) -> bool {
+        self.first
+    }
+
+    /// Notes that something was heard of this entry.
+    pub fn touch(&mut self, entry: &Entry) {
+        self.touched.insert(entry.place());
+    }
+
+    /// Reads the next directory; true after the last. One that cannot be read is passed over.
+    pub fn step(&mut self, upkeep: &Upkeep) -> Result<bool, StoreError> {
+        let number = self.next.min(DIRECTORIES - 1) as u8;
+        self.next += 1;
+        let ended = self.next >= DIRECTORIES;
+        match upkeep.scan(number) {
+            Ok(found) => {
+                self.bytes += found.iter().map(|(_, entry)| entry.size).sum::<u64>();
+                self.found.extend(found);
+            }
+            Err(error) if !ended => return Err(error),
+            Err(_) => {}
+        }
+        Ok(ended)
+    }
+
+    /// The bytes to count as stored, when the queue knows of `known`.
+    pub fn stored(&self, known: u64) -> u64 {
+        if self.first {
+            self.before.max(self.bytes.saturating_add(known))
+        } else {
+            known
+        }
+    }
+
+    /// Puts what was found into the queue behind what is there, the oldest last, and takes out what
+    /// was not found.
+    pub fn settle(mut self, queue: &mut Sieve) {
+        if !self.first {
+            let found: HashSet<_> = self.found.iter().map(|(_, entry)| entry.place()).collect();
+            queue.retain(|entry| {
+                found.contains(&entry.place()) || self.touched.contains(&entry.place())
+            });
+        }
+        self.found
+            .sort_unstable_by_key(|(modified, _)| std::cmp::Reverse(*modified));
+        for (_, entry) in &self.found {
+            if !self.touched.contains(&entry.place()) {
+                queue.insert_oldest(entry);
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The evictor against a real store in a temporary directory.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::scan::Scan;
+use super::thread::entry;
+use super::*;
+use crate::cache::key::{Key, Variant};
+use crate::cache::stored::Meta;
+use crate::cache::vary;
+use crate::http::fields::Fields;
+use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::store::sieve::Sieve;
+use crate::store::{Found, Published, Store, Whole};
+
+const SIZE: u64 = 12 * 1024;
+
+struct Bench {
+    dir: TempDir,
+    shared: Arc<Shared>,
+    store: FilesystemStore,
+}
+
+fn bench(limit: u64) -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = Arc::new(Shared::anonymous().unwrap());
+    shared.set_limit(limit);
+    let options = FilesystemOptions {
+        path: dir.path().to_path_buf(),
+        worker: 0,
+    };
+    let store = FilesystemStore::open(&options, Arc::clone(&shared)).unwrap();
+    Bench { dir, shared, store }
+}
+
+impl Bench {
+    fn start(&self, min_free: u64) -> Evictor {
+        let options = EvictorOptions {
+            path: self.dir.path().to_path_buf(),
+            limit: self.shared.limit(),
+            min_free,
+        };
+        Evictor::start(&options, Arc::clone(&self.shared)).unwrap()
+    }
+
+    fn publish(&self, name: &str) -> Result<Published, StoreError> {
+        let meta = Meta {
+            key: Key::new(name.to_owned()),
+            variant: Variant::none(),
+            request_time: 0,
+            response_time: 0,
+            status: 200,
+            reason: Bytes::new(),
+            fields: Fields::default(),
+            trailers: Fields::default(),
+        };
+        let content = Bytes::from(vec![1; SIZE as usize - 1024]);
+        self.store.publish(&meta, Whole::Memory(vec![content]))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let found = self
+            .store
+            .lookup(&Key::new(name.to_owned()), &Fields::default());
+        matches!(found.unwrap(), Found::Object(_))
+    }
+
+    fn on_disk(&self) -> u64 {
+        let list = |path: &Path| std::fs::read_dir(path).unwrap().map(|name| name.unwrap());
+        list(&self.dir.path().join("v1"))
+            .flat_map(|directory| list(&directory.path()))
+            .map(|file| file.metadata().unwrap().len().next_multiple_of(4096))
+            .sum()
+    }
+}
+
+fn objects(published: &[Published]) -> Vec<Object> {
+    let object = |it: &Published| Object {
+        hash: it.hash,
+        variant: it.variant,
+        size: it.size,
+    };
+    published.iter().map(object).collect()
+}
+
+/// Waits until it holds, for a thread that is at work.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never: {what}");
+}
+
+#[test]
+fn the_limit_holds_while_the_store_fills() {
+    let limit = 64 * SIZE;
+    let bench = bench(limit);
+    let evictor = bench.start(0);
+    let mut refused = 0;
+    for n in 0..400 {
+        match bench.publish(&format!("GET http://a/{n}")) {
+            Ok(published) => evictor.published(objects(&[published])),
+            Err(error) => {
+                assert!(error.is_full(), "{error}");
+                refused += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        bench.has("GET http://a/0");
+        assert!(bench.shared.used() <= limit);
+        assert!(bench.on_disk() <= limit);
+    }
+    assert!(refused < 200, "{refused} refused");
+    eventually("announced is heard", || {
+        bench.shared.used() == bench.on_disk()
+    });
+    assert!(bench.on_disk() > limit / 2);
+    assert!(bench.has("GET http://a/0"), "used all the time");
+    assert!(!bench.has("GET http://a/1"), "never used");
+    evictor.stop();
+}
+
+#[test]
+fn a_restart_finds_what_is_stored_in_its_order() {
+    let first = bench(u64::MAX);
+    for n in 0..40 {
+        let key = Key::new(format!("GET http://a/{n}"));
+        first.publish(&format!("GET http://a/{n}")).unwrap();
+        let digits = format!("{:032x}", u128::from_be_bytes(*key.hash()));
+        let name = format!("v1/{}/{digits}", &digits[..2]);
+        let file = std::fs::File::options()
+            .write(true)
+            .open(first.dir.path().join(name));
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + n);
+        file.unwrap().set_modified(time).unwrap();
+    }
+    // As after a reboot: the shared memory is new.
+    let Bench { dir, .. } = first;
+    let shared = Arc::new(Shared::anonymous().unwrap());
+    let options = FilesystemOptions {
+        path: dir.path().to_path_buf(),
+        worker: 0,
+    };
+    let store = FilesystemStore::open(&options, Arc::clone(&shared)).unwrap();
+    let bench = Bench { dir, shared, store };
+    let evictor = bench.start(0);
+    let published = bench.publish("GET http://a/new").unwrap();
+    evictor.published(objects(&[published]));
+    assert!(bench.has("GET http://a/0"), "hits work at once");
+    eventually("all is counted", || bench.shared.stored() == 41 * SIZE);
+    assert_eq!(bench.shared.used(), bench.on_disk());
+    // What was published since is the newest.
+    evictor.set_limits(&bench.shared, 4 * SIZE, 0);
+    eventually("less is stored", || bench.on_disk() <= 4 * SIZE);
+    let left: Vec<_> = (0..40)
+        .filter(|n| bench.has(&format!("GET http://a/{n}")))
+        .collect();
+    assert_eq!(
+        left,
+        [0, 39],
+        "the oldest went, save for the one that was used"
+    );
+    assert!(bench.has("GET http://a/new"));
+    evictor.stop();
+}
+
+#[test]
+fn removals_are_heard_and_lost_messages_found() {
+    let bench = bench(u64::MAX);
+    let evictor = bench.start(0);
+    let published: Vec<_> = ["a", "b", "c"]
+        .map(|name| bench.publish(name).unwrap())
+        .into();
+    evictor.published(objects(&published[..2]));
+    eventually("two are counted", || {
+        bench.shared.stored() == 2 * SIZE || bench.shared.stored() == 3 * SIZE
+    });
+    let removed = bench.store.remove(&Key::new("a")).unwrap();
+    evictor.removed(objects(&removed));
+    eventually("one less", || bench.shared.stored() <= 2 * SIZE);
+    evictor.stop();
+
+    // The third was announced to nobody: a scan finds it, as it finds the first gone.
+    let upkeep = Upkeep::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let mut queue = Sieve::new();
+    let known = objects(&published[..2]);
+    known.iter().for_each(|object| queue.insert(&entry(object)));
+    let mut scan = Scan::again(&bench.shared);
+    while !scan.step(&upkeep).unwrap() {}
+    scan.settle(&mut queue);
+    assert_eq!(queue.bytes(), bench.on_disk());
+    assert!(queue.remove(&entry(&known[0]).place()).is_none());
+    assert_eq!(queue.len(), 2);
+}
+
+#[test]
+fn below_the_floor_of_free_disk_everything_goes_and_nothing_is_stored() {
+    let bench = bench(u64::MAX);
+    let published = bench.publish("GET http://a/").unwrap();
+    let evictor = bench.start(u64::MAX);
+    evictor.published(objects(&[published]));
+    eventually("nothing is left", || bench.on_disk() == 0);
+    eventually("full", || bench.shared.is_full());
+    assert!(bench.publish("GET http://b/").unwrap_err().is_full());
+    evictor.set_limits(&bench.shared, u64::MAX, 0);
+    eventually("not full", || !bench.shared.is_full());
+    assert!(bench.publish("GET http://b/").is_ok());
+    evictor.stop();
+}
+
+#[test]
+fn room_is_made_for_what_was_refused() {
+    let bench = bench(64 * SIZE);
+    let evictor = bench.start(0);
+    for n in 0..60 {
+        let published = bench.publish(&n.to_string()).unwrap();
+        evictor.published(objects(&[published]));
+    }
+    assert!(!bench.shared.reserve(1, 20 * SIZE));
+    eventually("there is room", || {
+        let fits = bench.shared.used() <= 44 * SIZE;
+        fits && bench.shared.reserve(1, 20 * SIZE)
+    });
+    evictor.stop();
+}
+
+#[test]
+fn evicting_variants_takes_the_index_along() {
+    let bench = bench(u64::MAX);
+    let fields = |name: &'static str, value: &str| -> Fields {
+        [(name.as_bytes(), value.as_bytes())].into_iter().collect()
+    };
+    let mut published = Vec::new();
+    for n in 0..3 {
+        let meta = Meta {
+            key: Key::new("GET http://a/"),
+            variant: vary::variant_of(&["x"], &fields("x", &n.to_string())),
+            request_time: 0,
+            response_time: 0,
+            status: 200,
+            reason: Bytes::new(),
+            fields: fields("Vary", "x"),
+            trailers: Fields::default(),
+        };
+        published.push(bench.store.publish(&meta, Whole::Memory(vec![])).unwrap());
+    }
+    let upkeep = Upkeep::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let scanned: Vec<_> = (0..=255).flat_map(|n| upkeep.scan(n).unwrap()).collect();
+    assert_eq!(scanned.len(), 3, "the index is no entry");
+    let generation = bench.shared.generation(&published[0].hash);
+    for (left, object) in [(2, 0), (1, 1), (0, 2)] {
+        upkeep.evict(&entry(&objects(&published)[object])).unwrap();
+        let found = (0..3).filter(|n| {
+            let request = fields("x", &n.to_string());
+            let found = bench.store.lookup(&Key::new("GET http://a/"), &request);
+            matches!(found.unwrap(), Found::Object(_))
+        });
+        assert_eq!(found.count(), left);
+    }
+    assert_ne!(bench.shared.generation(&published[0].hash), generation);
+    assert_eq!(bench.on_disk(), 0);
+    // A stale entry for what is an index now leaves its variants alone.
+    upkeep.evict(&entry(&objects(&published)[0])).unwrap();
+}
+
+#[test]
+fn only_leftovers_are_removed() {
+    let bench = bench(u64::MAX);
+    let upkeep = Upkeep::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let make = |name: &str| {
+        let path = bench.dir.path().join("tmp").join(name);
+        std::fs::write(&path, "").unwrap();
+        path
+    };
+    let (leftover, used) = (make("leftover"), make("used"));
+    let file = std::fs::File::open(&used).unwrap();
+    crate::sys::disk::mark_in_use(&file).unwrap();
+    assert_eq!(upkeep.remove_leftovers(SystemTime::now()).unwrap(), 0);
+    let later = SystemTime::now() + Duration::from_secs(100);
+    assert_eq!(upkeep.remove_leftovers(later).unwrap(), 1);
+    assert!(!leftover.exists() && used.exists());
+}
+
+#[test]
+fn a_clean_stop_is_noted() {
+    let bench = bench(u64::MAX);
+    bench.start(0).stop();
+    let text = std::fs::read_to_string(bench.dir.path().join("synced")).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    let hex = format!("{:032x}", u128::from_be_bytes(bench.shared.boot()));
+    assert!(text.starts_with(&hex), "{text}");
+}

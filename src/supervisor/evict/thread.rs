@@ -1,0 +1,245 @@
+//! The evictor's thread: hears, scans, looks at the disk, makes room; in turn, so that none keeps the others waiting.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::scan::Scan;
+use super::{Asked, Message};
+use crate::ipc::message::Object;
+use crate::store::StoreError;
+use crate::store::filesystem::upkeep::Upkeep;
+use crate::store::sieve::{Entry, Sieve};
+use crate::sys::shared::Shared;
+
+/// How often the disk is looked at while there is something going on, and when there isn't.
+const BUSY: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(5);
+/// At most this often the whole store is read again.
+const BETWEEN_SCANS: Duration = Duration::from_secs(600);
+/// Room made for an object that was refused is kept free this long, for when it is asked for again.
+const HEADROOM: Duration = Duration::from_secs(300);
+/// At most this many evictions before messages are heard again.
+const BATCH: usize = 256;
+
+/// What the thread knows.
+pub(super) struct Thread {
+    upkeep: Upkeep,
+    shared: Arc<Shared>,
+    receiver: Receiver<Message>,
+    asked: Arc<Asked>,
+    sieve: Sieve,
+    scan: Option<Scan>,
+    scanned: Instant,
+    /// Free disk when last looked at, and what has changed since.
+    free: u64,
+    looked: Option<Instant>,
+    heard: bool,
+    headroom: u64,
+    headroom_until: Instant,
+    complained: Option<Instant>,
+}
+
+impl Thread {
+    pub(super) fn new(
+        upkeep: Upkeep,
+        shared: Arc<Shared>,
+        receiver: Receiver<Message>,
+        asked: Arc<Asked>,
+    ) -> Thread {
+        let now = Instant::now();
+        Thread {
+            scan: Some(Scan::first(&shared)),
+            upkeep,
+            shared,
+            receiver,
+            asked,
+            sieve: Sieve::new(),
+            scanned: now,
+            free: u64::MAX,
+            looked: None,
+            heard: false,
+            headroom: 0,
+            headroom_until: now,
+            complained: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        match self.upkeep.remove_leftovers(SystemTime::now()) {
+            Ok(0) => {}
+            Ok(removed) => log::info!("removed {removed} unfinished files from the store"),
+            Err(error) => self.complain(&error),
+        }
+        while self.hear() {
+            let now = Instant::now();
+            self.go_on_scanning(now);
+            self.look(now);
+            self.make_room();
+        }
+        if let Err(error) = self.upkeep.mark_synced(SystemTime::now()) {
+            self.complain(&error);
+        }
+    }
+
+    /// Hears what there is to hear, or waits for it as long as nothing else is to be done. False
+    /// when it was told to stop.
+    fn hear(&mut self) -> bool {
+        let mut wait = if self.scan.is_some() || self.is_over() {
+            Duration::from_millis(u64::from(self.complained.is_some()) * 100)
+        } else if self.heard || self.shared.is_full() {
+            BUSY
+        } else {
+            IDLE
+        };
+        for _ in 0..BATCH {
+            match self.receiver.recv_timeout(wait) {
+                Ok(Message::Published(objects)) => objects.iter().for_each(|it| self.publish(it)),
+                Ok(Message::Removed(objects)) => objects.iter().for_each(|it| self.remove(it)),
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+            self.heard = true;
+            wait = Duration::ZERO;
+        }
+        self.count();
+        true
+    }
+
+    fn publish(&mut self, object: &Object) {
+        let entry = entry(object);
+        self.sieve.insert(&entry);
+        self.free = self.free.saturating_sub(entry.size);
+        self.shared.heard(entry.size);
+        if let Some(scan) = &mut self.scan {
+            scan.touch(&entry);
+        }
+    }
+
+    fn remove(&mut self, object: &Object) {
+        let entry = entry(object);
+        self.sieve.remove(&entry.place());
+        if let Some(scan) = &mut self.scan {
+            scan.touch(&entry);
+        }
+    }
+
+    /// Tells everybody how much is stored.
+    fn count(&self) {
+        let known = self.sieve.bytes();
+        let stored = match &self.scan {
+            Some(scan) => scan.stored(known),
+            None => known,
+        };
+        self.shared.set_stored(stored);
+    }
+
+    /// Reads one more directory while a scan goes on, or begins one that was asked for.
+    fn go_on_scanning(&mut self, now: Instant) {
+        if let Some(scan) = &mut self.scan {
+            match scan.step(&self.upkeep) {
+                Ok(false) => {}
+                Ok(true) => self.end_scan(now),
+                Err(error) => self.complain(&error),
+            }
+            self.count();
+        } else if self.asked.scan.load(Relaxed) && now - self.scanned >= BETWEEN_SCANS {
+            self.asked.scan.store(false, Relaxed);
+            self.scan = Some(Scan::again(&self.shared));
+        }
+    }
+
+    fn end_scan(&mut self, now: Instant) {
+        if let Some(scan) = self.scan.take() {
+            scan.settle(&mut self.sieve);
+            self.scanned = now;
+            log::info!(
+                "the store holds {} responses, {} MiB",
+                self.sieve.len(),
+                self.sieve.bytes() >> 20
+            );
+        }
+    }
+
+    /// Looks at the disk and at what was asked for, at most once a second.
+    fn look(&mut self, now: Instant) {
+        if self.looked.is_some_and(|last| now - last < BUSY) {
+            return;
+        }
+        self.looked = Some(now);
+        self.heard = false;
+        match self.upkeep.free() {
+            Ok(free) => self.free = free,
+            Err(error) => self.complain(&error),
+        }
+        let wanted = self.shared.take_wanted();
+        if wanted > self.headroom && wanted <= self.shared.limit() / 2 {
+            self.headroom = wanted;
+            self.headroom_until = now + HEADROOM;
+        } else if now >= self.headroom_until {
+            self.headroom = 0;
+        }
+    }
+
+    /// Whether something has to go, and may.
+    fn is_over(&self) -> bool {
+        let reading_first = self.scan.as_ref().is_some_and(Scan::is_first);
+        !reading_first && !self.sieve.is_empty() && (self.is_above_limit() || self.is_below_floor())
+    }
+
+    fn is_above_limit(&self) -> bool {
+        let limit = self.shared.limit();
+        let spare = (limit / 64).max(self.headroom);
+        self.shared.used() > limit.saturating_sub(spare)
+    }
+
+    fn is_below_floor(&self) -> bool {
+        self.free < self.asked.min_free.load(Relaxed)
+    }
+
+    /// Evicts what has to go, a batch of it.
+    fn make_room(&mut self) {
+        for _ in 0..BATCH {
+            if !self.is_over() {
+                break;
+            }
+            let shared = &self.shared;
+            let Some(entry) = self.sieve.evict(|place| shared.take_visited(place)) else {
+                break;
+            };
+            if let Err(error) = self.upkeep.evict(&entry) {
+                // It is still there, and so has to count.
+                self.sieve.insert(&entry);
+                self.complain(&error);
+                break;
+            }
+            self.complained = None;
+            if let Some(scan) = &mut self.scan {
+                scan.touch(&entry);
+            }
+            self.free = self.free.saturating_add(entry.size);
+            self.count();
+        }
+        self.shared.set_full(self.is_below_floor());
+    }
+
+    /// Says what went wrong, at most once a minute.
+    fn complain(&mut self, error: &StoreError) {
+        let now = Instant::now();
+        let lately = |last: Instant| now - last < Duration::from_secs(60);
+        if !self.complained.is_some_and(lately) {
+            self.complained = Some(now);
+            log::warn!("eviction: {error}");
+        }
+    }
+}
+
+/// A stored response as the queue keeps it.
+pub(super) fn entry(object: &Object) -> Entry {
+    Entry {
+        hash: object.hash,
+        variant: object.variant,
+        size: object.size,
+    }
+}
