@@ -67,3 +67,33 @@ impl StoreError {
         matches!(self, StoreError::Full { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_failure() {
+        // ENOSPC, EDQUOT, EACCES, EPERM, EROFS, EIO
+        let table = [
+            (28, "full"),
+            (122, "full"),
+            (13, "not writable"),
+            (1, "not writable"),
+            (30, "not writable"),
+            (5, "other"),
+        ];
+        for (number, expected) in table {
+            let source = io::Error::from_raw_os_error(number);
+            let error = StoreError::at(Path::new("/store"), source);
+            let kind = match &error {
+                StoreError::Full { .. } => "full",
+                StoreError::NotWritable { .. } => "not writable",
+                StoreError::Io { .. } => "other",
+                StoreError::Gone | StoreError::MetaTooLarge(_) | StoreError::Unselectable => "none",
+            };
+            assert_eq!(kind, expected, "{error}");
+            assert!(error.to_string().contains("/store"), "{error}");
+        }
+    }
+}

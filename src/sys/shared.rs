@@ -4,8 +4,11 @@
 //! of keys, visited bits for eviction, room in the store, counters. No locks, no pointers, nothing
 //! that a process killed half-way leaves broken. Every value is a hint or a count, never content.
 
+mod boot;
+mod room;
+
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -76,7 +79,7 @@ impl Shared {
             .open(path);
         if let Ok(file) = existing {
             if let Ok(shared) = Shared::map(file) {
-                shared.set_boot(boot_id());
+                shared.set_boot(boot::id());
                 return Ok(shared);
             }
         }
@@ -115,7 +118,7 @@ impl Shared {
         layout.version.store(VERSION, Relaxed);
         layout.size.store(SIZE as u32, Relaxed);
         layout.limit.store(u64::MAX, Relaxed);
-        shared.set_boot(boot_id());
+        shared.set_boot(boot::id());
         layout.magic.store(MAGIC, Relaxed);
         Ok(shared)
     }
@@ -166,7 +169,7 @@ impl Shared {
         let id = match id {
             Some(id) => id,
             None if self.boot() != [0; 16] => return,
-            None => random_id(),
+            None => boot::random(),
         };
         let word = |at: usize| {
             let mut bytes = [0; 8];
@@ -222,132 +225,11 @@ impl Shared {
     }
 }
 
-/// Room in the store. Bytes in use are the sum of three: *stored* is what the evictor knows of, and it
-/// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
-/// to a worker's drafts, counted per worker so that a killed worker's promises end with it.
-impl Shared {
-    /// The most bytes that the store may use.
-    pub fn limit(&self) -> u64 {
-        self.layout().limit.load(Relaxed)
-    }
-
-    /// Sets the most bytes that the store may use.
-    pub fn set_limit(&self, bytes: u64) {
-        self.layout().limit.store(bytes, Relaxed);
-    }
-
-    /// Bytes in use: stored, announced and reserved.
-    pub fn used(&self) -> u64 {
-        let layout = self.layout();
-        let reserved = layout.reserved.iter().map(|slot| slot.load(Relaxed));
-        reserved.fold(
-            layout
-                .stored
-                .load(Relaxed)
-                .saturating_add(layout.announced.load(Relaxed)),
-            u64::saturating_add,
-        )
-    }
-
-    /// Promises `bytes` to a draft of worker `index`; false when they do not fit, which also tells
-    /// the evictor how much room was wanted.
-    #[must_use]
-    pub fn reserve(&self, index: usize, bytes: u64) -> bool {
-        if self.is_full() {
-            return false;
-        }
-        // Added first and checked after, so that two workers at once can never both get the last room.
-        let slot = &self.layout().reserved[index % WORKERS];
-        let _ = slot.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_add(bytes)));
-        if self.used() <= self.limit() {
-            return true;
-        }
-        subtract(slot, bytes);
-        self.layout().wanted.fetch_max(bytes, Relaxed);
-        false
-    }
-
-    /// Gives back what was reserved for worker `index`.
-    pub fn release(&self, index: usize, bytes: u64) {
-        subtract(&self.layout().reserved[index % WORKERS], bytes);
-    }
-
-    /// Ends every reservation of worker `index`, which has just started and has none.
-    pub fn release_all(&self, index: usize) {
-        self.layout().reserved[index % WORKERS].store(0, Relaxed);
-    }
-
-    /// Counts `bytes` as published, until the evictor hears of them.
-    pub fn announce(&self, bytes: u64) {
-        self.layout().announced.fetch_add(bytes, Relaxed);
-    }
-
-    /// Takes `bytes` out of the announced: the evictor has heard of them and counts them as stored.
-    pub fn heard(&self, bytes: u64) {
-        subtract(&self.layout().announced, bytes);
-    }
-
-    /// Forgets what was announced, before the evictor reads the whole store anew.
-    pub fn forget_announced(&self) {
-        self.layout().announced.store(0, Relaxed);
-    }
-
-    /// The bytes that the evictor last counted as stored.
-    pub fn stored(&self) -> u64 {
-        self.layout().stored.load(Relaxed)
-    }
-
-    /// Sets the bytes that are stored. Only the evictor does.
-    pub fn set_stored(&self, bytes: u64) {
-        self.layout().stored.store(bytes, Relaxed);
-    }
-
-    /// The largest reservation refused since this was last asked.
-    pub fn take_wanted(&self) -> u64 {
-        self.layout().wanted.swap(0, Relaxed)
-    }
-
-    /// Whether the disk has less room than its floor, so that nothing more is to be stored.
-    pub fn is_full(&self) -> bool {
-        self.layout().full.load(Relaxed) != 0
-    }
-
-    /// Says whether the disk has less room than its floor.
-    pub fn set_full(&self, full: bool) {
-        self.layout().full.store(u32::from(full), Relaxed);
-    }
-}
-
-fn subtract(counter: &AtomicU64, bytes: u64) {
-    let _ = counter.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_sub(bytes)));
-}
-
 fn foreign(why: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
         format!("not a shared file of this version of cacheproxy: {why}"),
     )
-}
-
-/// The kernel's id of this boot; None where `/proc/sys` is hidden.
-fn boot_id() -> Option<[u8; 16]> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let digits = text.trim().replace('-', "");
-    u128::from_str_radix(&digits, 16)
-        .ok()
-        .map(u128::to_be_bytes)
-}
-
-fn random_id() -> [u8; 16] {
-    let mut id = [0; 16];
-    let read = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut id));
-    if read.is_err() {
-        // Never equal to an earlier one is all that is needed.
-        let now = std::time::SystemTime::now();
-        let text = format!("{now:?} {}", std::process::id());
-        id.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
-    }
-    id
 }
 
 #[cfg(test)]
@@ -371,28 +253,6 @@ mod tests {
         assert_eq!(one.counters(3).hits.load(Relaxed), 2);
         assert_eq!(one.boot(), two.boot());
         assert_ne!(one.boot(), [0; 16]);
-    }
-
-    #[test]
-    fn room_is_never_promised_twice() {
-        let shared = Shared::anonymous().unwrap();
-        shared.set_limit(100);
-        shared.set_stored(40);
-        assert!(shared.reserve(0, 50));
-        assert!(!shared.reserve(1, 20));
-        assert_eq!(shared.take_wanted(), 20);
-        assert_eq!(shared.used(), 90);
-        shared.release(0, 50);
-        shared.announce(30);
-        assert!(shared.reserve(1, 30));
-        shared.heard(30);
-        shared.set_stored(70);
-        assert_eq!(shared.used(), 100);
-        shared.release_all(1);
-        shared.release(1, 5);
-        assert_eq!(shared.used(), 70);
-        shared.set_full(true);
-        assert!(!shared.reserve(2, 0));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, PoisonError};
 
-use super::publish::stamp;
 use super::root::NO_VARIANT;
+use super::write::stamp;
 use super::{FilesystemStore, unlist};
 use crate::cache::key::{Hash, Key, Variant};
 use crate::http::fields::Fields;

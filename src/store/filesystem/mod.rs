@@ -6,10 +6,13 @@
 pub mod index;
 mod lookup;
 mod publish;
+mod refresh;
 mod root;
 mod synced;
 pub mod upkeep;
+mod write;
 
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -120,6 +123,11 @@ fn index_at(root: &Root, hash: &Hash) -> Result<Option<Index>, StoreError> {
     let Some(file) = root.open(&path, false)? else {
         return Ok(None);
     };
+    // A look at its beginning saves reading a whole record to find that it is one.
+    let mut beginning = [0; 8];
+    if file.read_exact_at(&mut beginning, 0).is_err() || !index::is_index(&beginning) {
+        return Ok(None);
+    }
     match read(&file).map_err(|error| StoreError::at(&path, error))? {
         Reading::Index(index) => Ok(Some(index)),
         Reading::Record(_) | Reading::Bad(_) => Ok(None),

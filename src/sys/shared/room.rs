@@ -1,0 +1,133 @@
+//! Room in the store, reserved by workers and settled by the evictor.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{Shared, WORKERS};
+
+/// Room in the store. Bytes in use are the sum of three: *stored* is what the evictor knows of, and it
+/// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
+/// to a worker's drafts, counted per worker so that a killed worker's promises end with it.
+impl Shared {
+    /// The most bytes that the store may use.
+    pub fn limit(&self) -> u64 {
+        self.layout().limit.load(Relaxed)
+    }
+
+    /// Sets the most bytes that the store may use.
+    pub fn set_limit(&self, bytes: u64) {
+        self.layout().limit.store(bytes, Relaxed);
+    }
+
+    /// Bytes in use: stored, announced and reserved.
+    pub fn used(&self) -> u64 {
+        let layout = self.layout();
+        let reserved = layout.reserved.iter().map(|slot| slot.load(Relaxed));
+        reserved.fold(
+            layout
+                .stored
+                .load(Relaxed)
+                .saturating_add(layout.announced.load(Relaxed)),
+            u64::saturating_add,
+        )
+    }
+
+    /// Promises `bytes` to a draft of worker `index`; false when they do not fit, which also tells
+    /// the evictor how much room was wanted.
+    #[must_use]
+    pub fn reserve(&self, index: usize, bytes: u64) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        // Added first and checked after, so that two workers at once can never both get the last room.
+        let slot = &self.layout().reserved[index % WORKERS];
+        let _ = slot.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_add(bytes)));
+        if self.used() <= self.limit() {
+            return true;
+        }
+        subtract(slot, bytes);
+        self.layout().wanted.fetch_max(bytes, Relaxed);
+        false
+    }
+
+    /// Gives back what was reserved for worker `index`.
+    pub fn release(&self, index: usize, bytes: u64) {
+        subtract(&self.layout().reserved[index % WORKERS], bytes);
+    }
+
+    /// Ends every reservation of worker `index`, which has just started and has none.
+    pub fn release_all(&self, index: usize) {
+        self.layout().reserved[index % WORKERS].store(0, Relaxed);
+    }
+
+    /// Counts `bytes` as published, until the evictor hears of them.
+    pub fn announce(&self, bytes: u64) {
+        self.layout().announced.fetch_add(bytes, Relaxed);
+    }
+
+    /// Takes `bytes` out of the announced: the evictor has heard of them and counts them as stored.
+    pub fn heard(&self, bytes: u64) {
+        subtract(&self.layout().announced, bytes);
+    }
+
+    /// Forgets what was announced, before the evictor reads the whole store anew.
+    pub fn forget_announced(&self) {
+        self.layout().announced.store(0, Relaxed);
+    }
+
+    /// The bytes that the evictor last counted as stored.
+    pub fn stored(&self) -> u64 {
+        self.layout().stored.load(Relaxed)
+    }
+
+    /// Sets the bytes that are stored. Only the evictor does.
+    pub fn set_stored(&self, bytes: u64) {
+        self.layout().stored.store(bytes, Relaxed);
+    }
+
+    /// The largest reservation refused since this was last asked.
+    pub fn take_wanted(&self) -> u64 {
+        self.layout().wanted.swap(0, Relaxed)
+    }
+
+    /// Whether the disk has less room than its floor, so that nothing more is to be stored.
+    pub fn is_full(&self) -> bool {
+        self.layout().full.load(Relaxed) != 0
+    }
+
+    /// Says whether the disk has less room than its floor.
+    pub fn set_full(&self, full: bool) {
+        self.layout().full.store(u32::from(full), Relaxed);
+    }
+}
+
+fn subtract(counter: &AtomicU64, bytes: u64) {
+    let _ = counter.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_sub(bytes)));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_never_promised_twice() {
+        let shared = Shared::anonymous().unwrap();
+        shared.set_limit(100);
+        shared.set_stored(40);
+        assert!(shared.reserve(0, 50));
+        assert!(!shared.reserve(1, 20));
+        assert_eq!(shared.take_wanted(), 20);
+        assert_eq!(shared.used(), 90);
+        shared.release(0, 50);
+        shared.announce(30);
+        assert!(shared.reserve(1, 30));
+        shared.heard(30);
+        shared.set_stored(70);
+        assert_eq!(shared.used(), 100);
+        shared.release_all(1);
+        shared.release(1, 5);
+        assert_eq!(shared.used(), 70);
+        shared.set_full(true);
+        assert!(!shared.reserve(2, 0));
+    }
+}
