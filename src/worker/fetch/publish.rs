@@ -67,12 +67,15 @@ fn joined(parts: &[Bytes]) -> Option<Bytes> {
 pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> {
     let generation = object.generation;
     let stored = Rc::new(Stored::new(object, policy, &worker.pseudonym));
-    worker.memory.borrow_mut().insert(
-        &stored.object.meta,
-        generation,
-        stored.weight(),
-        stored.clone(),
-    );
+    // A file kept open here would keep its place on disk after it is evicted.
+    if matches!(stored.object.content, Content::Memory(_)) {
+        worker.memory.borrow_mut().insert(
+            &stored.object.meta,
+            generation,
+            stored.weight(),
+            stored.clone(),
+        );
+    }
     stored
 }
 
