@@ -16,6 +16,8 @@ use crate::sys::shared::Shared;
 /// How often the disk is looked at while there is something going on, and when there isn't.
 const BUSY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(5);
+/// How long to wait after a failure before going on.
+const AGAIN: Duration = Duration::from_millis(100);
 /// At most this often the whole store is read again.
 const BETWEEN_SCANS: Duration = Duration::from_secs(600);
 /// Room made for an object that was refused is kept free this long, for when it is asked for again.
@@ -38,6 +40,8 @@ pub(super) struct Thread {
     heard: bool,
     headroom: u64,
     headroom_until: Instant,
+    /// Whether something failed in this turn, and when that was last said.
+    failed: bool,
     complained: Option<Instant>,
 }
 
@@ -62,6 +66,7 @@ impl Thread {
             heard: false,
             headroom: 0,
             headroom_until: now,
+            failed: false,
             complained: None,
         }
     }
@@ -87,12 +92,14 @@ impl Thread {
     /// when it was told to stop.
     fn hear(&mut self) -> bool {
         let mut wait = if self.scan.is_some() || self.is_over() {
-            Duration::from_millis(u64::from(self.complained.is_some()) * 100)
+            // What has just failed may well fail again: not at full speed.
+            if self.failed { AGAIN } else { Duration::ZERO }
         } else if self.heard || self.shared.is_full() {
             BUSY
         } else {
             IDLE
         };
+        self.failed = false;
         for _ in 0..BATCH {
             match self.receiver.recv_timeout(wait) {
                 Ok(Message::Published(objects)) => objects.iter().for_each(|it| self.publish(it)),
@@ -214,7 +221,6 @@ impl Thread {
                 self.complain(&error);
                 break;
             }
-            self.complained = None;
             if let Some(scan) = &mut self.scan {
                 scan.touch(&entry);
             }
@@ -226,6 +232,7 @@ impl Thread {
 
     /// Says what went wrong, at most once a minute.
     fn complain(&mut self, error: &StoreError) {
+        self.failed = true;
         let now = Instant::now();
         let lately = |last: Instant| now - last < Duration::from_secs(60);
         if !self.complained.is_some_and(lately) {
