@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::link::{LinkId, Lost};
 use super::park::{ClientId, Place};
+use super::stop::Phase;
 use super::token::Token;
 use super::turn::Supervisor;
 use crate::ipc::{Assigned, ToWorker, batch};
@@ -60,13 +61,22 @@ impl Supervisor {
     /// Waits for the next bytes of a client that is ours, or queues it if some are here already.
     pub(super) fn park(&mut self, id: ClientId, now: Instant) {
         let tick = self.tick(now);
-        let Some(client) = self.clients.find_mut(id) else {
+        let Some(client) = self.clients.find(id) else {
             return;
         };
-        if !client.read.is_empty() {
-            self.clients.place(id, Place::Queued, tick);
-            self.queue.push_back(id);
-            return;
+        match self.phase {
+            Phase::Running if client.read.is_empty() => {}
+            // Those that come back last are handed over with the others.
+            Phase::Running | Phase::HandingOver { .. } => {
+                self.clients.place(id, Place::Queued, tick);
+                self.queue.push_back(id);
+                return;
+            }
+            // In the foreground all ends, and an idle client with it.
+            Phase::Draining { .. } | Phase::Over => {
+                self.clients.remove(id);
+                return;
+            }
         }
         let place = match client.place {
             Place::New => Place::New,

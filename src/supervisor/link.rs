@@ -326,8 +326,8 @@ impl Supervisor {
             ToSupervisor::Return { clients } => self.returned(id, clients, now),
             ToSupervisor::Closed { ids } => self.lighten(id, ids.len()),
             ToSupervisor::Draining => self.draining(id, now),
-            // Nobody evicts yet: what workers publish stays.
-            ToSupervisor::Published { .. } | ToSupervisor::Removed { .. } => {}
+            ToSupervisor::Published { objects } => self.published(objects),
+            ToSupervisor::Removed { objects } => self.removed(objects),
         }
     }
 
@@ -365,9 +365,9 @@ impl Supervisor {
         }
     }
 
-    /// Clients come back. While the supervisor stops they stay the worker's, which is not told otherwise.
+    /// Clients come back. While clients are handed over they stay the worker's, which isn't told otherwise.
     fn returned(&mut self, id: LinkId, returned: Vec<Returned>, now: Instant) {
-        if self.is_stopping() {
+        if self.handing_over {
             return;
         }
         self.lighten(id, returned.len());
@@ -421,6 +421,7 @@ impl Supervisor {
         // It was never told that they are ours.
         self.forget(&self.clients.at(Place::Returned(id)));
         self.settings_answer(id, Ok(()));
+        self.news_lost();
         if let Some(wait) = self.roster.left(link.seat, id, now) {
             self.spawner.lost(link.seat, link.pid, wait);
         }

@@ -14,6 +14,7 @@ mod settings;
 mod spawn;
 mod status;
 mod stop;
+mod stored;
 mod token;
 mod turn;
 

@@ -87,6 +87,7 @@ impl Supervisor {
         for link in self.roster.resize(workers, now) {
             self.tell_stop(link, now);
         }
+        self.set_store_limits();
         Ok(())
     }
 

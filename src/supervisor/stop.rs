@@ -10,6 +10,8 @@ use crate::sys::signals::Asked;
 
 /// How long the workers may take to take the clients over.
 const HAND_OVER: Duration = Duration::from_secs(5);
+/// How long to wait when none is ready: perhaps they are being restarted, perhaps all ends.
+const NO_WORKER: Duration = Duration::from_secs(2);
 /// What workers get beyond their own time for draining.
 const BEYOND_DRAIN: Duration = Duration::from_secs(2);
 
@@ -52,10 +54,16 @@ impl Supervisor {
         self.phase != Phase::Running
     }
 
+    /// Whether a worker that isn't there is to be connected: also for clients that move to it.
+    pub(super) fn wants_workers(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::HandingOver { .. })
+    }
+
     /// Stops; in the foreground, asked a second time, at once.
     fn stop(&mut self, now: Instant) {
         if self.is_stopping() {
             if self.spawner.has_children() {
+                self.in_a_hurry = true;
                 self.phase = Phase::Over;
             }
             return;
@@ -117,6 +125,12 @@ impl Supervisor {
     pub(super) fn advance(&mut self, now: Instant) {
         match self.phase {
             Phase::HandingOver { until } => {
+                let until = if self.roster.ready() == 0 {
+                    until.min(now + NO_WORKER)
+                } else {
+                    until
+                };
+                self.phase = Phase::HandingOver { until };
                 if self.clients.len() == 0 || until <= now {
                     if self.clients.len() > 0 {
                         log::warn!("{} clients found no worker", self.clients.len());

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Start;
 use super::accept::Doors;
 use super::control::Control;
+use super::evict::Evictor;
 use super::link::{Links, Lost};
 use super::park::{ClientId, Clients, Tick};
 use super::roster::{Roster, State};
@@ -16,6 +17,7 @@ use super::spawn::Spawner;
 use super::status::Notices;
 use super::stop::Phase;
 use super::token::Token;
+use super::{Start, stored};
 use crate::sys::epoll::{Interest, Poll, Ready};
 use crate::sys::exit::Failure;
 use crate::sys::limits;
@@ -42,11 +44,14 @@ pub(super) struct Supervisor {
     pub(super) doors: Doors,
     pub(super) control: Control,
     pub(super) settings: Current,
-    pub(super) shared: Shared,
+    pub(super) shared: Arc<Shared>,
+    pub(super) evictor: Option<Evictor>,
     pub(super) notices: Notices,
     pub(super) phase: Phase,
     /// The clients being sent may have nothing to read.
     pub(super) handing_over: bool,
+    /// The end was asked for a second time.
+    pub(super) in_a_hurry: bool,
     /// The worker whose turn it is among those equally loaded.
     pub(super) next_worker: usize,
     most_fds: u64,
@@ -64,6 +69,8 @@ impl Supervisor {
         let spawner = Spawner::new(start.workers);
         let dir = spawner.dir();
         let shared = Shared::create(&dir.join("shared")).map_err(unavailable("shared memory"))?;
+        let shared = Arc::new(shared);
+        let evictor = stored::start(settings.current(), &shared)?;
         let control = Control::open(dir).map_err(unavailable("the control socket"))?;
         let poll = Poll::new(EVENTS).map_err(unavailable("epoll"))?;
         let supervisor = Supervisor {
@@ -74,6 +81,7 @@ impl Supervisor {
             notices: Notices::new(now),
             phase: Phase::Running,
             handing_over: false,
+            in_a_hurry: false,
             next_worker: 0,
             most_fds: raised_limit(),
             start: now,
@@ -85,6 +93,7 @@ impl Supervisor {
             control,
             settings,
             shared,
+            evictor,
         };
         supervisor.watch().map_err(unavailable("epoll"))?;
         supervisor.doors.announce(&start.listen);
@@ -115,8 +124,19 @@ impl Supervisor {
             self.dispatch(now);
             self.advance(now);
         }
-        self.spawner.kill_all();
+        self.end();
         Ok(())
+    }
+
+    /// Nothing is left to do; whoever is in a hurry doesn't wait for the disk either.
+    fn end(&mut self) {
+        self.spawner.kill_all();
+        if self.in_a_hurry {
+            return;
+        }
+        if let Some(evictor) = self.evictor.take() {
+            evictor.stop();
+        }
     }
 
     fn event(&mut self, event: Ready, now: Instant) {
@@ -131,7 +151,7 @@ impl Supervisor {
     }
 
     fn see_to_what_is_due(&mut self, now: Instant) {
-        if !self.is_stopping() {
+        if self.wants_workers() {
             self.connect_workers(now);
         }
         self.retry_links(now);
@@ -146,7 +166,7 @@ impl Supervisor {
     }
 
     fn time_to_wait(&self, now: Instant) -> Option<Duration> {
-        let workers = self.roster.next_due().filter(|_| !self.is_stopping());
+        let workers = self.roster.next_due().filter(|_| self.wants_workers());
         let sweep = (self.clients.len() > 0).then_some(self.next_sweep);
         [
             workers,

@@ -45,6 +45,7 @@ impl Stage {
     /// Prepares a directory with this configuration; nothing runs yet.
     pub fn new(config: &str) -> Stage {
         let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("store")).unwrap();
         let stage = Stage {
             dir,
             supervisor: None,
@@ -63,6 +64,8 @@ impl Stage {
     }
 
     pub fn configure(&self, config: &str) {
+        let store = self.dir.path().join("store");
+        let config = format!("store_path = {store:?}\n{config}");
         fs::write(self.dir.path().join("cacheproxy.toml"), config).unwrap();
     }
 
