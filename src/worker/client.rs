@@ -165,6 +165,7 @@ async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {
                     More::TooSlow => {
                         let limit = settings.times.client_header.as_secs();
                         let why = format!("the request's head did not arrive within {limit} s");
+                        exchange::log_refused(worker, client, 408);
                         return refuse(client, 408, &why, stall).await;
                     }
                 }

@@ -169,29 +169,25 @@ impl Exchange<'_> {
             let order = self.order(uri, None, None);
             return self.forward(order, why, "").await;
         }
-        if let Some(running) = self.joinable(&key) {
-            if let Some(after) = self.join(running, why).await {
-                return after;
-            }
+        if let Some(after) = self.join(&key, why).await {
+            return after;
         }
         let order = self.order(uri, Some(key), None);
         self.forward(order, why, "").await
     }
 
-    /// A fetch of the same key that this request may wait for.
-    fn joinable(&self, key: &Key) -> Option<Ticket> {
-        if self.is_conditional() {
+    /// Joins another client's fetch of the same key; `None` when there is none, or its response
+    /// isn't for this request too.
+    async fn join(&mut self, key: &Key, why: Forward) -> Option<After> {
+        let running = self.worker.fetches.borrow().get(key).cloned()?;
+        if self.is_conditional() || running.local_allowed() != self.client.is_local() {
             return None;
         }
-        let fetches = self.worker.fetches.borrow();
-        fetches
-            .get(key)
-            .filter(|fetch| fetch.local_allowed() == self.client.is_local())
-            .map(|fetch| fetch.ticket())
-    }
-
-    /// Waits for another client's fetch; `None` when its response isn't for this request too.
-    async fn join(&mut self, mut ticket: Ticket, why: Forward) -> Option<After> {
+        if let Some(answer) = running.answer() {
+            // It came before this request did, as what is stored.
+            return self.join_late(&answer, running.ticket()).await;
+        }
+        let mut ticket = running.ticket();
         let mut status = collapsed(why);
         let outcome = loop {
             if let News::Outcome(outcome) = ticket.news().await {
@@ -208,7 +204,7 @@ impl Exchange<'_> {
                 if let Handling::Forwarded { status: of, .. } = &mut status.handling {
                     *of = Some(answer.head.status);
                 }
-                Some(self.answer_fetched(&answer, reader, &status).await)
+                Some(self.answer_fetched(&answer, reader, &status, None).await)
             }
             Outcome::Validated(stored) => {
                 self.told.outcome = "collapsed";
@@ -223,6 +219,22 @@ impl Exchange<'_> {
             Outcome::Trouble(trouble) => Some(self.in_trouble(&trouble)),
             Outcome::Switched(_) => None,
         }
+    }
+
+    /// Reads a response that is being stored, if it may be reused.
+    async fn join_late(&mut self, answer: &Answer, ticket: Ticket) -> Option<After> {
+        let directives = RequestDirectives::of(&self.head.fields);
+        let (age, ttl) = match reuse(&directives, answer.facts.as_ref()?, now()) {
+            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => (age, ttl),
+            Reuse::Validate { .. } => return None,
+        };
+        let reader = answer.spool.reader().filter(|_| self.shares(answer))?;
+        self.hit("hit");
+        let status = CacheStatus::hit(ttl);
+        let after = self.answer_fetched(answer, reader, &status, Some(age));
+        let after = after.await;
+        drop(ticket);
+        Some(after)
     }
 
     fn shares(&self, answer: &Answer) -> bool {
@@ -244,10 +256,8 @@ impl Exchange<'_> {
             let order = self.order(uri, None, None);
             return self.forward(order, why, detail).await;
         }
-        if let Some(running) = self.joinable(&key) {
-            if let Some(after) = self.join(running, why).await {
-                return after;
-            }
+        if let Some(after) = self.join(&key, why).await {
+            return after;
         }
         let validating = fallback
             .stored

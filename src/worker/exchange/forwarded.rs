@@ -2,16 +2,19 @@
 //! in: content goes up while the response comes down, a switch of protocols ends in a tunnel.
 
 use std::io;
+use std::pin::pin;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::sink::{Ended, Sink};
-use super::{After, Exchange};
+use super::sink::{self, Sink};
+use super::{After, Exchange, Refusal};
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
 use crate::cache::status::{CacheStatus, Forward, Handling};
 use crate::http::content::{Decoder, Step};
+use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, Version};
@@ -21,6 +24,7 @@ use crate::sys::stream::Stream;
 use crate::worker::fetch::{
     self, Answer, News, Outcome, RequestContent, Switched, Ticket, Trouble,
 };
+use crate::worker::state::now;
 use crate::worker::tunnel;
 
 /// How much request content is read at a time.
@@ -70,23 +74,14 @@ impl Exchange<'_> {
 
     /// Waits for the outcome, passing interim responses on.
     pub(super) async fn outcome(&mut self, ticket: &mut Ticket) -> Result<Outcome, After> {
-        loop {
-            match ticket.news().await {
-                News::Outcome(outcome) => return Ok(outcome),
-                News::Interim(head) => {
-                    interim(
-                        &mut self.client.out,
-                        &head,
-                        self.head.version,
-                        &self.worker.pseudonym,
-                    );
-                    let patience = self.settings.times.body_stall;
-                    if self.client.flush(patience).await.is_err() {
-                        return Err(After::Over);
-                    }
-                }
-            }
-        }
+        let mut down = Down {
+            stream: &self.client.stream,
+            out: &mut self.client.out,
+            version: self.head.version,
+            pseudonym: &self.worker.pseudonym,
+            patience: self.settings.times.body_stall,
+        };
+        down.outcome(ticket).await
     }
 
     /// Sends the request's content into the fetch while waiting for the outcome. When the response
@@ -97,51 +92,44 @@ impl Exchange<'_> {
         writer: Writer,
     ) -> Result<Outcome, After> {
         let patience = self.settings.times.body_stall;
-        let client = &mut *self.client;
         // Responses to earlier requests of the pipeline must not wait for this content.
-        if client.flush(patience).await.is_err() {
+        if self.client.flush(patience).await.is_err() {
             return Err(After::Over);
         }
+        let client = &mut *self.client;
         let upload = Upload {
             stream: &client.stream,
             buffer: &mut client.buffer,
             patience,
         };
-        let mut sending = std::pin::pin!(upload.run(Decoder::new(self.framing), writer));
-        let mut sent = false;
-        loop {
-            let news = tokio::select! {
+        let mut down = Down {
+            stream: &client.stream,
+            out: &mut client.out,
+            version: self.head.version,
+            pseudonym: &self.worker.pseudonym,
+            patience,
+        };
+        let (outcome, sent) = {
+            let mut sending = pin!(upload.run(Decoder::new(self.framing), writer));
+            let mut waiting = pin!(down.outcome(ticket));
+            tokio::select! {
                 biased;
-                whole = &mut sending, if !sent => {
-                    sent = true;
-                    if !whole {
-                        self.keep = false;
-                    }
-                    continue;
-                }
-                news = ticket.news() => news,
-            };
-            match news {
-                News::Interim(head) => {
-                    let out = &mut client.out;
-                    interim(out, &head, self.head.version, &self.worker.pseudonym);
-                    let parts = &mut [io::IoSlice::new(out)];
-                    let written = client.stream.write_all(parts, patience).await;
-                    out.clear();
-                    if written.is_err() {
-                        return Err(After::Over);
-                    }
-                }
-                News::Outcome(outcome) => {
-                    if sent && self.keep {
-                        self.framing = Framing::None;
-                    } else {
-                        self.keep = false;
-                    }
-                    return Ok(outcome);
-                }
+                sent = &mut sending => match sent {
+                    Ok(()) => (waiting.await.map_err(Ended::Gone), true),
+                    Err(refusal) => (Err(Ended::Refused(refusal)), false),
+                },
+                outcome = &mut waiting => (outcome.map_err(Ended::Gone), false),
             }
+        };
+        if sent && self.keep {
+            self.framing = Framing::None;
+        } else {
+            self.keep = false;
         }
+        outcome.map_err(|ended| match ended {
+            Ended::Gone(after) => after,
+            Ended::Refused(Refusal(status, why)) => self.refuse(status, &why),
+        })
     }
 
     /// Passes the outcome on to the client.
@@ -163,13 +151,12 @@ impl Exchange<'_> {
                     *stored = answer.not_stored.is_none();
                 }
                 match answer.spool.reader() {
-                    Some(reader) => self.answer_fetched(&answer, reader, &status).await,
+                    Some(reader) => self.answer_fetched(&answer, reader, &status, None).await,
                     None => After::Over,
                 }
             }
             Outcome::Validated(stored) => {
-                let age =
-                    crate::cache::age::current_age(&stored.facts, crate::worker::state::now());
+                let age = crate::cache::age::current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Switched(switched) => self.switch(&switched).await,
@@ -179,12 +166,13 @@ impl Exchange<'_> {
         after
     }
 
-    /// Sends a fetched response as it arrives.
+    /// Sends a fetched response as it arrives; with its age where it is reused.
     pub(super) async fn answer_fetched(
         &mut self,
         answer: &Answer,
         mut reader: Reader,
         status: &CacheStatus<'_>,
+        age: Option<u64>,
     ) -> After {
         let mark = self.client.out.len();
         let framing = if self.head.method == Method::Head {
@@ -193,7 +181,7 @@ impl Exchange<'_> {
             framing_for(self.head.version, answer.framing)
         };
         self.keep &= framing != Framing::UntilClose;
-        self.fetched_head(answer, framing, status);
+        self.fetched_head(answer, framing, status, age);
         if framing == Framing::None {
             return self.after();
         }
@@ -210,12 +198,12 @@ impl Exchange<'_> {
         let (sent, written) = (sink.sent, sink.written);
         self.told.bytes = sent;
         match ended {
-            Ok(Ended::Whole) => self.after(),
-            Ok(Ended::Cut(why)) if !written => {
+            Ok(sink::Ended::Whole) => self.after(),
+            Ok(sink::Ended::Cut(why)) if !written => {
                 self.client.out.truncate(mark);
                 self.refuse(502, &why)
             }
-            Ok(Ended::Cut(why)) => {
+            Ok(sink::Ended::Cut(why)) => {
                 log::info!("{} was cut off: {why}", masked(&self.head.target));
                 self.told.outcome = "cut-off";
                 let patience = self.settings.times.body_stall;
@@ -229,17 +217,33 @@ impl Exchange<'_> {
         }
     }
 
-    fn fetched_head(&mut self, answer: &Answer, framing: Framing, status: &CacheStatus<'_>) {
+    fn fetched_head(
+        &mut self,
+        answer: &Answer,
+        framing: Framing,
+        status: &CacheStatus<'_>,
+        age: Option<u64>,
+    ) {
         let mut value = BytesMut::with_capacity(96);
         status.write(&mut value);
         let head = &answer.head;
+        let date = date::format(now());
+        // RFC 9110 §6.6.1: one who has a clock adds what is missing.
+        let aged = age.map(|age| age.to_string());
+        let mut extra: Vec<(&[u8], &[u8])> = vec![(b"Cache-Status", &value)];
+        if !head.fields.has("date") {
+            extra.push((b"Date", &date));
+        }
+        if let Some(age) = &aged {
+            extra.push((b"Age", age.as_bytes()));
+        }
         let how = ResponseAs {
             framing,
             keep_alive: self.keep,
             client: self.head.version,
             via: Some((head.version, &self.worker.pseudonym)),
-            extra: &[(b"Cache-Status", &value)],
-            without: &[],
+            extra: &extra,
+            without: if age.is_some() { &["age"] } else { &[] },
             upgrade: false,
         };
         let out = &mut self.client.out;
@@ -307,33 +311,79 @@ fn interim(
     write_response_head(out, head.status, &head.reason, &head.fields, &how);
 }
 
+/// How waiting for an outcome ended without one.
+enum Ended {
+    /// The client is gone.
+    Gone(After),
+    /// The client's content is refused.
+    Refused(Refusal),
+}
+
+/// Where interim responses go while the outcome is awaited.
+struct Down<'a> {
+    stream: &'a Stream,
+    out: &'a mut BytesMut,
+    version: Version,
+    pseudonym: &'a str,
+    patience: Duration,
+}
+
+impl Down<'_> {
+    /// Waits for the outcome, passing interim responses on.
+    async fn outcome(&mut self, ticket: &mut Ticket) -> Result<Outcome, After> {
+        loop {
+            let head = match ticket.news().await {
+                News::Outcome(outcome) => return Ok(outcome),
+                News::Interim(head) => head,
+            };
+            interim(self.out, &head, self.version, self.pseudonym);
+            let parts = &mut [io::IoSlice::new(self.out)];
+            let written = self.stream.write_all(parts, self.patience).await;
+            self.out.clear();
+            if written.is_err() {
+                return Err(After::Over);
+            }
+        }
+    }
+}
+
 /// A request's content on its way from the client into the fetch.
 struct Upload<'a> {
     stream: &'a Stream,
     buffer: &'a mut BytesMut,
-    patience: std::time::Duration,
+    patience: Duration,
 }
 
 impl Upload<'_> {
-    /// Whether all of it came.
-    async fn run(self, mut decoder: Decoder, mut writer: Writer) -> bool {
+    /// Sends all of it, or says why it can't.
+    async fn run(self, mut decoder: Decoder, mut writer: Writer) -> Result<(), Refusal> {
         loop {
             match decoder.next(self.buffer) {
                 // A window has no draft that could fail.
                 Ok(Step::Data(data)) => drop(writer.push(data).await),
-                Ok(Step::End { trailers }) => return writer.finish(trailers).await.is_ok(),
+                Ok(Step::End { trailers }) => {
+                    // It is never stored, so that nothing can fail.
+                    let _ = writer.finish(trailers).await;
+                    return Ok(());
+                }
                 Ok(Step::More) => {
                     self.buffer.reserve(READ);
                     let deadline = Instant::now() + self.patience;
-                    if !matches!(self.stream.read(self.buffer, deadline).await, Ok(1..)) {
-                        writer.cut("the client stopped sending");
-                        return false;
+                    match self.stream.read(self.buffer, deadline).await {
+                        Ok(1..) => {}
+                        Err(why) if why.kind() == io::ErrorKind::TimedOut => {
+                            let limit = self.patience.as_secs();
+                            let why = format!("no content of the request came for {limit} s");
+                            return Err(Refusal(408, why));
+                        }
+                        Ok(0) | Err(_) => {
+                            let why =
+                                "the connection closed before the request's content was complete";
+                            return Err(Refusal(400, why.into()));
+                        }
                     }
                 }
-                Err(why) => {
-                    writer.cut(&why.to_string());
-                    return false;
-                }
+                Err(why) => return Err(Refusal(400, why.to_string())),
             }
         }
     }

@@ -89,13 +89,6 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut fetches = self.worker.fetches.borrow_mut();
-        // Another fetch, for another variant, may have taken the place.
-        if fetches
-            .get(&self.key)
-            .is_some_and(|there| Rc::ptr_eq(there, &self.fetch))
-        {
-            fetches.remove(&self.key);
-        }
+        self.fetch.unlist(&self.worker, &self.key);
     }
 }

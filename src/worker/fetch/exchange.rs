@@ -4,10 +4,11 @@
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::outcome::Trouble;
 use super::{Fetch, Order, RequestContent};
@@ -16,7 +17,7 @@ use crate::http::chunked;
 use crate::http::forward::{RequestAs, write_request};
 use crate::http::framing::Framing;
 use crate::http::head::ResponseHead;
-use crate::http::parse::parse_response;
+use crate::http::parse::{HeadError, parse_response};
 use crate::store::spool::{End, Piece};
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::{ConnectError, connect};
@@ -140,27 +141,63 @@ async fn converse(
 ) -> Result<Reply, Failed> {
     let patience = order.settings.times.body_stall;
     let head = request_head(order, content.as_ref());
-    let stream = &connection.stream;
     let parts = &mut [IoSlice::new(&head)];
-    if let Err(why) = stream.write_all(parts, patience).await {
+    if let Err(why) = connection.stream.write_all(parts, patience).await {
         return Err(Failed::Unanswered(io_trouble(order, why)));
     }
-    let Some(content) = content.as_mut() else {
-        connection.request_sent = true;
-        return read_head(order, connection, fetch).await;
+    let limit = order.settings.times.origin_response;
+    let Connection {
+        stream,
+        buffer,
+        request_sent,
+        reused,
+        ..
+    } = &mut connection;
+    let stream: &Stream = stream;
+    let reading = Reading {
+        order,
+        stream,
+        buffer,
+        reused: *reused,
     };
-    // The origin may answer before it has all of the content, so that is listened for meanwhile.
-    connection.request_sent = tokio::select! {
-        biased;
-        sent = send_content(&connection.stream, content, patience) => match sent {
-            Ok(()) => true,
-            Err(Trouble::ClientContent) => return Err(Failed::Answered(Trouble::ClientContent)),
-            // It may have closed its side because it has already answered.
-            Err(_) => false,
-        },
-        _ = connection.stream.readable() => false,
+    let head = match content {
+        None => {
+            *request_sent = true;
+            let reading = reading.final_head(fetch);
+            timeout(limit, reading)
+                .await
+                .unwrap_or_else(|_| Err(timed_out(order, limit)))?
+        }
+        Some(content) => {
+            let mut reading = pin!(reading.final_head(fetch));
+            let mut sending = pin!(send_content(stream, content, patience));
+            let mut sending_ended = false;
+            let mut deadline = Instant::now();
+            // The origin may answer, or ask for the content, before it has all of it.
+            loop {
+                tokio::select! {
+                    biased;
+                    sent = &mut sending, if !sending_ended => {
+                        if let Err(Trouble::ClientContent) = sent {
+                            return Err(Failed::Answered(Trouble::ClientContent));
+                        }
+                        // Where it failed, the origin may have closed its side after answering.
+                        *request_sent = sent.is_ok();
+                        sending_ended = true;
+                        deadline = Instant::now() + limit;
+                    }
+                    head = &mut reading => break head?,
+                    () = sleep_until(deadline), if sending_ended => {
+                        return Err(timed_out(order, limit));
+                    }
+                }
+            }
+        }
     };
-    read_head(order, connection, fetch).await
+    if head.status == 101 {
+        return Ok(Reply::Switched(head, connection.stream, connection.buffer));
+    }
+    Ok(Reply::Response(Response { head, connection }))
 }
 
 fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut {
@@ -225,67 +262,67 @@ async fn send_content(
     }
 }
 
-/// Reads heads until the final one; passes interim ones on.
-async fn read_head(
-    order: &Order,
-    mut connection: Connection,
-    fetch: &Fetch,
-) -> Result<Reply, Failed> {
-    let limit = order.settings.times.origin_response;
-    let deadline = Instant::now() + limit;
-    let limits = head_limits(&order.settings);
-    let (mut scanned, mut interim) = (0, 0);
-    let mut answered = !connection.buffer.is_empty();
-    loop {
-        let buffer = &mut connection.buffer;
-        let parsed = parse_response(buffer, &mut scanned, &limits).map_err(|why| {
-            Failed::Answered(Trouble::Head {
-                host: host(order),
-                why,
-            })
-        })?;
-        match parsed {
-            None => {}
-            Some(head) if head.status == 101 && order.upgrade => {
-                return Ok(Reply::Switched(head, connection.stream, connection.buffer));
-            }
-            Some(head) if head.status == 101 => {
-                return Err(Failed::Answered(Trouble::Switched(host(order))));
-            }
-            Some(head) if head.status < 200 => {
-                interim += 1;
-                if interim > MOST_INTERIM {
-                    return Err(Failed::Answered(Trouble::Interim(host(order))));
+/// The head of the response being read.
+struct Reading<'a> {
+    order: &'a Order,
+    stream: &'a Stream,
+    buffer: &'a mut BytesMut,
+    /// Only a connection that served before may have been closed for its age: a new one is not
+    /// tried again.
+    reused: bool,
+}
+
+impl Reading<'_> {
+    /// Reads heads until the final one, or a 101 that was asked for; passes interim ones on.
+    async fn final_head(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
+        let order = self.order;
+        let limits = head_limits(&order.settings);
+        let (mut scanned, mut interim, mut answered) = (0, 0, false);
+        loop {
+            let parsed = parse_response(self.buffer, &mut scanned, &limits);
+            match parsed.map_err(|why| malformed(order, why))? {
+                None => {}
+                Some(head) if head.status == 101 && !order.upgrade => {
+                    return Err(Failed::Answered(Trouble::Switched(host(order))));
                 }
-                fetch.add_interim(head);
-                continue;
+                Some(head) if head.status == 101 || head.status >= 200 => return Ok(head),
+                Some(head) => {
+                    interim += 1;
+                    if interim > MOST_INTERIM {
+                        return Err(Failed::Answered(Trouble::Interim(host(order))));
+                    }
+                    fetch.add_interim(head);
+                    continue;
+                }
             }
-            Some(head) => return Ok(Reply::Response(Response { head, connection })),
-        }
-        buffer.reserve(FIRST_READ);
-        match connection.stream.read(buffer, deadline).await {
-            Ok(0) if answered => return Err(Failed::Answered(Trouble::Closed(host(order)))),
-            Ok(0) => return Err(unanswered(&connection, Trouble::Closed(host(order)))),
-            Ok(_) => answered = true,
-            Err(why) if why.kind() == io::ErrorKind::TimedOut => {
-                return Err(Failed::Answered(timed_out(order, limit)));
-            }
-            Err(why) if answered => return Err(Failed::Answered(io_trouble(order, why))),
-            Err(why) => return Err(unanswered(&connection, io_trouble(order, why))),
+            self.buffer.reserve(FIRST_READ);
+            let failure = match self.stream.read_some(self.buffer).await {
+                Ok(1..) => {
+                    answered = true;
+                    continue;
+                }
+                Ok(0) => Trouble::Closed(host(order)),
+                Err(why) => io_trouble(order, why),
+            };
+            return Err(if answered || !self.reused {
+                Failed::Answered(failure)
+            } else {
+                Failed::Unanswered(failure)
+            });
         }
     }
 }
 
-/// Only a connection that served before may have been closed for its age: a new one is not retried.
-fn unanswered(connection: &Connection, trouble: Trouble) -> Failed {
-    if connection.reused {
-        Failed::Unanswered(trouble)
-    } else {
-        Failed::Answered(trouble)
-    }
+fn malformed(order: &Order, why: HeadError) -> Failed {
+    let host = host(order);
+    Failed::Answered(Trouble::Head { host, why })
 }
 
-fn timed_out(order: &Order, limit: Duration) -> Trouble {
+fn timed_out(order: &Order, limit: Duration) -> Failed {
+    Failed::Answered(silent(order, limit))
+}
+
+fn silent(order: &Order, limit: Duration) -> Trouble {
     Trouble::TimedOut {
         host: host(order),
         seconds: limit.as_secs(),
@@ -294,7 +331,7 @@ fn timed_out(order: &Order, limit: Duration) -> Trouble {
 
 fn io_trouble(order: &Order, why: io::Error) -> Trouble {
     if why.kind() == io::ErrorKind::TimedOut {
-        return timed_out(order, order.settings.times.body_stall);
+        return silent(order, order.settings.times.body_stall);
     }
     Trouble::Io {
         host: host(order),

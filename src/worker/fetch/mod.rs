@@ -22,6 +22,7 @@ use crate::http::target::Uri;
 use crate::store::spool::{Reader, Spool};
 use crate::sys::bell::Bell;
 
+use super::state::Worker;
 use super::stored::Stored;
 
 pub use begin::begin;
@@ -87,6 +88,26 @@ impl Fetch {
     /// Whether it may reach this machine's own addresses, as only some clients may.
     pub fn local_allowed(&self) -> bool {
         self.local_allowed
+    }
+
+    /// The response, when its head has arrived.
+    pub fn answer(&self) -> Option<Rc<Answer>> {
+        match &*self.outcome.borrow() {
+            Some(Outcome::Answer(answer)) => Some(answer.clone()),
+            Some(Outcome::Validated(_) | Outcome::Switched(_) | Outcome::Trouble(_)) | None => None,
+        }
+    }
+
+    /// Takes it off the worker's table: who comes from now on finds the response stored.
+    fn unlist(&self, worker: &Worker, key: &Key) {
+        let mut fetches = worker.fetches.borrow_mut();
+        // Another fetch, for another variant, may have taken the place.
+        if fetches
+            .get(key)
+            .is_some_and(|there| std::ptr::eq(Rc::as_ptr(there), self))
+        {
+            fetches.remove(key);
+        }
     }
 
     /// A share in this fetch.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
+use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::cache::storing::NotStored;
 use crate::http::content::ContentError;
@@ -40,6 +41,8 @@ pub struct Answer {
     pub spool: Rc<Spool>,
     /// Why it isn't stored, if it isn't; then only the client that asked may have it.
     pub not_stored: Option<Unstored>,
+    /// What decides its freshness, when it is being stored.
+    pub facts: Option<Facts>,
     /// The variant that others must ask for to share it.
     pub variant: Variant,
     /// The names of the fields that select the variant.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use tokio::task::spawn_blocking;
 
-use super::Order;
+use super::{Fetch, Order};
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
@@ -16,21 +16,24 @@ use crate::store::{Checksum, Content, Object, Published, SMALL, StoreError, Whol
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 
-/// Stores a whole response.
-pub async fn publish(worker: &Rc<Worker>, order: &Order, meta: Meta, whole: Whole) {
+/// Stores a whole response. A small one is at hand from now on, whatever the store does.
+pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Meta, whole: Whole) {
     let Some(store) = worker.store.clone() else {
         return;
     };
     let small = match &whole {
-        Whole::Memory(parts) => joined(parts),
+        Whole::Memory(parts) => joined(parts).map(|content| at_hand(worker, &meta, content)),
         Whole::Draft { .. } => None,
     };
-    let (published, removed, meta) = match spawn_blocking(move || {
+    if let Some(object) = &small {
+        remember(worker, &order.policy, copy(object));
+        fetch.unlist(worker, &meta.key);
+    }
+    let done = spawn_blocking(move || {
         let published = store.publish(&meta, whole);
-        (published, store.take_removed(), meta)
-    })
-    .await
-    {
+        (published, store.take_removed())
+    });
+    let (published, removed) = match done.await {
         Ok(done) => done,
         Err(lost) => return worker.complain(&lost),
     };
@@ -38,18 +41,37 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, meta: Meta, whole: Whol
     match published {
         Ok(published) => {
             worker.outbox.published(&published);
-            if let Some(content) = small {
-                let checksum = Checksum::of(&content);
-                let object = Object {
-                    meta,
-                    content: Content::Memory(content),
-                    generation: published.generation,
-                    checksum,
-                };
-                remember(worker, &order.policy, object);
+            if let Some(object) = small {
+                let generation = published.generation;
+                remember(
+                    worker,
+                    &order.policy,
+                    Object {
+                        generation,
+                        ..object
+                    },
+                );
             }
         }
         Err(failure) => worker.complain(&failure),
+    }
+}
+
+fn at_hand(worker: &Worker, meta: &Meta, content: Bytes) -> Object {
+    Object {
+        generation: worker.shared.generation(meta.key.hash()),
+        meta: meta.clone(),
+        checksum: Checksum::of(&content),
+        content: Content::Memory(content),
+    }
+}
+
+fn copy(object: &Object) -> Object {
+    Object {
+        meta: object.meta.clone(),
+        content: object.content.clone(),
+        generation: object.generation,
+        checksum: object.checksum,
     }
 }
 
@@ -121,12 +143,7 @@ async fn refresh_in_store(
     meta: Meta,
 ) -> Result<Published, StoreError> {
     let store = worker.store.clone().ok_or(StoreError::Gone)?;
-    let old = Object {
-        meta: stored.object.meta.clone(),
-        content: stored.object.content.clone(),
-        generation: stored.object.generation,
-        checksum: stored.object.checksum,
-    };
+    let old = copy(&stored.object);
     spawn_blocking(move || store.refresh(&old, &meta))
         .await
         .unwrap_or(Err(StoreError::Gone))

@@ -11,6 +11,7 @@ use super::exchange::{Connection, Response};
 use super::outcome::{Answer, Outcome, Trouble, Unstored};
 use super::publish::{publish, refresh};
 use super::{Fetch, Order};
+use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::cache::stored::Meta;
 use crate::cache::storing::may_store;
@@ -72,6 +73,10 @@ pub async fn receive(
             .as_ref()
             .map_or_else(|_| Variant::none(), |meta| meta.variant.clone()),
         not_stored: wanted.as_ref().err().copied(),
+        facts: wanted
+            .as_ref()
+            .ok()
+            .map(|meta| Facts::of(meta, &order.policy)),
         selecting: names,
     })));
     let mut content = Content {
@@ -87,7 +92,7 @@ pub async fn receive(
                 connection, writer, ..
             } = content;
             give_back(worker, order, connection, &head, framing);
-            finish(worker, order, writer, wanted.ok(), trailers).await;
+            finish(worker, order, fetch, writer, (wanted.ok(), trailers)).await;
         }
         Err(why) => content.writer.cut(&why),
     }
@@ -96,14 +101,14 @@ pub async fn receive(
 async fn finish(
     worker: &Rc<Worker>,
     order: &Order,
+    fetch: &Fetch,
     writer: Writer,
-    meta: Option<Meta>,
-    trailers: Fields,
+    (meta, trailers): (Option<Meta>, Fields),
 ) {
     match (writer.finish(trailers.clone()).await, meta) {
         (Ok(Some(whole)), Some(mut meta)) => {
             meta.trailers = trailers;
-            publish(worker, order, meta, whole).await;
+            publish(worker, order, fetch, meta, whole).await;
         }
         (Err(failure), _) => worker.complain(&failure),
         _ => {}
