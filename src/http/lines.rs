@@ -72,7 +72,7 @@ pub fn whole_lines(
         }
         *scanned = at + length + 2;
     }
-    if buf.len() > limits.head {
+    if buf.len() >= limits.head {
         return Err(HeadError::TooLarge);
     }
     Ok(None)

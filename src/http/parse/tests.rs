@@ -238,6 +238,11 @@ fn limits_of_requests() {
             with(&[start, &field(61).repeat(3), &field(36), b"\r\n"]),
             Some(TooLarge),
         ),
+        // As many bytes without an end: there is no use in waiting for more.
+        (
+            with(&[start, &field(61).repeat(3), &field(37)]),
+            Some(TooLarge),
+        ),
         (with(&[start, &field(61).repeat(4)]), Some(TooLarge)),
         (with(&[start, &field(1).repeat(8), b"\r\n"]), None),
         (
