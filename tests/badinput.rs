@@ -1059,7 +1059,7 @@ fn a_client_whose_content_stalls_is_given_up() {
         "POST {uri} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 9\r\n\r\nhalf"
     ));
     match client.try_response("POST") {
-        Ok(response) => assert_eq!(response.status, 408),
+        Ok(response) => assert!([400, 408].contains(&response.status), "{}", response.status),
         Err(ended) => assert!(ended.is_over(), "{ended:?}"),
     }
     assert_eq!(origin.count(), 0);

@@ -1257,7 +1257,7 @@ fn workers_share_the_store() {
         move |mut conn| {
             while let Ok(request) = conn.request() {
                 match (request.method(), request.target()) {
-                    ("GET", "/hold") => {
+                    ("GET", path) if path.starts_with("/hold") => {
                         gate.wait();
                         conn.send(passing("held"));
                     }
@@ -1274,7 +1274,8 @@ fn workers_share_the_store() {
     let busy = |proxy: &Proxy| {
         let before = origin.count();
         let mut client = Client::of(proxy);
-        client.ask("GET", &origin.uri("/hold"), "");
+        // Each path is new, so that no two of them share a fetch.
+        client.ask("GET", &origin.uri(&format!("/hold/{before}")), "");
         origin.wait_for(before + 1);
         let pids = proxy.holders(client.port());
         let worker = pids.into_iter().find(|pid| *pid != proxy.pid());
@@ -1361,7 +1362,7 @@ fn many_workers_and_clients_never_see_a_wrong_object() {
 /// The files of a store that hold responses, with their lengths.
 fn objects(store: &std::path::Path) -> Vec<(std::path::PathBuf, u64)> {
     let mut found = Vec::new();
-    let mut folders = vec![store.to_owned()];
+    let mut folders = vec![store.join("v1")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.metadata() {

@@ -480,9 +480,15 @@ fn responses_are_forwarded_as_the_rfcs_say() {
             assert_eq!(response.version, "HTTP/1.1", "{what}");
             for line in row.with {
                 let (name, value) = line.split_once(": ").unwrap();
+                // What replaces an obs-fold is any number of spaces.
+                let single = |text: &&str| {
+                    text.split(' ')
+                        .filter(|word| !word.is_empty())
+                        .eq(value.split(' '))
+                };
                 let values = response.head.all(name);
                 assert!(
-                    values.contains(&value),
+                    values.iter().any(single),
                     "{what}: {:?}",
                     response.head.fields
                 );

@@ -33,7 +33,7 @@ fn holding(gate: &Gate) -> Origin {
     let gate = gate.clone();
     Origin::scripted(move |mut conn| {
         while let Ok(request) = conn.request() {
-            if request.target() == "/hold" {
+            if request.target().starts_with("/hold") {
                 gate.wait();
             }
             conn.send(passing("content"));
@@ -175,7 +175,7 @@ fn a_killed_worker_takes_only_what_it_had_in_flight() {
     one.ask("GET", &origin.uri("/hold"), "");
     origin.wait_for(before + 1);
     let mut two = Client::of(&proxy);
-    two.ask("GET", &origin.uri("/hold"), "");
+    two.ask("GET", &origin.uri("/hold/too"), "");
     origin.wait_for(before + 2);
     let worker = |client: &Client| {
         let pids = proxy.holders(client.port());
