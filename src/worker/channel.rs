@@ -177,6 +177,8 @@ impl Kept<'_> {
     async fn turn(&mut self) -> Flow {
         let worker = self.worker;
         if let Some(news) = worker.outbox.take() {
+            // Who waits for the outbox to be empty is rung when its news has gone out.
+            worker.phase.set_delivered(false);
             self.link.queue(news);
         }
         if worker.phase.draining() && !self.link.said_draining {
