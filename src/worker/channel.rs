@@ -18,8 +18,8 @@ use super::outbox::Waiting;
 use super::state::Worker;
 use crate::ipc::batch::split;
 use crate::ipc::{
-    Assigned, MAX_ITEMS, Object, Received, Returned, Sent, ToSupervisor, ToWorker, VERSION,
-    WorkerChannel,
+    Assigned, ChannelError, DecodeError, MAX_ITEMS, Object, Received, Returned, Sent, ToSupervisor,
+    ToWorker, VERSION, WorkerChannel,
 };
 use crate::sys::stream;
 
@@ -34,6 +34,8 @@ pub struct Link {
     /// Clients on their way back, by token, until the supervisor has them.
     returning: HashMap<u64, Returned>,
     said_draining: bool,
+    /// The supervisor has closed it, and all that it said has been heard.
+    closed_there: bool,
 }
 
 /// A message that waits its turn.
@@ -62,6 +64,7 @@ impl Link {
             queue: VecDeque::new(),
             returning: HashMap::new(),
             said_draining: false,
+            closed_there: false,
         })
     }
 
@@ -221,9 +224,16 @@ impl Kept<'_> {
             match self.link.channel.try_recv() {
                 Ok(Received::Message(message)) => self.heed(message),
                 Ok(Received::Nothing) => return Flow::On,
-                Ok(Received::Closed) => return Flow::Ended,
+                Ok(Received::Closed) => {
+                    self.link.closed_there = true;
+                    return Flow::Ended;
+                }
                 Err(why) => {
                     log::warn!("the channel to the supervisor is given up: {why}");
+                    if matches!(why, ChannelError::Decode(DecodeError::Version(_))) {
+                        log::info!("this worker makes room for one of the supervisor's version");
+                        self.worker.phase.drain();
+                    }
                     return Flow::Ended;
                 }
             }
@@ -263,8 +273,17 @@ impl Kept<'_> {
 
 impl Drop for Kept<'_> {
     fn drop(&mut self) {
+        // What the supervisor said last still counts: clients may have gone back, or come.
+        let _ = self.receive_all();
         let worker = self.worker;
         worker.phase.set_delivered(true);
+        for queued in self.link.queue.drain(..) {
+            // A supervisor that closed the channel gives them to nobody else; one that sees it
+            // closed here does.
+            if let (Queued::Take(clients), true) = (queued, self.link.closed_there) {
+                clients.into_iter().for_each(|client| start(worker, client));
+            }
+        }
         for (_, client) in self.link.returning.drain() {
             start(
                 worker,
@@ -277,8 +296,7 @@ impl Drop for Kept<'_> {
                 },
             );
         }
-        // News of objects that was not sent is in the store for the next supervisor to read;
-        // clients not yet taken are still the old supervisor's, or gone with it.
+        // News of objects that was not sent is in the store for the next supervisor to read.
     }
 }
 

@@ -54,6 +54,8 @@ enum End {
 
 /// Whether there is something to parse.
 enum More {
+    /// Nothing new, but how long to wait has changed.
+    Again,
     Bytes,
     End(End),
     TooSlow,
@@ -126,7 +128,7 @@ pub async fn serve(worker: Rc<Worker>, mut client: Client) {
             worker.outbox.closed(id);
         }
     }
-    worker.phase.bell.ring();
+    worker.phase.progress.ring();
 }
 
 async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {
@@ -160,7 +162,7 @@ async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {
                     return End::Close;
                 }
                 match more(worker, client, &settings).await {
-                    More::Bytes => {}
+                    More::Bytes | More::Again => {}
                     More::End(end) => return end,
                     More::TooSlow => {
                         let limit = settings.times.client_header.as_secs();
@@ -180,9 +182,10 @@ async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {
 async fn more(worker: &Rc<Worker>, client: &mut Client, settings: &Settings) -> More {
     let now = Instant::now();
     let idle = client.buffer.is_empty();
+    let supervised = worker.phase.supervised();
     let deadline = if !idle {
         *client.head_since.get_or_insert(now) + settings.times.client_header
-    } else if worker.phase.supervised() {
+    } else if supervised {
         now + settings.times.worker_idle
     } else {
         now + settings.times.client_idle
@@ -196,6 +199,8 @@ async fn more(worker: &Rc<Worker>, client: &mut Client, settings: &Settings) -> 
         biased;
         read = client.stream.read(&mut client.buffer, deadline) => read,
         () = worker.phase.leaving() => return leave(worker, client),
+        // Alone it kept its idle clients; a new supervisor gets them back.
+        () = worker.phase.supervision_changes(supervised), if idle => return More::Again,
     };
     match read {
         Ok(0) => More::End(End::Close),

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::channel::{self, Link};
 use super::state::Worker;
 use crate::config::{self, Settings, StoreChoice};
-use crate::ipc::{ToWorker, VERSION, WorkerChannel};
+use crate::ipc::{ToWorker, WorkerChannel};
 use crate::store::Store;
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
 use crate::sys::exit::Failure;
@@ -63,20 +63,15 @@ async fn begin(
                 continue;
             }
         };
+        // One of another version can't be read: the next supervisor may be of ours.
         let Some(ToWorker::Hello {
-            version,
-            settings,
-            shared,
+            settings, shared, ..
         }) = link.receive().await
         else {
             continue;
         };
         let worker = Rc::new(build(index, settings, shared)?);
         link.hello(&worker);
-        if version != VERSION {
-            log::info!("the supervisor is of another version: a successor will serve");
-            return Ok(None);
-        }
         return Ok(Some((worker, link)));
     }
 }
@@ -159,7 +154,7 @@ async fn supervised(worker: &Rc<Worker>, listener: &AsyncFd<OwnedFd>, first: Lin
             // A new supervisor may come before the old one's channel is seen to end.
             let next = tokio::select! {
                 () = channel::serve(worker, now) => None,
-                next = accept(listener) => Some(next),
+                next = next_supervisor(worker, listener) => Some(next),
             };
             worker.phase.set_supervised(false);
             if let Some(next) = next {
@@ -175,6 +170,16 @@ async fn supervised(worker: &Rc<Worker>, listener: &AsyncFd<OwnedFd>, first: Lin
                 std::future::pending::<()>().await;
             }
         }
+    }
+}
+
+/// The next connection is a new supervisor's; but once this worker drains it is meant for its
+/// successor, and is left in the listener's queue.
+async fn next_supervisor(worker: &Worker, listener: &AsyncFd<OwnedFd>) -> WorkerChannel {
+    tokio::select! {
+        biased;
+        () = worker.phase.leaving() => std::future::pending().await,
+        next = accept(listener) => next,
     }
 }
 
@@ -194,7 +199,7 @@ async fn drained(worker: &Rc<Worker>) {
     notify::stopping();
     notify::status("finishing what it has");
     let limit = worker.settings().times.drain;
-    let empty = worker.phase.bell.until(|| {
+    let empty = worker.phase.progress.until(|| {
         let delivered = worker.outbox.is_empty() && worker.phase.delivered();
         let done = delivered || !worker.phase.supervised();
         (worker.clients.get() == 0 && done).then_some(())

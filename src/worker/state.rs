@@ -58,8 +58,10 @@ pub struct Phase {
     draining: Cell<bool>,
     supervised: Cell<bool>,
     undelivered: Cell<bool>,
-    /// Rung when either changes, and when a client ends.
-    pub bell: Bell,
+    /// Rung when either changes. Every idle client waits for it, so it is rung seldom.
+    changed: Bell,
+    /// Rung when the end has come nearer: a client has left, or the supervisor has all there was.
+    pub progress: Bell,
 }
 
 impl Phase {
@@ -71,7 +73,7 @@ impl Phase {
     /// Stops the worker: idle clients go back, running requests finish.
     pub fn drain(&self) {
         self.draining.set(true);
-        self.bell.ring();
+        self.changed.ring();
     }
 
     /// Whether the supervisor has all that was to go to it.
@@ -82,13 +84,13 @@ impl Phase {
     /// Says whether the supervisor has all that was to go to it.
     pub fn set_delivered(&self, delivered: bool) {
         if self.undelivered.replace(!delivered) == delivered {
-            self.bell.ring();
+            self.progress.ring();
         }
     }
 
     /// Resolves when the worker has been told to stop.
     pub async fn leaving(&self) {
-        self.bell.until(|| self.draining().then_some(())).await;
+        self.changed.until(|| self.draining().then_some(())).await;
     }
 
     /// Whether a supervisor is there.
@@ -99,7 +101,15 @@ impl Phase {
     /// Says whether a supervisor is there.
     pub fn set_supervised(&self, supervised: bool) {
         self.supervised.set(supervised);
-        self.bell.ring();
+        self.changed.ring();
+        self.progress.ring();
+    }
+
+    /// Resolves when a supervisor has come or gone.
+    pub async fn supervision_changes(&self, from: bool) {
+        self.changed
+            .until(|| (self.supervised() != from).then_some(()))
+            .await;
     }
 }
 
