@@ -5,18 +5,18 @@ use std::rc::Rc;
 
 use tokio::task::spawn_blocking;
 
+use super::validate::Fallback;
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::presented::bypass;
-use crate::cache::reuse::{OnError, Reuse, is_error, reuse};
-use crate::cache::status::{CacheStatus, Forward, Handling};
-use crate::cache::vary::variant_of;
+use crate::cache::reuse::{Reuse, reuse};
+use crate::cache::status::{CacheStatus, Forward};
 use crate::http::connection::wants_upgrade;
 use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::store::Found;
-use crate::worker::fetch::{self, Answer, News, Order, Outcome, Ticket, Trouble};
+use crate::worker::fetch::{self, Order};
 use crate::worker::state::{now, policy};
 use crate::worker::stored::Stored;
 
@@ -25,14 +25,6 @@ enum Known {
     Stored(Rc<Stored>),
     OtherVariants,
     Nothing,
-}
-
-/// A stored response that is being validated, and whether it may answer if that fails.
-struct Fallback {
-    stored: Rc<Stored>,
-    age: u64,
-    ttl: i64,
-    on_error: OnError,
 }
 
 impl Exchange<'_> {
@@ -156,7 +148,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn hit(&mut self, outcome: &'static str) {
+    pub(super) fn hit(&mut self, outcome: &'static str) {
         self.told.hit = true;
         self.told.outcome = outcome;
     }
@@ -176,157 +168,8 @@ impl Exchange<'_> {
         self.forward(order, why, "").await
     }
 
-    /// Joins another client's fetch of the same key; `None` when there is none, or its response
-    /// isn't for this request too.
-    async fn join(&mut self, key: &Key, why: Forward) -> Option<After> {
-        let running = self.worker.fetches.borrow().get(key).cloned()?;
-        if self.is_conditional() || running.local_allowed() != self.client.is_local() {
-            return None;
-        }
-        if let Some(answer) = running.answer() {
-            // It came before this request did, as what is stored.
-            return self.join_late(&answer, running.ticket()).await;
-        }
-        let mut ticket = running.ticket();
-        let mut status = collapsed(why);
-        let outcome = loop {
-            if let News::Outcome(outcome) = ticket.news().await {
-                break outcome;
-            }
-        };
-        match outcome {
-            Outcome::Answer(answer) => {
-                if !self.shares(&answer) {
-                    return None;
-                }
-                let reader = answer.spool.reader()?;
-                self.told.outcome = "collapsed";
-                if let Handling::Forwarded { status: of, .. } = &mut status.handling {
-                    *of = Some(answer.head.status);
-                }
-                Some(self.answer_fetched(&answer, reader, &status, None).await)
-            }
-            Outcome::Validated(stored) => {
-                self.told.outcome = "collapsed";
-                let directives = RequestDirectives::of(&self.head.fields);
-                match reuse(&directives, &stored.facts, now()) {
-                    Reuse::Fresh { age, .. } | Reuse::Stale { age, .. } => {
-                        Some(self.answer_stored(&stored, age, &status).await)
-                    }
-                    Reuse::Validate { .. } => None,
-                }
-            }
-            Outcome::Trouble(trouble) => Some(self.in_trouble(&trouble)),
-            Outcome::Switched(_) => None,
-        }
-    }
-
-    /// Reads a response that is being stored, if it may be reused.
-    async fn join_late(&mut self, answer: &Answer, ticket: Ticket) -> Option<After> {
-        let directives = RequestDirectives::of(&self.head.fields);
-        let (age, ttl) = match reuse(&directives, answer.facts.as_ref()?, now()) {
-            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => (age, ttl),
-            Reuse::Validate { .. } => return None,
-        };
-        let reader = answer.spool.reader().filter(|_| self.shares(answer))?;
-        self.hit("hit");
-        let status = CacheStatus::hit(ttl);
-        let after = self.answer_fetched(answer, reader, &status, Some(age));
-        let after = after.await;
-        drop(ticket);
-        Some(after)
-    }
-
-    fn shares(&self, answer: &Answer) -> bool {
-        answer.not_stored.is_none()
-            && variant_of(&answer.selecting, &self.head.fields) == answer.variant
-    }
-
-    /// Asks the origin server whether a stored response still holds (RFC 9111 §4.3).
-    async fn validate(
-        &mut self,
-        uri: Uri,
-        key: Key,
-        why: Forward,
-        detail: &str,
-        fallback: Fallback,
-    ) -> After {
-        if self.head.method == Method::Head {
-            self.told.outcome = "bypass";
-            let order = self.order(uri, None, None);
-            return self.forward(order, why, detail).await;
-        }
-        if let Some(after) = self.join(&key, why).await {
-            return after;
-        }
-        let validating = fallback
-            .stored
-            .facts
-            .has_validator
-            .then(|| fallback.stored.clone());
-        let order = self.order(uri, Some(key), validating);
-        let shared = !self.is_conditional();
-        let mut ticket = fetch::begin(self.worker, order, shared);
-        let mut status = CacheStatus::forwarded(why);
-        status.detail = Some(detail).filter(|detail| !detail.is_empty());
-        match self.outcome(&mut ticket).await {
-            Err(after) => after,
-            Ok(Outcome::Validated(stored)) => {
-                self.told.hit = true;
-                self.told.outcome = "revalidated";
-                if let Handling::Forwarded {
-                    status: of, stored, ..
-                } = &mut status.handling
-                {
-                    *of = Some(304);
-                    *stored = true;
-                }
-                let age = crate::cache::age::current_age(&stored.facts, now());
-                self.answer_stored(&stored, age, &status).await
-            }
-            Ok(Outcome::Answer(answer))
-                if is_error(answer.head.status) && fallback.on_error == OnError::Error =>
-            {
-                self.stale_instead(&fallback, "stale-if-error").await
-            }
-            Ok(Outcome::Trouble(trouble))
-                if fallback.on_error != OnError::No
-                    && !matches!(*trouble, Trouble::ClientContent) =>
-            {
-                log::debug!("served stale: {trouble}");
-                self.stale_instead(&fallback, "origin-unreachable").await
-            }
-            Ok(outcome) => {
-                self.told.outcome = "expired";
-                self.conclude(outcome, ticket, status).await
-            }
-        }
-    }
-
-    async fn stale_instead(&mut self, fallback: &Fallback, detail: &str) -> After {
-        self.hit("stale");
-        let mut status = CacheStatus::hit(fallback.ttl);
-        status.detail = Some(detail);
-        self.answer_stored(&fallback.stored, fallback.age, &status)
-            .await
-    }
-
-    /// Validates without a client waiting for it (RFC 5861 §3), once at a time.
-    fn validate_in_background(&self, uri: Uri, key: Key, stored: &Rc<Stored>) {
-        if self.worker.fetches.borrow().contains_key(&key) {
-            return;
-        }
-        let validating = stored.facts.has_validator.then(|| stored.clone());
-        let order = self.order(uri, Some(key), validating);
-        let mut ticket = fetch::begin(self.worker, order, true);
-        tokio::task::spawn_local(async move {
-            while let News::Interim(_) = ticket.news().await {}
-            ticket.until_stored().await;
-        });
-    }
-
     /// Whether the request has a condition of the client's own, which its fetch then carries.
-    fn is_conditional(&self) -> bool {
+    pub(super) fn is_conditional(&self) -> bool {
         let fields = &self.head.fields;
         fields.has("if-none-match") || fields.has("if-modified-since")
     }
@@ -348,7 +191,7 @@ impl Exchange<'_> {
     }
 
     /// Fetches for this client, and for whoever joins when it may be stored.
-    async fn forward(&mut self, order: Order, why: Forward, detail: &str) -> After {
+    pub(super) async fn forward(&mut self, order: Order, why: Forward, detail: &str) -> After {
         let shared = order.key.is_some() && !self.is_conditional();
         let mut ticket = fetch::begin(self.worker, order, shared);
         let mut status = CacheStatus::forwarded(why);
@@ -358,12 +201,4 @@ impl Exchange<'_> {
             Err(after) => after,
         }
     }
-}
-
-fn collapsed(why: Forward) -> CacheStatus<'static> {
-    let mut status = CacheStatus::forwarded(why);
-    if let Handling::Forwarded { collapsed, .. } = &mut status.handling {
-        *collapsed = Some(true);
-    }
-    status
 }

@@ -1,34 +1,23 @@
 //! A response from the origin server passed on as it arrives, and requests that the cache has no part
-//! in: content goes up while the response comes down, a switch of protocols ends in a tunnel.
-
-use std::io;
-use std::pin::pin;
-use std::time::Duration;
+//! in: a switch of protocols ends in a tunnel, an unsafe method makes stored responses invalid.
 
 use bytes::BytesMut;
-use tokio::time::Instant;
 
 use super::sink::{self, Sink};
-use super::{After, Exchange, Refusal};
+use super::upload::interim;
+use super::{After, Exchange};
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
 use crate::cache::status::{CacheStatus, Forward, Handling};
-use crate::http::content::{Decoder, Step};
 use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
 use crate::http::framing::Framing;
-use crate::http::head::{Method, Version};
+use crate::http::head::Method;
 use crate::http::target::{Uri, masked};
-use crate::store::spool::{Keep, Reader, Spool, Writer};
-use crate::sys::stream::Stream;
-use crate::worker::fetch::{
-    self, Answer, News, Outcome, RequestContent, Switched, Ticket, Trouble,
-};
+use crate::store::spool::{Keep, Reader, Spool};
+use crate::worker::fetch::{self, Answer, Outcome, RequestContent, Switched, Ticket, Trouble};
 use crate::worker::state::now;
 use crate::worker::tunnel;
-
-/// How much request content is read at a time.
-const READ: usize = 64 << 10;
 
 impl Exchange<'_> {
     /// Forwards a request that the cache can't answer: another method, content, an upgrade.
@@ -70,66 +59,6 @@ impl Exchange<'_> {
             return After::Linger;
         }
         after
-    }
-
-    /// Waits for the outcome, passing interim responses on.
-    pub(super) async fn outcome(&mut self, ticket: &mut Ticket) -> Result<Outcome, After> {
-        let mut down = Down {
-            stream: &self.client.stream,
-            out: &mut self.client.out,
-            version: self.head.version,
-            pseudonym: &self.worker.pseudonym,
-            patience: self.settings.times.body_stall,
-        };
-        down.outcome(ticket).await
-    }
-
-    /// Sends the request's content into the fetch while waiting for the outcome. When the response
-    /// came before all of the content did, the connection can't be kept.
-    async fn outcome_while_sending(
-        &mut self,
-        ticket: &mut Ticket,
-        writer: Writer,
-    ) -> Result<Outcome, After> {
-        let patience = self.settings.times.body_stall;
-        // Responses to earlier requests of the pipeline must not wait for this content.
-        if self.client.flush(patience).await.is_err() {
-            return Err(After::Over);
-        }
-        let client = &mut *self.client;
-        let upload = Upload {
-            stream: &client.stream,
-            buffer: &mut client.buffer,
-            patience,
-        };
-        let mut down = Down {
-            stream: &client.stream,
-            out: &mut client.out,
-            version: self.head.version,
-            pseudonym: &self.worker.pseudonym,
-            patience,
-        };
-        let (outcome, sent) = {
-            let mut sending = pin!(upload.run(Decoder::new(self.framing), writer));
-            let mut waiting = pin!(down.outcome(ticket));
-            tokio::select! {
-                biased;
-                sent = &mut sending => match sent {
-                    Ok(()) => (waiting.await.map_err(Ended::Gone), true),
-                    Err(refusal) => (Err(Ended::Refused(refusal)), false),
-                },
-                outcome = &mut waiting => (outcome.map_err(Ended::Gone), false),
-            }
-        };
-        if sent && self.keep {
-            self.framing = Framing::None;
-        } else {
-            self.keep = false;
-        }
-        outcome.map_err(|ended| match ended {
-            Ended::Gone(after) => after,
-            Ended::Refused(Refusal(status, why)) => self.refuse(status, &why),
-        })
     }
 
     /// Passes the outcome on to the client.
@@ -285,106 +214,6 @@ impl Exchange<'_> {
         let uris = invalidates(&self.head.method, target, &answer.head);
         if !uris.is_empty() {
             fetch::invalidate(self.worker, uris.iter().map(Key::of).collect()).await;
-        }
-    }
-}
-
-/// Gathers an interim response, which HTTP/1.0 doesn't know (RFC 9110 §15.2).
-fn interim(
-    out: &mut BytesMut,
-    head: &crate::http::head::ResponseHead,
-    client: Version,
-    pseudonym: &str,
-) {
-    if client == Version::Http10 {
-        return;
-    }
-    let how = ResponseAs {
-        framing: Framing::None,
-        keep_alive: true,
-        client,
-        via: Some((head.version, pseudonym)),
-        extra: &[],
-        without: &[],
-        upgrade: head.status == 101,
-    };
-    write_response_head(out, head.status, &head.reason, &head.fields, &how);
-}
-
-/// How waiting for an outcome ended without one.
-enum Ended {
-    /// The client is gone.
-    Gone(After),
-    /// The client's content is refused.
-    Refused(Refusal),
-}
-
-/// Where interim responses go while the outcome is awaited.
-struct Down<'a> {
-    stream: &'a Stream,
-    out: &'a mut BytesMut,
-    version: Version,
-    pseudonym: &'a str,
-    patience: Duration,
-}
-
-impl Down<'_> {
-    /// Waits for the outcome, passing interim responses on.
-    async fn outcome(&mut self, ticket: &mut Ticket) -> Result<Outcome, After> {
-        loop {
-            let head = match ticket.news().await {
-                News::Outcome(outcome) => return Ok(outcome),
-                News::Interim(head) => head,
-            };
-            interim(self.out, &head, self.version, self.pseudonym);
-            let parts = &mut [io::IoSlice::new(self.out)];
-            let written = self.stream.write_all(parts, self.patience).await;
-            self.out.clear();
-            if written.is_err() {
-                return Err(After::Over);
-            }
-        }
-    }
-}
-
-/// A request's content on its way from the client into the fetch.
-struct Upload<'a> {
-    stream: &'a Stream,
-    buffer: &'a mut BytesMut,
-    patience: Duration,
-}
-
-impl Upload<'_> {
-    /// Sends all of it, or says why it can't.
-    async fn run(self, mut decoder: Decoder, mut writer: Writer) -> Result<(), Refusal> {
-        loop {
-            match decoder.next(self.buffer) {
-                // A window has no draft that could fail.
-                Ok(Step::Data(data)) => drop(writer.push(data).await),
-                Ok(Step::End { trailers }) => {
-                    // It is never stored, so that nothing can fail.
-                    let _ = writer.finish(trailers).await;
-                    return Ok(());
-                }
-                Ok(Step::More) => {
-                    self.buffer.reserve(READ);
-                    let deadline = Instant::now() + self.patience;
-                    match self.stream.read(self.buffer, deadline).await {
-                        Ok(1..) => {}
-                        Err(why) if why.kind() == io::ErrorKind::TimedOut => {
-                            let limit = self.patience.as_secs();
-                            let why = format!("no content of the request came for {limit} s");
-                            return Err(Refusal(408, why));
-                        }
-                        Ok(0) | Err(_) => {
-                            let why =
-                                "the connection closed before the request's content was complete";
-                            return Err(Refusal(400, why.into()));
-                        }
-                    }
-                }
-                Err(why) => return Err(Refusal(400, why.to_string())),
-            }
         }
     }
 }

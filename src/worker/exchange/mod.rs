@@ -4,8 +4,11 @@
 mod cached;
 mod forwarded;
 mod hit;
+mod join;
 mod sink;
 mod told;
+mod upload;
+mod validate;
 
 use std::rc::Rc;
 

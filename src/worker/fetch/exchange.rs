@@ -3,28 +3,21 @@
 //! request's content going out while the response is awaited.
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::connection::{Connection, FIRST_READ, idle_connection, new_connection};
 use super::outcome::Trouble;
+use super::request::{request_head, send_content};
 use super::{Fetch, Order, RequestContent};
-use crate::cache::validation::conditional_fields;
-use crate::http::chunked;
-use crate::http::forward::{RequestAs, write_request};
-use crate::http::framing::Framing;
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, parse_response};
-use crate::store::spool::{End, Piece};
 use crate::sys::stream::Stream;
-use crate::worker::origin::connect::{ConnectError, connect};
 use crate::worker::state::{Worker, head_limits};
 
-/// Room for a response's head, and often for all of a small response.
-const FIRST_READ: usize = 8 << 10;
 /// The most interim responses to one request.
 const MOST_INTERIM: usize = 32;
 
@@ -42,20 +35,6 @@ pub struct Response {
     pub head: ResponseHead,
     /// The connection.
     pub connection: Connection,
-}
-
-/// A connection to an origin server while it is used.
-pub struct Connection {
-    /// The socket.
-    pub stream: Stream,
-    /// What was read from it and not yet taken.
-    pub buffer: BytesMut,
-    /// The origin's address.
-    pub address: IpAddr,
-    /// Whether all of the request went out, without which it can't be used again.
-    pub request_sent: bool,
-    /// Whether it served a request before.
-    reused: bool,
 }
 
 /// Sends the request and reads the response's head.
@@ -86,49 +65,6 @@ impl Failed {
     fn into_trouble(self) -> Trouble {
         match self {
             Failed::Unanswered(trouble) | Failed::Answered(trouble) => trouble,
-        }
-    }
-}
-
-fn idle_connection(worker: &Worker, order: &Order) -> Option<Connection> {
-    let (stream, address) = worker
-        .pool
-        .take(order.uri.authority(), order.local_allowed)?;
-    Some(Connection::new(stream, address, true))
-}
-
-async fn new_connection(worker: &Worker, order: &Order) -> Result<Connection, Trouble> {
-    let host = order.uri.host();
-    let addresses =
-        worker
-            .resolver
-            .addresses(host)
-            .await
-            .map_err(|why| ConnectError::Unresolved {
-                host: host.into(),
-                why: why.to_string(),
-            })?;
-    let limit = order.settings.times.connect;
-    let connected = connect(
-        host,
-        order.uri.port(),
-        &addresses,
-        order.local_allowed,
-        limit,
-    )
-    .await;
-    let (stream, address) = connected.inspect_err(|_| worker.resolver.forget(host))?;
-    Ok(Connection::new(stream, address, false))
-}
-
-impl Connection {
-    fn new(stream: Stream, address: IpAddr, reused: bool) -> Connection {
-        Connection {
-            stream,
-            buffer: BytesMut::with_capacity(FIRST_READ),
-            address,
-            request_sent: false,
-            reused,
         }
     }
 }
@@ -198,68 +134,6 @@ async fn converse(
         return Ok(Reply::Switched(head, connection.stream, connection.buffer));
     }
     Ok(Reply::Response(Response { head, connection }))
-}
-
-fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut {
-    let extra: Vec<(&[u8], &[u8])> = match &order.validate {
-        Some(stored) => conditional_fields(&stored.object.meta.fields)
-            .map(|(name, value)| (name.as_bytes(), value))
-            .collect(),
-        None => Vec::new(),
-    };
-    let mut out = BytesMut::with_capacity(1024);
-    write_request(
-        &mut out,
-        &order.head,
-        &order.uri,
-        &RequestAs {
-            framing: content.map_or(Framing::None, |content| content.framing),
-            pseudonym: &order.pseudonym,
-            extra: &extra,
-            without: &[],
-            upgrade: order.upgrade,
-        },
-    );
-    out
-}
-
-async fn send_content(
-    stream: &Stream,
-    content: &mut RequestContent,
-    patience: Duration,
-) -> Result<(), Trouble> {
-    let failed = |why| Trouble::Io {
-        host: String::new(),
-        why,
-    };
-    loop {
-        let mut frame = BytesMut::new();
-        match content.reader.next().await {
-            Piece::Memory(data) if content.framing == Framing::Chunked => {
-                chunked::write_chunk_head(&mut frame, data.len());
-                let parts = &mut [
-                    IoSlice::new(&frame),
-                    IoSlice::new(&data),
-                    IoSlice::new(b"\r\n"),
-                ];
-                stream.write_all(parts, patience).await.map_err(failed)?;
-            }
-            Piece::Memory(data) => {
-                let parts = &mut [IoSlice::new(&data)];
-                stream.write_all(parts, patience).await.map_err(failed)?;
-            }
-            Piece::End(End::Whole { trailers }) => {
-                if content.framing == Framing::Chunked {
-                    chunked::write_last(&mut frame, &trailers);
-                    let parts = &mut [IoSlice::new(&frame)];
-                    stream.write_all(parts, patience).await.map_err(failed)?;
-                }
-                return Ok(());
-            }
-            // Request content is a window and never in a file.
-            Piece::File { .. } | Piece::End(End::Cut(_)) => return Err(Trouble::ClientContent),
-        }
-    }
 }
 
 /// The head of the response being read.

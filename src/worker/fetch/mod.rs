@@ -5,10 +5,12 @@
 //! Whether a stored response could answer instead was decided before.
 
 mod begin;
+mod connection;
 mod exchange;
 mod outcome;
 mod publish;
 mod receive;
+mod request;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::exchange::{Connection, Response};
+use super::connection::Connection;
+use super::exchange::Response;
 use super::outcome::{Answer, Outcome, Trouble, Unstored};
 use super::publish::{publish, refresh};
 use super::{Fetch, Order};

@@ -1,0 +1,87 @@
+//! Joining a fetch that another client's request began (collapsed forwarding): before its response's
+//! head is there, as one request; afterwards, as a stored response that is still growing.
+
+use super::{After, Exchange};
+use crate::cache::directives::RequestDirectives;
+use crate::cache::key::Key;
+use crate::cache::reuse::{Reuse, reuse};
+use crate::cache::status::{CacheStatus, Forward, Handling};
+use crate::cache::vary::variant_of;
+use crate::worker::fetch::{Answer, News, Outcome, Ticket};
+use crate::worker::state::now;
+
+impl Exchange<'_> {
+    /// Joins another client's fetch of the same key; `None` when there is none, or its response
+    /// isn't for this request too.
+    pub(super) async fn join(&mut self, key: &Key, why: Forward) -> Option<After> {
+        let running = self.worker.fetches.borrow().get(key).cloned()?;
+        if self.is_conditional() || running.local_allowed() != self.client.is_local() {
+            return None;
+        }
+        if let Some(answer) = running.answer() {
+            // It came before this request did, as what is stored.
+            return self.join_late(&answer, running.ticket()).await;
+        }
+        let mut ticket = running.ticket();
+        let mut status = collapsed(why);
+        let outcome = loop {
+            if let News::Outcome(outcome) = ticket.news().await {
+                break outcome;
+            }
+        };
+        match outcome {
+            Outcome::Answer(answer) => {
+                if !self.shares(&answer) {
+                    return None;
+                }
+                let reader = answer.spool.reader()?;
+                self.told.outcome = "collapsed";
+                if let Handling::Forwarded { status: of, .. } = &mut status.handling {
+                    *of = Some(answer.head.status);
+                }
+                Some(self.answer_fetched(&answer, reader, &status, None).await)
+            }
+            Outcome::Validated(stored) => {
+                self.told.outcome = "collapsed";
+                let directives = RequestDirectives::of(&self.head.fields);
+                match reuse(&directives, &stored.facts, now()) {
+                    Reuse::Fresh { age, .. } | Reuse::Stale { age, .. } => {
+                        Some(self.answer_stored(&stored, age, &status).await)
+                    }
+                    Reuse::Validate { .. } => None,
+                }
+            }
+            Outcome::Trouble(trouble) => Some(self.in_trouble(&trouble)),
+            Outcome::Switched(_) => None,
+        }
+    }
+
+    /// Reads a response that is being stored, if it may be reused.
+    async fn join_late(&mut self, answer: &Answer, ticket: Ticket) -> Option<After> {
+        let directives = RequestDirectives::of(&self.head.fields);
+        let (age, ttl) = match reuse(&directives, answer.facts.as_ref()?, now()) {
+            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => (age, ttl),
+            Reuse::Validate { .. } => return None,
+        };
+        let reader = answer.spool.reader().filter(|_| self.shares(answer))?;
+        self.hit("hit");
+        let status = CacheStatus::hit(ttl);
+        let after = self.answer_fetched(answer, reader, &status, Some(age));
+        let after = after.await;
+        drop(ticket);
+        Some(after)
+    }
+
+    fn shares(&self, answer: &Answer) -> bool {
+        answer.not_stored.is_none()
+            && variant_of(&answer.selecting, &self.head.fields) == answer.variant
+    }
+}
+
+fn collapsed(why: Forward) -> CacheStatus<'static> {
+    let mut status = CacheStatus::forwarded(why);
+    if let Handling::Forwarded { collapsed, .. } = &mut status.handling {
+        *collapsed = Some(true);
+    }
+    status
+}

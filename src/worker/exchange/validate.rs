@@ -1,0 +1,113 @@
+//! A stored response that has to be validated before it answers (RFC 9111 §4.3): asked for with its
+//! validators, answered from the store after a 304, replaced after anything else, and served stale
+//! where that is allowed when the origin server fails (RFC 5861).
+
+use std::rc::Rc;
+
+use super::{After, Exchange};
+use crate::cache::age::current_age;
+use crate::cache::key::Key;
+use crate::cache::reuse::{OnError, is_error};
+use crate::cache::status::{CacheStatus, Forward, Handling};
+use crate::http::head::Method;
+use crate::http::target::Uri;
+use crate::worker::fetch::{self, News, Outcome, Trouble};
+use crate::worker::state::now;
+use crate::worker::stored::Stored;
+
+/// A stored response that is being validated, and whether it may answer if that fails.
+pub struct Fallback {
+    /// The response.
+    pub stored: Rc<Stored>,
+    /// Its age.
+    pub age: u64,
+    /// The freshness left, negative when it is stale.
+    pub ttl: i64,
+    /// Whether it may answer.
+    pub on_error: OnError,
+}
+
+impl Exchange<'_> {
+    /// Asks the origin server whether a stored response still holds (RFC 9111 §4.3).
+    pub(super) async fn validate(
+        &mut self,
+        uri: Uri,
+        key: Key,
+        why: Forward,
+        detail: &str,
+        fallback: Fallback,
+    ) -> After {
+        if self.head.method == Method::Head {
+            self.told.outcome = "bypass";
+            let order = self.order(uri, None, None);
+            return self.forward(order, why, detail).await;
+        }
+        if let Some(after) = self.join(&key, why).await {
+            return after;
+        }
+        let validating = fallback
+            .stored
+            .facts
+            .has_validator
+            .then(|| fallback.stored.clone());
+        let order = self.order(uri, Some(key), validating);
+        let shared = !self.is_conditional();
+        let mut ticket = fetch::begin(self.worker, order, shared);
+        let mut status = CacheStatus::forwarded(why);
+        status.detail = Some(detail).filter(|detail| !detail.is_empty());
+        match self.outcome(&mut ticket).await {
+            Err(after) => after,
+            Ok(Outcome::Validated(stored)) => {
+                self.told.hit = true;
+                self.told.outcome = "revalidated";
+                if let Handling::Forwarded {
+                    status: of, stored, ..
+                } = &mut status.handling
+                {
+                    *of = Some(304);
+                    *stored = true;
+                }
+                let age = current_age(&stored.facts, now());
+                self.answer_stored(&stored, age, &status).await
+            }
+            Ok(Outcome::Answer(answer))
+                if is_error(answer.head.status) && fallback.on_error == OnError::Error =>
+            {
+                self.stale_instead(&fallback, "stale-if-error").await
+            }
+            Ok(Outcome::Trouble(trouble))
+                if fallback.on_error != OnError::No
+                    && !matches!(*trouble, Trouble::ClientContent) =>
+            {
+                log::debug!("served stale: {trouble}");
+                self.stale_instead(&fallback, "origin-unreachable").await
+            }
+            Ok(outcome) => {
+                self.told.outcome = "expired";
+                self.conclude(outcome, ticket, status).await
+            }
+        }
+    }
+
+    async fn stale_instead(&mut self, fallback: &Fallback, detail: &str) -> After {
+        self.hit("stale");
+        let mut status = CacheStatus::hit(fallback.ttl);
+        status.detail = Some(detail);
+        self.answer_stored(&fallback.stored, fallback.age, &status)
+            .await
+    }
+
+    /// Validates without a client waiting for it (RFC 5861 §3), once at a time.
+    pub(super) fn validate_in_background(&self, uri: Uri, key: Key, stored: &Rc<Stored>) {
+        if self.worker.fetches.borrow().contains_key(&key) {
+            return;
+        }
+        let validating = stored.facts.has_validator.then(|| stored.clone());
+        let order = self.order(uri, Some(key), validating);
+        let mut ticket = fetch::begin(self.worker, order, true);
+        tokio::task::spawn_local(async move {
+            while let News::Interim(_) = ticket.news().await {}
+            ticket.until_stored().await;
+        });
+    }
+}

@@ -1,0 +1,79 @@
+//! The request as it goes to the origin server: its head, and its content as it comes.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::outcome::Trouble;
+use super::{Order, RequestContent};
+use crate::cache::validation::conditional_fields;
+use crate::http::chunked;
+use crate::http::forward::{RequestAs, write_request};
+use crate::http::framing::Framing;
+use crate::store::spool::{End, Piece};
+use crate::sys::stream::Stream;
+
+/// The head, with the conditions of a validation.
+pub fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut {
+    let extra: Vec<(&[u8], &[u8])> = match &order.validate {
+        Some(stored) => conditional_fields(&stored.object.meta.fields)
+            .map(|(name, value)| (name.as_bytes(), value))
+            .collect(),
+        None => Vec::new(),
+    };
+    let mut out = BytesMut::with_capacity(1024);
+    write_request(
+        &mut out,
+        &order.head,
+        &order.uri,
+        &RequestAs {
+            framing: content.map_or(Framing::None, |content| content.framing),
+            pseudonym: &order.pseudonym,
+            extra: &extra,
+            without: &[],
+            upgrade: order.upgrade,
+        },
+    );
+    out
+}
+
+/// Sends the content as it comes.
+pub async fn send_content(
+    stream: &Stream,
+    content: &mut RequestContent,
+    patience: Duration,
+) -> Result<(), Trouble> {
+    let failed = |why| Trouble::Io {
+        host: String::new(),
+        why,
+    };
+    loop {
+        let mut frame = BytesMut::new();
+        match content.reader.next().await {
+            Piece::Memory(data) if content.framing == Framing::Chunked => {
+                chunked::write_chunk_head(&mut frame, data.len());
+                let parts = &mut [
+                    IoSlice::new(&frame),
+                    IoSlice::new(&data),
+                    IoSlice::new(b"\r\n"),
+                ];
+                stream.write_all(parts, patience).await.map_err(failed)?;
+            }
+            Piece::Memory(data) => {
+                let parts = &mut [IoSlice::new(&data)];
+                stream.write_all(parts, patience).await.map_err(failed)?;
+            }
+            Piece::End(End::Whole { trailers }) => {
+                if content.framing == Framing::Chunked {
+                    chunked::write_last(&mut frame, &trailers);
+                    let parts = &mut [IoSlice::new(&frame)];
+                    stream.write_all(parts, patience).await.map_err(failed)?;
+                }
+                return Ok(());
+            }
+            // Request content is a window and never in a file.
+            Piece::File { .. } | Piece::End(End::Cut(_)) => return Err(Trouble::ClientContent),
+        }
+    }
+}
