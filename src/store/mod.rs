@@ -33,6 +33,11 @@ pub const SMALL: u64 = 64 * 1024;
 
 /// A place that keeps stored responses.
 pub trait Store: Send + Sync {
+    /// Whether a lookup might find something under this key. Never blocks; "yes" promises nothing.
+    fn may_have(&self, _key: &Key) -> bool {
+        true
+    }
+
     /// The stored response that this request selects, most recent first (RFC 9111 §4.1).
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
 

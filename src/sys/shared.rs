@@ -5,6 +5,7 @@
 //! that a process killed half-way leaves broken. Every value is a hint or a count, never content.
 
 mod boot;
+mod known;
 mod room;
 
 use std::fs::{File, OpenOptions};
@@ -22,7 +23,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub const WORKERS: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const GENERATIONS: usize = 1 << 16;
 const VISITED_WORDS: usize = 1 << 14;
 const SIZE: usize = size_of::<Layout>();
@@ -55,11 +56,12 @@ struct Layout {
     announced: AtomicU64,
     wanted: AtomicU64,
     full: AtomicU32,
-    _spare: AtomicU32,
+    known_whole: AtomicU32,
     reserved: [AtomicU64; WORKERS],
     counters: [Counters; WORKERS],
     generations: [AtomicU32; GENERATIONS],
     visited: [AtomicU64; VISITED_WORDS],
+    known: [AtomicU64; known::WORDS],
 }
 
 /// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].

@@ -135,6 +135,10 @@ fn index_at(root: &Root, hash: &Hash) -> Result<Option<Index>, StoreError> {
 }
 
 impl Store for FilesystemStore {
+    fn may_have(&self, key: &Key) -> bool {
+        self.shared.may_be_stored(key.hash())
+    }
+
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
         self.find(key, request)
     }

@@ -54,6 +54,7 @@ impl FilesystemStore {
                 return Err(error);
             }
         }
+        self.shared.note_stored(&hash);
         let generation = self.shared.bump(&hash);
         drop(lock);
         let size = counted(length, &variant);

@@ -20,6 +20,8 @@ pub struct Scan {
     /// Places of what was published, removed or evicted meanwhile.
     touched: HashSet<[u8; 16]>,
     first: bool,
+    /// Whether every directory could be read.
+    whole: bool,
     /// What was counted as stored before the scan, which is no less than what it has seen so far.
     before: u64,
 }
@@ -28,12 +30,14 @@ impl Scan {
     /// The scan at the start, when the queue knows nothing yet.
     pub fn first(shared: &Shared) -> Scan {
         shared.forget_announced();
+        shared.forget_stored();
         Scan {
             next: 0,
             found: Vec::new(),
             bytes: 0,
             touched: HashSet::new(),
             first: true,
+            whole: true,
             before: shared.stored(),
         }
     }
@@ -57,17 +61,27 @@ impl Scan {
     }
 
     /// Reads the next directory; true after the last. One that cannot be read is passed over.
-    pub fn step(&mut self, upkeep: &Upkeep) -> Result<bool, StoreError> {
+    pub fn step(&mut self, upkeep: &Upkeep, shared: &Shared) -> Result<bool, StoreError> {
         let number = self.next.min(DIRECTORIES - 1) as u8;
         self.next += 1;
         let ended = self.next >= DIRECTORIES;
         match upkeep.scan(number) {
             Ok(found) => {
+                for (_, entry) in &found {
+                    shared.note_stored(&entry.hash);
+                }
                 self.bytes += found.iter().map(|(_, entry)| entry.size).sum::<u64>();
                 self.found.extend(found);
             }
-            Err(error) if !ended => return Err(error),
-            Err(_) => {}
+            Err(error) => {
+                self.whole = false;
+                if !ended {
+                    return Err(error);
+                }
+            }
+        }
+        if ended && self.whole {
+            shared.all_stored_are_noted();
         }
         Ok(ended)
     }

@@ -194,8 +194,11 @@ fn removals_are_heard_and_lost_messages_found() {
     let known = objects(&published[..2]);
     known.iter().for_each(|object| queue.insert(&entry(object)));
     let mut scan = Scan::again(&bench.shared);
-    while !scan.step(&upkeep).unwrap() {}
+    while !scan.step(&upkeep, &bench.shared).unwrap() {}
     scan.settle(&mut queue);
+    assert!(bench.shared.may_be_stored(&published[1].hash));
+    assert!(bench.shared.may_be_stored(&published[2].hash));
+    assert!(!bench.shared.may_be_stored(&[0xfe; 16]), "not in the store");
     assert_eq!(queue.bytes(), bench.on_disk());
     assert!(queue.remove(&entry(&known[0]).place()).is_none());
     assert_eq!(queue.len(), 2);

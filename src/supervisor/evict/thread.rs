@@ -145,7 +145,7 @@ impl Thread {
     /// Reads one more directory while a scan goes on, or begins one that was asked for.
     fn go_on_scanning(&mut self, now: Instant) {
         if let Some(scan) = &mut self.scan {
-            match scan.step(&self.upkeep) {
+            match scan.step(&self.upkeep, &self.shared) {
                 Ok(false) => {}
                 Ok(true) => self.end_scan(now),
                 Err(error) => self.complain(&error),

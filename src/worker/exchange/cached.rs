@@ -69,6 +69,9 @@ impl Exchange<'_> {
         let Some(store) = self.worker.store.clone() else {
             return Known::Nothing;
         };
+        if !store.may_have(key) {
+            return Known::Nothing;
+        }
         let (key, fields) = (key.clone(), fields.clone());
         let found = spawn_blocking(move || {
             let found = store.lookup(&key, &fields);

@@ -70,14 +70,21 @@ pub async fn serve(
         told: told::Told::new(Instant::now()),
         head,
     };
-    let after = match exchange.route() {
+    let route = exchange.route();
+    let after = match route {
         Route::Done(after) => after,
         // Everything that may wait is in one allocation, so that a client's task stays small.
         Route::Cached(uri) => match exchange.hit_now(&uri) {
             Some(after) => after,
-            None => Box::pin(exchange.cached(uri)).await,
+            None => match exchange.written().await {
+                Ok(()) => Box::pin(exchange.cached(uri)).await,
+                Err(_) => After::Over,
+            },
         },
-        Route::Forward(uri) => Box::pin(exchange.pass(uri)).await,
+        Route::Forward(uri) => match exchange.written().await {
+            Ok(()) => Box::pin(exchange.pass(uri)).await,
+            Err(_) => After::Over,
+        },
         Route::Tunnel(authority) => {
             let told = &mut exchange.told;
             let local = exchange.client.is_local();
@@ -155,6 +162,11 @@ impl Exchange<'_> {
             return Ok(Route::Cached(uri));
         }
         Ok(Route::Forward(uri))
+    }
+
+    /// Writes the answers to earlier requests, which must not wait for what this one waits for.
+    async fn written(&mut self) -> std::io::Result<()> {
+        self.client.flush(self.settings.times.body_stall).await
     }
 
     fn own_page(&mut self, path: &Bytes) -> After {

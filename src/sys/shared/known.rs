@@ -1,0 +1,67 @@
+//! Which keys may be stored: a bit for each hash, so that a key that was never stored is known to be
+//! missing without asking the disk. Bits are only ever set, until the whole store is read again.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use super::Shared;
+
+/// The number of 64-bit words: 8 Mi bits, which half a million keys fill by a sixteenth.
+pub(super) const WORDS: usize = 1 << 17;
+
+impl Shared {
+    /// Whether something may be stored under this key. True while the store has not been read whole.
+    pub fn may_be_stored(&self, hash: &[u8; 16]) -> bool {
+        let layout = self.layout();
+        let (word, bit) = place(hash);
+        layout.known_whole.load(Acquire) == 0 || layout.known[word].load(Acquire) & bit != 0
+    }
+
+    /// Notes that something is stored under this key. To be called when it can be found, not before:
+    /// whoever reads the store meanwhile sees one or the other.
+    pub fn note_stored(&self, hash: &[u8; 16]) {
+        let (word, bit) = place(hash);
+        self.layout().known[word].fetch_or(bit, Release);
+    }
+
+    /// Forgets every key, before the store is read whole; until then any may be stored.
+    pub fn forget_stored(&self) {
+        let layout = self.layout();
+        layout.known_whole.store(0, Release);
+        layout.known.iter().for_each(|word| word.store(0, Relaxed));
+    }
+
+    /// Says that every stored key has been noted.
+    pub fn all_stored_are_noted(&self) {
+        self.layout().known_whole.store(1, Release);
+    }
+}
+
+fn place(hash: &[u8; 16]) -> (usize, u64) {
+    let index = u32::from_le_bytes([hash[6], hash[7], hash[8], hash[9]]) as usize;
+    ((index / 64) % WORDS, 1 << (index % 64))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_stored_is_missing_once_all_is_noted() {
+        let shared = Shared::anonymous().unwrap();
+        let (one, two) = ([1; 16], [2; 16]);
+        assert!(shared.may_be_stored(&one));
+        shared.forget_stored();
+        shared.note_stored(&one);
+        assert!(shared.may_be_stored(&two));
+        shared.all_stored_are_noted();
+        assert!(shared.may_be_stored(&one));
+        assert!(!shared.may_be_stored(&two));
+        shared.note_stored(&two);
+        assert!(shared.may_be_stored(&two));
+        shared.forget_stored();
+        assert!(shared.may_be_stored(&one));
+        shared.all_stored_are_noted();
+        assert!(!shared.may_be_stored(&one));
+    }
+}
