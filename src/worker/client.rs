@@ -206,10 +206,11 @@ async fn more(worker: &Rc<Worker>, client: &mut Client, settings: &Settings) -> 
         Ok(0) => More::End(End::Close),
         Ok(_) => More::Bytes,
         Err(why) if why.kind() == io::ErrorKind::TimedOut && idle => {
-            if worker.phase.supervised() {
-                More::End(End::Return)
-            } else {
-                More::End(End::Close)
+            match (supervised, worker.phase.supervised()) {
+                (_, true) => More::End(End::Return),
+                // The supervisor went in this very moment: the short wait was for its sake.
+                (true, false) => More::Again,
+                (false, false) => More::End(End::Close),
             }
         }
         Err(why) if why.kind() == io::ErrorKind::TimedOut => More::TooSlow,
