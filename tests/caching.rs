@@ -1115,11 +1115,17 @@ fn clients_that_ask_at_once_share_one_fetch() {
 #[test]
 fn clients_that_ask_at_once_never_share_what_is_not_theirs() {
     let proxy = Proxy::start("");
-    for fields in [
-        "Cache-Control: private",
-        "Cache-Control: no-store",
-        "Vary: X-Client\r\nCache-Control: max-age=60",
-        "Vary: *",
+    for (request, fields) in [
+        ("", "Cache-Control: private"),
+        ("", "Cache-Control: no-store"),
+        ("", "Cache-Control: max-age=0"),
+        ("", "Cache-Control: no-cache\r\nETag: \"x\""),
+        ("", "Vary: X-Client\r\nCache-Control: max-age=60"),
+        ("", "Vary: *"),
+        ("Authorization: Basic {}\r\n", "Cache-Control: max-age=60"),
+        ("Cache-Control: no-cache\r\n", "Cache-Control: max-age=60"),
+        ("Cache-Control: no-store\r\n", "Cache-Control: max-age=60"),
+        ("Range: bytes={}-\r\n", "Cache-Control: max-age=60"),
     ] {
         let gate = Gate::new();
         let origin = Origin::scripted({
@@ -1142,10 +1148,121 @@ fn clients_that_ask_at_once_never_share_what_is_not_theirs() {
             assert_eq!(
                 client.response("GET").text(),
                 number.to_string(),
-                "{fields}"
+                "{request:?} {fields:?}"
             );
         }
     }
+}
+
+#[test]
+fn a_change_during_a_fetch_is_not_undone_by_it() {
+    let proxy = Proxy::start("");
+    let gate = Gate::new();
+    let origin = Origin::scripted({
+        let gate = gate.clone();
+        move |mut conn| {
+            while let Ok(request) = conn.request() {
+                if request.method() == "POST" {
+                    conn.send(reply("200 OK", "", "changed"));
+                    continue;
+                }
+                conn.send(
+                    "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 8\r\n\r\ncont",
+                );
+                gate.wait();
+                conn.send("ents");
+            }
+        }
+    });
+    let uri = origin.uri("/");
+    let mut early = Client::of(&proxy);
+    early.ask("GET", &uri, "");
+    early.response_head("GET");
+    let post = proxy.request("POST", &uri, "Content-Length: 0\r\n");
+    assert_eq!(post.text(), "changed");
+    gate.open_for_all();
+    assert_eq!(early.wire.exactly(8).unwrap(), b"contents");
+    let asked = origin.count();
+    assert!(
+        !proxy.get(&uri).is_hit(),
+        "what was fetched before the change is from before it"
+    );
+    assert_eq!(origin.count(), asked + 1);
+}
+
+#[test]
+fn what_other_caches_say_is_kept() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|_| {
+        ok(
+            "Cache-Control: max-age=60\r\nCache-Status: nearer.example; hit; ttl=5\r\n",
+            "content",
+        )
+    });
+    for round in 0..2 {
+        let response = proxy.get(&origin.uri("/"));
+        let all = response.head.all("cache-status").join(", ");
+        assert!(
+            all.starts_with("nearer.example; hit; ttl=5, "),
+            "RFC 9211 §2: {all}"
+        );
+        assert_eq!(response.is_hit(), round == 1, "{all}");
+    }
+}
+
+#[test]
+fn variants_of_one_uri_are_bounded() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|request| {
+        let accept = request.head.first("accept").unwrap_or_default().to_owned();
+        ok("Cache-Control: max-age=60\r\nVary: Accept\r\n", accept)
+    });
+    let mut client = Client::of(&proxy);
+    for number in 0..300 {
+        let accept = format!("Accept: a/{number}\r\n");
+        for _ in 0..2 {
+            let response = client.request("GET", &origin.uri("/"), &accept);
+            assert_eq!(response.text(), format!("a/{number}"));
+        }
+    }
+    let kept = objects(&proxy.store()).len();
+    assert!(kept <= 130, "{kept} files for one URI");
+}
+
+#[test]
+fn a_stale_response_and_a_condition_of_the_client_s() {
+    let proxy = Proxy::start("");
+    let version = std::sync::Arc::new(AtomicUsize::new(1));
+    let origin = Origin::answering({
+        let version = version.clone();
+        move |request| {
+            let tag = format!("\"{}\"", version.load(Ordering::SeqCst));
+            let fields = format!("Cache-Control: max-age=0\r\nETag: {tag}\r\n");
+            match request.head.first("if-none-match") == Some(&tag) {
+                true => reply_304(&fields),
+                false => ok(&fields, format!("content {tag}")),
+            }
+        }
+    });
+    let uri = origin.uri("/");
+    proxy.get(&uri);
+    let has_it = proxy.request("GET", &uri, "If-None-Match: \"1\"\r\n");
+    assert_eq!((has_it.status, has_it.text().as_str()), (304, ""));
+    let has_another = proxy.request("GET", &uri, "If-None-Match: \"0\"\r\n");
+    assert_eq!(
+        (has_another.status, has_another.text().as_str()),
+        (200, "content \"1\"")
+    );
+    version.store(2, Ordering::SeqCst);
+    let had_it = proxy.request("GET", &uri, "If-None-Match: \"1\"\r\n");
+    assert_eq!(
+        (had_it.status, had_it.text().as_str()),
+        (200, "content \"2\"")
+    );
+    version.store(3, Ordering::SeqCst);
+    let ahead = proxy.request("GET", &uri, "If-None-Match: \"3\"\r\n");
+    assert!([200, 304].contains(&ahead.status), "{}", ahead.status);
+    assert_eq!(proxy.get(&uri).text(), "content \"3\"");
 }
 
 #[test]
@@ -1533,6 +1650,31 @@ fn what_does_not_belong_in_the_store_is_no_trouble() {
         ("content", false)
     );
     assert_eq!(proxy.get(&origin.uri("/")).text(), "content");
+}
+
+#[test]
+fn a_full_disk_is_said_once_and_fails_no_request() {
+    // No disk has so much room, so the floor of free space is hit from the start.
+    let proxy = Proxy::start("min_free_disk = \"1000000TiB\"\nmemory = \"0B\"\n");
+    let origin = Origin::answering(|request| match request.target() {
+        "/long" => fresh(common::pattern(1_000_000)),
+        _ => fresh("content"),
+    });
+    for _ in 0..3 {
+        assert_eq!(proxy.get(&origin.uri("/")).text(), "content");
+        assert!(proxy.get(&origin.uri("/long")).content == common::pattern(1_000_000));
+    }
+    assert!(
+        used(&proxy.store()) < 100_000,
+        "{} bytes stored",
+        used(&proxy.store())
+    );
+    let said = |line: &&String| line.to_lowercase().contains("free");
+    wait_until("a word about it", PATIENCE, || {
+        proxy.log().iter().filter(said).count() > 0
+    });
+    let log = proxy.log();
+    assert!(log.iter().filter(said).count() <= 2, "{log:#?}");
 }
 
 #[test]

@@ -765,22 +765,44 @@ fn a_new_connection_that_closes_without_an_answer_is_502() {
     assert!(origin.count() <= 2, "{} attempts", origin.count());
 }
 
+/// A method, and a response that is followed by another that nobody asked for.
+const TOO_MUCH: [(&str, &str); 6] = [
+    ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    (
+        "GET",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ),
+    ("GET", "HTTP/1.1 204 No Content\r\n\r\n"),
+    (
+        "GET",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+    ),
+    ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+    ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+];
+
 #[test]
 fn what_an_origin_sends_too_much_is_nobodys_answer() {
     let proxy = Proxy::start("");
-    let origin = Origin::answering(|request| match request.target() {
-        "/first" => {
-            let mut bytes = passing("ok");
-            bytes.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
-            bytes
+    each(TOO_MUCH, |(method, first)| {
+        let origin = Origin::answering(move |request| match request.target() {
+            "/first" => {
+                let evil =
+                    "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 4\r\n\r\nevil";
+                [first, evil].concat().into_bytes()
+            }
+            _ => passing("good"),
+        });
+        let mut client = Client::of(&proxy);
+        client.request(method, &origin.uri("/first"), "If-None-Match: \"x\"\r\n");
+        for _ in 0..3 {
+            assert_eq!(
+                client.get(&origin.uri("/second")).text(),
+                "good",
+                "{method} {first:?}"
+            );
         }
-        _ => passing("good"),
     });
-    let mut client = Client::of(&proxy);
-    assert_eq!(client.get(&origin.uri("/first")).text(), "ok");
-    for _ in 0..3 {
-        assert_eq!(client.get(&origin.uri("/second")).text(), "good");
-    }
 }
 
 #[test]
@@ -1065,6 +1087,76 @@ fn a_client_that_does_not_read_costs_no_memory() {
         .content(head.framing, &mut |piece| expected.take(piece))
         .unwrap();
     assert_eq!(expected.seen(), LONG);
+}
+
+#[test]
+fn what_follows_a_closing_request_is_not_answered() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|request| passing(request.target()));
+    let (uri, authority) = (origin.uri(""), origin.authority());
+    let mut client = Client::of(&proxy);
+    client.send(format!(
+        "GET {uri}/one HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\nGET {uri}/two \
+         HTTP/1.1\r\nHost: {authority}\r\n\r\n"
+    ));
+    assert_eq!(client.response("GET").text(), "/one");
+    let (rest, end) = client.rest();
+    assert!(
+        rest.is_empty() && end.is_over(),
+        "{end:?}: {}",
+        String::from_utf8_lossy(&rest)
+    );
+    assert_eq!(origin.count_of("/two"), 0);
+}
+
+#[test]
+fn trailers_that_would_frame_or_route_are_dropped() {
+    // RFC 9110 §6.5.1: framing, routing and authentication aren't for trailers.
+    let proxy = Proxy::start("");
+    let forbidden =
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: x\r\nConnection: close\r\n";
+    let origin = Origin::answering(move |_| {
+        format!(
+            "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nTransfer-Encoding: \
+             chunked\r\n\r\n1\r\na\r\n0\r\n{forbidden}X-Sum: 1\r\n\r\n"
+        )
+        .into_bytes()
+    });
+    let mut client = Client::of(&proxy);
+    client.send(format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nTE: trailers\r\nTransfer-Encoding: \
+         chunked\r\n\r\n1\r\na\r\n0\r\n{forbidden}X-Sum: 1\r\n\r\n",
+        origin.uri("/"),
+        origin.authority()
+    ));
+    let response = client.response("POST");
+    for trailers in [response.trailers, origin.last().trailers] {
+        for (name, _) in &trailers {
+            assert!(name.eq_ignore_ascii_case("x-sum"), "{trailers:?}");
+        }
+    }
+}
+
+#[test]
+fn ipv6_literals_are_hosts() {
+    let proxy = Proxy::start("");
+    let listener = std::net::TcpListener::bind("[::1]:0").unwrap();
+    let origin = Origin::on(listener, |mut conn| {
+        while conn.request().is_ok() && conn.send(passing("six")) {}
+    });
+    let authority = origin.authority();
+    assert_eq!(proxy.get(&origin.uri("/")).text(), "six");
+    assert_eq!(origin.last().head.all("host"), [authority]);
+}
+
+#[test]
+fn https_in_absolute_form_is_declined_with_the_reason() {
+    let proxy = Proxy::start("");
+    let mut client = Client::of(&proxy);
+    client.send("GET https://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    let response = client.response("GET");
+    assert!([400, 501].contains(&response.status), "{}", response.status);
+    assert!(response.text().contains("CONNECT"), "{}", response.text());
 }
 
 #[test]

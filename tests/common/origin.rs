@@ -111,7 +111,11 @@ pub struct Origin {
 impl Origin {
     /// Runs a script, in a thread of its own, on each connection.
     pub fn scripted(script: impl Fn(Conn) + Send + Sync + 'static) -> Origin {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Origin::on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// The same, on a listener of the test's.
+    pub fn on(listener: TcpListener, script: impl Fn(Conn) + Send + Sync + 'static) -> Origin {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
         let script = Arc::new(script);
