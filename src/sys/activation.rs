@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use listenfd::ListenFd;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
 /// Takes every inherited socket with its name, in the order they were passed. Names that aren't
 /// known (LISTEN_FDNAMES missing or too short) are empty. Must be called once, before any thread
@@ -27,6 +27,9 @@ pub fn sockets() -> io::Result<Vec<(String, OwnedFd)>> {
         // SAFETY: the fd was passed to this process for it alone, and listenfd gives each out once.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
         fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        // systemd passes blocking sockets on, and an event loop must not wait in accept().
+        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         out.push((name, fd));
     }
     Ok(out)
