@@ -1,8 +1,9 @@
 //! A sealed memory file: bytes that travel to another process as one fd (memfd_create(2)).
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -24,16 +25,15 @@ pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Reads the whole of a memory file from its start.
+/// Reads the whole of a memory file. By position, because every process it was sent to shares one offset.
 pub fn read(fd: impl AsFd) -> io::Result<Vec<u8>> {
-    let mut file = File::from(super::fds::duplicate(fd)?);
+    let file = File::from(super::fds::duplicate(fd)?);
     let length = file.metadata()?.len();
     if length > MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    file.seek(SeekFrom::Start(0))?;
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(MAX).read_to_end(&mut bytes)?;
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
 
@@ -41,6 +41,7 @@ pub fn read(fd: impl AsFd) -> io::Result<Vec<u8>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::io::Seek;
 
     #[test]
     fn what_is_sealed_reads_back_and_cannot_be_changed() {
@@ -50,6 +51,13 @@ mod tests {
             read(&fd).unwrap(),
             b"workers = 2\n",
             "reading again starts over"
+        );
+        assert_eq!(
+            File::from(fd.try_clone().unwrap())
+                .stream_position()
+                .unwrap(),
+            12,
+            "the offset that all its readers share is left alone"
         );
         assert!(File::from(fd).write_all(b"x").is_err());
     }
