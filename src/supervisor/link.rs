@@ -1,25 +1,14 @@
-//! The channels to the workers: what is still to be sent over each, and what each message means for the
-//! clients.
-//!
-//! Who owns a client is decided by what was *sent* or *received*, never by what is queued here: a client
-//! sent is still ours until `Taken`, a client returned is still the worker's until `ReturnsTaken` is
-//! on its way. When a channel ends in between, that is what tells who goes on with the client.
+//! What the supervisor knows of each channel to a worker: what the worker is doing, what is still to be
+//! sent, and what keeps it from being sent. What is done with that is in `channels`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::park::{Client, ClientId, Place};
-use super::token::Token;
-use super::turn::Supervisor;
-use crate::ipc::{
-    ChannelError, MAX_ITEMS, Received, Returned, Sent, SupervisorChannel, ToSupervisor, ToWorker,
-    VERSION,
-};
+use super::park::ClientId;
+use crate::ipc::{ChannelError, MAX_ITEMS, Sent, SupervisorChannel, ToWorker, VERSION};
 use crate::sys::epoll::Interest;
 
-/// How many messages are taken from one channel before others have their turn.
-const MESSAGES_A_TURN: usize = 64;
 /// With so much to say to a worker, nothing more is heard from it until it has listened.
 const MOST_UNSENT: usize = 64;
 /// A worker that has so many clients to take gets no more until it took some.
@@ -44,7 +33,8 @@ pub(super) enum Stage {
 
 /// What keeps a channel from taking messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blocked {
+pub(super) enum Blocked {
+    /// Nothing.
     No,
     /// Until it is writable.
     Full,
@@ -56,7 +46,7 @@ enum Blocked {
 
 /// A message that is to be sent, without the fds it borrows then.
 #[derive(Debug)]
-enum Unsent {
+pub(super) enum Unsent {
     Hello,
     Settings,
     ReturnsTaken {
@@ -79,13 +69,32 @@ pub(super) struct Link {
     pub pid: u32,
     /// How many of the clients sent to it are not taken yet.
     pub untaken: usize,
-    channel: SupervisorChannel,
-    unsent: VecDeque<Unsent>,
-    blocked: Blocked,
-    interest: Interest,
+    /// The channel itself.
+    pub(super) channel: SupervisorChannel,
+    /// What is to be sent before clients are.
+    pub(super) unsent: VecDeque<Unsent>,
+    /// What keeps it from taking more.
+    pub(super) blocked: Blocked,
+    /// What epoll waits for.
+    pub(super) interest: Interest,
 }
 
 impl Link {
+    /// A channel that has just been connected.
+    pub(super) fn new(seat: usize, channel: SupervisorChannel) -> Link {
+        Link {
+            seat,
+            stage: Stage::Greeting,
+            load: 0,
+            pid: 0,
+            untaken: 0,
+            channel,
+            unsent: VecDeque::from([Unsent::Hello]),
+            blocked: Blocked::No,
+            interest: Interest::Read,
+        }
+    }
+
     /// Whether clients may be sent to it now.
     pub(super) fn is_open(&self) -> bool {
         self.stage == Stage::Ready
@@ -109,12 +118,18 @@ impl Link {
         Ok(self.blocked == Blocked::No)
     }
 
-    fn wanted_interest(&self) -> Interest {
+    pub(super) fn wanted_interest(&self) -> Interest {
         match (self.blocked, self.unsent.len() >= MOST_UNSENT) {
             (Blocked::Full, true) => Interest::Write,
             (Blocked::Full, false) => Interest::ReadWrite,
             (Blocked::No | Blocked::Until(_) | Blocked::Closed, _) => Interest::Read,
         }
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
     }
 }
 
@@ -127,10 +142,15 @@ pub(super) struct Links {
 
 impl Links {
     /// Takes a connected channel in.
-    fn insert(&mut self, link: Link) -> LinkId {
+    pub(super) fn insert(&mut self, link: Link) -> LinkId {
         self.last = self.last.wrapping_add(1);
         self.links.insert(LinkId(self.last), link);
         LinkId(self.last)
+    }
+
+    /// Gives a channel up.
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
+        self.links.remove(&id)
     }
 
     /// The channel of this id, if it hasn't ended.
@@ -165,275 +185,6 @@ impl Links {
     }
 }
 
-impl Supervisor {
-    /// Connects the workers that are due.
-    pub(super) fn connect_workers(&mut self, now: Instant) {
-        for seat in self.roster.due(now) {
-            match self.spawner.connect(seat) {
-                Ok(fd) => self.add_link(seat, SupervisorChannel::from(fd), now),
-                Err(problem) => {
-                    let wait = self.roster.refused(seat, now);
-                    self.spawner.report(seat, &problem, wait);
-                }
-            }
-        }
-    }
-
-    fn add_link(&mut self, seat: usize, channel: SupervisorChannel, now: Instant) {
-        let id = self.links.insert(Link {
-            seat,
-            stage: Stage::Greeting,
-            load: 0,
-            pid: 0,
-            untaken: 0,
-            channel,
-            unsent: VecDeque::from([Unsent::Hello]),
-            blocked: Blocked::No,
-            interest: Interest::Read,
-        });
-        self.roster.connected(seat, id);
-        let Some(link) = self.links.find(id) else {
-            return;
-        };
-        let token = Token::Link(id).number();
-        if let Err(error) = self.poll.add(&link.channel, token, Interest::Read) {
-            log::error!("worker {}: its channel can't be polled: {error}", seat + 1);
-            self.lose(id, Lost::Broken, now);
-            return;
-        }
-        self.flush(id, now);
-    }
-
-    /// The channel has something to read, or room again.
-    pub(super) fn link_ready(&mut self, id: LinkId, writable: bool, now: Instant) {
-        if let Some(link) = self.links.find_mut(id) {
-            if writable && link.blocked == Blocked::Full {
-                link.blocked = Blocked::No;
-                self.flush(id, now);
-            }
-        }
-        for _ in 0..MESSAGES_A_TURN {
-            let Some(link) = self.links.find(id) else {
-                return;
-            };
-            if link.wanted_interest() == Interest::Write {
-                return;
-            }
-            match link.channel.try_recv() {
-                Ok(Received::Message(message)) => self.heard(id, message, now),
-                Ok(Received::Nothing) => return,
-                Ok(Received::Closed) => return self.lose(id, Lost::Ended, now),
-                Err(error) => {
-                    log::error!("worker {}: {error}; its channel is closed", link.seat + 1);
-                    return self.lose(id, Lost::Broken, now);
-                }
-            }
-        }
-    }
-
-    /// Tries the channels again that had to wait for a time.
-    pub(super) fn retry_links(&mut self, now: Instant) {
-        for id in self.link_ids(|link| matches!(link.blocked, Blocked::Until(at) if at <= now)) {
-            if let Some(link) = self.links.find_mut(id) {
-                link.blocked = Blocked::No;
-            }
-            self.flush(id, now);
-        }
-    }
-
-    /// The channels for which this holds.
-    pub(super) fn link_ids(&self, holds: impl Fn(&Link) -> bool) -> Vec<LinkId> {
-        let chosen = self.links.iter().filter(|(_, link)| holds(link));
-        chosen.map(|(id, _)| id).collect()
-    }
-
-    /// Has a worker told to stop.
-    pub(super) fn tell_stop(&mut self, id: LinkId, now: Instant) {
-        self.tell(id, Unsent::Stop, now);
-    }
-
-    /// Has a worker told of new settings.
-    pub(super) fn tell_settings(&mut self, id: LinkId, now: Instant) {
-        self.tell(id, Unsent::Settings, now);
-    }
-
-    fn tell(&mut self, id: LinkId, message: Unsent, now: Instant) {
-        if let Some(link) = self.links.find_mut(id) {
-            link.unsent.push_back(message);
-        }
-        self.flush(id, now);
-    }
-
-    /// Sends what is waiting for this channel, as far as it goes.
-    fn flush(&mut self, id: LinkId, now: Instant) {
-        while let Some(link) = self.links.find_mut(id) {
-            let Some(message) = link.unsent.front().filter(|_| link.blocked == Blocked::No) else {
-                break;
-            };
-            let settings = self.settings.memory();
-            let message = message.lend(settings, self.shared.fd());
-            match link.send(&message, now) {
-                Ok(true) => self.sent_front(id, now),
-                Ok(false) => break,
-                Err(error) => {
-                    log::error!("worker {}: {error}; its channel is closed", link.seat + 1);
-                    return self.lose(id, Lost::Broken, now);
-                }
-            }
-        }
-        self.adjust_interest(id);
-    }
-
-    /// The first unsent message is on its way: returned clients that it names are ours.
-    fn sent_front(&mut self, id: LinkId, now: Instant) {
-        let link = self.links.find_mut(id);
-        let sent = link.and_then(|link| link.unsent.pop_front());
-        if let Some(Unsent::ReturnsTaken { clients, .. }) = sent {
-            for client in clients {
-                self.park(client, now);
-            }
-        }
-    }
-
-    /// Waits for what the channel needs now.
-    pub(super) fn adjust_interest(&mut self, id: LinkId) {
-        let Some(link) = self.links.find_mut(id) else {
-            return;
-        };
-        let wanted = link.wanted_interest();
-        if wanted == link.interest {
-            return;
-        }
-        let token = Token::Link(id).number();
-        match self.poll.change(&link.channel, token, wanted) {
-            Ok(()) => link.interest = wanted,
-            Err(error) => log::error!("worker {}: epoll: {error}", link.seat + 1),
-        }
-    }
-
-    /// Does what a worker's message asks for.
-    fn heard(&mut self, id: LinkId, message: ToSupervisor, now: Instant) {
-        match message {
-            ToSupervisor::Hello {
-                pid,
-                worker,
-                clients,
-                version: _,
-            } => self.hello(id, pid, worker, clients, now),
-            ToSupervisor::SettingsApplied => self.settings_answer(id, Ok(())),
-            ToSupervisor::SettingsRefused { reason } => self.settings_answer(id, Err(reason)),
-            ToSupervisor::Taken { ids } => self.taken(id, &ids),
-            ToSupervisor::Return { clients } => self.returned(id, clients, now),
-            ToSupervisor::Closed { ids } => self.lighten(id, ids.len()),
-            ToSupervisor::Draining => self.draining(id, now),
-            ToSupervisor::Published { objects } => self.published(objects),
-            ToSupervisor::Removed { objects } => self.removed(objects),
-        }
-    }
-
-    fn hello(&mut self, id: LinkId, pid: u32, worker: u16, clients: u32, now: Instant) {
-        let Some(link) = self.links.find_mut(id) else {
-            return;
-        };
-        if usize::from(worker) != link.seat + 1 || link.stage != Stage::Greeting {
-            log::error!(
-                "the process at the socket of worker {} says it is worker {worker}; its channel is closed",
-                link.seat + 1
-            );
-            return self.lose(id, Lost::Broken, now);
-        }
-        link.stage = Stage::Ready;
-        link.pid = pid;
-        link.load = clients;
-        log::info!("worker {worker} is ready (pid {pid}, {clients} clients)");
-        let seat = link.seat;
-        self.roster.greeted(seat, id, now);
-        self.spawner.greeted(seat);
-    }
-
-    /// The worker has these clients now: our copies go.
-    fn taken(&mut self, id: LinkId, ids: &[u64]) {
-        for number in ids {
-            let client = ClientId::from_number(*number);
-            let place = self.clients.find(client).map(|client| client.place);
-            if place == Some(Place::Sent(id)) {
-                self.clients.remove(client);
-                if let Some(link) = self.links.find_mut(id) {
-                    link.untaken = link.untaken.saturating_sub(1);
-                }
-            }
-        }
-    }
-
-    /// Clients come back. While clients are handed over they stay the worker's, which isn't told otherwise.
-    fn returned(&mut self, id: LinkId, returned: Vec<Returned>, now: Instant) {
-        if self.handing_over {
-            return;
-        }
-        self.lighten(id, returned.len());
-        let tick = self.tick(now);
-        let mut tokens = Vec::with_capacity(returned.len());
-        let mut clients = Vec::with_capacity(returned.len());
-        for back in returned {
-            tokens.push(back.token);
-            let mut client = Client::new(back.fd, back.peer, Place::Returned(id), tick);
-            client.read = Box::from(&back.read[..]);
-            clients.push(self.clients.insert(client));
-        }
-        self.tell(id, Unsent::ReturnsTaken { tokens, clients }, now);
-    }
-
-    fn lighten(&mut self, id: LinkId, clients: usize) {
-        if let Some(link) = self.links.find_mut(id) {
-            let clients = u32::try_from(clients).unwrap_or(u32::MAX);
-            link.load = link.load.saturating_sub(clients);
-        }
-    }
-
-    /// The worker takes no more: what it hasn't taken goes to others, its seat to its successor.
-    fn draining(&mut self, id: LinkId, now: Instant) {
-        let Some(link) = self.links.find_mut(id) else {
-            return;
-        };
-        link.stage = Stage::Draining;
-        let (seat, untaken) = (link.seat, std::mem::take(&mut link.untaken));
-        link.load = link.load.saturating_sub(untaken as u32);
-        log::info!("worker {} drains; {untaken} clients go to others", seat + 1);
-        self.requeue(self.clients.at(Place::Sent(id)), now);
-        self.roster.left(seat, id, now);
-        self.spawner.leaves(seat);
-    }
-
-    /// A channel has ended: its clients go on where they can.
-    pub(super) fn lose(&mut self, id: LinkId, how: Lost, now: Instant) {
-        let Some(link) = self.links.links.remove(&id) else {
-            return;
-        };
-        if let Err(error) = self.poll.remove(&link.channel) {
-            log::debug!("epoll: {error}");
-        }
-        let sent = self.clients.at(Place::Sent(id));
-        match how {
-            Lost::Ended => self.requeue(sent, now),
-            // It may still take them: they can't be given to anyone else.
-            Lost::Broken => self.forget(&sent),
-        }
-        // It was never told that they are ours.
-        self.forget(&self.clients.at(Place::Returned(id)));
-        self.settings_answer(id, Ok(()));
-        self.news_lost();
-        if let Some(wait) = self.roster.left(link.seat, id, now) {
-            self.spawner.lost(link.seat, link.pid, wait);
-        }
-    }
-
-    fn forget(&mut self, clients: &[ClientId]) {
-        for client in clients {
-            self.clients.remove(*client);
-        }
-    }
-}
-
 /// How a channel has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
@@ -445,7 +196,7 @@ pub(super) enum Lost {
 
 impl Unsent {
     /// The message with its fds.
-    fn lend<'a>(
+    pub(super) fn lend<'a>(
         &self,
         settings: BorrowedFd<'a>,
         shared: BorrowedFd<'a>,
@@ -465,5 +216,58 @@ impl Unsent {
             }
             Unsent::Stop => ToWorker::Stop,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sys::seqpacket;
+
+    fn link() -> (Link, std::os::fd::OwnedFd) {
+        let (one, other) = seqpacket::pair().unwrap();
+        (Link::new(0, one.into()), other)
+    }
+
+    #[test]
+    fn clients_go_only_to_a_worker_that_is_ready_and_has_room() {
+        type Change = fn(&mut Link);
+        let rows: [(&str, Change, bool); 7] = [
+            ("ready", |_| (), true),
+            ("greeting", |link| link.stage = Stage::Greeting, false),
+            ("draining", |link| link.stage = Stage::Draining, false),
+            ("full", |link| link.blocked = Blocked::Full, false),
+            (
+                "something to say",
+                |link| link.unsent.push_back(Unsent::Stop),
+                false,
+            ),
+            (
+                "almost too many",
+                |link| link.untaken = MOST_UNTAKEN - 1,
+                true,
+            ),
+            ("too many", |link| link.untaken = MOST_UNTAKEN, false),
+        ];
+        for (name, change, expected) in rows {
+            let (mut link, _other) = link();
+            link.stage = Stage::Ready;
+            link.unsent.clear();
+            change(&mut link);
+            assert_eq!(link.is_open(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_does_not_listen_is_heard_until_too_much_waits_for_it() {
+        let (mut link, _other) = link();
+        let stop = ToWorker::<std::os::fd::OwnedFd>::Stop;
+        while link.send(&stop, Instant::now()).unwrap() {}
+        assert_eq!(link.wanted_interest(), Interest::ReadWrite);
+        link.unsent = (0..MOST_UNSENT).map(|_| Unsent::Stop).collect();
+        assert_eq!(link.wanted_interest(), Interest::Write);
+        link.blocked = Blocked::No;
+        assert_eq!(link.wanted_interest(), Interest::Read);
     }
 }

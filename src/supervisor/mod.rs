@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod channels;
 mod control;
 mod dispatch;
 pub mod evict;
+mod heard;
 mod link;
 mod park;
 mod roster;

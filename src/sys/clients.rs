@@ -125,3 +125,58 @@ pub fn has_bytes(client: impl AsFd) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     matches!(recv(client.as_fd().as_raw_fd(), &mut byte, flags), Ok(1..))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_left_over_is_replaced_and_one_in_use_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("client.sock");
+        let listener = listen_unix(&path).unwrap();
+        assert_eq!(
+            listen_unix(&path).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+        drop(listener);
+        let listener = listen_unix(&path).unwrap();
+        let _client = UnixStream::connect(&path).unwrap();
+        assert_eq!(accept(&listener).unwrap().1, None);
+        let file = dir.path().join("file");
+        fs::write(&file, "kept").unwrap();
+        assert!(listen_unix(&file).is_err());
+        assert_eq!(fs::read(&file).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn accepting_tells_who_it_is_and_does_not_wait() {
+        let listener = listen_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let nobody = accept(&listener).unwrap_err();
+        assert_eq!(AcceptFailure::of(&nobody), AcceptFailure::Nobody);
+        let address = local_address(&listener).unwrap().unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        let (fd, peer) = accept(&listener).unwrap();
+        assert_eq!(peer, Some(client.local_addr().unwrap()));
+        assert!(!has_bytes(&fd));
+        client.write_all(b"x").unwrap();
+        drop(client);
+        // Sent and then closed: the byte is still to be read, however often one looks.
+        assert!(has_bytes(&fd) && has_bytes(&fd));
+    }
+
+    #[test]
+    fn only_a_listening_stream_socket_is_adopted() {
+        let listener = listen_tcp((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        assert!(adopt_listener(&listener).is_ok());
+        let (pair, _other) = UnixStream::pair().unwrap();
+        assert!(adopt_listener(&pair.into()).is_err());
+        let (packets, _other) = crate::sys::seqpacket::pair().unwrap();
+        assert!(adopt_listener(&packets).is_err());
+    }
+}
