@@ -55,7 +55,7 @@ def origin_saw(box, site):
 
 
 @contextlib.contextmanager
-def load(box, clients=12, slow=2):
+def load(box, clients=24, slow=2):
     """Runs clients for as long as the block takes. The yielded dictionary is filled with what they saw afterwards."""
     stop = f"/srv/load-{next(_numbers)}.stop"
     process = box.start(f"python3 {INSIDE}/load.py {PROXY} {stop} --clients {clients} --slow {slow}")

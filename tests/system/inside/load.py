@@ -18,7 +18,7 @@ import threading
 import time
 
 WWW = "http://www.test"
-STORED = ["/1k.bin", "/100k.bin", "/1m.bin"]
+STORED = ["/1k.bin", "/1k.bin", "/100k.bin", "/1m.bin"]
 
 
 def digest(data):
@@ -98,7 +98,7 @@ class Client:
 
     def pause(self):
         """Often none, sometimes long enough that the proxy parks the connection."""
-        time.sleep(self.random.choice([0, 0, 0, 0.02, 0.05, 0.6]))
+        time.sleep(self.random.choice([0] * 12 + [0.02, 0.05, 0.3, 0.6]))
 
 
 def run_client(client, stopped, slow):

@@ -30,8 +30,8 @@ def restart_supervisor(box):
     all_workers_up(box)
     workers = box.out("systemctl show -P MainPID 'cacheproxy@*.service'")
     with load(box) as seen:
-        for _ in range(3):
-            box.run("systemctl restart cacheproxy.service && sleep 3")
+        for _ in range(6):
+            box.run("systemctl restart cacheproxy.service && sleep 1.5")
     assert box.out("systemctl show -P MainPID 'cacheproxy@*.service'") == workers, "workers were restarted too"
     return expect_no_failure(seen)
 
@@ -67,15 +67,16 @@ def parked_through_kill(box):
 @check("kill -9 of a worker under load: only what it had in flight fails")
 def kill_worker(box):
     all_workers_up(box)
-    clients = 12
+    clients = 24
     with load(box, clients=clients, slow=0) as seen:
         before = main_pid(box, "cacheproxy@1.service")
         killed_at = float(box.out(f"kill -9 {before} && date +%s.%N"))
         came_back(box, "cacheproxy@1.service", before)
         box.run("sleep 2")
     assert seen["failed"] <= clients, f"more failed than could be in flight: {seen}"
-    late = seen["last_failure"] is not None and seen["last_failure"] > killed_at + 0.5
-    assert not late, f"requests failed that began after the kill: {seen}"
+    # A client pauses 0.6 s at most; one that the worker still held when it died notices at its next request.
+    late = seen["last_failure"] is not None and seen["last_failure"] > killed_at + 1
+    assert not late, f"requests failed that began after the kill, at {killed_at}: {seen}"
     return f"{seen['failed']} of {seen['requests']} requests failed"
 
 
