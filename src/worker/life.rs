@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +31,23 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Lives until it is over.
 pub async fn live(index: u16, listener: OwnedFd) -> Result<(), Failure> {
     let listener = stream::watch(listener).map_err(Failure::unavailable)?;
-    let Some((worker, link)) = begin(index, &listener).await? else {
+    // Before any client is here: a signal without a handler would cut it off.
+    let mut told = told_to_stop();
+    let begun = tokio::select! {
+        biased;
+        () = &mut told => return Ok(()),
+        begun = begin(index, &listener) => begun?,
+    };
+    let Some((worker, link)) = begun else {
         return Ok(());
     };
     notify::ready();
     notify::status("serving");
-    tokio::task::spawn_local(heed_signals(worker.clone()));
+    let draining = worker.clone();
+    tokio::task::spawn_local(async move {
+        told.await;
+        draining.phase.drain();
+    });
     tokio::task::spawn_local(sweep(worker.clone()));
     let supervised = supervised(&worker, &listener, link);
     tokio::select! {
@@ -213,19 +225,21 @@ async fn drained(worker: &Rc<Worker>) {
     }
 }
 
-async fn heed_signals(worker: Rc<Worker>) {
+/// Resolves at SIGTERM or SIGINT. They are caught from this call on.
+fn told_to_stop() -> Pin<Box<dyn Future<Output = ()>>> {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
     ) else {
         log::warn!("signals can't be received: stopping this worker will cut its clients off");
-        return;
+        return Box::pin(std::future::pending());
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    worker.phase.drain();
+    Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 async fn sweep(worker: Rc<Worker>) {
