@@ -14,10 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::channel::{self, Link};
+use super::keeper::Keeper;
 use super::state::Worker;
 use crate::config::{self, Settings, StoreChoice};
 use crate::ipc::{ToWorker, WorkerChannel};
-use crate::store::Store;
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
@@ -125,7 +125,7 @@ pub fn read_settings(file: OwnedFd) -> Result<Settings, String> {
     config::decode(&bytes).map_err(|why| why.to_string())
 }
 
-fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<Arc<dyn Store>> {
+fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<Keeper> {
     let StoreChoice::Filesystem { path, .. } = &settings.store else {
         return None;
     };
@@ -135,7 +135,13 @@ fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<A
         worker: usize::from(index),
     };
     match FilesystemStore::open(&options, shared.clone()) {
-        Ok(store) => Some(Arc::new(store)),
+        Ok(store) => match Keeper::start(Arc::new(store)) {
+            Ok(keeper) => Some(keeper),
+            Err(why) => {
+                log::error!("nothing is stored: no thread for the store: {why}");
+                None
+            }
+        },
         Err(why) => {
             log::error!("nothing is stored: {why}");
             None
@@ -211,12 +217,21 @@ async fn drained(worker: &Rc<Worker>) {
     notify::stopping();
     notify::status("finishing what it has");
     let limit = worker.settings().times.drain;
-    let empty = worker.phase.progress.until(|| {
-        let delivered = worker.outbox.is_empty() && worker.phase.delivered();
-        let done = delivered || !worker.phase.supervised();
-        (worker.clients.get() == 0 && done).then_some(())
-    });
-    if timeout(limit, empty).await.is_err() {
+    let progress = &worker.phase.progress;
+    let finished = async {
+        let no_client = || (worker.clients.get() == 0).then_some(());
+        progress.until(no_client).await;
+        // What was fetched for them is stored before it is forgotten.
+        if let Some(keeper) = &worker.store {
+            let _ = keeper.run_surely(|_| ()).await;
+        }
+        let told = || {
+            let delivered = worker.outbox.is_empty() && worker.phase.delivered();
+            (delivered || !worker.phase.supervised()).then_some(())
+        };
+        progress.until(told).await;
+    };
+    if timeout(limit, finished).await.is_err() {
         log::warn!(
             "{} clients were still being served after {} s",
             worker.clients.get(),

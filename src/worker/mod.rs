@@ -8,6 +8,7 @@ mod channel;
 mod client;
 mod exchange;
 mod fetch;
+mod keeper;
 mod life;
 mod origin;
 mod outbox;

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fetch::Fetch;
+use super::keeper::Keeper;
 use super::origin::pool::Pool;
 use super::origin::resolve::Resolver;
 use super::outbox::Outbox;
@@ -17,7 +18,6 @@ use crate::cache::key::Key;
 use crate::cache::policy::{Policy, RuleTtl, Ttl};
 use crate::config::{self, Settings};
 use crate::http::parse::HeadLimits;
-use crate::store::Store;
 use crate::store::memory::MemoryTier;
 use crate::sys::bell::Bell;
 use crate::sys::shared::Shared;
@@ -31,7 +31,7 @@ pub struct Worker {
     /// The name by which this proxy knows itself in `Via`.
     pub pseudonym: String,
     /// Where responses are kept; `None` when it could not be opened.
-    pub store: Option<Arc<dyn Store>>,
+    pub store: Option<Keeper>,
     /// What is answered without the store.
     pub memory: RefCell<MemoryTier<Rc<Stored>>>,
     /// The fetches that others may join, by key.
@@ -120,7 +120,7 @@ impl Worker {
         settings: Settings,
         shared: Arc<Shared>,
         pseudonym: String,
-        store: Option<Arc<dyn Store>>,
+        store: Option<Keeper>,
     ) -> Worker {
         Worker {
             index,

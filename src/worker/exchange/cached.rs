@@ -17,6 +17,7 @@ use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::store::Found;
 use crate::worker::fetch::{self, Order};
+use crate::worker::keeper::Keeper;
 use crate::worker::state::{now, policy};
 use crate::worker::stored::Stored;
 
@@ -66,7 +67,7 @@ impl Exchange<'_> {
         if let Some(stored) = at_hand {
             return Known::Stored(stored);
         }
-        let Some(store) = self.worker.store.clone() else {
+        let Some(store) = self.worker.store.as_ref().map(Keeper::store).cloned() else {
             return Known::Nothing;
         };
         if !store.may_have(key) {

@@ -4,7 +4,6 @@
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::task::spawn_blocking;
 
 use super::{Fetch, Order};
 use crate::cache::key::Key;
@@ -18,7 +17,7 @@ use crate::worker::stored::Stored;
 
 /// Stores a whole response. A small one is at hand from now on, whatever the store does.
 pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Meta, whole: Whole) {
-    let Some(store) = worker.store.clone() else {
+    let Some(keeper) = &worker.store else {
         return;
     };
     let small = match &whole {
@@ -29,7 +28,7 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         remember(worker, &order.policy, copy(object));
         fetch.unlist(worker, &meta.key);
     }
-    let done = spawn_blocking(move || {
+    let done = keeper.run(move |store| {
         let published = store.publish(&meta, whole);
         (published, store.take_removed())
     });
@@ -142,19 +141,18 @@ async fn refresh_in_store(
     stored: &Rc<Stored>,
     meta: Meta,
 ) -> Result<Published, StoreError> {
-    let store = worker.store.clone().ok_or(StoreError::Gone)?;
+    let keeper = worker.store.as_ref().ok_or(StoreError::Gone)?;
     let old = copy(&stored.object);
-    spawn_blocking(move || store.refresh(&old, &meta))
-        .await
-        .unwrap_or(Err(StoreError::Gone))
+    let refreshed = keeper.run(move |store| store.refresh(&old, &meta));
+    refreshed.await.unwrap_or(Err(StoreError::Gone))
 }
 
 /// Removes all that is stored under these keys, here and in every worker (RFC 9111 §4.4).
 pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) {
-    let Some(store) = worker.store.clone() else {
+    let Some(keeper) = &worker.store else {
         return;
     };
-    let done = spawn_blocking(move || {
+    let done = keeper.run_surely(move |store| {
         let mut removed = Vec::new();
         let mut failure = None;
         for key in keys {
@@ -164,9 +162,8 @@ pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) {
             }
         }
         (removed, failure)
-    })
-    .await;
-    match done {
+    });
+    match done.await {
         Ok((removed, failure)) => {
             worker.outbox.removed(&removed);
             if let Some(failure) = failure {

@@ -232,13 +232,13 @@ impl Content<'_> {
         if let Err(failure) = self.writer.push(data).await {
             self.worker.complain(&failure);
         }
-        let (Some(meta), Some(store)) = (meta, &self.worker.store) else {
+        let (Some(meta), Some(keeper)) = (meta, &self.worker.store) else {
             return;
         };
         if !self.writer.wants_draft() {
             return;
         }
-        let (store, meta, expected) = (store.clone(), meta.clone(), self.expected);
+        let (store, meta, expected) = (keeper.store().clone(), meta.clone(), self.expected);
         let draft = spawn_blocking(move || store.begin(&meta, expected)).await;
         match draft {
             Ok(Ok(draft)) => self.writer.spill_to(draft),

@@ -1,0 +1,139 @@
+//! The thread that changes the store: publishes, refreshes, removes, one after another, so that the event
+//! loop never waits for the disk. Its queue is bounded; what doesn't fit isn't stored, and is counted.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::Store;
+
+/// The most changes that wait.
+const QUEUE: usize = 1024;
+
+type Job = Box<dyn FnOnce(&dyn Store) + Send>;
+
+/// A store, and the way to the thread that changes it.
+pub struct Keeper {
+    store: Arc<dyn Store>,
+    jobs: mpsc::Sender<Job>,
+    refused: Cell<u64>,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// Too many others wait.
+    #[error(
+        "the disk is too slow: {0} responses were not stored so far, as too many others waited"
+    )]
+    Busy(u64),
+    /// The thread has ended.
+    #[error("the store's thread has ended")]
+    Ended,
+}
+
+impl Keeper {
+    /// Starts the thread for this store.
+    pub fn start(store: Arc<dyn Store>) -> io::Result<Keeper> {
+        let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
+        let changed = store.clone();
+        std::thread::Builder::new()
+            .name("keeper".to_owned())
+            .spawn(move || {
+                while let Some(job) = waiting.blocking_recv() {
+                    job(&*changed);
+                }
+            })?;
+        Ok(Keeper {
+            store,
+            jobs,
+            refused: Cell::new(0),
+        })
+    }
+
+    /// The store, for what only reads.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Has a change made when its turn comes; refused when too many others wait.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&dyn Store) -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
+        let (job, outcome) = job(change);
+        match self.jobs.try_send(job) {
+            Ok(()) => outcome.await.map_err(|_| NotDone::Ended),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.refused.set(self.refused.get() + 1);
+                Err(NotDone::Busy(self.refused.get()))
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(NotDone::Ended),
+        }
+    }
+
+    /// Has a change made that must not be left out, after all that wait.
+    pub async fn run_surely<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&dyn Store) -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
+        let (job, outcome) = job(change);
+        self.jobs.send(job).await.map_err(|_| NotDone::Ended)?;
+        outcome.await.map_err(|_| NotDone::Ended)
+    }
+}
+
+fn job<T: Send + 'static>(
+    change: impl FnOnce(&dyn Store) -> T + Send + 'static,
+) -> (Job, oneshot::Receiver<T>) {
+    let (done, outcome) = oneshot::channel();
+    let job = Box::new(move |store: &dyn Store| {
+        // Who asked may have gone; the change is made all the same.
+        let _ = done.send(change(store));
+    });
+    (job, outcome)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::sync::mpsc::sync_channel;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+    use crate::sys::shared::Shared;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_does_not_fit_is_refused_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = FilesystemOptions {
+            path: dir.path().join("store"),
+            worker: 1,
+        };
+        let shared = Arc::new(Shared::anonymous().unwrap());
+        let keeper =
+            Keeper::start(Arc::new(FilesystemStore::open(&options, shared).unwrap())).unwrap();
+        let (open, gate) = sync_channel::<()>(1);
+        let blocked = keeper.run(move |_| gate.recv().is_ok());
+        let many = async {
+            let mut refused = 0;
+            for _ in 0..2 * QUEUE {
+                // Dropped unawaited: the change stays in the queue.
+                let mut change = pin!(keeper.run(|_| ()));
+                let waiting = poll_fn(|task| Poll::Ready(change.as_mut().poll(task).is_pending()));
+                refused += usize::from(!waiting.await);
+            }
+            open.send(()).unwrap();
+            refused
+        };
+        let (blocked, refused) = tokio::join!(blocked, many);
+        assert!(blocked.unwrap());
+        assert!((QUEUE - 1..=QUEUE + 1).contains(&refused), "{refused}");
+        assert_eq!(keeper.run_surely(|_| 7).await.unwrap(), 7);
+    }
+}
