@@ -16,7 +16,7 @@ pub fn hash(text: &[u8]) -> Hash {
     short
 }
 
-/// A primary cache key. HEAD shares the key of GET.
+/// A primary cache key.
 #[derive(Debug, Clone)]
 pub struct Key {
     text: Bytes,
@@ -31,12 +31,27 @@ impl Key {
         Key { text, hash }
     }
 
-    /// The key of GET and HEAD requests for this URI.
+    /// The key of GET requests for this URI. What is stored under it may answer HEAD too.
     pub fn of(uri: &Uri) -> Key {
-        let mut text = BytesMut::with_capacity(4 + uri.as_bytes().len());
-        text.put_slice(b"GET ");
+        Key::with_method(b"GET ", uri)
+    }
+
+    /// The key of what only HEAD requests for this URI may have: a response that came without its
+    /// content, because HEAD asked for it.
+    pub fn of_head(uri: &Uri) -> Key {
+        Key::with_method(b"HEAD ", uri)
+    }
+
+    fn with_method(method: &[u8], uri: &Uri) -> Key {
+        let mut text = BytesMut::with_capacity(method.len() + uri.as_bytes().len());
+        text.put_slice(method);
         text.put_slice(uri.as_bytes());
         Key::new(text)
+    }
+
+    /// Whether this is a key of [`Key::of_head`].
+    pub fn is_for_head(&self) -> bool {
+        self.text.starts_with(b"HEAD ")
     }
 
     /// The whole key, compared before anything stored under the hash is used.

@@ -10,7 +10,8 @@ use super::vary;
 use crate::http::connection::Hop;
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::{Fields, FieldsBuilder};
-use crate::http::head::{RequestHead, ResponseHead};
+use crate::http::framing::equal_lengths;
+use crate::http::head::{Method, RequestHead, ResponseHead};
 
 /// The metadata of a stored response. Its fields are those that may be stored: hop-by-hop fields
 /// and the framing are gone (RFC 9111 §3.1), and there is a valid `Date`.
@@ -44,6 +45,15 @@ impl Meta {
         response_time: UnixSeconds,
     ) -> Meta {
         let names = vary::names(&response.fields).unwrap_or_default();
+        let mut fields = storable(&response.fields);
+        if request.method == Method::Head {
+            // Without content, what is said of its length is all there is.
+            if let Ok(Some(length)) = equal_lengths(&response.fields) {
+                let length = length.to_string();
+                let said = (&b"Content-Length"[..], length.as_bytes());
+                fields = fields.iter().chain([said]).collect();
+            }
+        }
         Meta {
             key,
             variant: vary::variant_of(&names, &request.fields),
@@ -51,7 +61,7 @@ impl Meta {
             response_time,
             status: response.status,
             reason: response.reason.clone(),
-            fields: dated(storable(&response.fields), response_time),
+            fields: dated(fields, response_time),
             trailers: Fields::default(),
         }
     }
@@ -59,7 +69,8 @@ impl Meta {
 
 /// The fields of a received header or trailer section that may be stored: not those of the
 /// connection it came on, nor the proxy's own, nor those that `private` and `no-cache` name.
-/// Content-Length is left out since the content's length is known better by who stores it.
+/// Content-Length is left out since the content's length is known better by who stores it; the response
+/// to a HEAD request, which comes without its content, gets it back.
 pub fn storable(fields: &Fields) -> Fields {
     let hop = Hop::of(fields);
     fields

@@ -15,7 +15,7 @@ use crate::http::head::{Method, RequestHead, ResponseHead};
 /// Why a response is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotStored {
-    /// Only responses to GET are stored.
+    /// Only responses to GET and HEAD are stored.
     Method,
     /// The request had content, which is not part of the key.
     RequestContent,
@@ -126,7 +126,7 @@ pub fn may_store(
 }
 
 fn request_permits(request: &RequestHead) -> Result<(), NotStored> {
-    if request.method != Method::Get {
+    if !matches!(request.method, Method::Get | Method::Head) {
         Err(NotStored::Method)
     } else if RequestDirectives::of(&request.fields).no_store {
         Err(NotStored::RequestNoStore)

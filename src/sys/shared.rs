@@ -60,6 +60,7 @@ struct Layout {
     reserved: [AtomicU64; WORKERS],
     counters: [Counters; WORKERS],
     generations: [AtomicU32; GENERATIONS],
+    invalidations: [AtomicU32; GENERATIONS],
     visited: [AtomicU64; VISITED_WORDS],
     known: [AtomicU64; known::WORDS],
 }
@@ -195,6 +196,24 @@ impl Shared {
             .wrapping_add(1)
     }
 
+    /// How often keys with this hash were made invalid by unsafe requests. What was asked of an origin
+    /// server before this changed must not be stored after it.
+    pub fn invalidations(&self, hash: &[u8; 16]) -> u32 {
+        self.invalidations_of(hash)
+            .load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Counts that this key was made invalid. To be called before what is stored is removed.
+    pub fn invalidate(&self, hash: &[u8; 16]) {
+        self.invalidations_of(hash)
+            .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+    }
+
+    fn invalidations_of(&self, hash: &[u8; 16]) -> &AtomicU32 {
+        let index = usize::from(u16::from_le_bytes([hash[10], hash[11]]));
+        &self.layout().invalidations[index % GENERATIONS]
+    }
+
     fn generation_of(&self, hash: &[u8; 16]) -> &AtomicU32 {
         let index = usize::from(u16::from_le_bytes([hash[0], hash[1]]));
         &self.layout().generations[index % GENERATIONS]
@@ -247,6 +266,11 @@ mod tests {
         assert_eq!(two.generation(&hash), 0);
         assert_eq!(one.bump(&hash), 1);
         assert_eq!(two.generation(&hash), 1);
+        one.invalidate(&hash);
+        assert_eq!(
+            (two.invalidations(&hash), two.invalidations(&[8; 16])),
+            (1, 0)
+        );
         assert!(!one.take_visited(&hash));
         two.visit(&hash);
         assert!(one.take_visited(&hash));

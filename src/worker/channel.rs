@@ -100,14 +100,19 @@ impl Link {
     fn queue(&mut self, news: Waiting) {
         let closed = |ids: &[u64]| ToSupervisor::Closed { ids: ids.to_vec() };
         self.plain(news.closed.chunks(MAX_ITEMS).map(closed));
-        let removed = |objects: &[Object]| ToSupervisor::Removed {
-            objects: objects.to_vec(),
-        };
-        self.plain(news.removed.chunks(MAX_ITEMS).map(removed));
-        let published = |objects: &[Object]| ToSupervisor::Published {
-            objects: objects.to_vec(),
-        };
-        self.plain(news.published.chunks(MAX_ITEMS).map(published));
+        for run in news
+            .changes
+            .chunk_by(|one, next| one.published == next.published)
+        {
+            for part in run.chunks(MAX_ITEMS) {
+                let objects: Vec<Object> = part.iter().map(|change| change.object).collect();
+                self.plain([if part[0].published {
+                    ToSupervisor::Published { objects }
+                } else {
+                    ToSupervisor::Removed { objects }
+                }]);
+            }
+        }
         for batch in split(news.returns) {
             let tokens = batch.iter().map(|client| client.token).collect();
             let by_token = batch.into_iter().map(|client| (client.token, client));
@@ -116,8 +121,8 @@ impl Link {
         }
     }
 
-    fn plain(&mut self, messages: impl Iterator<Item = ToSupervisor>) {
-        self.queue.extend(messages.map(Queued::Plain));
+    fn plain(&mut self, messages: impl IntoIterator<Item = ToSupervisor>) {
+        self.queue.extend(messages.into_iter().map(Queued::Plain));
     }
 
     /// Sends what waits, as far as there is room.
@@ -186,7 +191,7 @@ impl Kept<'_> {
         }
         if worker.phase.draining() && !self.link.said_draining {
             self.link.said_draining = true;
-            self.link.plain([ToSupervisor::Draining].into_iter());
+            self.link.plain([ToSupervisor::Draining]);
         }
         let sent = match self.link.send(worker) {
             Ok(Sent::Closed) | Err(()) => return Flow::Ended,
@@ -264,7 +269,7 @@ impl Kept<'_> {
                         ToSupervisor::SettingsRefused { reason }
                     }
                 };
-                self.link.plain([answer].into_iter());
+                self.link.plain([answer]);
             }
             ToWorker::Stop => self.worker.phase.drain(),
         }

@@ -180,7 +180,7 @@ async fn supervised(worker: &Rc<Worker>, listener: &AsyncFd<OwnedFd>, first: Lin
                 continue;
             }
         }
-        match timeout(ALONE, accept(listener)).await {
+        match timeout(ALONE, next_supervisor(worker, listener)).await {
             Ok(next) => link_with(worker, next, &mut link),
             Err(_) => {
                 log::info!("no supervisor for {} s", ALONE.as_secs());

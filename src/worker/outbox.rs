@@ -18,19 +18,23 @@ pub struct Waiting {
     pub returns: Vec<Returned>,
     /// The ids of clients that have ended.
     pub closed: Vec<u64>,
-    /// Objects new in the store.
-    pub published: Vec<Object>,
-    /// Objects gone from the store.
-    pub removed: Vec<Object>,
+    /// What has changed in the store, in order.
+    pub changes: Vec<Change>,
+}
+
+/// A change of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Whether the object is new, or gone.
+    pub published: bool,
+    /// The object.
+    pub object: Object,
 }
 
 impl Waiting {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.returns.is_empty()
-            && self.closed.is_empty()
-            && self.published.is_empty()
-            && self.removed.is_empty()
+        self.returns.is_empty() && self.closed.is_empty() && self.changes.is_empty()
     }
 }
 
@@ -54,13 +58,17 @@ impl Outbox {
 
     /// Tells of an object new in the store.
     pub fn published(&self, object: &Published) {
-        self.add(|waiting| push(&mut waiting.published, object));
+        self.add(|waiting| push(&mut waiting.changes, object, true));
     }
 
     /// Tells of objects gone from the store.
     pub fn removed(&self, objects: &[Published]) {
         if !objects.is_empty() {
-            self.add(|waiting| objects.iter().for_each(|o| push(&mut waiting.removed, o)));
+            self.add(|waiting| {
+                for object in objects {
+                    push(&mut waiting.changes, object, false);
+                }
+            });
         }
     }
 
@@ -86,12 +94,13 @@ impl Outbox {
     }
 }
 
-fn push(list: &mut Vec<Object>, object: &Published) {
+fn push(list: &mut Vec<Change>, object: &Published, published: bool) {
     if list.len() < MOST_OBJECTS {
-        list.push(Object {
+        let object = Object {
             hash: object.hash,
             variant: object.variant,
             size: object.size,
-        });
+        };
+        list.push(Change { published, object });
     }
 }

@@ -70,9 +70,10 @@ fn shown(fields: &Fields) -> Fields {
 
 /// The head without its last line, so that Age, Cache-Status and Connection can follow.
 fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
-    let framing = match meta.status {
-        204 | 304 => Framing::None,
-        _ => Framing::Length(content.len()),
+    let framing = if meta.key.is_for_head() || matches!(meta.status, 204 | 304) {
+        Framing::None
+    } else {
+        Framing::Length(content.len())
     };
     let how = ResponseAs {
         framing,

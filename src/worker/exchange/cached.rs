@@ -28,6 +28,19 @@ enum Known {
     Nothing,
 }
 
+impl Known {
+    /// Whether it can answer without being validated.
+    fn answers(&self, directives: &RequestDirectives) -> bool {
+        match self {
+            Known::Stored(stored) => match reuse(directives, &stored.facts, now()) {
+                Reuse::Fresh { .. } | Reuse::Stale { .. } => true,
+                Reuse::Validate { .. } => false,
+            },
+            Known::OtherVariants | Known::Nothing => false,
+        }
+    }
+}
+
 impl Exchange<'_> {
     /// Answers a GET or HEAD without content.
     pub(super) async fn cached(&mut self, uri: Uri) -> After {
@@ -40,8 +53,13 @@ impl Exchange<'_> {
             let order = self.order(uri, None, None);
             return self.forward(order, why.forward(), why.token()).await;
         }
-        let key = Key::of(&uri);
-        match self.look_up(&key, &uri).await {
+        let mut key = Key::of(&uri);
+        let mut known = self.look_up(&key, &uri).await;
+        if self.head.method == Method::Head && !known.answers(&directives) {
+            key = Key::of_head(&uri);
+            known = self.look_up(&key, &uri).await;
+        }
+        match known {
             Known::Stored(stored) if stored.local && !self.client.is_local() => {
                 let why = "this is an address of the proxy's own machine, which only clients on that machine may reach";
                 self.refuse(403, why)
@@ -160,11 +178,6 @@ impl Exchange<'_> {
     /// Nothing stored: another client's fetch is joined, or one begun.
     async fn miss(&mut self, uri: Uri, key: Key, why: Forward) -> After {
         self.told.outcome = "miss";
-        if self.head.method == Method::Head {
-            // A response without content can't be stored; asking for all of it would be dear.
-            let order = self.order(uri, None, None);
-            return self.forward(order, why, "").await;
-        }
         if let Some(after) = self.join(&key, why).await {
             return after;
         }

@@ -213,7 +213,8 @@ impl Exchange<'_> {
         };
         let uris = invalidates(&self.head.method, target, &answer.head);
         if !uris.is_empty() {
-            fetch::invalidate(self.worker, uris.iter().map(Key::of).collect()).await;
+            let both = |uri| [Key::of(uri), Key::of_head(uri)];
+            fetch::invalidate(self.worker, uris.iter().flat_map(both).collect()).await;
         }
     }
 }

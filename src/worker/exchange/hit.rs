@@ -34,12 +34,13 @@ impl Exchange<'_> {
         if bypass(&self.head, &directives).is_some() {
             return None;
         }
-        let key = Key::of(uri);
-        let stored = self
-            .worker
-            .memory
-            .borrow_mut()
-            .lookup(&key, &self.head.fields)?;
+        let mut memory = self.worker.memory.borrow_mut();
+        let mut stored = memory.lookup(&Key::of(uri), &self.head.fields);
+        if stored.is_none() && self.head.method == Method::Head {
+            stored = memory.lookup(&Key::of_head(uri), &self.head.fields);
+        }
+        drop(memory);
+        let stored = stored?;
         if stored.local && !self.client.is_local() {
             return None;
         }

@@ -3,6 +3,7 @@
 
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
+use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::{CacheStatus, Forward, Handling};
@@ -15,7 +16,12 @@ impl Exchange<'_> {
     /// isn't for this request too.
     pub(super) async fn join(&mut self, key: &Key, why: Forward) -> Option<After> {
         let running = self.worker.fetches.borrow().get(key).cloned()?;
-        if self.is_conditional() || running.local_allowed() != self.client.is_local() {
+        let directives = RequestDirectives::of(&self.head.fields);
+        if self.is_conditional()
+            || directives.no_cache
+            || running.local_allowed() != self.client.is_local()
+            || !running.is_valid(self.worker, key)
+        {
             return None;
         }
         if let Some(answer) = running.answer() {
@@ -31,7 +37,9 @@ impl Exchange<'_> {
         };
         match outcome {
             Outcome::Answer(answer) => {
-                if !self.shares(&answer) {
+                // RFC 9111 §4: only what may be reused for this request too.
+                let facts = answer.facts.as_ref()?;
+                if !self.shares(&answer) || !is_usable(&directives, facts) {
                     return None;
                 }
                 let reader = answer.spool.reader()?;
@@ -43,7 +51,6 @@ impl Exchange<'_> {
             }
             Outcome::Validated(stored) => {
                 self.told.outcome = "collapsed";
-                let directives = RequestDirectives::of(&self.head.fields);
                 match reuse(&directives, &stored.facts, now()) {
                     Reuse::Fresh { age, .. } | Reuse::Stale { age, .. } => {
                         Some(self.answer_stored(&stored, age, &status).await)
@@ -75,6 +82,13 @@ impl Exchange<'_> {
     fn shares(&self, answer: &Answer) -> bool {
         answer.not_stored.is_none()
             && variant_of(&answer.selecting, &self.head.fields) == answer.variant
+    }
+}
+
+fn is_usable(directives: &RequestDirectives, facts: &Facts) -> bool {
+    match reuse(directives, facts, now()) {
+        Reuse::Fresh { .. } | Reuse::Stale { .. } => true,
+        Reuse::Validate { .. } => false,
     }
 }
 

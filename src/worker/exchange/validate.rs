@@ -9,7 +9,6 @@ use crate::cache::age::current_age;
 use crate::cache::key::Key;
 use crate::cache::reuse::{OnError, is_error};
 use crate::cache::status::{CacheStatus, Forward, Handling};
-use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::worker::fetch::{self, News, Outcome, Trouble};
 use crate::worker::state::now;
@@ -37,11 +36,6 @@ impl Exchange<'_> {
         detail: &str,
         fallback: Fallback,
     ) -> After {
-        if self.head.method == Method::Head {
-            self.told.outcome = "bypass";
-            let order = self.order(uri, None, None);
-            return self.forward(order, why, detail).await;
-        }
         if let Some(after) = self.join(&key, why).await {
             return after;
         }

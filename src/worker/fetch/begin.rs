@@ -11,7 +11,7 @@ use crate::worker::state::{Worker, now};
 
 /// Starts a fetch. With `shared` others find it by its key until it ends.
 pub fn begin(worker: &Rc<Worker>, order: Order, shared: bool) -> Ticket {
-    let fetch = Rc::new(Fetch::new(order.local_allowed));
+    let fetch = Rc::new(Fetch::new(worker, &order));
     let ticket = fetch.ticket();
     let entry = order
         .key

@@ -73,6 +73,8 @@ pub struct Fetch {
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
+    /// How often its key had been made invalid when it began.
+    began: u32,
     bell: Bell,
 }
 
@@ -80,11 +82,19 @@ pub struct Fetch {
 const WORTH_FINISHING: u64 = 1 << 20;
 
 impl Fetch {
-    fn new(local_allowed: bool) -> Fetch {
+    fn new(worker: &Worker, order: &Order) -> Fetch {
+        let invalidations = |key: &Key| worker.shared.invalidations(key.hash());
         Fetch {
-            local_allowed,
+            local_allowed: order.local_allowed,
+            began: order.key.as_ref().map_or(0, invalidations),
             ..Fetch::default()
         }
+    }
+
+    /// Whether nothing has made the key invalid since it began (RFC 9111 §4.4), so that what it
+    /// brings may be used by others.
+    pub fn is_valid(&self, worker: &Worker, key: &Key) -> bool {
+        worker.shared.invalidations(key.hash()) == self.began
     }
 
     /// Whether it may reach this machine's own addresses, as only some clients may.

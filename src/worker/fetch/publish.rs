@@ -20,6 +20,9 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
     let Some(keeper) = &worker.store else {
         return;
     };
+    if !fetch.is_valid(worker, &meta.key) {
+        return;
+    }
     let small = match &whole {
         Whole::Memory(parts) => joined(parts).map(|content| at_hand(worker, &meta, content)),
         Whole::Draft { .. } => None,
@@ -28,18 +31,28 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         remember(worker, &order.policy, copy(object));
         fetch.unlist(worker, &meta.key);
     }
+    let (shared, began) = (worker.shared.clone(), fetch.began);
     let done = keeper.run(move |store| {
         let published = store.publish(&meta, whole);
-        (published, store.take_removed())
+        let displaced = store.take_removed();
+        let invalid = shared.invalidations(meta.key.hash()) != began;
+        // Made invalid in another worker while it was being published: it goes again.
+        let removed = invalid.then(|| store.remove(&meta.key));
+        (published, displaced, removed)
     });
-    let (published, removed) = match done.await {
+    let (published, displaced, removed) = match done.await {
         Ok(done) => done,
         Err(lost) => return worker.complain(&lost),
     };
-    worker.outbox.removed(&removed);
+    worker.outbox.removed(&displaced);
     match published {
         Ok(published) => {
             worker.outbox.published(&published);
+            match removed {
+                Some(Ok(removed)) => return worker.outbox.removed(&removed),
+                Some(Err(failure)) => return worker.complain(&failure),
+                None => {}
+            }
             if let Some(object) = small {
                 let generation = published.generation;
                 remember(
@@ -104,6 +117,7 @@ pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> 
 pub async fn refresh(
     worker: &Rc<Worker>,
     order: &Order,
+    fetch: &Fetch,
     stored: &Rc<Stored>,
     head: &ResponseHead,
     (request_time, response_time): (u64, u64),
@@ -117,7 +131,13 @@ pub async fn refresh(
         generation,
         checksum: old.checksum,
     };
-    match refresh_in_store(worker, stored, meta.clone()).await {
+    // What an unsafe request has made invalid meanwhile answers this client, and nobody else.
+    let refreshed = if fetch.is_valid(worker, &old.meta.key) {
+        refresh_in_store(worker, stored, meta.clone()).await
+    } else {
+        Err(StoreError::Gone)
+    };
+    match refreshed {
         Ok(published) => {
             worker.outbox.published(&published);
             remember(worker, &order.policy, fresh(published.generation))
@@ -152,6 +172,11 @@ pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) {
     let Some(keeper) = &worker.store else {
         return;
     };
+    for key in &keys {
+        worker.shared.invalidate(key.hash());
+        // Nobody joins what was asked before.
+        worker.fetches.borrow_mut().remove(key);
+    }
     let done = keeper.run_surely(move |store| {
         let mut removed = Vec::new();
         let mut failure = None;

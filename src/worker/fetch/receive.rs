@@ -43,7 +43,7 @@ pub async fn receive(
     if head.status == 304 {
         if let Some(stored) = &order.validate {
             give_back(worker, order, connection, &head, Framing::None);
-            let fresh = refresh(worker, order, stored, &head, times).await;
+            let fresh = refresh(worker, order, fetch, stored, &head, times).await;
             fetch.settle(Outcome::Validated(fresh));
             return;
         }
