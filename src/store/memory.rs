@@ -108,6 +108,14 @@ impl<T: Clone> MemoryTier<T> {
         self.cache.insert(*meta.key.hash(), slot);
     }
 
+    /// Whether some variant of this key is at hand and current.
+    pub fn has_variants(&self, key: &Key) -> bool {
+        let generation = self.shared.generation(key.hash());
+        self.cache
+            .peek(key.hash())
+            .is_some_and(|slot| slot.key == *key && slot.generation == generation)
+    }
+
     /// Forgets every variant of this key.
     pub fn remove(&mut self, key: &Key) {
         self.cache.remove(key.hash());

@@ -88,9 +88,10 @@ impl Exchange<'_> {
         let Some(store) = self.worker.store.as_ref().map(Keeper::store).cloned() else {
             return Known::Nothing;
         };
-        if !store.may_have(key) {
+        if !store.may_have(key) && !self.worker.memory.borrow().has_variants(key) {
             return Known::Nothing;
         }
+        let wanted = key.clone();
         let (key, fields) = (key.clone(), fields.clone());
         let found = spawn_blocking(move || {
             let found = store.lookup(&key, &fields);
@@ -105,6 +106,10 @@ impl Exchange<'_> {
                         Known::Stored(fetch::remember(self.worker, &policy, *object))
                     }
                     Ok(Found::OtherVariants) => Known::OtherVariants,
+                    // It may be on its way into the store.
+                    Ok(Found::Nothing) if self.worker.memory.borrow().has_variants(&wanted) => {
+                        Known::OtherVariants
+                    }
                     Ok(Found::Nothing) => Known::Nothing,
                     Err(failure) => {
                         self.worker.complain(&failure);
