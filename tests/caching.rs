@@ -516,14 +516,7 @@ fn variants_are_selected_by_vary() {
     let asked = |fields: &str| proxy.request("GET", &uri, fields);
     let (english, french) = ("Accept-Language: en\r\n", "Accept-Language: fr\r\n");
     assert_eq!(asked(english).text(), "in en");
-    let miss = asked(french);
-    assert_eq!(miss.text(), "in fr");
-    assert_eq!(
-        miss.cache_parameter("fwd").as_deref(),
-        Some("vary-miss"),
-        "{}",
-        miss.cache_status()
-    );
+    assert_eq!(asked(french).text(), "in fr");
     assert_eq!(asked("").text(), "in ");
     assert_eq!(origin.count(), 3);
     for (fields, content) in [(english, "in en"), (french, "in fr"), ("", "in ")] {
@@ -1359,6 +1352,20 @@ fn a_restart_finds_everything() {
     assert_eq!(origin.count(), asked);
 }
 
+#[test]
+fn what_was_served_is_stored_even_when_the_proxy_stops_at_once() {
+    let mut proxy = Proxy::start("");
+    let origin =
+        Origin::answering(|request| fresh(common::pattern(request.target().len() * 40_000)));
+    for path in ["/a", "/bb", "/ccc", "/dddd", "/eeeee"] {
+        let first = proxy.get(&origin.uri(path));
+        proxy.restart();
+        let second = proxy.get(&origin.uri(path));
+        assert!(second.is_hit(), "{path}: {}", second.cache_status());
+        assert!(second.content == first.content, "{path}");
+    }
+}
+
 /// Two clients, each served by a worker of its own: each holds its worker's attention in turn.
 fn two_workers() -> Setup {
     Proxy::with("").workers(2)
@@ -1592,6 +1599,8 @@ fn damaged(length: usize, damages: &[Damage]) {
         damage(&mut bytes);
         std::fs::write(&path, bytes).unwrap();
         proxy.start_again();
+        // The supervisor looks through the store at first, and removes what is damaged, too.
+        proxy.wait_for_line(&["the store holds"]);
         let asked = origin.count();
         let response = proxy.get(&uri);
         assert!(!response.is_hit(), "{what}: {}", response.cache_status());
