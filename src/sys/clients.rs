@@ -23,6 +23,7 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
         socket.set_only_v6(false)?;
     }
     socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -61,7 +62,8 @@ pub fn local_address(listener: impl AsFd) -> io::Result<Option<SocketAddr>> {
     Ok(socket.local_addr()?.as_socket())
 }
 
-/// Makes an inherited listener non-blocking, and refuses what isn't a listening stream socket.
+/// Makes an inherited listener non-blocking, and refuses what isn't a listening stream socket. What is
+/// accepted on a TCP listener has no delay by Nagle's algorithm, as it inherits that from the listener.
 pub fn adopt_listener(listener: &OwnedFd) -> io::Result<()> {
     let socket = socket2::SockRef::from(listener);
     if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
@@ -70,6 +72,8 @@ pub fn adopt_listener(listener: &OwnedFd) -> io::Result<()> {
             "it is not a listening stream socket",
         ));
     }
+    // Fails on a Unix socket, which has no such delay.
+    let _ = socket.set_tcp_nodelay(true);
     socket.set_nonblocking(true)
 }
 

@@ -26,14 +26,11 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Registers a connected socket; sets it non-blocking, and without Nagle's delay where it is TCP.
+    /// Registers a connected socket that is non-blocking already, as the supervisor accepts them; a
+    /// blocking one would stop the event loop.
     pub fn new(fd: OwnedFd) -> io::Result<Stream> {
-        let socket = Socket::from(fd);
-        socket.set_nonblocking(true)?;
-        // Fails on a Unix socket, which has no such delay.
-        let _ = socket.set_tcp_nodelay(true);
         Ok(Stream {
-            socket: register(socket)?,
+            socket: register(Socket::from(fd))?,
         })
     }
 

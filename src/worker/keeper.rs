@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::store::Store;
 
-/// The most changes that wait.
-const QUEUE: usize = 1024;
+/// The most changes that wait, and the most bytes of content in memory that wait with them.
+const QUEUE: usize = 16 << 10;
+const QUEUED_BYTES: u64 = 64 << 20;
 
 type Job = Box<dyn FnOnce(&dyn Store) + Send>;
 
@@ -18,6 +19,7 @@ type Job = Box<dyn FnOnce(&dyn Store) + Send>;
 pub struct Keeper {
     store: Arc<dyn Store>,
     jobs: mpsc::Sender<Job>,
+    queued: Cell<u64>,
     refused: Cell<u64>,
 }
 
@@ -49,6 +51,7 @@ impl Keeper {
         Ok(Keeper {
             store,
             jobs,
+            queued: Cell::new(0),
             refused: Cell::new(0),
         })
     }
@@ -58,20 +61,30 @@ impl Keeper {
         &self.store
     }
 
-    /// Has a change made when its turn comes; refused when too many others wait.
+    /// Has a change made when its turn comes, which holds this many bytes of content until then;
+    /// refused when too much waits.
     pub async fn run<T: Send + 'static>(
         &self,
+        bytes: u64,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, NotDone> {
+        if self.queued.get() > 0 && self.queued.get() + bytes > QUEUED_BYTES {
+            return Err(self.refuse());
+        }
         let (job, outcome) = job(change);
         match self.jobs.try_send(job) {
-            Ok(()) => outcome.await.map_err(|_| NotDone::Ended),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.refused.set(self.refused.get() + 1);
-                Err(NotDone::Busy(self.refused.get()))
+            Ok(()) => {
+                let _held = Held::new(&self.queued, bytes);
+                outcome.await.map_err(|_| NotDone::Ended)
             }
+            Err(mpsc::error::TrySendError::Full(_)) => Err(self.refuse()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(NotDone::Ended),
         }
+    }
+
+    fn refuse(&self) -> NotDone {
+        self.refused.set(self.refused.get() + 1);
+        NotDone::Busy(self.refused.get())
     }
 
     /// Has a change made that must not be left out, after all that wait.
@@ -82,6 +95,22 @@ impl Keeper {
         let (job, outcome) = job(change);
         self.jobs.send(job).await.map_err(|_| NotDone::Ended)?;
         outcome.await.map_err(|_| NotDone::Ended)
+    }
+}
+
+/// Bytes that wait, as long as somebody waits for them.
+struct Held<'a>(&'a Cell<u64>, u64);
+
+impl Held<'_> {
+    fn new(queued: &Cell<u64>, bytes: u64) -> Held<'_> {
+        queued.set(queued.get() + bytes);
+        Held(queued, bytes)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - self.1);
     }
 }
 
@@ -119,12 +148,12 @@ mod tests {
         let keeper =
             Keeper::start(Arc::new(FilesystemStore::open(&options, shared).unwrap())).unwrap();
         let (open, gate) = sync_channel::<()>(1);
-        let blocked = keeper.run(move |_| gate.recv().is_ok());
+        let blocked = keeper.run(0, move |_| gate.recv().is_ok());
         let many = async {
             let mut refused = 0;
             for _ in 0..2 * QUEUE {
                 // Dropped unawaited: the change stays in the queue.
-                let mut change = pin!(keeper.run(|_| ()));
+                let mut change = pin!(keeper.run(0, |_| ()));
                 let waiting = poll_fn(|task| Poll::Ready(change.as_mut().poll(task).is_pending()));
                 refused += usize::from(!waiting.await);
             }
@@ -134,6 +163,10 @@ mod tests {
         let (blocked, refused) = tokio::join!(blocked, many);
         assert!(blocked.unwrap());
         assert!((QUEUE - 1..=QUEUE + 1).contains(&refused), "{refused}");
+        // One that is alone is never too large; with others, bytes count as well.
+        let (one, other) =
+            tokio::join!(keeper.run(QUEUED_BYTES + 1, |_| ()), keeper.run(1, |_| ()),);
+        assert!(one.is_ok() && matches!(other, Err(NotDone::Busy(_))));
         assert_eq!(keeper.run_surely(|_| 7).await.unwrap(), 7);
     }
 }

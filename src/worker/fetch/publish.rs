@@ -32,7 +32,11 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         fetch.unlist(worker, &meta.key);
     }
     let (shared, began) = (worker.shared.clone(), fetch.began);
-    let done = keeper.run(move |store| {
+    let bytes = match &whole {
+        Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
+        Whole::Draft { .. } => 0,
+    };
+    let done = keeper.run(bytes, move |store| {
         let published = store.publish(&meta, whole);
         let displaced = store.take_removed();
         let invalid = shared.invalidations(meta.key.hash()) != began;
@@ -163,7 +167,7 @@ async fn refresh_in_store(
 ) -> Result<Published, StoreError> {
     let keeper = worker.store.as_ref().ok_or(StoreError::Gone)?;
     let old = copy(&stored.object);
-    let refreshed = keeper.run(move |store| store.refresh(&old, &meta));
+    let refreshed = keeper.run(0, move |store| store.refresh(&old, &meta));
     refreshed.await.unwrap_or(Err(StoreError::Gone))
 }
 
