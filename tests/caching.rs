@@ -5,9 +5,8 @@ mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::origin::{fresh, ok, passing, reply};
-use common::proxy::Setup;
-use common::{Client, Ended, Gate, Origin, PATIENCE, Proxy, date, each, wait_until};
+use common::origin::{fresh, ok, reply};
+use common::{Client, Ended, Gate, Origin, PATIENCE, Proxy, Response, date, each, wait_until};
 
 /// What the second of two equal requests gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -614,6 +613,25 @@ fn validation_may_bring_something_new() {
 }
 
 #[test]
+fn a_reload_is_seen_by_who_asks_next() {
+    let proxy = Proxy::start("");
+    let origin = numbered(|_| "Cache-Control: max-age=60\r\n".to_owned());
+    let uri = origin.uri("/");
+    let mut client = Client::of(&proxy);
+    client.get(&uri);
+    for round in 0..30 {
+        let reloaded = client.request("GET", &uri, "Cache-Control: no-cache\r\n");
+        let next = client.get(&uri);
+        assert_eq!(
+            next.text(),
+            reloaded.text(),
+            "round {round}: {}",
+            next.cache_status()
+        );
+    }
+}
+
+#[test]
 fn a_failed_validation_does_not_bring_stale_content_that_must_not_be() {
     let proxy = Proxy::start("");
     let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -1133,7 +1151,14 @@ fn clients_that_ask_at_once_never_share_what_is_not_theirs() {
         });
         let mut clients: Vec<Client> = (0..6).map(|_| Client::of(&proxy)).collect();
         for (number, client) in clients.iter_mut().enumerate() {
-            client.ask("GET", &origin.uri("/"), &format!("X-Client: {number}\r\n"));
+            client.ask(
+                "GET",
+                &origin.uri("/"),
+                &format!(
+                    "X-Client: {number}\r\n{}",
+                    request.replace("{}", &number.to_string())
+                ),
+            );
         }
         origin.wait_for(1);
         gate.open_for_all();
@@ -1366,87 +1391,45 @@ fn what_was_served_is_stored_even_when_the_proxy_stops_at_once() {
     }
 }
 
-/// Two clients, each served by a worker of its own: each holds its worker's attention in turn.
-fn two_workers() -> Setup {
-    Proxy::with("").workers(2)
+/// Asks so many times, each time on a new connection that stays, so that every worker has its turn.
+fn asked_of_all(proxy: &Proxy, uri: &str, fields: &str) -> Vec<Response> {
+    let mut clients: Vec<Client> = (0..12).map(|_| Client::of(proxy)).collect();
+    clients
+        .iter_mut()
+        .map(|client| client.request("GET", uri, fields))
+        .collect()
 }
 
 #[test]
 fn workers_share_the_store() {
-    let proxy = two_workers().start();
+    let proxy = Proxy::with("").workers(2).start();
     proxy.wait_for_workers(2);
-    let gate = Gate::new();
-    let origin = Origin::scripted({
-        let gate = gate.clone();
-        move |mut conn| {
-            while let Ok(request) = conn.request() {
-                match (request.method(), request.target()) {
-                    ("GET", path) if path.starts_with("/hold") => {
-                        gate.wait();
-                        conn.send(passing("held"));
-                    }
-                    ("GET", _) => {
-                        conn.send(fresh("shared"));
-                    }
-                    _ => {
-                        conn.send(reply("200 OK", "", "done"));
-                    }
-                }
-            }
-        }
+    proxy.wait_for_line(&["worker 1 is ready"]);
+    proxy.wait_for_line(&["worker 2 is ready"]);
+    let origin = Origin::answering(|request| match request.method() {
+        "GET" => fresh(request.target()),
+        _ => reply("200 OK", "", "done"),
     });
-    let busy = |proxy: &Proxy| {
-        let before = origin.count();
-        let mut client = Client::of(proxy);
-        // Each path is new, so that no two of them share a fetch.
-        client.ask("GET", &origin.uri(&format!("/hold/{before}")), "");
-        origin.wait_for(before + 1);
-        let pids = proxy.holders(client.port());
-        let worker = pids.into_iter().find(|pid| *pid != proxy.pid());
-        (client, worker.expect("a worker has the client"))
-    };
-    // The least loaded worker is the other one, each time.
-    let (mut one, first) = busy(&proxy);
-    let (mut two, second) = busy(&proxy);
-    assert_ne!(first, second, "two busy clients are on two workers");
-    gate.open();
-    gate.open();
-    for client in [&mut one, &mut two] {
-        assert_eq!(client.response("GET").text(), "held");
-    }
-    // While one worker is busy the other fetches; and then the other way around.
-    let (mut holding, held) = busy(&proxy);
-    assert!(!proxy.get(&origin.uri("/object")).is_hit());
-    assert!(proxy.get(&origin.uri("/object")).is_hit());
-    let (mut second_holding, _) = busy(&proxy);
-    gate.open();
-    gate.open();
-    holding.response("GET");
-    second_holding.response("GET");
-    let mut other = loop {
-        let (mut client, worker) = busy(&proxy);
-        if worker != held {
-            break client;
+    let cached = "Cache-Control: only-if-cached\r\n";
+    for path in ["/one", "/two"] {
+        let uri = origin.uri(path);
+        proxy.get(&uri);
+        let all_have_it = || {
+            asked_of_all(&proxy, &uri, cached)
+                .iter()
+                .all(Response::is_hit)
+        };
+        wait_until("every worker finds it", PATIENCE, all_have_it);
+        for worker in ["cacheproxy@1:", "cacheproxy@2:"] {
+            proxy.wait_for_line(&[worker, path, " hit "]);
         }
-        gate.open();
-        client.response("GET");
-    };
-    // Now `held`, which didn't fetch the object, is the free one.
-    let hit = proxy.get(&origin.uri("/object"));
-    assert!(hit.is_hit(), "{}", hit.cache_status());
-    assert!(
-        proxy.get(&origin.uri("/object")).is_hit(),
-        "from its memory"
-    );
-    proxy.request("POST", &origin.uri("/object"), "Content-Length: 0\r\n");
-    gate.open();
-    other.response("GET");
-    let _free = busy(&proxy);
-    assert!(
-        !proxy.get(&origin.uri("/object")).is_hit(),
-        "invalidated in the other worker's memory too"
-    );
-    gate.open_for_all();
+        assert_eq!(origin.count_of(path), 1);
+        // By now both have it in their memory; when one hears of a change, both know.
+        proxy.request("POST", &uri, "Content-Length: 0\r\n");
+        for response in asked_of_all(&proxy, &uri, cached) {
+            assert_eq!(response.status, 504, "{path}: {}", response.cache_status());
+        }
+    }
 }
 
 #[test]
@@ -1612,6 +1595,8 @@ fn damaged(length: usize, damages: &[Damage]) {
         let again = proxy.get(&uri);
         assert!(again.is_hit(), "{what}: {}", again.cache_status());
         assert!(again.content == common::pattern(length), "{what}: replaced");
+        // What is stored is in its file when the proxy has stopped.
+        proxy.restart();
     }
 }
 
