@@ -1044,6 +1044,7 @@ fn clients_that_drip_are_408_and_hold_up_nobody() {
         assert_eq!(client.response("GET").status, 408);
         assert!(client.rest().1.is_over());
     }
+    proxy.wait_for_line(&["408"]);
     drop(dripping);
     dripped.join().unwrap();
     assert_eq!(proxy.get(&origin.uri("/")).text(), "origin");
