@@ -17,6 +17,7 @@ use super::stored::Stored;
 use crate::cache::key::Key;
 use crate::cache::policy::{Policy, RuleTtl, Ttl};
 use crate::config::{self, Settings};
+use crate::http::fields::Fields;
 use crate::http::parse::HeadLimits;
 use crate::store::memory::MemoryTier;
 use crate::sys::bell::Bell;
@@ -149,6 +150,21 @@ impl Worker {
     pub fn set_settings(&self, settings: Settings) {
         *self.memory.borrow_mut() = MemoryTier::new(settings.memory, self.shared.clone());
         *self.settings.borrow_mut() = Rc::new(settings);
+    }
+
+    /// A stored response that is at hand: one on its way into the store, or of the memory tier.
+    pub fn at_hand(&self, key: &Key, request: &Fields) -> Option<Rc<Stored>> {
+        let fetches = self.fetches.borrow();
+        if let Some(fetch) = fetches.get(key) {
+            if let Some(stored) = fetch.whole(self, request) {
+                return Some(stored);
+            }
+            if fetch.is_publishing() {
+                // Larger than the memory tier takes: what that still has is older.
+                return None;
+            }
+        }
+        self.memory.borrow_mut().lookup(key, request)
     }
 
     /// Says once a minute at most that the store fails; the proxy goes on without it.

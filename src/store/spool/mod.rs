@@ -121,6 +121,11 @@ impl Spool {
         self.inner.borrow().end.clone()
     }
 
+    /// Whether all of the content is there.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.inner.borrow().end, Some(End::Whole { .. }))
+    }
+
     /// Waits for its end.
     pub async fn ended(&self) {
         self.bell.until(|| self.end()).await;

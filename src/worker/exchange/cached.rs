@@ -54,6 +54,9 @@ impl Exchange<'_> {
             return self.forward(order, why.forward(), why.token()).await;
         }
         let mut key = Key::of(&uri);
+        if let Some(after) = self.join_whole(&key).await {
+            return after;
+        }
         let mut known = self.look_up(&key, &uri).await;
         if self.head.method == Method::Head && !known.answers(&directives) {
             key = Key::of_head(&uri);
@@ -81,8 +84,7 @@ impl Exchange<'_> {
     /// The memory tier first, then the store, off the event loop.
     async fn look_up(&mut self, key: &Key, uri: &Uri) -> Known {
         let fields = &self.head.fields;
-        let at_hand = self.worker.memory.borrow_mut().lookup(key, fields);
-        if let Some(stored) = at_hand {
+        if let Some(stored) = self.worker.at_hand(key, fields) {
             return Known::Stored(stored);
         }
         let Some(store) = self.worker.store.as_ref().map(Keeper::store).cloned() else {

@@ -34,12 +34,11 @@ impl Exchange<'_> {
         if bypass(&self.head, &directives).is_some() {
             return None;
         }
-        let mut memory = self.worker.memory.borrow_mut();
-        let mut stored = memory.lookup(&Key::of(uri), &self.head.fields);
+        let fields = &self.head.fields;
+        let mut stored = self.worker.at_hand(&Key::of(uri), fields);
         if stored.is_none() && self.head.method == Method::Head {
-            stored = memory.lookup(&Key::of_head(uri), &self.head.fields);
+            stored = self.worker.at_hand(&Key::of_head(uri), fields);
         }
-        drop(memory);
         let stored = stored?;
         if stored.local && !self.client.is_local() {
             return None;

@@ -63,6 +63,22 @@ impl Exchange<'_> {
         }
     }
 
+    /// Reads a large response that is whole and on its way into the store, where the one that it
+    /// replaces still is.
+    pub(super) async fn join_whole(&mut self, key: &Key) -> Option<After> {
+        let running = self.worker.fetches.borrow().get(key).cloned()?;
+        let answer = running.answer()?;
+        let usable = running.is_publishing()
+            && running.whole(self.worker, &self.head.fields).is_none()
+            && running.is_valid(self.worker, key)
+            && !self.is_conditional()
+            && running.local_allowed() == self.client.is_local();
+        if !usable {
+            return None;
+        }
+        self.join_late(&answer, running.ticket()).await
+    }
+
     /// Reads a response that is being stored, if it may be reused.
     async fn join_late(&mut self, answer: &Answer, ticket: Ticket) -> Option<After> {
         let directives = RequestDirectives::of(&self.head.fields);

@@ -17,7 +17,9 @@ use std::rc::Rc;
 
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
+use crate::cache::vary;
 use crate::config::Settings;
+use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::target::Uri;
@@ -70,6 +72,8 @@ pub struct Fetch {
     outcome: RefCell<Option<Outcome>>,
     /// The content that is being stored, which makes the fetch worth finishing for nobody.
     kept: RefCell<Option<(Rc<Spool>, Option<u64>)>>,
+    /// The response when it is whole and on its way into the store, if it is small.
+    whole: RefCell<Option<Rc<Stored>>>,
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
@@ -102,12 +106,28 @@ impl Fetch {
         self.local_allowed
     }
 
+    /// The whole response, on its way into the store, if this request selects it: newer than what the
+    /// store has.
+    pub fn whole(&self, worker: &Worker, request: &Fields) -> Option<Rc<Stored>> {
+        let stored = self.whole.borrow().clone()?;
+        let meta = &stored.object.meta;
+        let names = vary::names(&meta.fields)?;
+        let selected = vary::variant_of(&names, request) == meta.variant;
+        (selected && self.is_valid(worker, &meta.key)).then_some(stored)
+    }
+
     /// The response, when its head has arrived.
     pub fn answer(&self) -> Option<Rc<Answer>> {
         match &*self.outcome.borrow() {
             Some(Outcome::Answer(answer)) => Some(answer.clone()),
             Some(Outcome::Validated(_) | Outcome::Switched(_) | Outcome::Trouble(_)) | None => None,
         }
+    }
+
+    /// Whether its response is whole and on its way into the store.
+    pub fn is_publishing(&self) -> bool {
+        let kept = self.kept.borrow();
+        kept.as_ref().is_some_and(|(spool, _)| spool.is_whole())
     }
 
     /// Takes it off the worker's table: who comes from now on finds the response stored.

@@ -15,7 +15,7 @@ use crate::store::{Checksum, Content, Object, Published, SMALL, StoreError, Whol
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 
-/// Stores a whole response. A small one is at hand from now on, whatever the store does.
+/// Stores a whole response. Until it is in the store, the fetch answers for it.
 pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Meta, whole: Whole) {
     let Some(keeper) = &worker.store else {
         return;
@@ -28,8 +28,8 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         Whole::Draft { .. } => None,
     };
     if let Some(object) = &small {
-        remember(worker, &order.policy, copy(object));
-        fetch.unlist(worker, &meta.key);
+        let stored = Stored::new(copy(object), &order.policy, &worker.pseudonym);
+        *fetch.whole.borrow_mut() = Some(Rc::new(stored));
     }
     let (shared, began) = (worker.shared.clone(), fetch.began);
     let bytes = match &whole {
