@@ -164,8 +164,15 @@ mod tests {
         assert!(blocked.unwrap());
         assert!((QUEUE - 1..=QUEUE + 1).contains(&refused), "{refused}");
         // One that is alone is never too large; with others, bytes count as well.
-        let (one, other) =
-            tokio::join!(keeper.run(QUEUED_BYTES + 1, |_| ()), keeper.run(1, |_| ()),);
+        keeper.run_surely(|_| ()).await.unwrap();
+        let (open, gate) = sync_channel::<()>(1);
+        let large = keeper.run(QUEUED_BYTES + 1, move |_| gate.recv().is_ok());
+        let small = async {
+            let small = keeper.run(1, |_| ()).await;
+            open.send(()).unwrap();
+            small
+        };
+        let (one, other) = tokio::join!(large, small);
         assert!(one.is_ok() && matches!(other, Err(NotDone::Busy(_))));
         assert_eq!(keeper.run_surely(|_| 7).await.unwrap(), 7);
     }
