@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::client::Client;
 use super::exchange::After;
 use super::fetch::Trouble;
-use super::origin::connect::{ConnectError, connect};
+use super::origin::reach;
 use super::pages;
 use super::state::Worker;
 use crate::config::Settings;
@@ -43,8 +43,15 @@ impl Tunnel<'_> {
             );
             return self.refuse(403, &why);
         }
-        let origin = match self.reach(authority, local_allowed).await {
-            Ok(origin) => origin,
+        let reached = reach(
+            &self.worker.resolver,
+            authority.host(),
+            authority.port(),
+            local_allowed,
+            self.settings.times.connect,
+        );
+        let origin = match reached.await {
+            Ok((origin, _)) => origin,
             Err(error) => {
                 let trouble = Trouble::Connect(error);
                 return self.refuse(trouble.status(), &trouble.to_string());
@@ -58,23 +65,6 @@ impl Tunnel<'_> {
             .extend_from_slice(b"HTTP/1.1 200 Connection established\r\n\r\n");
         let bytes = join(client, &origin, settings.times.tunnel_idle).await;
         (After::Over, 200, bytes)
-    }
-
-    async fn reach(
-        &self,
-        authority: &Authority,
-        local_allowed: bool,
-    ) -> Result<Stream, ConnectError> {
-        let host = authority.host();
-        let resolver = &self.worker.resolver;
-        let addresses = resolver.addresses(host).await;
-        let addresses = addresses.map_err(|why| ConnectError::Unresolved {
-            host: host.into(),
-            why: why.to_string(),
-        })?;
-        let limit = self.settings.times.connect;
-        let connected = connect(host, authority.port(), &addresses, local_allowed, limit).await;
-        connected.map(|(stream, _)| stream)
     }
 
     fn refuse(self, status: u16, why: &str) -> (After, u16, u64) {

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use super::Order;
 use super::outcome::Trouble;
 use crate::sys::stream::Stream;
-use crate::worker::origin::connect::{ConnectError, connect};
+use crate::worker::origin::reach;
 use crate::worker::state::Worker;
 
 /// Room for a response's head, and often for all of a small response.
@@ -49,25 +49,13 @@ pub fn idle_connection(worker: &Worker, order: &Order) -> Option<Connection> {
 
 /// Connects to the origin server.
 pub async fn new_connection(worker: &Worker, order: &Order) -> Result<Connection, Trouble> {
-    let host = order.uri.host();
-    let addresses =
-        worker
-            .resolver
-            .addresses(host)
-            .await
-            .map_err(|why| ConnectError::Unresolved {
-                host: host.into(),
-                why: why.to_string(),
-            })?;
-    let limit = order.settings.times.connect;
-    let connected = connect(
-        host,
+    let (stream, address) = reach(
+        &worker.resolver,
+        order.uri.host(),
         order.uri.port(),
-        &addresses,
         order.local_allowed,
-        limit,
+        order.settings.times.connect,
     )
-    .await;
-    let (stream, address) = connected.inspect_err(|_| worker.resolver.forget(host))?;
+    .await?;
     Ok(Connection::new(stream, address, false))
 }

@@ -147,7 +147,8 @@ impl Trouble {
     pub fn status(&self) -> u16 {
         match self {
             Trouble::Connect(ConnectError::NotAllowed { .. }) => 403,
-            Trouble::Connect(ConnectError::TimedOut { .. }) | Trouble::TimedOut { .. } => 504,
+            Trouble::Connect(ConnectError::TimedOut { .. } | ConnectError::NoAnswer { .. })
+            | Trouble::TimedOut { .. } => 504,
             Trouble::Connect(
                 ConnectError::Unresolved { .. } | ConnectError::Unreachable { .. },
             )

@@ -33,6 +33,14 @@ pub enum ConnectError {
         /// What the resolver said.
         why: String,
     },
+    /// The name was not resolved in time.
+    #[error("{host} was not resolved within {seconds} s: does the system's name server answer?")]
+    NoAnswer {
+        /// The host asked for.
+        host: String,
+        /// The limit.
+        seconds: u64,
+    },
     /// Every address refused, or was unreachable.
     #[error("{host} can't be reached: {why}")]
     Unreachable {
@@ -51,13 +59,14 @@ pub enum ConnectError {
     },
 }
 
-/// Connects to the first of `addresses` that answers, within `limit`. Local addresses are left out
+/// Connects to the first of `addresses` that answers before `deadline`, `limit` after it began. Local addresses are left out
 /// unless `local_allowed`. Says which address it was.
 pub async fn connect(
     host: &str,
     port: u16,
     addresses: &[IpAddr],
     local_allowed: bool,
+    deadline: Instant,
     limit: Duration,
 ) -> Result<(Stream, IpAddr), ConnectError> {
     let allowed: Vec<SocketAddr> = interleave(addresses)
@@ -68,7 +77,7 @@ pub async fn connect(
         return Err(ConnectError::NotAllowed { host: host.into() });
     }
     let name = || format!("{host}:{port}");
-    match timeout_at(Instant::now() + limit, race(&allowed)).await {
+    match timeout_at(deadline, race(&allowed)).await {
         Ok(Ok((stream, address))) => Ok((stream, address.ip())),
         Ok(Err(why)) => Err(ConnectError::Unreachable { host: name(), why }),
         Err(_) => Err(ConnectError::TimedOut {
