@@ -174,7 +174,7 @@ impl Decoder {
         if digits >= MAX_DIGITS || self.remaining >= 1 << 59 {
             return Err(ContentError::ChunkSize);
         }
-        self.remaining = self.remaining << 4 | u64::from(digit);
+        self.remaining = (self.remaining << 4) | u64::from(digit);
         Ok(Place::Size { digits: digits + 1 })
     }
 
@@ -195,7 +195,7 @@ pub fn write_chunk_head(out: &mut BytesMut, length: usize) {
     }
     let digits = (usize::BITS - length.leading_zeros()).div_ceil(4);
     for place in (0..digits).rev() {
-        out.put_u8(b"0123456789abcdef"[length >> (place * 4) & 15]);
+        out.put_u8(b"0123456789abcdef"[(length >> (place * 4)) & 15]);
     }
     out.put_slice(CRLF);
 }

@@ -158,11 +158,12 @@ fn the_shipped_file_is_the_defaults_and_shows_every_key() {
         Settings::default(),
         "as shipped"
     );
-    let shown: String = SHIPPED
+    let shown = SHIPPED
         .lines()
         .filter(|line| !line.starts_with("# ") && *line != "#")
         .map(|line| format!("{}\n", line.strip_prefix('#').unwrap_or(line)))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     assert_eq!(
         main_file(&shown).unwrap(),
         Settings::default(),

@@ -23,7 +23,8 @@ fn feed(bytes: &[u8], step: usize) -> Outcome {
                         .map(|(name, value)| {
                             format!("{}={};", name.escape_ascii(), value.escape_ascii())
                         })
-                        .collect();
+                        .collect::<Vec<_>>()
+                        .concat();
                     return Ok(Some((content, shown, buf.to_vec())));
                 }
             }

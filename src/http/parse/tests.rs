@@ -47,7 +47,8 @@ fn show_fields(fields: &Fields) -> String {
     fields
         .iter()
         .map(|(name, value)| format!(" {}={}", name.escape_ascii(), value.escape_ascii()))
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 fn show_request(head: &RequestHead) -> String {
