@@ -837,10 +837,11 @@ fn pipelined_requests_are_answered_in_order() {
         _ => format!("/miss/{number}"),
     }));
     let (uri, authority) = (origin.uri(""), origin.authority());
-    let requests: String = paths
+    let requests = paths
         .iter()
         .map(|path| format!("GET {uri}{path} HTTP/1.1\r\nHost: {authority}\r\n\r\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     client.send(&requests);
     origin.wait_for(9);
     gate.open();
