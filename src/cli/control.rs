@@ -50,6 +50,11 @@ pub(super) fn reload(args: &ReloadArgs) -> Result<(), Failure> {
     }
 }
 
+/// Has the running supervisor count again what is stored. If that fails it finds out by itself, later.
+pub(super) fn rescan(runtime_dir: &Path) {
+    let _ = ask(runtime_dir, "rescan");
+}
+
 /// What the supervisor answers: the text after "ok", or what went wrong.
 fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Failure> {
     let socket = runtime_dir.join("control.sock");

@@ -8,9 +8,11 @@ mod check;
 mod control;
 mod listen;
 mod man;
+mod purge;
 mod run;
 mod service;
 mod store;
+mod stored;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,7 @@ enum Command {
     Check(check::Args),
     Status(control::StatusArgs),
     Reload(control::ReloadArgs),
+    Purge(purge::Args),
     #[command(hide = true)]
     Man(man::Args),
 }
@@ -83,6 +86,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Check(args) => check::check(args),
         Command::Status(args) => control::status(&args),
         Command::Reload(args) => control::reload(&args),
+        Command::Purge(args) => purge::purge(&args),
         Command::Man(args) => man::man(&args),
     }
 }
@@ -114,6 +118,10 @@ mod tests {
             ("check --config a --dropins b", true),
             ("status --runtime-dir /run/x", true),
             ("reload", true),
+            ("purge http://a/ http://b/x", true),
+            ("purge --prefix http://a/ --host b --store /x", true),
+            ("purge", false),
+            ("purge a/b", false),
             ("man /tmp", true),
             ("serve", false),
             ("", false),

@@ -44,12 +44,23 @@ pub trait Store: Send + Sync {
     /// A place for content that is being fetched, `expected` bytes long where that is known.
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError>;
 
-    /// Stores a whole response in place of what it replaces.
-    fn publish(&self, meta: &Meta, whole: Whole) -> Result<Published, StoreError>;
+    /// Stores a whole response in place of what it replaces. With `began`, only while that is how often
+    /// the key was made invalid: else [`StoreError::Gone`].
+    fn publish(
+        &self,
+        meta: &Meta,
+        whole: Whole,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError>;
 
     /// Gives a stored response new metadata after a 304 (RFC 9111 §3.2); its content stays where it is.
-    /// [`StoreError::Gone`] when it was removed or replaced meanwhile.
-    fn refresh(&self, object: &Object, meta: &Meta) -> Result<Published, StoreError>;
+    /// [`StoreError::Gone`] when it was removed or replaced meanwhile; `began` as for [`Store::publish`].
+    fn refresh(
+        &self,
+        object: &Object,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError>;
 
     /// Removes every stored response of this key and tells what they were.
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError>;

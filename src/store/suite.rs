@@ -68,7 +68,7 @@ pub fn look(store: &dyn Store, key: &Key) -> Option<Object> {
 /// Publishes content from memory.
 pub fn publish(store: &dyn Store, meta: &Meta, content: &Bytes) -> Published {
     store
-        .publish(meta, Whole::Memory(vec![content.clone()]))
+        .publish(meta, Whole::Memory(vec![content.clone()]), None)
         .unwrap()
 }
 
@@ -86,7 +86,7 @@ pub fn publish_draft(store: &dyn Store, meta: &Meta, content: &Bytes) -> Publish
         len: expected,
         checksum,
     };
-    store.publish(meta, whole).unwrap()
+    store.publish(meta, whole, None).unwrap()
 }
 
 /// Everything that holds of any store.
@@ -238,7 +238,7 @@ fn refreshes(store: &dyn Store) {
             let long = "x".repeat(round * 150);
             meta.response_time = 100 + round as u64;
             meta.fields = fields(&[("ETag", "\"1\""), ("Long", &long)]);
-            let published = store.refresh(&object, &meta).unwrap();
+            let published = store.refresh(&object, &meta, None).unwrap();
             assert_ne!(published.generation, object.generation);
             let fresh = look(store, &meta.key).unwrap();
             assert_eq!(fresh.meta, meta, "round {round}");
@@ -247,11 +247,11 @@ fn refreshes(store: &dyn Store) {
         }
         let object = look(store, &meta.key).unwrap();
         publish(store, &meta, &content(length, 2));
-        let gone = store.refresh(&object, &meta);
+        let gone = store.refresh(&object, &meta, None);
         assert!(matches!(gone, Err(StoreError::Gone)), "replaced: {gone:?}");
         let object = look(store, &meta.key).unwrap();
         store.remove(&meta.key).unwrap();
-        match store.refresh(&object, &meta) {
+        match store.refresh(&object, &meta, None) {
             Err(StoreError::Gone) => assert!(length > SMALL),
             other => {
                 other.unwrap();
@@ -265,11 +265,11 @@ fn refreshes(store: &dyn Store) {
 fn refuses_what_cannot_be_selected(store: &dyn Store) {
     let mut star = plain("GET http://star/");
     star.fields = fields(&[("Vary", "*")]);
-    let refused = store.publish(&star, Whole::Memory(vec![]));
+    let refused = store.publish(&star, Whole::Memory(vec![]), None);
     assert!(matches!(refused, Err(StoreError::Unselectable)));
     let mut contradiction = plain("GET http://star/");
     contradiction.fields = fields(&[("Vary", "A")]);
-    let refused = store.publish(&contradiction, Whole::Memory(vec![]));
+    let refused = store.publish(&contradiction, Whole::Memory(vec![]), None);
     assert!(matches!(refused, Err(StoreError::Unselectable)));
     let large = "x".repeat(1 << 20);
     let large = meta("GET http://star/", &[("X", &large)], &Fields::default());

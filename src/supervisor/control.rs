@@ -1,6 +1,7 @@
-//! The control socket: one line in ("status", "reload"), a text out that begins "ok" or "error: ".
+//! The control socket: one line in ("status", "reload", "rescan"), a text out that begins "ok" or "error: ".
 //!
-//! Anyone who can reach the socket may ask for the status; a reload is for root and the service's own user.
+//! Anyone who can reach the socket may ask for the status; the rest is for root and the service's own user.
+//! A rescan is asked for by who has removed much from the store without any worker.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -114,6 +115,7 @@ impl Drop for Control {
 enum Request {
     Status,
     Reload,
+    Rescan,
     Unknown,
 }
 
@@ -125,6 +127,7 @@ fn request(line: &[u8]) -> Option<Request> {
     Some(match line[..end].trim_ascii() {
         b"status" => Request::Status,
         b"reload" => Request::Reload,
+        b"rescan" => Request::Rescan,
         _ => Request::Unknown,
     })
 }
@@ -144,7 +147,7 @@ impl Caller {
         }
     }
 
-    fn may_reload(&self) -> bool {
+    fn may_order(&self) -> bool {
         let uid = credentials::peer_uid(&self.stream);
         uid.is_ok_and(|uid| uid == 0 || uid == credentials::own_uid())
     }
@@ -171,8 +174,17 @@ impl Supervisor {
             }
             Ok(Some(Request::Reload)) if caller.awaits_reload => {}
             Ok(Some(Request::Reload)) => self.reload_for(id, now),
+            Ok(Some(Request::Rescan)) => {
+                let answer = if caller.may_order() {
+                    self.rescan();
+                    "ok\n"
+                } else {
+                    "error: a rescan is for root and the service's own user; try it with sudo\n"
+                };
+                self.control.finish(id, answer);
+            }
             Ok(Some(Request::Unknown)) => {
-                let answer = "error: expected \"status\" or \"reload\"\n";
+                let answer = "error: expected \"status\", \"reload\" or \"rescan\"\n";
                 self.control.finish(id, answer);
             }
             Err(_) => self.control.finish(id, ""),
@@ -183,7 +195,7 @@ impl Supervisor {
         let Some(caller) = self.control.callers.get_mut(&id) else {
             return;
         };
-        if !caller.may_reload() {
+        if !caller.may_order() {
             let answer =
                 "error: a reload is for root and the service's own user; try it with sudo\n";
             return self.control.finish(id, answer);
@@ -219,12 +231,13 @@ mod tests {
     #[test]
     fn requests() {
         let long = [b'x'; LONGEST_LINE + 1];
-        let rows: [(&[u8], Option<Request>); 7] = [
+        let rows: [(&[u8], Option<Request>); 8] = [
             (b"", None),
             (b"stat", None),
             (b"status\n", Some(Request::Status)),
             (b"reload\r\n", Some(Request::Reload)),
             (b"reload\nstatus\n", Some(Request::Reload)),
+            (b"rescan\n", Some(Request::Rescan)),
             (b"stop\n", Some(Request::Unknown)),
             (&long, Some(Request::Unknown)),
         ];

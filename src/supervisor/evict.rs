@@ -48,6 +48,8 @@ pub struct Evictor {
 struct Asked {
     /// Read the store again: messages were lost, or who would have sent them.
     scan: AtomicBool,
+    /// Do so soon: much was removed.
+    soon: AtomicBool,
     min_free: AtomicU64,
 }
 
@@ -96,6 +98,12 @@ impl Evictor {
     /// Asks for the store to be read again, because a worker ended without telling all that it did.
     pub fn rescan(&self) {
         self.asked.scan.store(true, Relaxed);
+    }
+
+    /// Asks for the store to be read again soon, because much was removed by somebody else.
+    pub fn rescan_soon(&self) {
+        self.asked.soon.store(true, Relaxed);
+        self.rescan();
     }
 
     /// Takes new limits, from the next second on.

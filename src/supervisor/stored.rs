@@ -51,6 +51,13 @@ impl Supervisor {
         }
     }
 
+    /// Somebody has removed things from the store.
+    pub(super) fn rescan(&self) {
+        if let Some(evictor) = &self.evictor {
+            evictor.rescan_soon();
+        }
+    }
+
     /// The settings have changed.
     pub(super) fn set_store_limits(&self) {
         let store = &self.settings.current().store;

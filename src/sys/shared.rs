@@ -75,12 +75,7 @@ impl Shared {
     /// Maps the file at `path`, which is made anew when it is missing or of another layout.
     /// Processes that mapped a file made by another version keep theirs.
     pub fn create(path: &Path) -> io::Result<Shared> {
-        let existing = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
-            .open(path);
-        if let Ok(file) = existing {
+        if let Ok(file) = open(path) {
             if let Ok(shared) = Shared::map(file) {
                 shared.set_boot(boot::id());
                 return Ok(shared);
@@ -100,6 +95,11 @@ impl Shared {
         let shared = Shared::initialise(file)?;
         std::fs::rename(&temporary, path)?;
         Ok(shared)
+    }
+
+    /// Maps the file of a running proxy; refused when it is not one of this layout.
+    pub fn open(path: &Path) -> io::Result<Shared> {
+        Shared::map(open(path)?)
     }
 
     /// Maps the shared file received as `fd`; refused when it is not one of this layout.
@@ -209,6 +209,13 @@ impl Shared {
             .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     }
 
+    /// Counts that every key was made invalid, so that nothing asked for before is stored.
+    pub fn invalidate_all(&self) {
+        for count in &self.layout().invalidations {
+            count.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        }
+    }
+
     fn invalidations_of(&self, hash: &[u8; 16]) -> &AtomicU32 {
         let index = usize::from(u16::from_le_bytes([hash[10], hash[11]]));
         &self.layout().invalidations[index % GENERATIONS]
@@ -234,6 +241,12 @@ impl Shared {
         word.load(Relaxed) & bit != 0 && word.fetch_and(!bit, Relaxed) & bit != 0
     }
 
+    /// Whether this place was used since eviction last passed it.
+    pub fn is_visited(&self, place: &[u8; 16]) -> bool {
+        let (word, bit) = self.visited(place);
+        word.load(Relaxed) & bit != 0
+    }
+
     fn visited(&self, place: &[u8; 16]) -> (&AtomicU64, u64) {
         let index = u32::from_le_bytes([place[2], place[3], place[4], place[5]]) as usize;
         let word = &self.layout().visited[(index / 64) % VISITED_WORDS];
@@ -244,6 +257,14 @@ impl Shared {
     pub fn counters(&self, index: usize) -> &Counters {
         &self.layout().counters[index % WORKERS]
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
+        .open(path)
 }
 
 fn foreign(why: &str) -> io::Error {
@@ -271,8 +292,14 @@ mod tests {
             (two.invalidations(&hash), two.invalidations(&[8; 16])),
             (1, 0)
         );
+        two.invalidate_all();
+        assert_eq!(
+            (one.invalidations(&hash), one.invalidations(&[8; 16])),
+            (2, 1)
+        );
         assert!(!one.take_visited(&hash));
         two.visit(&hash);
+        assert!(one.is_visited(&hash) && !one.is_visited(&[8; 16]));
         assert!(one.take_visited(&hash));
         assert!(!two.take_visited(&hash));
         two.counters(3).hits.fetch_add(2, Relaxed);

@@ -8,10 +8,12 @@ mod lookup;
 mod publish;
 mod refresh;
 mod root;
+pub mod survey;
 mod synced;
 pub mod upkeep;
 mod write;
 
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,29 +72,14 @@ impl FilesystemStore {
     }
 
     /// What stands under this name, and the file; None when there is nothing.
-    fn read(
-        &self,
-        hash: &Hash,
-        variant: &Hash,
-    ) -> Result<Option<(std::fs::File, Reading)>, StoreError> {
-        let path = self.root.file(hash, variant);
-        let Some(file) = self.root.open(&path, false)? else {
-            return Ok(None);
-        };
-        let reading = read(&file).map_err(|error| StoreError::at(&path, error))?;
-        Ok(Some((file, reading)))
+    fn read(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, Reading)>, StoreError> {
+        read_at(&self.root, hash, variant)
     }
 
     /// Removes one file, under the directory's lock, and remembers to announce it. False when
     /// there was none.
     fn unlink(&self, hash: &Hash, variant: &Hash) -> Result<Option<Published>, StoreError> {
-        let length = self.root.unlink(&self.root.file(hash, variant))?;
-        Ok(length.map(|length| Published {
-            hash: *hash,
-            variant: *variant,
-            size: counted(length, variant),
-            generation: self.shared.generation(hash),
-        }))
+        unlink(&self.root, &self.shared, hash, variant)
     }
 
     fn remember_removed(&self, removed: impl IntoIterator<Item = Published>) {
@@ -100,6 +87,60 @@ impl FilesystemStore {
         let room = MOST_REMOVED.saturating_sub(list.len());
         list.extend(removed.into_iter().take(room));
     }
+}
+
+/// What stands under this name, and the file; None when there is nothing.
+fn read_at(
+    root: &Root,
+    hash: &Hash,
+    variant: &Hash,
+) -> Result<Option<(File, Reading)>, StoreError> {
+    let path = root.file(hash, variant);
+    let Some(file) = root.open(&path, false)? else {
+        return Ok(None);
+    };
+    let reading = read(&file).map_err(|error| StoreError::at(&path, error))?;
+    Ok(Some((file, reading)))
+}
+
+/// Removes one file, under the directory's lock; None when there was none.
+fn unlink(
+    root: &Root,
+    shared: &Shared,
+    hash: &Hash,
+    variant: &Hash,
+) -> Result<Option<Published>, StoreError> {
+    let length = root.unlink(&root.file(hash, variant))?;
+    Ok(length.map(|length| Published {
+        hash: *hash,
+        variant: *variant,
+        size: counted(length, variant),
+        generation: shared.generation(hash),
+    }))
+}
+
+/// Removes every stored response of a key, with its index.
+fn remove(root: &Root, shared: &Shared, key: &Key) -> Result<Vec<Published>, StoreError> {
+    let hash = key.hash();
+    let _lock = root.lock(hash)?;
+    let mut removed = Vec::new();
+    match read_at(root, hash, &NO_VARIANT)? {
+        None => return Ok(removed),
+        // A file of another key with the same hash is none of this key's.
+        Some((_, Reading::Record(record))) if record.meta.key != *key => return Ok(removed),
+        Some((_, Reading::Index(index))) if index.key != *key.text() => return Ok(removed),
+        Some((_, Reading::Index(index))) => {
+            for variant in index.variants() {
+                removed.extend(unlink(root, shared, hash, variant)?);
+            }
+            root.unlink(&root.file(hash, &NO_VARIANT))?;
+        }
+        Some((_, Reading::Record(_) | Reading::Bad(_))) => {
+            removed.extend(unlink(root, shared, hash, &NO_VARIANT)?);
+        }
+    }
+    shared.bump(hash);
+    Ok(removed)
 }
 
 /// Takes a variant out of its key's index, under the directory's lock; an index that is left empty goes.
@@ -147,35 +188,26 @@ impl Store for FilesystemStore {
         self.draft(meta, expected)
     }
 
-    fn publish(&self, meta: &Meta, whole: Whole) -> Result<Published, StoreError> {
-        self.store(meta, whole)
+    fn publish(
+        &self,
+        meta: &Meta,
+        whole: Whole,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
+        self.store(meta, whole, began)
     }
 
-    fn refresh(&self, object: &Object, meta: &Meta) -> Result<Published, StoreError> {
-        self.change(object, meta)
+    fn refresh(
+        &self,
+        object: &Object,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
+        self.change(object, meta, began)
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
-        let hash = key.hash();
-        let _lock = self.root.lock(hash)?;
-        let mut removed = Vec::new();
-        match self.read(hash, &NO_VARIANT)? {
-            None => return Ok(removed),
-            // A file of another key with the same hash is none of this key's.
-            Some((_, Reading::Record(record))) if record.meta.key != *key => return Ok(removed),
-            Some((_, Reading::Index(index))) if index.key != *key.text() => return Ok(removed),
-            Some((_, Reading::Index(index))) => {
-                for variant in index.variants() {
-                    removed.extend(self.unlink(hash, variant)?);
-                }
-                self.root.unlink(&self.root.file(hash, &NO_VARIANT))?;
-            }
-            Some((_, Reading::Record(_) | Reading::Bad(_))) => {
-                removed.extend(self.unlink(hash, &NO_VARIANT)?);
-            }
-        }
-        self.shared.bump(hash);
-        Ok(removed)
+        remove(&self.root, &self.shared, key)
     }
 
     fn take_removed(&self) -> Vec<Published> {

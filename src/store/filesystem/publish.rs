@@ -17,7 +17,12 @@ use crate::store::{Published, StoreError, Whole};
 use crate::sys::disk;
 
 impl FilesystemStore {
-    pub(super) fn store(&self, meta: &Meta, whole: Whole) -> Result<Published, StoreError> {
+    pub(super) fn store(
+        &self,
+        meta: &Meta,
+        whole: Whole,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
         let written = match whole {
             Whole::Memory(parts) => self.write(meta, &parts)?,
             Whole::Draft {
@@ -26,11 +31,16 @@ impl FilesystemStore {
                 checksum,
             } => self.complete(meta, draft, len, checksum.finish())?,
         };
-        self.install(meta, written)
+        self.install(meta, written, began)
     }
 
     /// Gives a record its name, and takes away what it replaces.
-    pub(super) fn install(&self, meta: &Meta, written: Written) -> Result<Published, StoreError> {
+    pub(super) fn install(
+        &self,
+        meta: &Meta,
+        written: Written,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
         let names = vary::names(&meta.fields).ok_or(StoreError::Unselectable)?;
         if names.is_empty() != (meta.variant == Variant::none()) {
             return Err(StoreError::Unselectable);
@@ -43,6 +53,11 @@ impl FilesystemStore {
             room,
         } = written;
         let lock = self.root.lock(&hash)?;
+        // Asked under the lock: who makes the key invalid counts first and then waits for the lock, so
+        // that it is either seen here or removes what is stored here.
+        if began.is_some_and(|began| began != self.shared.invalidations(&hash)) {
+            return Err(StoreError::Gone);
+        }
         let target = self.root.file(&hash, &variant);
         if variant == NO_VARIANT {
             self.install_only(&hash, &file, name, &target)?;

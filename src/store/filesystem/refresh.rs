@@ -16,13 +16,18 @@ use crate::store::{Content, Object, Published, StoreError, Whole};
 use crate::sys::disk;
 
 impl FilesystemStore {
-    pub(super) fn change(&self, object: &Object, meta: &Meta) -> Result<Published, StoreError> {
+    pub(super) fn change(
+        &self,
+        object: &Object,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
         let (hash, variant) = (object.meta.key.hash(), object.meta.variant.hash());
         let path = self.root.file(hash, variant);
         let lock = self.root.lock(hash)?;
         let Some(file) = self.root.open(&path, true)? else {
             drop(lock);
-            return self.store_again(object, meta);
+            return self.store_again(object, meta, began);
         };
         let Reading::Record(record) = read(&file).map_err(|error| StoreError::at(&path, error))?
         else {
@@ -40,7 +45,7 @@ impl FilesystemStore {
             && meta.trailers == record.meta.trailers;
         if !same_place || !record.prelude.fits(head.len()) {
             drop(lock);
-            return self.copy(&file, &record, meta);
+            return self.copy(&file, &record, meta, began);
         }
         change_in_place(&file, &record, &head).map_err(|error| StoreError::at(&path, error))?;
         let generation = self.shared.bump(hash);
@@ -55,15 +60,28 @@ impl FilesystemStore {
     }
 
     /// Stores a response anew whose file is gone, from what is at hand of it.
-    fn store_again(&self, object: &Object, meta: &Meta) -> Result<Published, StoreError> {
+    fn store_again(
+        &self,
+        object: &Object,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
         match &object.content {
-            Content::Memory(content) => self.store(meta, Whole::Memory(vec![content.clone()])),
+            Content::Memory(content) => {
+                self.store(meta, Whole::Memory(vec![content.clone()]), began)
+            }
             Content::File { .. } => Err(StoreError::Gone),
         }
     }
 
     /// Stores the content of a record anew under metadata that has no room in its file.
-    fn copy(&self, file: &File, record: &Record, meta: &Meta) -> Result<Published, StoreError> {
+    fn copy(
+        &self,
+        file: &File,
+        record: &Record,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
         let Prelude {
             content,
             content_offset,
@@ -75,7 +93,7 @@ impl FilesystemStore {
         disk::copy(file, content_offset, to, to_offset, content)
             .map_err(|error| StoreError::at(self.root.path(), error))?;
         let written = self.complete(meta, draft, content, content_checksum)?;
-        self.install(meta, written)
+        self.install(meta, written, began)
     }
 }
 

@@ -32,16 +32,21 @@ pub struct Root {
 }
 
 impl Root {
-    /// The store at `path`, made ready for writing.
-    pub fn prepare(path: &Path) -> Result<Root, StoreError> {
+    /// The store at `path` as it is, for who makes nothing in it.
+    pub fn at(path: &Path) -> Root {
         let now = std::time::SystemTime::now();
         let run = crate::cache::key::hash(format!("{now:?} {}", std::process::id()).as_bytes());
-        let root = Root {
+        Root {
             path: path.to_path_buf(),
             run: hex(&run),
             count: AtomicU64::new(0),
             no_unnamed: AtomicBool::new(false),
-        };
+        }
+    }
+
+    /// The store at `path`, made ready for writing.
+    pub fn prepare(path: &Path) -> Result<Root, StoreError> {
+        let root = Root::at(path);
         for directory in [path.to_path_buf(), path.join("v1"), root.temporaries()] {
             DirBuilder::new()
                 .recursive(true)

@@ -274,7 +274,7 @@ fn room_is_reserved_settled_and_given_back() {
         len: 0,
         checksum: Checksum::new(),
     };
-    let published = bench.store.publish(&meta, whole).unwrap();
+    let published = bench.store.publish(&meta, whole, None).unwrap();
     assert_eq!(bench.shared.used(), published.size);
     let file = bench.store.root.file(meta.key.hash(), &NO_VARIANT);
     let length = std::fs::metadata(file).unwrap().len();
@@ -289,7 +289,7 @@ fn room_is_reserved_settled_and_given_back() {
     assert_eq!(bench.shared.used(), published.size);
     bench.shared.set_full(true);
     assert!(bench.store.begin(&meta, None).unwrap_err().is_full());
-    let refused = bench.store.publish(&meta, Whole::Memory(vec![]));
+    let refused = bench.store.publish(&meta, Whole::Memory(vec![]), None);
     assert!(refused.unwrap_err().is_full());
 }
 
@@ -337,7 +337,7 @@ fn readers_and_writers_at_once_see_whole_responses() {
                     publish_draft(store, &metas(round), &content);
                     for more in 0..3 {
                         if let Some(object) = look(store, &metas(0).key) {
-                            let _ = store.refresh(&object, &metas(round + more * 7));
+                            let _ = store.refresh(&object, &metas(round + more * 7), None);
                         }
                     }
                 }

@@ -73,6 +73,19 @@ pub fn read(file: &File) -> io::Result<Reading> {
     }
 }
 
+/// Reads only the prelude and the metadata, without trailers; None for what is no record that checks.
+pub fn read_head(file: &File) -> io::Result<Option<(Prelude, Meta)>> {
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    extend(file, &mut bytes, length.min(FIRST))?;
+    let Ok(prelude) = Prelude::decode(&bytes, length) else {
+        return Ok(None);
+    };
+    extend(file, &mut bytes, prelude.slots_end())?;
+    let meta = current_meta(&prelude, &bytes.into());
+    Ok(meta.map(|meta| (prelude, meta)))
+}
+
 /// Reads on until `bytes` holds the file's first `length` bytes.
 fn extend(file: &File, bytes: &mut Vec<u8>, length: u64) -> io::Result<()> {
     let have = bytes.len();

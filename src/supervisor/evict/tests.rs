@@ -60,7 +60,8 @@ impl Bench {
             trailers: Fields::default(),
         };
         let content = Bytes::from(vec![1; SIZE as usize - 1024]);
-        self.store.publish(&meta, Whole::Memory(vec![content]))
+        self.store
+            .publish(&meta, Whole::Memory(vec![content]), None)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -253,7 +254,12 @@ fn evicting_variants_takes_the_index_along() {
             fields: fields("Vary", "x"),
             trailers: Fields::default(),
         };
-        published.push(bench.store.publish(&meta, Whole::Memory(vec![])).unwrap());
+        published.push(
+            bench
+                .store
+                .publish(&meta, Whole::Memory(vec![]), None)
+                .unwrap(),
+        );
     }
     let upkeep = Upkeep::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
     let scanned: Vec<_> = (0..=255).flat_map(|n| upkeep.scan(n).unwrap()).collect();

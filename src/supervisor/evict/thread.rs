@@ -20,6 +20,8 @@ const IDLE: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(100);
 /// At most this often the whole store is read again.
 const BETWEEN_SCANS: Duration = Duration::from_secs(600);
+/// And this often when somebody has removed things from it.
+const SOON: Duration = Duration::from_secs(15);
 /// Room made for an object that was refused is kept free this long, for when it is asked for again.
 const HEADROOM: Duration = Duration::from_secs(300);
 /// At most this many evictions before messages are heard again.
@@ -151,9 +153,18 @@ impl Thread {
                 Err(error) => self.complain(&error),
             }
             self.count();
-        } else if self.asked.scan.load(Relaxed) && now - self.scanned >= BETWEEN_SCANS {
+        } else if self.asked.scan.load(Relaxed) && now - self.scanned >= self.between_scans() {
             self.asked.scan.store(false, Relaxed);
+            self.asked.soon.store(false, Relaxed);
             self.scan = Some(Scan::again(&self.shared));
+        }
+    }
+
+    fn between_scans(&self) -> Duration {
+        if self.asked.soon.load(Relaxed) {
+            SOON
+        } else {
+            BETWEEN_SCANS
         }
     }
 

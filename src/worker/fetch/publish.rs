@@ -31,20 +31,16 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         let stored = Stored::new(copy(object), &order.policy, &worker.pseudonym);
         *fetch.whole.borrow_mut() = Some(Rc::new(stored));
     }
-    let (shared, began) = (worker.shared.clone(), fetch.began);
+    let began = fetch.began;
     let bytes = match &whole {
         Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
         Whole::Draft { .. } => 0,
     };
     let done = keeper.run(bytes, move |store| {
-        let published = store.publish(&meta, whole);
-        let displaced = store.take_removed();
-        let invalid = shared.invalidations(meta.key.hash()) != began;
-        // Made invalid in another worker while it was being published: it goes again.
-        let removed = invalid.then(|| store.remove(&meta.key));
-        (published, displaced, removed)
+        let published = store.publish(&meta, whole, Some(began));
+        (published, store.take_removed())
     });
-    let (published, displaced, removed) = match done.await {
+    let (published, displaced) = match done.await {
         Ok(done) => done,
         Err(lost) => return worker.complain(&lost),
     };
@@ -52,11 +48,6 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
     match published {
         Ok(published) => {
             worker.outbox.published(&published);
-            match removed {
-                Some(Ok(removed)) => return worker.outbox.removed(&removed),
-                Some(Err(failure)) => return worker.complain(&failure),
-                None => {}
-            }
             if let Some(object) = small {
                 let generation = published.generation;
                 remember(
@@ -69,6 +60,8 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
                 );
             }
         }
+        // Made invalid while it was on its way.
+        Err(StoreError::Gone) => {}
         Err(failure) => worker.complain(&failure),
     }
 }
@@ -137,7 +130,7 @@ pub async fn refresh(
     };
     // What an unsafe request has made invalid meanwhile answers this client, and nobody else.
     let refreshed = if fetch.is_valid(worker, &old.meta.key) {
-        refresh_in_store(worker, stored, meta.clone()).await
+        refresh_in_store(worker, stored, meta.clone(), fetch.began).await
     } else {
         Err(StoreError::Gone)
     };
@@ -164,10 +157,11 @@ async fn refresh_in_store(
     worker: &Worker,
     stored: &Rc<Stored>,
     meta: Meta,
+    began: u32,
 ) -> Result<Published, StoreError> {
     let keeper = worker.store.as_ref().ok_or(StoreError::Gone)?;
     let old = copy(&stored.object);
-    let refreshed = keeper.run(0, move |store| store.refresh(&old, &meta));
+    let refreshed = keeper.run(0, move |store| store.refresh(&old, &meta, Some(began)));
     refreshed.await.unwrap_or(Err(StoreError::Gone))
 }
 

@@ -1,0 +1,145 @@
+//! `cacheproxy purge`: removes stored responses, so that no worker uses them once it has returned.
+
+use super::control;
+use super::stored::{self, Which};
+use crate::cache::key::Key;
+use crate::http::target::Uri;
+use crate::store::Published;
+use crate::sys::exit::Failure;
+use crate::sys::shared::Shared;
+
+/// Remove stored responses: those of a URL with all their variants, or all below a URL or of a host.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+When it returns, no worker answers from what was stored before, nor stores what it was fetching meanwhile.
+It works as well when the proxy doesn't run. It is for root and the service's user.
+
+Examples:
+  sudo cacheproxy purge http://deb.debian.org/debian/dists/stable/InRelease
+  sudo cacheproxy purge --prefix http://deb.debian.org/debian/dists/
+  sudo cacheproxy purge --host deb.debian.org")]
+pub(super) struct Args {
+    /// Remove what is stored for these URLs
+    #[arg(value_name = "URL", value_parser = stored::uri, required_unless_present_any = ["prefix", "host"])]
+    urls: Vec<Uri>,
+    /// Remove everything whose URL begins with this one
+    #[arg(long, value_name = "URL", value_parser = stored::uri)]
+    prefix: Vec<Uri>,
+    /// Remove everything of this host, or of this host:port only
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn purge(args: &Args) -> Result<(), Failure> {
+    let opened = args.which.open()?;
+    let nobody;
+    let shared = match &opened.shared {
+        Some(shared) => shared,
+        None => {
+            nobody = Shared::anonymous().map_err(Failure::unavailable)?;
+            &nobody
+        }
+    };
+    let survey = &opened.survey;
+    let mut removed = Vec::new();
+    for uri in &args.urls {
+        for key in [Key::of(uri), Key::of_head(uri)] {
+            let of_key = survey.purge(&key, shared);
+            removed.extend(of_key.map_err(|error| stored::failed(&error))?);
+        }
+    }
+    if !(args.prefix.is_empty() && args.host.is_empty()) {
+        let wanted = |key: &Key| matches(args, key);
+        let matching = survey.purge_where(shared, wanted);
+        removed.extend(matching.map_err(|error| stored::failed(&error))?);
+    }
+    let mut text = told(&removed);
+    if opened.shared.is_none() {
+        let dir = args.which.runtime_dir.display();
+        text.push_str(&format!(
+            "note: no proxy runs in {dir}; one that runs elsewhere (--runtime-dir) wasn't told\n"
+        ));
+    } else if !removed.is_empty() {
+        control::rescan(&args.which.runtime_dir);
+    }
+    control::print(&text)
+}
+
+fn matches(args: &Args, key: &Key) -> bool {
+    let Ok(text) = std::str::from_utf8(key.text()) else {
+        return false;
+    };
+    let Some((_, text)) = text.split_once(' ') else {
+        return false;
+    };
+    args.prefix
+        .iter()
+        .any(|prefix| text.starts_with(prefix.as_str()))
+        || stored::uri(text).is_ok_and(|uri| args.host.iter().any(|host| is_of(&uri, host)))
+}
+
+/// Whether the URI is of this host, or of this host and port.
+pub(super) fn is_of(uri: &Uri, host: &str) -> bool {
+    uri.host().eq_ignore_ascii_case(host) || uri.authority().eq_ignore_ascii_case(host)
+}
+
+fn told(removed: &[Published]) -> String {
+    let bytes = removed.iter().map(|it| it.size).sum();
+    match removed.len() {
+        0 => "nothing was stored\n".to_owned(),
+        1 => format!("removed 1 stored response, {}\n", stored::amount(bytes)),
+        count => format!(
+            "removed {count} stored responses, {}\n",
+            stored::amount(bytes)
+        ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn keys_that_a_command_line_means() {
+        let table = [
+            (
+                "--prefix http://a.example/x",
+                "GET http://a.example/x/y",
+                true,
+            ),
+            (
+                "--prefix http://A.example:80/x",
+                "HEAD http://a.example/xy",
+                true,
+            ),
+            ("--prefix http://a.example", "GET http://a.example/", true),
+            (
+                "--prefix http://a.example",
+                "GET http://a.example.org/",
+                false,
+            ),
+            ("--prefix http://a.example", "GET https://a.example/", false),
+            ("--host A.example", "GET http://a.example/", true),
+            ("--host a.example", "GET http://a.example:81/", true),
+            ("--host a.example:81", "GET http://a.example:81/", true),
+            ("--host a.example:81", "GET http://a.example/", false),
+            ("--host example", "GET http://a.example/", false),
+            ("--host b --host a", "GET http://a/", true),
+        ];
+        for (line, key, meant) in table {
+            let words = ["purge"].into_iter().chain(line.split(' '));
+            let args = Line::try_parse_from(words).unwrap().args;
+            assert_eq!(matches(&args, &Key::new(key)), meant, "{line} {key}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What an operator does to what is stored: purge it, by command and by request.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use common::origin::{fresh, ok};
+use common::proxy::command;
+use common::{Client, Origin, Proxy};
+
+fn run(args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    command(dir.path())
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap()
+}
+
+/// What a command says about a store, and the proxy that runs on it.
+#[track_caller]
+fn said(command: &str, args: &[&str], store: &Path, runtime_dir: &Path) -> String {
+    let mut all = vec![command];
+    all.extend(args);
+    all.extend(["--store", store.to_str().unwrap()]);
+    all.extend(["--runtime-dir", runtime_dir.to_str().unwrap()]);
+    let output = run(&all);
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{all:?}: {text}");
+    text
+}
+
+/// The stored responses of a store: its files, less the indices.
+fn stored(proxy: &Proxy) -> usize {
+    let folders = std::fs::read_dir(proxy.store().join("v1")).unwrap();
+    let names = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let beginning = |path: &Path| std::fs::read(path).unwrap_or_default();
+    names
+        .filter(|name| beginning(&name.as_ref().unwrap().path()).starts_with(b"cp-store"))
+        .count()
+}
+
+#[track_caller]
+fn wait_for_stored(proxy: &Proxy, count: usize) {
+    common::wait_until("responses are stored", common::PATIENCE, || {
+        stored(proxy) == count
+    });
+}
+
+#[test]
+fn purge_removes_what_is_meant_and_nothing_else() {
+    let proxy = Proxy::with("").workers(2).start();
+    let origin = Origin::answering(|request| match request.target() {
+        "/vary" => ok(
+            "Cache-Control: max-age=60\r\nVary: Accept-Language\r\n",
+            "v",
+        ),
+        _ => fresh("content"),
+    });
+    let other = Origin::answering(|_| fresh("other"));
+    let fill = || {
+        for path in ["/a/1", "/a/2", "/b", "/vary"] {
+            proxy.get(&origin.uri(path));
+        }
+        proxy.request("GET", &origin.uri("/vary"), "Accept-Language: de\r\n");
+        proxy.get(&other.uri("/"));
+        wait_for_stored(&proxy, 6);
+    };
+    let (authority, below) = (origin.authority(), origin.uri("/a/"));
+    let (one, vary, missing) = (origin.uri("/a/1"), origin.uri("/vary"), origin.uri("/none"));
+    let rows: [(&[&str], usize, &str); 7] = [
+        (&[&missing], 0, "nothing was stored"),
+        (&[&one], 1, "removed 1 stored response, 4.0 KiB"),
+        (&[&vary], 2, "removed 2 stored responses, 16.0 KiB"),
+        (&[&one, &vary, &one], 3, "removed 3 stored responses"),
+        (
+            &["--prefix", &below],
+            2,
+            "removed 2 stored responses, 8.0 KiB",
+        ),
+        (&["--host", &authority], 5, "removed 5 stored responses"),
+        (&["--host", "127.0.0.1"], 6, "removed 6 stored responses"),
+    ];
+    for (args, removed, words) in rows {
+        fill();
+        let text = said("purge", args, &proxy.store(), &proxy.runtime_dir());
+        assert!(text.contains(words), "{args:?}: {text}");
+        assert_eq!(stored(&proxy), 6 - removed, "{args:?}");
+        let before = origin.count() + other.count();
+        fill();
+        // The two that were never purged are still hits, and so on.
+        assert_eq!(origin.count() + other.count() - before, removed, "{args:?}");
+    }
+}
+
+#[test]
+fn purge_works_while_no_proxy_runs() {
+    let mut proxy = Proxy::start("");
+    let origin = Origin::answering(|_| fresh("content"));
+    proxy.get(&origin.uri("/"));
+    let dir = proxy.runtime_dir();
+    proxy.stop();
+    let text = said("purge", &[&origin.uri("/")], &proxy.store(), &dir);
+    assert!(text.contains("removed 1"), "{text}");
+    assert!(text.contains("no proxy runs in"), "{text}");
+    proxy.start_again();
+    assert_eq!(proxy.get(&origin.uri("/")).status, 200);
+    assert_eq!(origin.count(), 2);
+}
+
+/// While clients of every worker ask on and on, with fetches under way at each moment.
+#[test]
+fn after_a_purge_no_worker_has_the_old_content() {
+    let proxy = Proxy::with("").workers(3).start();
+    proxy.wait_for_workers(3);
+    let version = Arc::new(AtomicUsize::new(0));
+    let origin = Origin::answering({
+        let version = version.clone();
+        move |_| {
+            let version = version.load(SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+            fresh(version.to_string())
+        }
+    });
+    let (floor, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let seen = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for client in 0..9 {
+            let (proxy, floor, over, seen) = (&proxy, &floor, &over, &seen);
+            let uri = origin.uri(&format!("/{}", client % 3));
+            scope.spawn(move || {
+                while !over.load(SeqCst) {
+                    // Each connection may be given to another worker.
+                    let mut client = Client::of(proxy);
+                    for _ in 0..20 {
+                        let least = floor.load(SeqCst);
+                        let response = client.get(&uri);
+                        let got: usize =
+                            String::from_utf8_lossy(&response.content).parse().unwrap();
+                        assert!(got >= least, "{uri}: {got} after the purge of {least}");
+                        seen.fetch_add(1, SeqCst);
+                    }
+                }
+            });
+        }
+        for round in 1..=12 {
+            std::thread::sleep(Duration::from_millis(30));
+            version.store(round, SeqCst);
+            let (prefix, all): (String, Vec<String>) = (
+                origin.uri("/"),
+                (0..3).map(|n| origin.uri(&format!("/{n}"))).collect(),
+            );
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            let args = if round % 2 == 0 {
+                vec!["--prefix", &prefix]
+            } else {
+                all
+            };
+            said("purge", &args, &proxy.store(), &proxy.runtime_dir());
+            floor.store(round, SeqCst);
+        }
+        over.store(true, SeqCst);
+    });
+    assert!(seen.load(SeqCst) > 100, "{seen:?}");
+}
+
+#[test]
+fn who_may_not_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("none");
+    let missing = missing.to_str().unwrap();
+    let rows: [(&[&str], i32, &str); 4] = [
+        (
+            &["purge", "http://a/", "--store", missing],
+            69,
+            "there is no store at",
+        ),
+        (&["purge", "--store", missing], 64, "required"),
+        (
+            &["purge", "a", "--store", missing],
+            64,
+            "expected a whole URL",
+        ),
+        (
+            &["purge", "http://a/", "--config", missing],
+            78,
+            "none: can't be read",
+        ),
+    ];
+    for (args, code, words) in rows {
+        let output = run(args);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+        assert!(text.contains(words), "{args:?}: {text}");
+    }
+    // A store of somebody else's: root may, and everyone else can try on root's.
+    if nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let output = run(&["purge", "http://a/", "--store", "/etc"]);
+    assert_eq!(output.status.code(), Some(77));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("sudo"));
+}
