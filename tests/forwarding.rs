@@ -1151,16 +1151,6 @@ fn ipv6_literals_are_hosts() {
 }
 
 #[test]
-fn https_in_absolute_form_is_declined_with_the_reason() {
-    let proxy = Proxy::start("");
-    let mut client = Client::of(&proxy);
-    client.send("GET https://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-    let response = client.response("GET");
-    assert!([400, 501].contains(&response.status), "{}", response.status);
-    assert!(response.text().contains("CONNECT"), "{}", response.text());
-}
-
-#[test]
 fn names_resolve_and_both_address_families_are_tried() {
     // The name has an IPv6 address on most machines, where nothing listens.
     let proxy = Proxy::start("");

@@ -146,10 +146,10 @@ impl<'a> Keyed<'a> {
         }
     }
 
-    pub(super) fn directory(&self) -> Result<PathBuf, ConfigError> {
+    pub(super) fn path(&self, example: &str) -> Result<PathBuf, ConfigError> {
         let path = self.string().map(PathBuf::from);
         path.filter(|path| path.is_absolute())
-            .ok_or_else(|| self.expected(r#"an absolute path such as "/var/cache/cacheproxy""#))
+            .ok_or_else(|| self.expected(&format!("an absolute path such as \"{example}\"")))
     }
 
     pub(super) fn size(&self, least: u64) -> Result<u64, ConfigError> {

@@ -26,6 +26,8 @@ pub struct Settings {
     pub largest_object: u64,
     /// The memory tier's size in each worker, in bytes.
     pub memory: u64,
+    /// The authorities, in PEM, whose certificates are believed of https origin servers.
+    pub ca_file: PathBuf,
     /// The rules by URI pattern.
     pub rules: Rules,
     /// The freshness lifetime of responses that say nothing of their own freshness.
@@ -75,6 +77,7 @@ impl Default for Settings {
             },
             largest_object: 4 << 30,
             memory: 64 << 20,
+            ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             rules: Rules::built_in(),
             ttl: Ttl::Heuristic,
             max_ttl: None,

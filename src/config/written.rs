@@ -13,7 +13,7 @@ use super::rules::{Rule, RuleTtl, Rules};
 use super::settings::{Ports, Settings, StoreChoice};
 use super::texts::{Role, Text};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "workers",
     "allow",
     "connect_ports",
@@ -23,6 +23,7 @@ const KEYS: [&str; 15] = [
     "min_free_disk",
     "largest_object",
     "memory",
+    "ca_file",
     "ttl",
     "max_ttl",
     "access_log",
@@ -117,11 +118,12 @@ impl Reading {
                 settings.connect_ports = Ports(ports);
             }
             "store" => entry.store()?,
-            "store_path" => self.path = entry.directory()?,
+            "store_path" => self.path = entry.path("/var/cache/cacheproxy")?,
             "store_size" => self.size = entry.size(1 << 20)?,
             "min_free_disk" => self.min_free = entry.size(0)?,
             "largest_object" => settings.largest_object = entry.size(1)?,
             "memory" => settings.memory = entry.size(0)?,
+            "ca_file" => settings.ca_file = entry.path("/etc/ssl/certs/ca-certificates.crt")?,
             "ttl" => settings.ttl = entry.ttl()?,
             "max_ttl" => settings.max_ttl = entry.max_ttl()?,
             "access_log" => settings.access_log = entry.boolean()?,

@@ -86,7 +86,17 @@ impl Target {
         let uri = Uri::parse(target)?;
         let default = uri.scheme().default_port();
         agree(host, uri.bracketed_host(), uri.port(), default)?;
-        Ok(Target::Absolute(uri))
+        Ok(Target::Absolute(through_http(&uri)?.unwrap_or(uri)))
+    }
+}
+
+/// The https URI that `http://HTTPS///host/path` stands for: clients that send https URIs only into
+/// tunnels, as apt does, have a cache fetch them so.
+fn through_http(uri: &Uri) -> Result<Option<Uri>, UriError> {
+    let named = uri.scheme() == Scheme::Http && uri.authority() == "https";
+    match uri.path_and_query().strip_prefix("///") {
+        Some(rest) if named => Uri::parse(&Bytes::from(format!("https://{rest}"))).map(Some),
+        _ => Ok(None),
     }
 }
 

@@ -195,6 +195,11 @@ impl Uri {
         ascii(&self.text[self.authority_start()..self.authority_end as usize])
     }
 
+    /// Scheme and authority, `http://host:port`: what connections are kept by.
+    pub fn origin(&self) -> &str {
+        ascii(&self.text[..self.authority_end as usize])
+    }
+
     /// Path and query, as for a request line in origin-form. Begins with `/`.
     pub fn path_and_query(&self) -> &str {
         ascii(&self.text[self.authority_end as usize..])

@@ -94,6 +94,13 @@ impl Stream {
         read_once(self.socket.get_ref(), buffer).map(|(read, _)| read)
     }
 
+    /// Writes what there is room for without waiting; `WouldBlock` when there is none.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket
+            .get_ref()
+            .send_with_flags(bytes, nix::libc::MSG_NOSIGNAL)
+    }
+
     /// Waits until there is something to read, or the end of the stream.
     pub async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await?.retain_ready();

@@ -12,6 +12,7 @@ use super::fetch::Fetch;
 use super::keeper::Keeper;
 use super::origin::pool::Pool;
 use super::origin::resolve::Resolver;
+use super::origin::tls::Trust;
 use super::outbox::Outbox;
 use super::stored::Stored;
 use crate::cache::key::Key;
@@ -39,6 +40,8 @@ pub struct Worker {
     pub fetches: RefCell<HashMap<Key, Rc<Fetch>>>,
     /// Connections to origin servers.
     pub pool: Pool,
+    /// Whose certificates are believed.
+    pub trust: Trust,
     /// Names of origin servers.
     pub resolver: Resolver,
     /// News for the supervisor.
@@ -131,6 +134,7 @@ impl Worker {
             store,
             fetches: RefCell::default(),
             pool: Pool::default(),
+            trust: Trust::default(),
             resolver: Resolver::default(),
             outbox: Outbox::default(),
             clients: Cell::new(0),
@@ -150,6 +154,7 @@ impl Worker {
     pub fn set_settings(&self, settings: Settings) {
         *self.memory.borrow_mut() = MemoryTier::new(settings.memory, self.shared.clone());
         *self.settings.borrow_mut() = Rc::new(settings);
+        self.trust.forget();
     }
 
     /// A stored response that is at hand: one on its way into the store, or of the memory tier.

@@ -50,6 +50,43 @@ fn forms_go_with_methods() {
         ("GET", "http://h/a", "h", Ok("absolute http://h/a")),
         ("POST", "https://h/a", "h", Ok("absolute https://h/a")),
         ("OPTIONS", "http://h", "h", Ok("absolute http://h/")),
+        // https for clients that would tunnel it, as other caches of packages have it.
+        (
+            "GET",
+            "http://HTTPS///H:443/a?b",
+            "HTTPS",
+            Ok("absolute https://h/a?b"),
+        ),
+        (
+            "GET",
+            "http://https///h",
+            "https:80",
+            Ok("absolute https://h/"),
+        ),
+        (
+            "GET",
+            "http://https//h/a",
+            "https",
+            Ok("absolute http://https//h/a"),
+        ),
+        (
+            "GET",
+            "http://https:81///h/a",
+            "https:81",
+            Ok("absolute http://https:81///h/a"),
+        ),
+        (
+            "GET",
+            "http://https////a",
+            "https",
+            Err(TargetError::Uri(UriError::Host)),
+        ),
+        (
+            "GET",
+            "http://https///h/a",
+            "h",
+            Err(TargetError::HostFieldDiffers),
+        ),
         (
             "GET",
             "ftp://h/a",

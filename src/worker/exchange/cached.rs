@@ -14,7 +14,7 @@ use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::http::connection::wants_upgrade;
 use crate::http::head::Method;
-use crate::http::target::Uri;
+use crate::http::target::{Scheme, Uri};
 use crate::store::Found;
 use crate::worker::fetch::{self, Order};
 use crate::worker::keeper::Keeper;
@@ -201,13 +201,15 @@ impl Exchange<'_> {
     /// What is to be fetched for this request.
     pub(super) fn order(&self, uri: Uri, key: Option<Key>, validate: Option<Rc<Stored>>) -> Order {
         Order {
+            // What a TLS connection becomes by a switch can't be spliced; a server may ignore Upgrade
+            // (RFC 9110 §7.8), and wss comes by CONNECT anyway.
+            upgrade: wants_upgrade(&self.head) && uri.scheme() == Scheme::Http,
             policy: policy(&self.settings, uri.as_str()),
             head: self.head.clone(),
             uri,
             key,
             content: None,
             validate,
-            upgrade: wants_upgrade(&self.head),
             local_allowed: self.client.is_local(),
             settings: self.settings.clone(),
             pseudonym: self.worker.pseudonym.clone(),

@@ -24,7 +24,7 @@ use crate::http::connection::{client_persists, wants_upgrade};
 use crate::http::forward::{ends_here, via_has_loop};
 use crate::http::framing::{Framing, request_framing};
 use crate::http::head::{Method, RequestHead};
-use crate::http::target::{Scheme, Target, Uri};
+use crate::http::target::{Target, Uri};
 
 pub use told::log_refused;
 
@@ -149,11 +149,6 @@ impl Exchange<'_> {
     }
 
     fn decide_absolute(&mut self, uri: Uri) -> Result<Route, Refusal> {
-        if uri.scheme() == Scheme::Https {
-            let why =
-                "an https URI can't be fetched in this form: use CONNECT, as clients do for https";
-            return Err(Refusal(501, why.into()));
-        }
         if ends_here(&self.head) {
             return Ok(Route::Done(self.own_options()));
         }

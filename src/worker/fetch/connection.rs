@@ -3,11 +3,16 @@
 use std::net::IpAddr;
 
 use bytes::BytesMut;
+use tokio::time::timeout;
 
 use super::Order;
 use super::outcome::Trouble;
+use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
+use crate::worker::origin::connect::ConnectError;
 use crate::worker::origin::reach;
+use crate::worker::origin::tls::Session;
+use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
 
 /// Room for a response's head, and often for all of a small response.
@@ -15,8 +20,8 @@ pub const FIRST_READ: usize = 8 << 10;
 
 /// A connection to an origin server while it is used.
 pub struct Connection {
-    /// The socket.
-    pub stream: Stream,
+    /// The way to the origin server.
+    pub transport: Transport,
     /// What was read from it and not yet taken.
     pub buffer: BytesMut,
     /// The origin's address.
@@ -28,9 +33,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(stream: Stream, address: IpAddr, reused: bool) -> Connection {
+    fn new(transport: Transport, address: IpAddr, reused: bool) -> Connection {
         Connection {
-            stream,
+            transport,
             buffer: BytesMut::with_capacity(FIRST_READ),
             address,
             request_sent: false,
@@ -41,10 +46,8 @@ impl Connection {
 
 /// A connection of the pool, if there is one for this order.
 pub fn idle_connection(worker: &Worker, order: &Order) -> Option<Connection> {
-    let (stream, address) = worker
-        .pool
-        .take(order.uri.authority(), order.local_allowed)?;
-    Some(Connection::new(stream, address, true))
+    let (transport, address) = worker.pool.take(order.uri.origin(), order.local_allowed)?;
+    Some(Connection::new(transport, address, true))
 }
 
 /// Connects to the origin server.
@@ -57,5 +60,27 @@ pub async fn new_connection(worker: &Worker, order: &Order) -> Result<Connection
         order.settings.times.connect,
     )
     .await?;
-    Ok(Connection::new(stream, address, false))
+    let transport = match order.uri.scheme() {
+        Scheme::Http => Transport::Plain(stream),
+        Scheme::Https => Box::pin(secured(worker, order, stream)).await?,
+    };
+    Ok(Connection::new(transport, address, false))
+}
+
+/// Makes a TLS session of a connection just made.
+async fn secured(worker: &Worker, order: &Order, stream: Stream) -> Result<Transport, Trouble> {
+    let host = order.uri.host();
+    let failed = |why| ConnectError::Tls {
+        host: order.uri.authority().into(),
+        why,
+    };
+    let trusted = worker.trust.config(&order.settings.ca_file).await;
+    let config = trusted.map_err(failed)?;
+    let limit = order.settings.times.connect;
+    let begun = timeout(limit, Session::begin(stream, host, config, limit)).await;
+    let begun = begun.map_err(|_| ConnectError::TimedOut {
+        host: order.uri.authority().into(),
+        seconds: limit.as_secs(),
+    })?;
+    Ok(Transport::Tls(Box::new(begun.map_err(failed)?)))
 }

@@ -16,6 +16,7 @@ use super::{Fetch, Order, RequestContent};
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, parse_response};
 use crate::sys::stream::Stream;
+use crate::worker::origin::transport::Transport;
 use crate::worker::state::{Worker, head_limits};
 
 /// The most interim responses to one request.
@@ -78,21 +79,21 @@ async fn converse(
     let patience = order.settings.times.body_stall;
     let head = request_head(order, content.as_ref());
     let parts = &mut [IoSlice::new(&head)];
-    if let Err(why) = connection.stream.write_all(parts, patience).await {
+    if let Err(why) = connection.transport.write_all(parts, patience).await {
         return Err(Failed::Unanswered(io_trouble(order, why)));
     }
     let limit = order.settings.times.origin_response;
     let Connection {
-        stream,
+        transport,
         buffer,
         request_sent,
         reused,
         ..
     } = &mut connection;
-    let stream: &Stream = stream;
+    let transport: &Transport = transport;
     let reading = Reading {
         order,
-        stream,
+        transport,
         buffer,
         reused: *reused,
     };
@@ -106,7 +107,7 @@ async fn converse(
         }
         Some(content) => {
             let mut reading = pin!(reading.final_head(fetch));
-            let mut sending = pin!(send_content(stream, content, patience));
+            let mut sending = pin!(send_content(transport, content, patience));
             let mut sending_ended = false;
             let mut deadline = Instant::now();
             // The origin may answer, or ask for the content, before it has all of it.
@@ -131,7 +132,11 @@ async fn converse(
         }
     };
     if head.status == 101 {
-        return Ok(Reply::Switched(head, connection.stream, connection.buffer));
+        // A TLS connection is never asked to switch.
+        let Transport::Plain(stream) = connection.transport else {
+            return Err(Failed::Answered(Trouble::Switched(host(order))));
+        };
+        return Ok(Reply::Switched(head, stream, connection.buffer));
     }
     Ok(Reply::Response(Response { head, connection }))
 }
@@ -139,7 +144,7 @@ async fn converse(
 /// The head of the response being read.
 struct Reading<'a> {
     order: &'a Order,
-    stream: &'a Stream,
+    transport: &'a Transport,
     buffer: &'a mut BytesMut,
     /// Only a connection that served before may have been closed for its age: a new one is not
     /// tried again.
@@ -170,7 +175,7 @@ impl Reading<'_> {
                 }
             }
             self.buffer.reserve(FIRST_READ);
-            let failure = match self.stream.read_some(self.buffer).await {
+            let failure = match self.transport.read_some(self.buffer).await {
                 Ok(1..) => {
                     answered = true;
                     continue;

@@ -150,7 +150,9 @@ impl Trouble {
             Trouble::Connect(ConnectError::TimedOut { .. } | ConnectError::NoAnswer { .. })
             | Trouble::TimedOut { .. } => 504,
             Trouble::Connect(
-                ConnectError::Unresolved { .. } | ConnectError::Unreachable { .. },
+                ConnectError::Unresolved { .. }
+                | ConnectError::Unreachable { .. }
+                | ConnectError::Tls { .. },
             )
             | Trouble::Closed(_)
             | Trouble::Io { .. }

@@ -163,9 +163,9 @@ fn give_back(
         && origin_persists(head);
     if reusable {
         let Connection {
-            stream, address, ..
+            transport, address, ..
         } = connection;
-        worker.pool.put(order.uri.authority(), stream, address);
+        worker.pool.put(order.uri.origin(), transport, address);
     }
 }
 
@@ -215,7 +215,7 @@ impl Content<'_> {
         let connection = &mut self.connection;
         connection.buffer.reserve(READ);
         let deadline = Instant::now() + patience;
-        let read = connection.stream.read(&mut connection.buffer, deadline);
+        let read = connection.transport.read(&mut connection.buffer, deadline);
         read.await.map_err(|why| {
             if why.kind() == std::io::ErrorKind::TimedOut {
                 format!("{host} sent nothing for {} s", patience.as_secs())

@@ -12,7 +12,7 @@ use crate::http::chunked;
 use crate::http::forward::{RequestAs, write_request};
 use crate::http::framing::Framing;
 use crate::store::spool::{End, Piece};
-use crate::sys::stream::Stream;
+use crate::worker::origin::transport::Transport;
 
 /// The head, with the conditions of a validation.
 pub fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut {
@@ -40,7 +40,7 @@ pub fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut
 
 /// Sends the content as it comes.
 pub async fn send_content(
-    stream: &Stream,
+    transport: &Transport,
     content: &mut RequestContent,
     patience: Duration,
 ) -> Result<(), Trouble> {
@@ -58,17 +58,17 @@ pub async fn send_content(
                     IoSlice::new(&data),
                     IoSlice::new(b"\r\n"),
                 ];
-                stream.write_all(parts, patience).await.map_err(failed)?;
+                transport.write_all(parts, patience).await.map_err(failed)?;
             }
             Piece::Memory(data) => {
                 let parts = &mut [IoSlice::new(&data)];
-                stream.write_all(parts, patience).await.map_err(failed)?;
+                transport.write_all(parts, patience).await.map_err(failed)?;
             }
             Piece::End(End::Whole { trailers }) => {
                 if content.framing == Framing::Chunked {
                     chunked::write_last(&mut frame, &trailers);
                     let parts = &mut [IoSlice::new(&frame)];
-                    stream.write_all(parts, patience).await.map_err(failed)?;
+                    transport.write_all(parts, patience).await.map_err(failed)?;
                 }
                 return Ok(());
             }

@@ -49,6 +49,14 @@ pub enum ConnectError {
         /// The last address's error.
         why: io::Error,
     },
+    /// There is a connection, but no TLS session on it.
+    #[error("no TLS connection to {host}: {why}")]
+    Tls {
+        /// The host asked for.
+        host: String,
+        /// The reason.
+        why: String,
+    },
     /// No address answered in time.
     #[error("{host} did not accept a connection within {seconds} s")]
     TimedOut {

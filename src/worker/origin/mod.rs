@@ -14,6 +14,8 @@ pub mod connect;
 pub mod guard;
 pub mod pool;
 pub mod resolve;
+pub mod tls;
+pub mod transport;
 
 /// Resolves and connects, all within `limit`. Local addresses are left out unless `local_allowed`.
 pub async fn reach(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::guard::is_local;
-use crate::sys::stream::Stream;
+use super::transport::Transport;
 
 /// The most idle connections kept to one origin.
 const MOST_FOR_ONE: usize = 64;
@@ -18,51 +18,50 @@ const MOST_FOR_ONE: usize = 64;
 const MOST: usize = 1024;
 
 /// A connection that waits for its next request.
-#[derive(Debug)]
 struct Idle {
-    stream: Stream,
+    transport: Transport,
     address: IpAddr,
     since: Instant,
 }
 
-/// The idle connections, by the origin's authority (`host:port`).
-#[derive(Debug, Default)]
+/// The idle connections, by the origin (`scheme://host:port`).
+#[derive(Default)]
 pub struct Pool {
     idle: RefCell<HashMap<Box<str>, Vec<Idle>>>,
 }
 
 impl Pool {
-    /// An idle connection to `authority`, if a usable one is there.
-    pub fn take(&self, authority: &str, local_allowed: bool) -> Option<(Stream, IpAddr)> {
+    /// An idle connection to `origin`, if a usable one is there.
+    pub fn take(&self, origin: &str, local_allowed: bool) -> Option<(Transport, IpAddr)> {
         let mut all = self.idle.borrow_mut();
-        let stack = all.get_mut(authority)?;
+        let stack = all.get_mut(origin)?;
         while let Some(idle) = stack.pop() {
             if !local_allowed && is_local(idle.address) {
                 stack.push(idle);
                 return None;
             }
-            if idle.stream.is_quiet() {
-                return Some((idle.stream, idle.address));
+            if idle.transport.is_quiet() {
+                return Some((idle.transport, idle.address));
             }
         }
         None
     }
 
     /// Keeps a connection whose response was read to its end.
-    pub fn put(&self, authority: &str, stream: Stream, address: IpAddr) {
+    pub fn put(&self, origin: &str, transport: Transport, address: IpAddr) {
         let mut all = self.idle.borrow_mut();
         if all.values().map(Vec::len).sum::<usize>() >= MOST {
             return;
         }
-        if !all.contains_key(authority) {
-            all.insert(authority.into(), Vec::new());
+        if !all.contains_key(origin) {
+            all.insert(origin.into(), Vec::new());
         }
-        let Some(stack) = all.get_mut(authority) else {
+        let Some(stack) = all.get_mut(origin) else {
             return;
         };
         if stack.len() < MOST_FOR_ONE {
             stack.push(Idle {
-                stream,
+                transport,
                 address,
                 since: Instant::now(),
             });
@@ -73,7 +72,7 @@ impl Pool {
     pub fn sweep(&self, limit: Duration) {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, stack| {
-            stack.retain(|idle| now - idle.since < limit && idle.stream.is_quiet());
+            stack.retain(|idle| now - idle.since < limit && idle.transport.is_quiet());
             !stack.is_empty()
         });
     }
