@@ -60,7 +60,11 @@ impl Exchange<'_> {
         let mut known = self.look_up(&key, &uri).await;
         if self.head.method == Method::Head && !known.answers(&directives) {
             key = Key::of_head(&uri);
-            known = self.look_up(&key, &uri).await;
+            let own = self.look_up(&key, &uri).await;
+            // Else GET's is what HEAD validates (RFC 9111 §4.3.5).
+            if own.answers(&directives) || !matches!(known, Known::Stored(_)) {
+                known = own;
+            }
         }
         match known {
             Known::Stored(stored) if stored.local && !self.client.is_local() => {
@@ -145,18 +149,20 @@ impl Exchange<'_> {
                 self.answer_stored(&stored, age, &CacheStatus::hit(ttl))
                     .await
             }
-            Reuse::Validate { .. } if directives.only_if_cached => self.not_cached(),
             Reuse::Validate {
                 meanwhile: true,
                 age,
                 ttl,
                 ..
             } => {
-                self.validate_in_background(uri, key, &stored);
+                if !directives.only_if_cached {
+                    self.validate_in_background(uri, &stored);
+                }
                 self.hit("stale");
                 self.answer_stored(&stored, age, &CacheStatus::hit(ttl))
                     .await
             }
+            Reuse::Validate { .. } if directives.only_if_cached => self.not_cached(),
             Reuse::Validate {
                 why,
                 age,
@@ -185,7 +191,7 @@ impl Exchange<'_> {
     /// Nothing stored: another client's fetch is joined, or one begun.
     async fn miss(&mut self, uri: Uri, key: Key, why: Forward) -> After {
         self.told.outcome = "miss";
-        if let Some(after) = self.join(&key, why).await {
+        if let Some(after) = self.join(&key, why, None).await {
             return after;
         }
         let order = self.order(uri, Some(key), None);
@@ -210,6 +216,7 @@ impl Exchange<'_> {
             key,
             content: None,
             validate,
+            found: None,
             local_allowed: self.client.is_local(),
             settings: self.settings.clone(),
             pseudonym: self.worker.pseudonym.clone(),

@@ -1,6 +1,7 @@
 //! Joining a fetch that another client's request began (collapsed forwarding): before its response's
 //! head is there, as one request; afterwards, as a stored response that is still growing.
 
+use super::validate::Fallback;
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
@@ -14,7 +15,12 @@ use crate::worker::state::now;
 impl Exchange<'_> {
     /// Joins another client's fetch of the same key; `None` when there is none, or its response
     /// isn't for this request too.
-    pub(super) async fn join(&mut self, key: &Key, why: Forward) -> Option<After> {
+    pub(super) async fn join(
+        &mut self,
+        key: &Key,
+        why: Forward,
+        fallback: Option<&Fallback>,
+    ) -> Option<After> {
         let running = self.worker.fetches.borrow().get(key).cloned()?;
         let directives = RequestDirectives::of(&self.head.fields);
         if self.is_conditional()
@@ -58,7 +64,12 @@ impl Exchange<'_> {
                     Reuse::Validate { .. } => None,
                 }
             }
-            Outcome::Trouble(trouble) => Some(self.in_trouble(&trouble)),
+            Outcome::Trouble(trouble) => Some(match fallback {
+                Some(fallback) if fallback.covers(&trouble) => {
+                    self.stale_instead(fallback, &trouble).await
+                }
+                _ => self.in_trouble(&trouble),
+            }),
             Outcome::Switched(_) => None,
         }
     }

@@ -9,8 +9,10 @@ use crate::cache::age::current_age;
 use crate::cache::key::Key;
 use crate::cache::reuse::{OnError, is_error};
 use crate::cache::status::{CacheStatus, Forward, Handling};
+use crate::cache::validation::PRECONDITIONS;
+use crate::http::head::Method;
 use crate::http::target::Uri;
-use crate::worker::fetch::{self, News, Outcome, Trouble};
+use crate::worker::fetch::{self, Answer, News, Outcome, Trouble};
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
 
@@ -26,6 +28,24 @@ pub struct Fallback {
     pub on_error: OnError,
 }
 
+impl Fallback {
+    /// Whether it may answer instead of this.
+    pub fn covers(&self, trouble: &Trouble) -> bool {
+        self.on_error != OnError::No && !matches!(trouble, Trouble::ClientContent)
+    }
+
+    /// Whether it may answer instead of this response: an error as `stale-if-error` means it, or one
+    /// taken as a failure to respond (RFC 9111 §4.3.3), unless it is to be remembered.
+    fn covers_answer(&self, answer: &Answer) -> bool {
+        is_error(answer.head.status)
+            && match self.on_error {
+                OnError::No => false,
+                OnError::Disconnected => answer.not_stored.is_some(),
+                OnError::Error => true,
+            }
+    }
+}
+
 impl Exchange<'_> {
     /// Asks the origin server whether a stored response still holds (RFC 9111 §4.3).
     pub(super) async fn validate(
@@ -36,7 +56,7 @@ impl Exchange<'_> {
         detail: &str,
         fallback: Fallback,
     ) -> After {
-        if let Some(after) = self.join(&key, why).await {
+        if let Some(after) = self.join(&key, why, Some(&fallback)).await {
             return after;
         }
         let validating = fallback
@@ -44,7 +64,8 @@ impl Exchange<'_> {
             .facts
             .has_validator
             .then(|| fallback.stored.clone());
-        let order = self.order(uri, Some(key), validating);
+        let mut order = self.order(uri, Some(key), validating);
+        order.found = Some(fallback.stored.clone());
         let shared = !self.is_conditional();
         let mut ticket = fetch::begin(self.worker, order, shared);
         let mut status = CacheStatus::forwarded(why);
@@ -64,17 +85,17 @@ impl Exchange<'_> {
                 let age = current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
-            Ok(Outcome::Answer(answer))
-                if is_error(answer.head.status) && fallback.on_error == OnError::Error =>
-            {
-                self.stale_instead(&fallback, "stale-if-error").await
+            Ok(Outcome::Answer(answer)) if fallback.covers_answer(&answer) => {
+                if let Handling::Forwarded { status: of, .. } = &mut status.handling {
+                    *of = Some(answer.head.status);
+                }
+                status.detail = Some("stale-if-error");
+                self.hit("stale");
+                let Fallback { stored, age, .. } = &fallback;
+                self.answer_stored(stored, *age, &status).await
             }
-            Ok(Outcome::Trouble(trouble))
-                if fallback.on_error != OnError::No
-                    && !matches!(*trouble, Trouble::ClientContent) =>
-            {
-                log::debug!("served stale: {trouble}");
-                self.stale_instead(&fallback, "origin-unreachable").await
+            Ok(Outcome::Trouble(trouble)) if fallback.covers(&trouble) => {
+                self.stale_instead(&fallback, &trouble).await
             }
             Ok(outcome) => {
                 self.told.outcome = "expired";
@@ -83,25 +104,41 @@ impl Exchange<'_> {
         }
     }
 
-    async fn stale_instead(&mut self, fallback: &Fallback, detail: &str) -> After {
+    /// Answers with it, since there is no response (RFC 9111 §4.2.4).
+    pub(super) async fn stale_instead(&mut self, fallback: &Fallback, trouble: &Trouble) -> After {
+        log::debug!("served stale: {trouble}");
         self.hit("stale");
         let mut status = CacheStatus::hit(fallback.ttl);
-        status.detail = Some(detail);
+        status.detail = Some("origin-unreachable");
         self.answer_stored(&fallback.stored, fallback.age, &status)
             .await
     }
 
     /// Validates without a client waiting for it (RFC 5861 §3), once at a time.
-    pub(super) fn validate_in_background(&self, uri: Uri, key: Key, stored: &Rc<Stored>) {
+    pub(super) fn validate_in_background(&self, uri: Uri, stored: &Rc<Stored>) {
+        let key = stored.object.meta.key.clone();
         if self.worker.fetches.borrow().contains_key(&key) {
             return;
         }
         let validating = stored.facts.has_validator.then(|| stored.clone());
-        let order = self.order(uri, Some(key), validating);
+        let for_head = key.is_for_head();
+        let mut order = self.order(uri, Some(key), validating);
+        order.found = Some(stored.clone());
+        // The client has its answer: what is asked now is for the store alone.
+        if !for_head {
+            order.head.method = Method::Get;
+        }
+        let fields = order.head.fields.iter();
+        order.head.fields = fields.filter(|(name, _)| !is_condition(name)).collect();
         let mut ticket = fetch::begin(self.worker, order, true);
         tokio::task::spawn_local(async move {
             while let News::Interim(_) = ticket.news().await {}
             ticket.until_stored().await;
         });
     }
+}
+
+fn is_condition(name: &[u8]) -> bool {
+    let is = |condition: &&str| name.eq_ignore_ascii_case(condition.as_bytes());
+    PRECONDITIONS.iter().any(is)
 }

@@ -45,6 +45,8 @@ pub struct Order {
     pub content: Option<RequestContent>,
     /// The stored response that is to be validated.
     pub validate: Option<Rc<Stored>>,
+    /// The stored response that was found but may not answer, whether or not it can be validated.
+    pub found: Option<Rc<Stored>>,
     /// Whether the client asks to switch protocols.
     pub upgrade: bool,
     /// Whether the client may reach this machine's own addresses.
@@ -79,6 +81,9 @@ pub struct Fetch {
     local_allowed: bool,
     /// How often its key had been made invalid when it began.
     began: u32,
+    /// The same of the key that a stored response has which this fetch may change, where that is
+    /// another one: HEAD's response says something of GET's.
+    other: Option<(Key, u32)>,
     bell: Bell,
 }
 
@@ -91,6 +96,10 @@ impl Fetch {
         Fetch {
             local_allowed: order.local_allowed,
             began: order.key.as_ref().map_or(0, invalidations),
+            other: order.found.as_ref().map(|found| {
+                let key = &found.object.meta.key;
+                (key.clone(), invalidations(key))
+            }),
             ..Fetch::default()
         }
     }
@@ -98,7 +107,11 @@ impl Fetch {
     /// Whether nothing has made the key invalid since it began (RFC 9111 §4.4), so that what it
     /// brings may be used by others.
     pub fn is_valid(&self, worker: &Worker, key: &Key) -> bool {
-        worker.shared.invalidations(key.hash()) == self.began
+        let began = match &self.other {
+            Some((other, began)) if other == key => *began,
+            _ => self.began,
+        };
+        worker.shared.invalidations(key.hash()) == began
     }
 
     /// Whether it may reach this machine's own addresses, as only some clients may.

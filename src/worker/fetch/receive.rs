@@ -10,22 +10,23 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::exchange::Response;
 use super::outcome::{Answer, Outcome, Trouble, Unstored};
-use super::publish::{publish, refresh};
+use super::publish::{invalidate, publish, refresh};
 use super::{Fetch, Order};
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::cache::stored::Meta;
-use crate::cache::storing::may_store;
+use crate::cache::storing::{NotStored, may_store};
+use crate::cache::validation::head_agrees;
 use crate::cache::vary;
 use crate::http::connection::origin_persists;
 use crate::http::content::{ContentError, Decoder, Step};
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
-use crate::http::head::ResponseHead;
+use crate::http::head::{Method, ResponseHead};
 use crate::store::spool::{Keep, Spool, Writer};
 use crate::worker::origin::guard::is_local;
 use crate::worker::state::{Worker, now};
-use crate::worker::stored::LOCAL_MARK;
+use crate::worker::stored::{LOCAL_MARK, Stored};
 
 /// How much is read at a time.
 const READ: usize = 64 << 10;
@@ -48,6 +49,9 @@ pub async fn receive(
             return;
         }
     }
+    if let Some(found) = &order.found {
+        compare(worker, order, fetch, found, &head, times).await;
+    }
     let framing = match response_framing(&order.head.method, &head) {
         Ok(framing) => framing,
         Err(why) => {
@@ -58,6 +62,11 @@ pub async fn receive(
     };
     let local = is_local(connection.address);
     let wanted = storable(worker, order, &head, framing, times, local);
+    if let (Some(found), Err(why)) = (&order.found, &wanted) {
+        if supersedes(order, &head, *why) {
+            invalidate(worker, vec![found.object.meta.key.clone()]).await;
+        }
+    }
     let (spool, writer) = Spool::new(match &wanted {
         Ok(_) => Keep::All,
         Err(_) => Keep::Window,
@@ -97,6 +106,44 @@ pub async fn receive(
         }
         Err(why) => content.writer.cut(&why),
     }
+}
+
+/// What the response to HEAD says of the stored response to GET: updated with it where they agree,
+/// not used any more where they don't (RFC 9111 §4.3.5).
+async fn compare(
+    worker: &Rc<Worker>,
+    order: &Order,
+    fetch: &Fetch,
+    found: &Rc<Stored>,
+    head: &ResponseHead,
+    times: (u64, u64),
+) {
+    let meta = &found.object.meta;
+    if order.head.method != Method::Head || meta.key.is_for_head() || head.status != 200 {
+        return;
+    }
+    let length = found.object.content.len();
+    if meta.status == 200 && head_agrees(&head.fields, &meta.fields, length) {
+        refresh(worker, order, fetch, found, head, times).await;
+    } else {
+        invalidate(worker, vec![meta.key.clone()]).await;
+    }
+}
+
+/// Whether a response that isn't stored shows that what is stored is over: it would otherwise come
+/// back after something newer was seen (RFC 9111 §4).
+fn supersedes(order: &Order, head: &ResponseHead, why: Unstored) -> bool {
+    order.head.method == Method::Get
+        && matches!(head.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 410)
+        && matches!(
+            why,
+            Unstored::Rules(
+                NotStored::NoStore
+                    | NotStored::NoLifetime
+                    | NotStored::NoValidator
+                    | NotStored::Status
+            )
+        )
 }
 
 async fn finish(
