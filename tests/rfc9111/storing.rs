@@ -72,6 +72,7 @@ const ROWS: &[Row] = &[
     ("OPTIONS", &[("OPTIONS", "200 | Cache-Control: max-age=60", "miss"), ("OPTIONS", "200", "miss")]),
     ("GET answers HEAD", &[("GET", "200 | Cache-Control: max-age=60", "miss"), ("HEAD", "", "hit 0 | Content-Length: 8")]),
     ("HEAD does not answer GET", &[("HEAD", "200 | Cache-Control: max-age=60", "miss"), ("GET", "200", "miss")]),
+    ("GET with a Content-Length of 0", &[("GET | Content-Length: 0", "200 | Cache-Control: max-age=60", "miss | asked !Content-Length"), ("GET | Content-Length: 0", "", "hit 0")]),
     ("the request's no-store", &[("GET | Cache-Control: no-store", "200 | Cache-Control: max-age=60", "miss"), ("GET", "200", "miss")]),
     // Framing from the store, and Date (RFC 9110 §6.6.1).
     ("chunked content has a length afterwards", &[

@@ -1,5 +1,9 @@
 //! RFC 9111 §4.3 and §3.2, RFC 9110 §8.8 and §13: validation by the proxy, conditions of clients.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::common::origin::ok;
+use super::common::{Origin, Proxy, date};
 use super::row::{Row, hold};
 
 #[rustfmt::skip]
@@ -97,4 +101,40 @@ const THEIRS: &[Row] = &[
 #[test]
 fn section_4_3_2_of_clients() {
     hold("", THEIRS);
+}
+
+#[test]
+fn a_304_about_something_else_updates_nothing() {
+    let proxy = Proxy::start("");
+    let answers = AtomicUsize::new(0);
+    let origin = Origin::answering(move |_| match answers.fetch_add(1, Ordering::SeqCst) {
+        0 => ok(
+            "Cache-Control: max-age=0\r\nETag: \"a\"\r\nX-A: 1\r\n",
+            "one",
+        ),
+        1 => format!(
+            "HTTP/1.1 304 x\r\nDate: {}\r\nETag: \"z\"\r\nX-A: 2\r\n\r\n",
+            date(0)
+        )
+        .into_bytes(),
+        _ => ok(
+            "Cache-Control: max-age=60\r\nETag: \"b\"\r\nX-A: 3\r\n",
+            "two",
+        ),
+    });
+    assert_eq!(proxy.get(&origin.uri("/")).text(), "one");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let second = proxy.get(&origin.uri("/"));
+    assert_eq!(
+        (second.text().as_str(), second.first("x-a")),
+        ("two", Some("3"))
+    );
+    let requests = origin.requests();
+    assert!(requests[1].head.has("if-none-match") && !requests[2].head.has("if-none-match"));
+    let third = proxy.get(&origin.uri("/"));
+    assert_eq!(
+        (third.text().as_str(), third.first("etag")),
+        ("two", Some("\"b\""))
+    );
+    assert_eq!(origin.count(), 3);
 }

@@ -164,19 +164,10 @@ impl Exchange<'_> {
             }
             Reuse::Validate { .. } if directives.only_if_cached => self.not_cached(),
             Reuse::Validate {
-                why,
-                age,
-                ttl,
-                on_error,
-                ..
+                why, ttl, on_error, ..
             } => {
                 let forward = why.forward(ttl);
-                let fallback = Fallback {
-                    stored,
-                    age,
-                    ttl,
-                    on_error,
-                };
+                let fallback = Fallback { stored, on_error };
                 self.validate(uri, key, forward, why.token(), fallback)
                     .await
             }

@@ -153,6 +153,10 @@ impl Exchange<'_> {
             return Ok(Route::Done(self.own_options()));
         }
         let cacheable = matches!(self.head.method, Method::Get | Method::Head);
+        if cacheable && self.framing == Framing::Length(0) {
+            // No content, only said aloud (RFC 9110 §9.3.1).
+            self.framing = Framing::None;
+        }
         if cacheable && self.framing == Framing::None && !wants_upgrade(&self.head) {
             return Ok(Route::Cached(uri));
         }

@@ -20,10 +20,6 @@ use crate::worker::stored::Stored;
 pub struct Fallback {
     /// The response.
     pub stored: Rc<Stored>,
-    /// Its age.
-    pub age: u64,
-    /// The freshness left, negative when it is stale.
-    pub ttl: i64,
     /// Whether it may answer.
     pub on_error: OnError,
 }
@@ -91,8 +87,8 @@ impl Exchange<'_> {
                 }
                 status.detail = Some("stale-if-error");
                 self.hit("stale");
-                let Fallback { stored, age, .. } = &fallback;
-                self.answer_stored(stored, *age, &status).await
+                let age = current_age(&fallback.stored.facts, now());
+                self.answer_stored(&fallback.stored, age, &status).await
             }
             Ok(Outcome::Trouble(trouble)) if fallback.covers(&trouble) => {
                 self.stale_instead(&fallback, &trouble).await
@@ -108,10 +104,12 @@ impl Exchange<'_> {
     pub(super) async fn stale_instead(&mut self, fallback: &Fallback, trouble: &Trouble) -> After {
         log::debug!("served stale: {trouble}");
         self.hit("stale");
-        let mut status = CacheStatus::hit(fallback.ttl);
+        // Waiting for the origin server took its time.
+        let facts = &fallback.stored.facts;
+        let age = current_age(facts, now());
+        let mut status = CacheStatus::hit(facts.lifetime as i64 - age as i64);
         status.detail = Some("origin-unreachable");
-        self.answer_stored(&fallback.stored, fallback.age, &status)
-            .await
+        self.answer_stored(&fallback.stored, age, &status).await
     }
 
     /// Validates without a client waiting for it (RFC 5861 §3), once at a time.
