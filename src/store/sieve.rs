@@ -224,6 +224,9 @@ fn entry(node: &Node) -> Entry {
 }
 
 #[cfg(test)]
+mod simulation;
+
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::HashSet;
