@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -206,4 +207,48 @@ fn who_may_not_is_told_so() {
     let output = run(&["purge", "http://a/", "--store", "/etc"]);
     assert_eq!(output.status.code(), Some(77));
     assert!(String::from_utf8_lossy(&output.stderr).contains("sudo"));
+}
+
+#[test]
+fn purge_requests_are_for_those_allowed() {
+    let socket = tempfile::tempdir().unwrap();
+    let origin = Origin::answering(|_| fresh("content"));
+    let uri = origin.uri("/");
+    let elsewhere = "purge_allow = [\"192.0.2.0/24\"]\n";
+    let path = socket.path().join("p.sock");
+    // The configuration, whether on a Unix socket, and what PURGE is answered twice.
+    let rows = [
+        ("", false, [200, 404]),
+        (elsewhere, false, [403, 403]),
+        ("purge_allow = []\n", false, [403, 403]),
+        (elsewhere, true, [200, 404]),
+    ];
+    for (config, unix, expected) in rows {
+        let setup = Proxy::with(config).workers(2);
+        let proxy = setup.listen_also(path.to_str().unwrap()).start();
+        let asked = origin.count();
+        proxy.get(&uri);
+        wait_for_stored(&proxy, 1);
+        let statuses = [(); 2].map(|()| match unix {
+            true => purge_through(&path, &uri),
+            false => proxy.request("PURGE", &uri, "").status,
+        });
+        assert_eq!(statuses, expected, "{config} {unix}");
+        // The method itself never gets to the origin server.
+        proxy.get(&uri);
+        let fetched = if expected[0] == 200 { 2 } else { 1 };
+        assert_eq!(origin.count() - asked, fetched, "{config} {unix}");
+        assert_eq!(origin.last().method(), "GET");
+    }
+}
+
+/// The status of a PURGE on a Unix socket.
+fn purge_through(socket: &Path, uri: &str) -> u16 {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let authority = uri.trim_start_matches("http://").trim_end_matches('/');
+    let request = format!("PURGE {uri} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
 }

@@ -167,6 +167,10 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
             "clients from",
             list(settings.allow.iter().map(display_network).collect()),
         ),
+        (
+            "PURGE from",
+            list(settings.purge_allow.iter().map(display_network).collect()),
+        ),
         ("clients at most", settings.max_clients.to_string()),
         (
             "CONNECT to ports",

@@ -122,6 +122,11 @@ impl<'a> Keyed<'a> {
             })
     }
 
+    pub(super) fn networks(&self) -> Result<Vec<IpNet>, ConfigError> {
+        let networks = self.elements(r#"a list such as ["127.0.0.0/8", "::1"]"#)?;
+        networks.iter().map(Keyed::network).collect()
+    }
+
     pub(super) fn ports(&self) -> Result<RangeInclusive<u16>, ConfigError> {
         let range = |text: &str| {
             let (first, last) = text.split_once('-').unwrap_or((text, text));

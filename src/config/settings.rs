@@ -18,6 +18,8 @@ pub struct Settings {
     pub workers: usize,
     /// The networks whose clients may use the proxy. Clients on Unix sockets always may.
     pub allow: Vec<IpNet>,
+    /// The networks whose clients may remove what is stored, by PURGE. Clients on Unix sockets always may.
+    pub purge_allow: Vec<IpNet>,
     /// The ports to which CONNECT is allowed.
     pub connect_ports: Ports,
     /// Where responses are stored.
@@ -47,8 +49,12 @@ pub struct Settings {
 impl Settings {
     /// Whether a client at this address may use the proxy.
     pub fn allows(&self, client: IpAddr) -> bool {
-        let client = client.to_canonical();
-        self.allow.iter().any(|network| network.contains(&client))
+        contains(&self.allow, client)
+    }
+
+    /// Whether a client at this address may remove what is stored.
+    pub fn allows_purge(&self, client: IpAddr) -> bool {
+        contains(&self.purge_allow, client)
     }
 
     /// The freshness policy for this URI.
@@ -65,10 +71,8 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             workers: cores(),
-            allow: vec![
-                IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
-                IpNet::V6(Ipv6Net::from(Ipv6Addr::LOCALHOST)),
-            ],
+            allow: loopback(),
+            purge_allow: loopback(),
             connect_ports: Ports(vec![443..=443]),
             store: StoreChoice::Filesystem {
                 path: PathBuf::from("/var/cache/cacheproxy"),
@@ -87,6 +91,18 @@ impl Default for Settings {
             max_clients: 20_000,
         }
     }
+}
+
+fn contains(networks: &[IpNet], client: IpAddr) -> bool {
+    let client = client.to_canonical();
+    networks.iter().any(|network| network.contains(&client))
+}
+
+fn loopback() -> Vec<IpNet> {
+    vec![
+        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+        IpNet::V6(Ipv6Net::from(Ipv6Addr::LOCALHOST)),
+    ]
 }
 
 /// What "auto" workers means: one for each core, at most 16.

@@ -13,9 +13,10 @@ use super::rules::{Rule, RuleTtl, Rules};
 use super::settings::{Ports, Settings, StoreChoice};
 use super::texts::{Role, Text};
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "workers",
     "allow",
+    "purge_allow",
     "connect_ports",
     "store",
     "store_path",
@@ -105,13 +106,8 @@ impl Reading {
         let settings = &mut self.settings;
         match entry.key.as_str() {
             "workers" => settings.workers = entry.workers()?,
-            "allow" => {
-                let networks = entry.elements(r#"a list such as ["127.0.0.0/8", "::1"]"#)?;
-                settings.allow = networks
-                    .iter()
-                    .map(Keyed::network)
-                    .collect::<Result<_, _>>()?;
-            }
+            "allow" => settings.allow = entry.networks()?,
+            "purge_allow" => settings.purge_allow = entry.networks()?,
             "connect_ports" => {
                 let ports = entry.elements("a list of ports such as [443, 8443]")?;
                 let ports = ports.iter().map(Keyed::ports).collect::<Result<_, _>>()?;

@@ -39,6 +39,17 @@ pub fn refusal(
     write(out, client, &page, keep, with_content);
 }
 
+/// Writes that what was asked of the proxy itself is done.
+pub fn done(out: &mut BytesMut, client: Version, text: &str, keep: bool) {
+    let page = Page {
+        status: 200,
+        media_type: "text/plain; charset=utf-8",
+        extra: &[(b"Cache-Control", b"no-store")],
+        content: text.as_bytes(),
+    };
+    write(out, client, &page, keep, true);
+}
+
 /// Writes the page that somebody sees who opens the proxy's address in a browser.
 pub fn own(out: &mut BytesMut, head: &RequestHead, path: &[u8], keep: bool, with_content: bool) {
     if path != b"/" {

@@ -30,6 +30,7 @@ fn good_values_are_taken() {
         r#"
         workers = 3
         allow = ["192.168.1.7/24", "10.0.0.1", "2001:db8::/32"]
+        purge_allow = []
         connect_ports = [443, "8000-8999"]
         store = "filesystem"
         store_path = "/srv/cache"
@@ -57,6 +58,7 @@ fn good_values_are_taken() {
     let expected = Settings {
         workers: 3,
         allow: networks.map(|network| network.parse().unwrap()).to_vec(),
+        purge_allow: Vec::new(),
         connect_ports: Ports(vec![443..=443, 8000..=8999]),
         store: StoreChoice::Filesystem {
             path: PathBuf::from("/srv/cache"),

@@ -5,6 +5,7 @@ mod cached;
 mod forwarded;
 mod hit;
 mod join;
+mod purge;
 mod sink;
 mod told;
 mod upload;
@@ -85,6 +86,10 @@ pub async fn serve(
             Ok(()) => Box::pin(exchange.pass(uri)).await,
             Err(_) => After::Over,
         },
+        Route::Purge(uri) => match exchange.written().await {
+            Ok(()) => Box::pin(exchange.purge(&uri)).await,
+            Err(_) => After::Over,
+        },
         Route::Tunnel(authority) => {
             let told = &mut exchange.told;
             let local = exchange.client.is_local();
@@ -113,6 +118,8 @@ enum Route {
     /// To the origin server whatever is stored.
     Forward(Uri),
     Tunnel(crate::http::target::Authority),
+    /// What is stored of it is to go.
+    Purge(Uri),
 }
 
 impl Exchange<'_> {
@@ -149,6 +156,9 @@ impl Exchange<'_> {
     }
 
     fn decide_absolute(&mut self, uri: Uri) -> Result<Route, Refusal> {
+        if purge::is_asked(&self.head.method) {
+            return Ok(Route::Purge(uri));
+        }
         if ends_here(&self.head) {
             return Ok(Route::Done(self.own_options()));
         }

@@ -165,10 +165,11 @@ async fn refresh_in_store(
     refreshed.await.unwrap_or(Err(StoreError::Gone))
 }
 
-/// Removes all that is stored under these keys, here and in every worker (RFC 9111 §4.4).
-pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) {
+/// Removes all that is stored under these keys, here and in every worker (RFC 9111 §4.4). Returns how
+/// many stored responses that were.
+pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) -> usize {
     let Some(keeper) = &worker.store else {
-        return;
+        return 0;
     };
     for key in &keys {
         worker.shared.invalidate(key.hash());
@@ -192,7 +193,11 @@ pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) {
             if let Some(failure) = failure {
                 worker.complain(&failure);
             }
+            removed.len()
         }
-        Err(lost) => worker.complain(&lost),
+        Err(lost) => {
+            worker.complain(&lost);
+            0
+        }
     }
 }
