@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::common::origin::ok;
-use super::common::{Origin, Proxy, date};
+use super::common::{Client, Origin, Proxy, date};
 use super::row::{Row, hold};
 
 #[rustfmt::skip]
@@ -137,4 +137,28 @@ fn a_304_about_something_else_updates_nothing() {
         ("two", Some("\"b\""))
     );
     assert_eq!(origin.count(), 3);
+}
+
+#[test]
+fn a_conditional_reload_is_seen_by_who_asks_next() {
+    let proxy = Proxy::start("");
+    let answers = AtomicUsize::new(0);
+    let origin = Origin::answering(move |_| {
+        let number = answers.fetch_add(1, Ordering::SeqCst);
+        let fields = format!("Cache-Control: max-age=60\r\nETag: \"{number}\"\r\n");
+        ok(&fields, format!("answer {number}"))
+    });
+    let uri = origin.uri("/");
+    let mut client = Client::of(&proxy);
+    assert_eq!(client.get(&uri).text(), "answer 0");
+    for number in 1..20 {
+        let reload = "Cache-Control: no-cache\r\nIf-None-Match: \"x\"\r\n";
+        let reloaded = client.request("GET", &uri, reload);
+        assert_eq!(reloaded.text(), format!("answer {number}"));
+        assert_eq!(
+            client.get(&uri).text(),
+            reloaded.text(),
+            "RFC 9111 §4: the most recent"
+        );
+    }
 }

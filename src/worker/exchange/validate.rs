@@ -62,7 +62,8 @@ impl Exchange<'_> {
             .then(|| fallback.stored.clone());
         let mut order = self.order(uri, Some(key), validating);
         order.found = Some(fallback.stored.clone());
-        let shared = !self.is_conditional();
+        // With our condition in it, the request is nobody's own.
+        let shared = order.validate.is_some() || !self.is_conditional();
         let mut ticket = fetch::begin(self.worker, order, shared);
         let mut status = CacheStatus::forwarded(why);
         status.detail = Some(detail).filter(|detail| !detail.is_empty());
