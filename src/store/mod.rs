@@ -9,7 +9,7 @@ mod draft;
 mod error;
 pub mod filesystem;
 pub mod memory;
-mod record;
+pub mod record;
 pub mod sieve;
 pub mod spool;
 #[cfg(test)]

@@ -1,0 +1,105 @@
+//! What decisions are read from: Cache-Control, dates, validators; and the configuration.
+
+use std::path::PathBuf;
+
+use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives};
+use cacheproxy::cache::vary;
+use cacheproxy::config::{self, Role, Text};
+use cacheproxy::http::date;
+use cacheproxy::http::fields::{Fields, elements};
+use cacheproxy::http::validator::{EntityTag, EntityTags};
+
+use crate::fuzz;
+
+const TOKENS: &[&[u8]] = &[
+    b"max-age=",
+    b"s-maxage=",
+    b"no-cache=\"a, b\"",
+    b"private",
+    b"stale-while-revalidate=1",
+    b"4294967296",
+    b"99999999999999999999",
+    b"W/\"a\"",
+    b"\\\"",
+    b" GMT",
+    b"Sun, 06 Nov 1994 08:49:37 GMT",
+];
+
+#[test]
+fn cache_fields() {
+    fuzz("fields", Vec::new(), TOKENS, |input| {
+        let two = input.split_at(input.len() / 2);
+        let all = [two.0, two.1, input];
+        let names: [&[u8]; 4] = [b"Cache-Control", b"Vary", b"If-None-Match", b"Pragma"];
+        let lines = names
+            .iter()
+            .flat_map(|name| all.map(|value| (*name, value)));
+        let fields: Fields = lines.collect();
+        let once = ResponseDirectives::of(&fields);
+        assert_eq!(once, ResponseDirectives::of(&fields));
+        let _ = RequestDirectives::of(&fields);
+        if let Some(names) = vary::names(&fields) {
+            let variant = vary::variant_of(&names, &fields);
+            assert_eq!(variant.text(), vary::variant_of(&names, &fields).text());
+        }
+        for element in elements(input) {
+            assert!(!element.is_empty(), "no empty element");
+        }
+        if let Some(tag) = EntityTag::parse(input) {
+            assert!(tag.weak_eq(&tag), "a tag is itself");
+        }
+        EntityTags::of(&fields, "if-none-match").is_some()
+    });
+}
+
+#[test]
+fn dates() {
+    fuzz("date", Vec::new(), TOKENS, |input| {
+        let now = 1_700_000_000;
+        let near = date::parse_at(input, now);
+        let Some(at) = date::parse(input) else {
+            return false;
+        };
+        assert_eq!(date::parse(&date::format(at)), Some(at), "written anew");
+        let near = near.map(|near| (near, date::parse(&date::format(near))));
+        assert!(near.is_none_or(|(near, again)| again == Some(near)));
+        true
+    });
+}
+
+#[test]
+fn configurations() {
+    let shipped = include_bytes!("../../packaging/cacheproxy.toml").to_vec();
+    fuzz(
+        "config",
+        vec![shipped],
+        &[b"\"\"\"", b"[[rule]]\n", b"[timeouts]\n", b"-1", b"1e999"],
+        |input| {
+            // Bytes that came over the channel, and the text of a file.
+            let _ = config::decode(input);
+            let Ok(toml) = std::str::from_utf8(input) else {
+                return false;
+            };
+            let text = Text {
+                role: Role::Main,
+                path: PathBuf::from("fuzz.toml"),
+                toml: toml.to_owned(),
+            };
+            let texts = [text];
+            let parsed = config::parse(&texts);
+            let sent = config::decode(&config::encode(&texts, 3));
+            assert_eq!(parsed.is_ok(), sent.is_ok(), "sent over the channel");
+            match parsed {
+                Ok(mut settings) => {
+                    settings.workers = 3;
+                    assert_eq!(format!("{settings:?}"), format!("{:?}", sent.unwrap()));
+                    true
+                }
+                Err(error) => {
+                    assert!(!error.to_string().is_empty(), "it says why");
+                    false
+                }
+            }
+        },
+    );
+}
