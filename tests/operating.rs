@@ -252,3 +252,90 @@ fn purge_through(socket: &Path, uri: &str) -> u16 {
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
+
+#[test]
+fn list_and_explain_tell_what_is_stored_and_why() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|request| match request.target() {
+        "/vary" => ok(
+            "Cache-Control: max-age=600\r\nVary: Accept-Language\r\nETag: \"v1\"\r\n",
+            "v",
+        ),
+        "/stale" => ok("Cache-Control: max-age=0\r\nETag: \"s1\"\r\n", "s"),
+        _ => ok("Cache-Control: s-maxage=600\r\n", "plain"),
+    });
+    let (plain, vary, stale) = (origin.uri("/"), origin.uri("/vary"), origin.uri("/stale"));
+    proxy.get(&plain);
+    proxy.get(&stale);
+    proxy.request("GET", &vary, "Accept-Language: de\r\n");
+    proxy.get(&vary);
+    wait_for_stored(&proxy, 4);
+    let (store, dir) = (proxy.store(), proxy.runtime_dir());
+    let rows: [(&str, &[&str], &[&str]); 9] = [
+        (
+            "list",
+            &[],
+            &[
+                &plain,
+                &stale,
+                "[accept-language: de]",
+                "[no accept-language]",
+                "4 stored",
+            ],
+        ),
+        (
+            "list",
+            &["--host", "other.example", "--sort", "size"],
+            &["0 stored responses, 0 bytes"],
+        ),
+        (
+            "explain",
+            &[&plain],
+            &[
+                "One response",
+                "sent s-maxage",
+                "no validator",
+                "1 answers it, since it is fresh",
+            ],
+        ),
+        (
+            "explain",
+            &[&plain, "-H", "Cache-Control: max-age=0, no-cache"],
+            &["fetched anew: the request has no-cache"],
+        ),
+        (
+            "explain",
+            &[&plain, "-H", "Cache-Control: no-store"],
+            &["origin server whatever is stored"],
+        ),
+        (
+            "explain",
+            &[&vary, "-H", "Accept-Language: DE"],
+            &["2 variants", ": \"v1\"", "2 answers it"],
+        ),
+        (
+            "explain",
+            &[&vary, "-H", "Accept-Language: fr"],
+            &["select none of these variants"],
+        ),
+        (
+            "explain",
+            &[&stale],
+            &["it is stale since", "1 is validated first: it is stale"],
+        ),
+        (
+            "explain",
+            &["http://none.example/"],
+            &["Nothing is stored", "can't be known"],
+        ),
+    ];
+    for (command, args, words) in rows {
+        let text = said(command, args, &store, &dir);
+        for word in words {
+            assert!(
+                text.contains(word),
+                "{command} {args:?}: no {word:?} in {text}"
+            );
+        }
+    }
+}

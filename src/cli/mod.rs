@@ -6,6 +6,8 @@
 
 mod check;
 mod control;
+mod explain;
+mod list;
 mod listen;
 mod man;
 mod purge;
@@ -50,6 +52,8 @@ enum Command {
     Status(control::StatusArgs),
     Reload(control::ReloadArgs),
     Purge(purge::Args),
+    List(list::Args),
+    Explain(explain::Args),
     #[command(hide = true)]
     Man(man::Args),
 }
@@ -87,6 +91,8 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Status(args) => control::status(&args),
         Command::Reload(args) => control::reload(&args),
         Command::Purge(args) => purge::purge(&args),
+        Command::List(args) => list::list(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Man(args) => man::man(&args),
     }
 }
@@ -121,6 +127,10 @@ mod tests {
             ("purge http://a/ http://b/x", true),
             ("purge --prefix http://a/ --host b --store /x", true),
             ("purge", false),
+            ("list --host a --sort hits", true),
+            ("list --sort name", false),
+            ("explain http://a/ -H a:b", true),
+            ("explain http://a/ -H a", false),
             ("purge a/b", false),
             ("man /tmp", true),
             ("serve", false),

@@ -7,7 +7,7 @@ use std::path::{self, PathBuf};
 use bytes::Bytes;
 
 use super::service::RUNTIME_DIR;
-use crate::config::{self, DROPINS, MAIN, Source, StoreChoice};
+use crate::config::{self, DROPINS, MAIN, Settings, Source, StoreChoice};
 use crate::http::target::Uri;
 use crate::store::StoreError;
 use crate::store::filesystem::survey::Survey;
@@ -36,7 +36,9 @@ pub(super) struct Which {
 pub(super) struct Opened {
     /// The store.
     pub(super) survey: Survey,
-    /// What that proxy's processes share; None when it doesn't run.
+    /// The settings of the proxy that uses it.
+    pub(super) settings: Settings,
+    /// What its processes share; None when it doesn't run.
     pub(super) shared: Option<Shared>,
 }
 
@@ -67,6 +69,7 @@ impl Which {
         Ok(Opened {
             survey: Survey::of(path),
             shared: self.shared()?,
+            settings,
         })
     }
 

@@ -17,6 +17,8 @@ mod state;
 mod stored;
 mod tunnel;
 
+pub use state::policy;
+
 use std::os::fd::OwnedFd;
 
 use crate::sys::activation;

@@ -1,0 +1,128 @@
+//! `cacheproxy list`: what is stored, one line a response.
+
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::ValueEnum;
+
+use super::stored::{self, Which, amount};
+use super::{control, purge};
+use crate::cache::age::current_age;
+use crate::cache::freshness::Facts;
+use crate::cache::key::Variant;
+use crate::config::{Settings, display_duration};
+use crate::http::date::UnixSeconds;
+use crate::store::filesystem::survey::Seen;
+use crate::sys::exit::Failure;
+use crate::worker;
+
+/// List what is stored: size on disk, age, whether it was used lately, URL and variant.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+\"used\" is whether it was asked for since eviction last looked at it; \"-\" when no proxy runs.
+It is for root and the service's user.")]
+pub(super) struct Args {
+    /// Only what is stored of this host, or of this host:port
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Largest first, those used lately first, or oldest first; by URL without it
+    #[arg(long, value_enum)]
+    sort: Option<Sort>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    Size,
+    Hits,
+    Age,
+}
+
+/// A line of the list.
+struct Row {
+    size: u64,
+    age: u64,
+    used: Option<bool>,
+    uri: String,
+    variant: String,
+}
+
+pub(super) fn list(args: &Args) -> Result<(), Failure> {
+    let opened = args.which.open()?;
+    let now = now();
+    let mut rows = Vec::new();
+    let outcome = opened.survey.each(|seen| {
+        let key = String::from_utf8_lossy(seen.meta.key.text()).into_owned();
+        // A response to HEAD has a key of its own.
+        let uri = key.strip_prefix("GET ").unwrap_or(&key).to_owned();
+        let bare = uri.strip_prefix("HEAD ").unwrap_or(&uri);
+        let of = |host: &String| stored::uri(bare).is_ok_and(|uri| purge::is_of(&uri, host));
+        if args.host.as_ref().is_none_or(of) {
+            rows.push(Row {
+                size: seen.size,
+                age: current_age(&facts(&seen, bare, &opened.settings), now),
+                used: (opened.shared.as_ref()).map(|shared| shared.is_visited(&seen.place())),
+                variant: fields_of(&seen.meta.variant),
+                uri,
+            });
+        }
+    });
+    outcome.map_err(|error| stored::failed(&error))?;
+    rows.sort_by(|one, other| (&one.uri, &one.variant).cmp(&(&other.uri, &other.variant)));
+    match args.sort {
+        None => {}
+        Some(Sort::Size) => rows.sort_by_key(|row| Reverse(row.size)),
+        Some(Sort::Hits) => rows.sort_by_key(|row| Reverse((row.used, row.size))),
+        Some(Sort::Age) => rows.sort_by_key(|row| Reverse(row.age)),
+    }
+    control::print(&table(&rows))
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = format!("{:>11} {:>10} {:>4}  url\n", "size", "age", "used");
+    for row in rows {
+        let used = match row.used {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "-",
+        };
+        let (size, age) = (amount(row.size), duration(row.age));
+        let variant = match row.variant.as_str() {
+            "" => String::new(),
+            variant => format!("  [{variant}]"),
+        };
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{size:>11} {age:>10} {used:>4}  {}{variant}", row.uri);
+    }
+    let bytes = rows.iter().map(|row| row.size).sum();
+    let _ = writeln!(text, "{} stored responses, {}", rows.len(), amount(bytes));
+    text
+}
+
+/// What decides over a stored response's freshness.
+pub(super) fn facts(seen: &Seen, uri: &str, settings: &Settings) -> Facts {
+    Facts::of(&seen.meta, &worker::policy(settings, uri))
+}
+
+/// The selecting fields of a variant, on one line.
+pub(super) fn fields_of(variant: &Variant) -> String {
+    let text = String::from_utf8_lossy(variant.text());
+    let lines = text.lines().map(|line| match line.contains(':') {
+        true => line.to_owned(),
+        false => format!("no {line}"),
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// Seconds for a person.
+pub(super) fn duration(seconds: u64) -> String {
+    display_duration(std::time::Duration::from_secs(seconds))
+}
+
+/// The wall clock, read once by each command.
+pub(super) fn now() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
