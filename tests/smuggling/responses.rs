@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::origin::fresh;
-use crate::common::{Client, Conn, Ended, Origin, Proxy, Response};
+use crate::common::{Client, Conn, Ended, Gate, Origin, Proxy, Response};
 use crate::{Row, each, octets, repeated, rows};
 
-const PAUSE: Duration = Duration::from_millis(40);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A response that nobody asked for, and that would be stored for long.
 const EVIL: &str =
@@ -34,12 +34,16 @@ struct Hostile {
     origin: Origin,
     nexts: Arc<Mutex<Vec<usize>>>,
     rows: Arc<Mutex<Vec<usize>>>,
+    /// Opens when a row's bytes are all sent.
+    sent: Gate,
 }
 
 impl Hostile {
     fn new(bytes: &str) -> Hostile {
         let (nexts, rows) = (Arc::default(), Arc::default());
+        let sent = Gate::new();
         let origin = Origin::scripted({
+            let sent = sent.clone();
             let (nexts, rows): (Arc<Mutex<Vec<usize>>>, _) =
                 (Arc::clone(&nexts), Arc::clone(&rows));
             let (bytes, closes) = match bytes.strip_suffix("{close}") {
@@ -62,10 +66,11 @@ impl Hostile {
                     let again = spoilt.swap(true, Ordering::SeqCst);
                     for (number, part) in bytes.split("{pause}").enumerate() {
                         if number > 0 && !again {
-                            std::thread::sleep(PAUSE / 2);
+                            std::thread::sleep(PAUSE);
                         }
                         conn.send(octets(&repeated(part.to_owned())));
                     }
+                    sent.open();
                     if closes {
                         return;
                     }
@@ -76,6 +81,7 @@ impl Hostile {
             origin,
             nexts,
             rows,
+            sent,
         }
     }
 }
@@ -132,7 +138,7 @@ fn one(proxy: &Proxy, row: &Row, way: Way) {
         client = Client::of(proxy);
     }
     if row.bytes.contains("{pause}") {
-        std::thread::sleep(PAUSE);
+        hostile.sent.wait();
     }
     if way == Way::Parked && goes_on {
         proxy.wait_until_parked(&client);
