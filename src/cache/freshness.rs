@@ -144,8 +144,10 @@ impl Facts {
                 || directives.s_maxage.is_some(),
             has_validator: validation::has_validator(&meta.fields),
             immutable: directives.immutable,
-            stale_while_revalidate: directives.stale_while_revalidate.unwrap_or(0),
-            stale_if_error: directives.stale_if_error,
+            stale_while_revalidate: directives
+                .stale_while_revalidate
+                .unwrap_or(policy.stale_while_revalidate),
+            stale_if_error: directives.stale_if_error.or(policy.stale_if_error),
         }
     }
 }

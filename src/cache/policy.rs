@@ -12,6 +12,10 @@ pub struct Policy {
     pub max_ttl: Option<u64>,
     /// The lifetime that the matching rule sets.
     pub rule: Option<RuleTtl>,
+    /// For responses without the directive, how long they may be served stale while being validated.
+    pub stale_while_revalidate: u64,
+    /// For responses without the directive, how long they may be served stale instead of an error.
+    pub stale_if_error: Option<u64>,
 }
 
 /// Where a freshness lifetime comes from when the response has no explicit one.

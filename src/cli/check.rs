@@ -149,18 +149,7 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         Ttl::Heuristic => "heuristic".to_string(),
         Ttl::Fixed(fixed) => seconds(fixed),
     };
-    let rule = |rule: &config::Rule| {
-        let force = if rule.says.force {
-            " whatever the origin says"
-        } else {
-            ""
-        };
-        format!(
-            "{}{force} for {}",
-            seconds(rule.says.seconds),
-            rule.globs.join(" ")
-        )
-    };
+    let or_none = |limit: Option<u64>| limit.map_or("none".to_string(), seconds);
     let mut rows = vec![
         ("workers", settings.workers.to_string()),
         (
@@ -183,9 +172,14 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
             format!("{} in each worker", display_size(settings.memory)),
         ),
         ("ttl", ttl),
+        ("max_ttl", or_none(settings.max_ttl)),
         (
-            "max_ttl",
-            settings.max_ttl.map_or("none".to_string(), seconds),
+            "stale at most",
+            format!(
+                "{} while validated, {} on errors",
+                seconds(settings.stale_while_revalidate),
+                or_none(settings.stale_if_error)
+            ),
         ),
         (
             "access log",
@@ -194,6 +188,34 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     ];
     rows.extend(settings.rules.0.iter().map(|each| ("rule", rule(each))));
     rows
+}
+
+/// What a rule says, and of what.
+fn rule(rule: &config::Rule) -> String {
+    let seconds = |seconds| display_duration(std::time::Duration::from_secs(seconds));
+    let mut says = Vec::new();
+    if let Some(ttl) = rule.ttl {
+        let force = if ttl.force {
+            " whatever the origin says"
+        } else {
+            ""
+        };
+        says.push(format!("{}{force}", seconds(ttl.seconds)));
+    }
+    if rule.bypass == Some(true) {
+        says.push("never cached".to_string());
+    }
+    if let Some(names) = rule.ignore_query.as_ref().filter(|names| !names.is_empty()) {
+        says.push(format!("ignoring ?{}", names.join(" ?")));
+    }
+    if let Some(limit) = rule.stale_while_revalidate {
+        says.push(format!("stale {} while validated", seconds(limit)));
+    }
+    if let Some(limit) = rule.stale_if_error {
+        let limit = limit.map_or("none".to_string(), seconds);
+        says.push(format!("stale {limit} on errors"));
+    }
+    format!("{} for {}", says.join(", "), rule.globs.join(" "))
 }
 
 fn display_ports(range: &std::ops::RangeInclusive<u16>) -> String {

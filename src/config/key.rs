@@ -196,7 +196,7 @@ impl<'a> Keyed<'a> {
         }
     }
 
-    pub(super) fn max_ttl(&self) -> Result<Option<u64>, ConfigError> {
+    pub(super) fn none_or_lifetime(&self) -> Result<Option<u64>, ConfigError> {
         match self.string() {
             Some("none") => Ok(None),
             Some(text) if units::duration(text).is_none() => {
@@ -227,6 +227,17 @@ impl<'a> Keyed<'a> {
             return Err(self.expected(expected));
         }
         Ok(globs)
+    }
+
+    /// A list of patterns of names, which may be empty.
+    pub(super) fn names(&self) -> Result<Vec<String>, ConfigError> {
+        let expected = r#"a list of names such as ["utm_*", "fbclid"]"#;
+        let name = |entry: &Keyed| {
+            let name = entry.string().filter(|name| !name.is_empty());
+            name.map(String::from)
+                .ok_or_else(|| entry.expected(r#"a name or a pattern such as "utm_*""#))
+        };
+        self.elements(expected)?.iter().map(name).collect()
     }
 
     fn duration(&self) -> Result<Duration, ConfigError> {

@@ -18,7 +18,7 @@ mod written;
 mod tests;
 
 pub use error::ConfigError;
-pub use rules::{PolicyOf, Rule, RuleTtl, Rules};
+pub use rules::{Ignored, PolicyOf, Rule, RuleTtl, Rules};
 pub use settings::{HeadSizes, Ports, Settings, StoreChoice, Times, Ttl};
 pub use source::{DROPINS, Loaded, MAIN, Overrides, Source, Workers, load};
 pub use texts::{Role, Text, decode, encode};

@@ -1,4 +1,5 @@
-//! Rules: freshness lifetimes by patterns of the target URI. The first rule that matches counts.
+//! Rules by patterns of the target URI: freshness lifetimes, staleness, what is never cached, what of
+//! the query counts. For each of these the first rule counts that matches and speaks of it.
 //!
 //! Patterns are globs over the whole URI without its query: `*` is any characters, `?` is one.
 //! What a lifetime then means for a response is decided in `cache`.
@@ -14,6 +15,10 @@ pub struct PolicyOf {
     pub max_ttl: Option<u64>,
     /// What the first rule that matches says.
     pub rule: Option<RuleTtl>,
+    /// How long a response that says nothing of it may be served stale while it is validated, in seconds.
+    pub stale_while_revalidate: u64,
+    /// How long one that says nothing of it may be served stale instead of an error, in seconds.
+    pub stale_if_error: Option<u64>,
 }
 
 /// What a rule says of a response.
@@ -25,13 +30,21 @@ pub struct RuleTtl {
     pub force: bool,
 }
 
-/// One rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One rule. What it doesn't speak of is left to the next ones and to the settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rule {
     /// Globs; one that matches is enough.
     pub globs: Vec<String>,
-    /// What it says.
-    pub says: RuleTtl,
+    /// The freshness lifetime.
+    pub ttl: Option<RuleTtl>,
+    /// Whether nothing is stored or answered from the store.
+    pub bypass: Option<bool>,
+    /// Globs of the names of query parameters that aren't part of the key.
+    pub ignore_query: Option<Vec<String>>,
+    /// For [`PolicyOf::stale_while_revalidate`].
+    pub stale_while_revalidate: Option<u64>,
+    /// For [`PolicyOf::stale_if_error`]; `Some(None)` is no limit of the operator's.
+    pub stale_if_error: Option<Option<u64>>,
 }
 
 /// The rules, in the order in which they are tried.
@@ -56,18 +69,60 @@ impl Rules {
     pub fn built_in() -> Rules {
         Rules(vec![Rule {
             globs: NEVER_CHANGING.map(String::from).to_vec(),
-            says: RuleTtl {
+            ttl: Some(RuleTtl {
                 seconds: 30 * 24 * 60 * 60,
                 force: false,
-            },
+            }),
+            bypass: Some(false),
+            ignore_query: Some(Vec::new()),
+            ..Rule::default()
         }])
     }
 
-    /// What the first rule that matches this URI says.
-    pub fn first_match(&self, uri: &str) -> Option<RuleTtl> {
+    /// What the first rule that matches this URI and speaks of `what` says of it. Those that don't
+    /// aren't compared with the URI at all.
+    pub(super) fn first<'a, T: 'a>(
+        &'a self,
+        uri: &str,
+        what: impl Fn(&'a Rule) -> Option<T>,
+    ) -> Option<T> {
         let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
-        let matching = |rule: &&Rule| rule.globs.iter().any(|glob| matches(glob, path));
-        self.0.iter().find(matching).map(|rule| rule.says)
+        let matching = |rule: &Rule| rule.globs.iter().any(|glob| matches(glob, path));
+        self.0
+            .iter()
+            .find_map(|rule| what(rule).filter(|_| matching(rule)))
+    }
+
+    /// Whether responses to requests for this URI are neither stored nor reused.
+    pub fn bypass(&self, uri: &str) -> bool {
+        // Asked for each request: a rule that changes nothing isn't worth a comparison.
+        self.0.iter().any(|rule| rule.bypass == Some(true))
+            && self.first(uri, |rule| rule.bypass) == Some(true)
+    }
+
+    /// Whether anything of this URI's query isn't part of the key, and what.
+    pub fn ignored(&self, uri: &str) -> Option<Ignored<'_>> {
+        let some = |rule: &Rule| {
+            rule.ignore_query
+                .as_ref()
+                .is_some_and(|names| !names.is_empty())
+        };
+        if !self.0.iter().any(some) {
+            return None;
+        }
+        let names = self.first(uri, |rule| rule.ignore_query.as_ref())?;
+        Some(Ignored(names)).filter(|_| !names.is_empty())
+    }
+}
+
+/// The query parameters that aren't part of a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Ignored<'a>(&'a [String]);
+
+impl Ignored<'_> {
+    /// Whether the parameter with this name is one of them.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|glob| matches(glob, name))
     }
 }
 
@@ -139,7 +194,8 @@ mod tests {
         };
         let rule = |glob: &str, seconds| Rule {
             globs: vec![glob.to_string()],
-            says: says(seconds),
+            ttl: Some(says(seconds)),
+            ..Rule::default()
         };
         let rules = Rules(vec![rule("http://a/*", 1), rule("*.deb", 2)]);
         let table = [
@@ -149,7 +205,51 @@ mod tests {
             ("http://b/x?name=y.deb", None),
         ];
         for (uri, expected) in table {
-            assert_eq!(rules.first_match(uri), expected.map(says), "{uri}");
+            assert_eq!(
+                rules.first(uri, |rule| rule.ttl),
+                expected.map(says),
+                "{uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rule_leaves_what_it_does_not_speak_of_to_the_next() {
+        let rule = |glob: &str| Rule {
+            globs: vec![glob.to_string()],
+            ..Rule::default()
+        };
+        let rules = Rules(vec![
+            Rule {
+                bypass: Some(false),
+                ..rule("http://a/keep/*")
+            },
+            Rule {
+                ignore_query: Some(vec!["utm_*".into(), "ref".into()]),
+                ..rule("http://a/*")
+            },
+            Rule {
+                bypass: Some(true),
+                ignore_query: Some(vec!["*".into()]),
+                ..rule("http://?/*")
+            },
+        ]);
+        let table = [
+            (
+                "http://a/x?utm_source=1",
+                true,
+                ["utm_source"].as_slice(),
+                ["q", "refs"].as_slice(),
+            ),
+            ("http://a/keep/x", false, &["ref", "utm_"], &["REF"]),
+            ("http://b/x", true, &["anything", ""], &[]),
+            ("http://long/x", false, &[], &["ref"]),
+        ];
+        for (uri, bypass, ignored, kept) in table {
+            assert_eq!(rules.bypass(uri), bypass, "{uri}");
+            let has = |name: &&str| rules.ignored(uri).is_some_and(|names| names.has(name));
+            assert!(ignored.iter().all(has), "{uri}");
+            assert!(!kept.iter().any(has), "{uri}");
         }
     }
 }

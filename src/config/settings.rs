@@ -36,6 +36,11 @@ pub struct Settings {
     pub ttl: Ttl,
     /// The longest freshness lifetime of any response, in seconds.
     pub max_ttl: Option<u64>,
+    /// How long a response that says nothing of it may be served stale while it is validated, in seconds.
+    pub stale_while_revalidate: u64,
+    /// How long one that says nothing of it may be served stale instead of an error, in seconds.
+    /// `None`: only when there is no answer at all.
+    pub stale_if_error: Option<u64>,
     /// Time limits.
     pub times: Times,
     /// Limits on the heads of messages.
@@ -62,7 +67,15 @@ impl Settings {
         PolicyOf {
             ttl: self.ttl,
             max_ttl: self.max_ttl,
-            rule: self.rules.first_match(uri),
+            rule: self.rules.first(uri, |rule| rule.ttl),
+            stale_while_revalidate: self
+                .rules
+                .first(uri, |rule| rule.stale_while_revalidate)
+                .unwrap_or(self.stale_while_revalidate),
+            stale_if_error: self
+                .rules
+                .first(uri, |rule| rule.stale_if_error)
+                .unwrap_or(self.stale_if_error),
         }
     }
 }
@@ -85,6 +98,8 @@ impl Default for Settings {
             rules: Rules::built_in(),
             ttl: Ttl::Heuristic,
             max_ttl: None,
+            stale_while_revalidate: 0,
+            stale_if_error: None,
             times: Times::default(),
             head: HeadSizes::default(),
             access_log: true,

@@ -13,7 +13,7 @@ use super::rules::{Rule, RuleTtl, Rules};
 use super::settings::{Ports, Settings, StoreChoice};
 use super::texts::{Role, Text};
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "workers",
     "allow",
     "purge_allow",
@@ -27,6 +27,8 @@ const KEYS: [&str; 17] = [
     "ca_file",
     "ttl",
     "max_ttl",
+    "stale_while_revalidate",
+    "stale_if_error",
     "access_log",
     "max_clients",
     "rule",
@@ -43,7 +45,15 @@ const TIMEOUTS: [&str; 9] = [
     "body_stall",
     "drain",
 ];
-const RULE: [&str; 3] = ["match", "ttl", "override"];
+const RULE: [&str; 7] = [
+    "match",
+    "ttl",
+    "override",
+    "bypass",
+    "ignore_query",
+    "stale_while_revalidate",
+    "stale_if_error",
+];
 
 /// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
 pub fn parse(texts: &[Text]) -> Result<Settings, ConfigError> {
@@ -121,7 +131,9 @@ impl Reading {
             "memory" => settings.memory = entry.size(0)?,
             "ca_file" => settings.ca_file = entry.path("/etc/ssl/certs/ca-certificates.crt")?,
             "ttl" => settings.ttl = entry.ttl()?,
-            "max_ttl" => settings.max_ttl = entry.max_ttl()?,
+            "max_ttl" => settings.max_ttl = entry.none_or_lifetime()?,
+            "stale_while_revalidate" => settings.stale_while_revalidate = entry.lifetime()?,
+            "stale_if_error" => settings.stale_if_error = entry.none_or_lifetime()?,
             "access_log" => settings.access_log = entry.boolean()?,
             "max_clients" => settings.max_clients = entry.count(1..=1_000_000)?,
             "rule" => {
@@ -166,25 +178,39 @@ fn rules(entry: &Keyed) -> Result<Vec<Rule>, ConfigError> {
 }
 
 fn rule(table: &Keyed) -> Result<Rule, ConfigError> {
-    let mut globs = None;
+    let mut rule = Rule::default();
     let mut seconds = None;
-    let mut force = false;
+    let mut force = None;
     for entry in table.table("rule.")? {
         match entry.key.as_str() {
-            "rule.match" => globs = Some(entry.globs()?),
+            "rule.match" => rule.globs = entry.globs()?,
             "rule.ttl" => seconds = Some(entry.lifetime()?),
-            "rule.override" => force = entry.boolean()?,
+            "rule.override" => force = Some(entry.boolean()?),
+            "rule.bypass" => rule.bypass = Some(entry.boolean()?),
+            "rule.ignore_query" => rule.ignore_query = Some(entry.names()?),
+            "rule.stale_while_revalidate" => rule.stale_while_revalidate = Some(entry.lifetime()?),
+            "rule.stale_if_error" => rule.stale_if_error = Some(entry.none_or_lifetime()?),
             _ => return Err(unknown(&entry, "rule.", &RULE)),
         }
     }
-    match (globs, seconds) {
-        (Some(globs), Some(seconds)) => Ok(Rule {
-            globs,
-            says: RuleTtl { seconds, force },
-        }),
-        (None, _) => Err(table.lacks("[[rule]] has no match, such as match = \"*.deb\"")),
-        (_, None) => Err(table.lacks("[[rule]] has no ttl, such as ttl = \"30d\"")),
+    let silent = Rule {
+        globs: rule.globs.clone(),
+        ..Rule::default()
+    };
+    match seconds {
+        _ if rule.globs.is_empty() => {
+            return Err(table.lacks("[[rule]] has no match, such as match = \"*.deb\""));
+        }
+        Some(seconds) => {
+            let force = force.unwrap_or(false);
+            rule.ttl = Some(RuleTtl { seconds, force });
+        }
+        None if force.is_some() || rule == silent => {
+            return Err(table.lacks("[[rule]] has no ttl, such as ttl = \"30d\""));
+        }
+        None => {}
     }
+    Ok(rule)
 }
 
 fn unknown(entry: &Keyed, table: &str, known: &[&str]) -> ConfigError {

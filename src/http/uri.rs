@@ -160,6 +160,27 @@ impl Uri {
         Uri::parse(&Bytes::from(whole))
     }
 
+    /// This URI without the query parameters (`name` or `name=value`, between `&`) whose name is
+    /// one to be dropped; without `?` when none is left.
+    pub fn without_parameters(&self, dropped: impl Fn(&str) -> bool) -> Uri {
+        let Some((path, query)) = self.as_str().split_once('?') else {
+            return self.clone();
+        };
+        let kept = |parameter: &&str| !dropped(parameter.split('=').next().unwrap_or_default());
+        if query.split('&').all(|parameter| kept(&parameter)) {
+            return self.clone();
+        }
+        let mut text = path.to_owned();
+        for (at, parameter) in query.split('&').filter(kept).enumerate() {
+            text.push(if at == 0 { '?' } else { '&' });
+            text.push_str(parameter);
+        }
+        Uri {
+            text: text.into(),
+            ..self.clone()
+        }
+    }
+
     /// The whole URI.
     pub fn as_str(&self) -> &str {
         ascii(&self.text)

@@ -20,6 +20,7 @@ use crate::cache::policy::{Policy, RuleTtl, Ttl};
 use crate::config::{self, Settings};
 use crate::http::fields::Fields;
 use crate::http::parse::HeadLimits;
+use crate::http::target::Uri;
 use crate::store::memory::MemoryTier;
 use crate::sys::bell::Bell;
 use crate::sys::shared::Shared;
@@ -215,10 +216,20 @@ pub fn policy(settings: &Settings, uri: &str) -> Policy {
             config::Ttl::Fixed(seconds) => Ttl::Fixed(seconds),
         },
         max_ttl: of.max_ttl,
+        stale_while_revalidate: of.stale_while_revalidate,
+        stale_if_error: of.stale_if_error,
         rule: of.rule.map(|rule| RuleTtl {
             seconds: rule.seconds,
             force: rule.force,
         }),
+    }
+}
+
+/// The URI that a key is made of: without the query parameters that the configuration ignores.
+pub fn keyed(settings: &Settings, uri: &Uri) -> Uri {
+    match settings.rules.ignored(uri.as_str()) {
+        Some(ignored) => uri.without_parameters(|name| ignored.has(name)),
+        None => uri.clone(),
     }
 }
 

@@ -11,6 +11,8 @@ const HEURISTIC: Policy = Policy {
     ttl: Ttl::Heuristic,
     max_ttl: None,
     rule: None,
+    stale_while_revalidate: 0,
+    stale_if_error: None,
 };
 
 fn facts(status: u16, lines: Lines, policy: &Policy) -> Facts {
@@ -198,5 +200,28 @@ fn the_other_facts() {
     ];
     for (lines, expected) in table {
         assert_eq!(facts(200, lines, &HEURISTIC), *expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn configured_staleness_is_for_responses_that_say_nothing_of_it() {
+    let policy = Policy {
+        stale_while_revalidate: 30,
+        stale_if_error: Some(90),
+        ..HEURISTIC
+    };
+    #[rustfmt::skip]
+    let table: &[(Lines, u64, Option<u64>)] = &[
+        (&[], 30, Some(90)),
+        (&[("Cache-Control", "max-age=60")], 30, Some(90)),
+        (&[("Cache-Control", "max-age=60, stale-while-revalidate=7")], 7, Some(90)),
+        (&[("Cache-Control", "max-age=60, stale-while-revalidate=0")], 0, Some(90)),
+        (&[("Cache-Control", "max-age=60, stale-if-error=7")], 30, Some(7)),
+        (&[("Cache-Control", "max-age=60, stale-if-error=0")], 30, Some(0)),
+    ];
+    for (lines, while_validated, on_error) in table {
+        let facts = facts(200, lines, &policy);
+        let found = (facts.stale_while_revalidate, facts.stale_if_error);
+        assert_eq!(found, (*while_validated, *on_error), "{lines:?}");
     }
 }

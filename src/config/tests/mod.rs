@@ -40,6 +40,8 @@ fn good_values_are_taken() {
         memory = "0B"
         ttl = "10m"
         max_ttl = "7d"
+        stale_while_revalidate = "30s"
+        stale_if_error = "1d"
         access_log = false
         max_clients = 1_00
         timeouts = { connect = "3s", worker_idle = "1s" }
@@ -47,11 +49,18 @@ fn good_values_are_taken() {
         match = "*.iso"
         ttl = "1w"
         override = true
+        stale_if_error = "none"
+        [[rule]]
+        match = ["http://a/*", "http://b/*"]
+        bypass = true
+        ignore_query = ["utm_*"]
+        stale_while_revalidate = "1m"
+        stale_if_error = "1h"
         "#,
     )
     .unwrap();
     let networks = ["192.168.1.0/24", "10.0.0.1/32", "2001:db8::/32"];
-    let rule = RuleTtl {
+    let ttl = RuleTtl {
         seconds: 7 * 86_400,
         force: true,
     };
@@ -67,12 +76,26 @@ fn good_values_are_taken() {
         },
         largest_object: 100 << 20,
         memory: 0,
-        rules: Rules(vec![Rule {
-            globs: vec!["*.iso".to_string()],
-            says: rule,
-        }]),
+        rules: Rules(vec![
+            Rule {
+                globs: vec!["*.iso".to_string()],
+                ttl: Some(ttl),
+                stale_if_error: Some(None),
+                ..Rule::default()
+            },
+            Rule {
+                globs: vec!["http://a/*".to_string(), "http://b/*".to_string()],
+                bypass: Some(true),
+                ignore_query: Some(vec!["utm_*".to_string()]),
+                stale_while_revalidate: Some(60),
+                stale_if_error: Some(Some(3600)),
+                ..Rule::default()
+            },
+        ]),
         ttl: Ttl::Fixed(600),
         max_ttl: Some(7 * 86_400),
+        stale_while_revalidate: 30,
+        stale_if_error: Some(86_400),
         times: Times {
             connect: Duration::from_secs(3),
             worker_idle: Duration::from_secs(1),

@@ -119,6 +119,34 @@ const REFUSED: &[(&str, &str)] = &[
         "f.toml:1: [[rule]] has no ttl, such as ttl = \"30d\"",
     ),
     (
+        "[[rule]]\nmatch = \"*\"\noverride = true\nbypass = true",
+        "f.toml:1: [[rule]] has no ttl, such as ttl = \"30d\"",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nbypass = \"yes\"",
+        "f.toml:3: rule.bypass = \"yes\": expected true or false",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nignore_query = \"utm_*\"",
+        r#"f.toml:3: rule.ignore_query = "utm_*": expected a list of names such as ["utm_*", "fbclid"]"#,
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nignore_query = [1]",
+        r#"f.toml:3: rule.ignore_query = 1: expected a name or a pattern such as "utm_*""#,
+    ),
+    (
+        "stale_if_error = \"never\"",
+        r#"f.toml:1: stale_if_error = "never": expected "none" or a duration such as "30s", "10m", "12h" or "7d""#,
+    ),
+    (
+        "stale_while_revalidate = \"1ms\"",
+        r#"f.toml:1: stale_while_revalidate = "1ms": expected whole seconds, at most "3650d""#,
+    ),
+    (
+        "ca_file = \"ca.pem\"",
+        r#"f.toml:1: ca_file = "ca.pem": expected an absolute path such as "/etc/ssl/certs/ca-certificates.crt""#,
+    ),
+    (
         "[[rule]]\nmatch = []\nttl = \"1h\"",
         r#"f.toml:2: rule.match = []: expected a pattern such as "*.deb", or a list of them"#,
     ),
@@ -145,7 +173,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "[[rule]]\nmatch = \"*\"\nttl = \"1h\"\nforce = true",
-        "f.toml:4: unknown key \"rule.force\": expected one of match, ttl, override",
+        "f.toml:4: unknown key \"rule.force\": expected one of match, ttl, override, bypass, ignore_query, stale_while_revalidate, stale_if_error",
     ),
     // TOML itself.
     (

@@ -175,3 +175,23 @@ fn references() {
     assert_eq!(base.resolve(b"g h"), Err(UriError::Characters));
     assert_eq!(base.resolve(b"//"), Err(UriError::Host));
 }
+
+#[test]
+fn parameters_are_left_out() {
+    let table = [
+        ("http://h/a", "http://h/a"),
+        ("http://h/a?", "http://h/a?"),
+        ("http://h/a?x=1", "http://h/a"),
+        ("http://h/a?x", "http://h/a"),
+        ("http://h/a?b&x=1&c=?&x", "http://h/a?b&c=?"),
+        ("http://h/a?x=1&b=x", "http://h/a?b=x"),
+        ("http://h/a?X=1&xx=2&&", "http://h/a?X=1&xx=2&&"),
+        ("http://h:81/a?x=1&", "http://h:81/a?"),
+    ];
+    for (text, expected) in table {
+        let uri = Uri::parse(&Bytes::from(text)).unwrap();
+        let without = uri.without_parameters(|name| name == "x");
+        assert_eq!(without.as_str(), expected, "{text}");
+        assert_eq!(without.authority(), uri.authority(), "{text}");
+    }
+}

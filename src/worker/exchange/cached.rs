@@ -18,7 +18,7 @@ use crate::http::target::{Scheme, Uri};
 use crate::store::Found;
 use crate::worker::fetch::{self, Order};
 use crate::worker::keeper::Keeper;
-use crate::worker::state::{now, policy};
+use crate::worker::state::{keyed, now, policy};
 use crate::worker::stored::Stored;
 
 /// What a lookup came to.
@@ -53,13 +53,22 @@ impl Exchange<'_> {
             let order = self.order(uri, None, None);
             return self.forward(order, why.forward(), why.token()).await;
         }
-        let mut key = Key::of(&uri);
+        if self.settings.rules.bypass(uri.as_str()) {
+            if directives.only_if_cached {
+                return self.not_cached();
+            }
+            self.told.outcome = "bypass";
+            let order = self.order(uri, None, None);
+            return self.forward(order, Forward::Bypass, "rule").await;
+        }
+        let keyed = keyed(&self.settings, &uri);
+        let mut key = Key::of(&keyed);
         if let Some(after) = self.join_whole(&key).await {
             return after;
         }
         let mut known = self.look_up(&key, &uri).await;
         if self.head.method == Method::Head && !known.answers(&directives) {
-            key = Key::of_head(&uri);
+            key = Key::of_head(&keyed);
             let own = self.look_up(&key, &uri).await;
             // Else GET's is what HEAD validates (RFC 9111 §4.3.5).
             if own.answers(&directives) || !matches!(known, Known::Stored(_)) {

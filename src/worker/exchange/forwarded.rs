@@ -16,7 +16,7 @@ use crate::http::head::Method;
 use crate::http::target::{Uri, masked};
 use crate::store::spool::{Keep, Reader, Spool};
 use crate::worker::fetch::{self, Answer, Outcome, RequestContent, Switched, Ticket, Trouble};
-use crate::worker::state::now;
+use crate::worker::state::{keyed, now};
 use crate::worker::tunnel;
 
 impl Exchange<'_> {
@@ -213,7 +213,10 @@ impl Exchange<'_> {
         };
         let uris = invalidates(&self.head.method, target, &answer.head);
         if !uris.is_empty() {
-            let both = |uri| [Key::of(uri), Key::of_head(uri)];
+            let both = |uri| {
+                let uri = keyed(&self.settings, uri);
+                [Key::of(&uri), Key::of_head(&uri)]
+            };
             fetch::invalidate(self.worker, uris.iter().flat_map(both).collect()).await;
         }
     }

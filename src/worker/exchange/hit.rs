@@ -20,7 +20,7 @@ use crate::http::head::{Method, Version};
 use crate::http::target::Uri;
 use crate::store::Content;
 use crate::worker::pages::reason;
-use crate::worker::state::now;
+use crate::worker::state::{keyed, now};
 use crate::worker::stored::Stored;
 
 /// Content up to this many bytes is copied next to its head instead of written from where it is.
@@ -31,9 +31,11 @@ impl Exchange<'_> {
     /// content small enough to be gathered.
     pub(super) fn hit_now(&mut self, uri: &Uri) -> Option<After> {
         let directives = RequestDirectives::of(&self.head.fields);
-        if bypass(&self.head, &directives).is_some() {
+        let bypassed = self.settings.rules.bypass(uri.as_str());
+        if bypassed || bypass(&self.head, &directives).is_some() {
             return None;
         }
+        let uri = &keyed(&self.settings, uri);
         let fields = &self.head.fields;
         let mut stored = self.worker.at_hand(&Key::of(uri), fields);
         if stored.is_none() && self.head.method == Method::Head {

@@ -8,6 +8,7 @@ use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::worker::fetch;
 use crate::worker::pages;
+use crate::worker::state::keyed;
 
 /// Whether this method asks for it.
 pub(super) fn is_asked(method: &Method) -> bool {
@@ -25,7 +26,8 @@ impl Exchange<'_> {
                 return self.refuse(403, &why);
             }
         }
-        let keys = vec![Key::of(uri), Key::of_head(uri)];
+        let keyed = keyed(&self.settings, uri);
+        let keys = vec![Key::of(&keyed), Key::of_head(&keyed)];
         let removed = fetch::invalidate(self.worker, keys).await;
         if removed == 0 {
             return self.refuse(404, "nothing was stored for this URI");
