@@ -165,7 +165,7 @@ impl Worker {
             if let Some(stored) = fetch.whole(self, request) {
                 return Some(stored);
             }
-            if fetch.is_publishing() {
+            if fetch.is_publishing_for(request) {
                 // Larger than the memory tier takes: what that still has is older.
                 return None;
             }

@@ -143,6 +143,14 @@ impl Fetch {
         kept.as_ref().is_some_and(|(spool, _)| spool.is_whole())
     }
 
+    /// Whether what is on its way into the store is the variant that this request selects.
+    pub fn is_publishing_for(&self, request: &Fields) -> bool {
+        self.is_publishing()
+            && self.answer().is_some_and(|answer| {
+                vary::variant_of(&answer.selecting, request) == answer.variant
+            })
+    }
+
     /// Takes it off the worker's table: who comes from now on finds the response stored.
     fn unlist(&self, worker: &Worker, key: &Key) {
         let mut fetches = worker.fetches.borrow_mut();
