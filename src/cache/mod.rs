@@ -8,6 +8,7 @@ pub mod invalidation;
 pub mod key;
 pub mod policy;
 pub mod presented;
+pub mod range;
 pub mod reuse;
 pub mod status;
 pub mod stored;

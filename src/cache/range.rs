@@ -1,0 +1,207 @@
+//! Range requests (RFC 9110 §13.1.5, §14): what of a selected representation a request asks for, and how
+//! that is written in Content-Range.
+//!
+//! Only `bytes`. Ranges that overlap or touch become one, in the place of the first of them; a set of
+//! more than [`MOST`] ranges is ignored as a whole, as is anything that isn't valid.
+
+use crate::http::date;
+use crate::http::fields::{self, Fields};
+use crate::http::head::{Method, RequestHead};
+use crate::http::validator::EntityTag;
+
+/// The most ranges that are answered in one response.
+pub const MOST: usize = 32;
+
+/// What a range on the way to a stored or fetched whole may cost in content that wasn't asked for.
+const NEAR: u64 = 1 << 20;
+
+/// Consecutive bytes of a representation: never none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The offset of the first byte.
+    pub first: u64,
+    /// How many there are.
+    pub len: u64,
+}
+
+impl Part {
+    /// The offset after the last byte.
+    fn end(self) -> u64 {
+        self.first + self.len
+    }
+
+    /// The value of Content-Range for this part of a representation of `length` bytes (§14.4).
+    pub fn content_range(self, length: u64) -> String {
+        format!("bytes {}-{}/{length}", self.first, self.end() - 1)
+    }
+}
+
+/// The value of Content-Range in a 416 (Range Not Satisfiable) response (§14.4).
+pub fn unsatisfied_range(length: u64) -> String {
+    format!("bytes */{length}")
+}
+
+/// What of a representation is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All of it, as if no range had been asked for.
+    Whole,
+    /// One part: 206 (Partial Content).
+    Part(Part),
+    /// Several parts in the order asked for, disjoint: 206 with `multipart/byteranges`.
+    Parts(Vec<Part>),
+    /// Nothing of it was asked for: 416 (Range Not Satisfiable).
+    Unsatisfiable,
+}
+
+/// A range-spec of the `bytes` unit (§14.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spec {
+    /// From an offset through another one.
+    Int(u64, u64),
+    /// So many bytes at the end.
+    Suffix(u64),
+}
+
+impl Spec {
+    /// The part of so long a representation; `None` when it isn't satisfiable.
+    fn part(self, length: u64) -> Option<Part> {
+        let (first, end) = match self {
+            Spec::Int(first, last) => (first, last.saturating_add(1).min(length)),
+            Spec::Suffix(suffix) => (length.saturating_sub(suffix), length),
+        };
+        (first < end).then(|| Part {
+            first,
+            len: end - first,
+        })
+    }
+}
+
+/// Whether the request asks for a range: for GET alone that is defined (§14.2).
+pub fn is_asked(request: &RequestHead) -> bool {
+    request.method == Method::Get && request.fields.has("range")
+}
+
+/// What this request asks for of a representation of `length` bytes that would be sent with this
+/// status and these fields. To be asked after the other preconditions (§13.2.2).
+pub fn select(request: &RequestHead, status: u16, selected: &Fields, length: u64) -> Selection {
+    if status != 200 || request.method != Method::Get {
+        return Selection::Whole;
+    }
+    let Some(specs) = specs(&request.fields) else {
+        return Selection::Whole;
+    };
+    if !if_range_holds(&request.fields, selected) {
+        return Selection::Whole;
+    }
+    let mut parts = Vec::with_capacity(specs.len());
+    for part in specs.iter().filter_map(|spec| spec.part(length)) {
+        add(&mut parts, part);
+    }
+    match parts[..] {
+        // A suffix of nothing is all that there is of nothing.
+        [] if length == 0 && specs.iter().any(|spec| matches!(spec, Spec::Suffix(1..))) => {
+            Selection::Whole
+        }
+        [] => Selection::Unsatisfiable,
+        [part] => Selection::Part(part),
+        _ => Selection::Parts(parts),
+    }
+}
+
+/// Whether all that is before the range costs little to fetch too: an open range that begins near
+/// `ready`, which is how much is there already. Its client then takes what is fetched to its end, and
+/// the whole can be stored.
+pub fn is_near(request: &RequestHead, ready: u64) -> bool {
+    match specs(&request.fields).as_deref() {
+        Some([Spec::Int(first, u64::MAX)]) => *first <= ready.saturating_add(NEAR),
+        _ => false,
+    }
+}
+
+/// The fields of a request for the whole of what this one asks a part of.
+pub fn without_range(request: &Fields) -> Fields {
+    let about_range =
+        |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
+    let lines = request.iter().filter(|(name, _)| !about_range(name));
+    lines.collect()
+}
+
+/// A part more: what it overlaps or touches becomes one with it.
+fn add(parts: &mut Vec<Part>, mut part: Part) {
+    let mut place = parts.len();
+    while let Some(at) = parts
+        .iter()
+        .position(|other| other.first <= part.end() && part.first <= other.end())
+    {
+        let other = parts.remove(at);
+        let first = other.first.min(part.first);
+        part.len = other.end().max(part.end()) - first;
+        part.first = first;
+        place = place.min(at);
+    }
+    parts.insert(place.min(parts.len()), part);
+}
+
+/// The ranges of a valid Range field with the `bytes` unit (§14.1.1); `None` when it is to be ignored.
+fn specs(request: &Fields) -> Option<Vec<Spec>> {
+    let mut lines = request.all("range");
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return None;
+    };
+    let equals = memchr::memchr(b'=', line)?;
+    if !line[..equals].eq_ignore_ascii_case(b"bytes") {
+        return None;
+    }
+    let mut specs = Vec::new();
+    for element in fields::elements(&line[equals + 1..]) {
+        if specs.len() == MOST {
+            return None;
+        }
+        specs.push(spec(element)?);
+    }
+    (!specs.is_empty()).then_some(specs)
+}
+
+fn spec(text: &[u8]) -> Option<Spec> {
+    let dash = memchr::memchr(b'-', text)?;
+    match (&text[..dash], &text[dash + 1..]) {
+        ([], suffix) => Some(Spec::Suffix(position(suffix)?)),
+        (first, []) => Some(Spec::Int(position(first)?, u64::MAX)),
+        (first, last) => {
+            let (first, last) = (position(first)?, position(last)?);
+            (first <= last).then_some(Spec::Int(first, last))
+        }
+    }
+}
+
+/// `1*DIGIT`; what doesn't fit is beyond the end of anything.
+fn position(text: &[u8]) -> Option<u64> {
+    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    digits.then(|| fields::number(text).unwrap_or(u64::MAX))
+}
+
+/// Whether the condition in If-Range is true, or there is none (§13.1.5).
+fn if_range_holds(request: &Fields, selected: &Fields) -> bool {
+    let mut lines = request.all("if-range");
+    let line = match (lines.next(), lines.next()) {
+        (None, _) => return true,
+        (Some(line), None) => line,
+        (Some(_), Some(_)) => return false,
+    };
+    if line.iter().take(3).any(|&byte| byte == b'"') {
+        let ours = selected.first("etag").and_then(EntityTag::parse);
+        let theirs = EntityTag::parse(line);
+        return matches!((ours, theirs), (Some(ours), Some(theirs)) if ours.strong_eq(&theirs));
+    }
+    let at = |name| selected.first(name).and_then(date::parse);
+    match (date::parse(line), at("last-modified"), at("date")) {
+        // A second in which it could have changed again would make it weak (§8.8.2.2).
+        (Some(theirs), Some(ours), Some(made)) => theirs == ours && made > ours,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests;
