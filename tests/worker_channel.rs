@@ -131,6 +131,7 @@ impl Supervisor {
                 id,
                 peer: Peer::Unix,
                 idle: false,
+                handed: false,
                 read: bytes::Bytes::new(),
                 fd: served.as_fd(),
             }],

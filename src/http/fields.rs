@@ -30,6 +30,11 @@ impl Fields {
         })
     }
 
+    /// The buffer that the lines lie in: of a head that was parsed, the whole head as it was received.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
     /// The number of field lines.
     pub fn len(&self) -> usize {
         self.spans.len()

@@ -74,6 +74,9 @@ impl Decode for ToWorker {
             kind::RETURNS_TAKEN => ToWorker::ReturnsTaken {
                 tokens: from.list(MAX_ITEMS, Reader::u64)?,
             },
+            kind::HAND_OVER_REFUSED => ToWorker::HandOverRefused {
+                tokens: from.list(MAX_ITEMS, Reader::u64)?,
+            },
             kind::STOP => ToWorker::Stop,
             other => return Err(DecodeError::UnknownKind(other)),
         };
@@ -102,6 +105,10 @@ impl Decode for ToSupervisor {
             kind::RETURN => ToSupervisor::Return {
                 clients: from.list(MAX_FDS, returned)?,
             },
+            kind::HAND_OVER => ToSupervisor::HandOver {
+                worker: from.u16()?,
+                clients: from.list(MAX_FDS, returned)?,
+            },
             kind::CLOSED => ToSupervisor::Closed {
                 ids: from.list(MAX_ITEMS, Reader::u64)?,
             },
@@ -124,6 +131,7 @@ fn assigned(from: &mut Reader<'_>) -> Result<Assigned, DecodeError> {
         id: from.u64()?,
         peer: peer(from)?,
         idle: from.bool()?,
+        handed: from.bool()?,
         read: from.read()?,
         fd: from.fd()?,
     })

@@ -42,6 +42,10 @@ impl<F: AsFd> Encode for ToWorker<F> {
                 out.push(kind::RETURNS_TAKEN);
                 numbers(out, tokens);
             }
+            ToWorker::HandOverRefused { tokens } => {
+                out.push(kind::HAND_OVER_REFUSED);
+                numbers(out, tokens);
+            }
             ToWorker::Stop => out.push(kind::STOP),
         }
     }
@@ -79,6 +83,15 @@ impl<F: AsFd> Encode for ToSupervisor<F> {
                     fds.push(client.fd.as_fd());
                 }
             }
+            ToSupervisor::HandOver { worker, clients } => {
+                out.push(kind::HAND_OVER);
+                out.extend(worker.to_le_bytes());
+                count(out, clients.len());
+                for client in clients {
+                    returned(out, client);
+                    fds.push(client.fd.as_fd());
+                }
+            }
             ToSupervisor::Closed { ids } => {
                 out.push(kind::CLOSED);
                 numbers(out, ids);
@@ -94,6 +107,7 @@ fn assigned<F>(out: &mut Vec<u8>, client: &Assigned<F>) {
     out.extend(client.id.to_le_bytes());
     peer(out, &client.peer);
     out.push(u8::from(client.idle));
+    out.push(u8::from(client.handed));
     bytes(out, &client.read);
 }
 

@@ -8,6 +8,8 @@
 //!   is the supervisor's, and goes to another worker when this one closes its channel or drains.
 //! - *Return*: the client is the worker's until it reads `ReturnsTaken`; if the channel ends before that,
 //!   the worker keeps the client.
+//! - *HandOver*: as *Return*, but the client goes to the worker that is named, or to any other when that one
+//!   has gone meanwhile. `HandOverRefused` says that it was the worker's all the time.
 //! - After it has said `Draining` a worker drops every `Assign` it still reads.
 
 use std::net::SocketAddr;
@@ -17,7 +19,7 @@ use bytes::Bytes;
 
 /// The version of these messages. Both sides say theirs first; a worker that is told another one
 /// drains and exits, so that its successor is of the supervisor's version.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The most bytes of a message.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -46,6 +48,8 @@ pub struct Assigned<F = OwnedFd> {
     pub peer: Peer,
     /// Nothing is known to be readable: the supervisor is stopping and hands its idle clients over.
     pub idle: bool,
+    /// Another worker sent it here for a fetch that was running: it isn't sent on for this request.
+    pub handed: bool,
     /// What a worker has already read from it and not answered.
     pub read: Bytes,
     /// The connection.
@@ -106,6 +110,11 @@ pub enum ToWorker<F = OwnedFd> {
         /// The tokens of the returns.
         tokens: Vec<u64>,
     },
+    /// These clients could not be handed over: they stay the worker's, which serves them itself.
+    HandOverRefused {
+        /// The tokens of the clients.
+        tokens: Vec<u64>,
+    },
     /// Drain and exit, without a new process to follow.
     Stop,
 }
@@ -138,6 +147,14 @@ pub enum ToSupervisor<F = OwnedFd> {
     },
     /// Clients to park; answered by `ReturnsTaken`.
     Return {
+        /// At most 16.
+        clients: Vec<Returned<F>>,
+    },
+    /// Clients for another worker, which fetches what they ask for; answered by `ReturnsTaken` or
+    /// `HandOverRefused`.
+    HandOver {
+        /// The other worker's number.
+        worker: u16,
         /// At most 16.
         clients: Vec<Returned<F>>,
     },

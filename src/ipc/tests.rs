@@ -24,6 +24,7 @@ fn assigned(id: u64, read: &'static [u8]) -> Assigned {
         id,
         peer: Peer::Unix,
         idle: false,
+        handed: false,
         read: Bytes::from_static(read),
         fd: fd(),
     }
@@ -39,6 +40,7 @@ fn to_worker() -> Vec<ToWorker> {
     v6.idle = true;
     let mut v4 = assigned(0, b"");
     v4.peer = peer("192.0.2.1:1");
+    v4.handed = true;
     vec![
         ToWorker::Hello {
             version: VERSION,
@@ -53,6 +55,7 @@ fn to_worker() -> Vec<ToWorker> {
         ToWorker::ReturnsTaken {
             tokens: vec![1, u64::MAX],
         },
+        ToWorker::HandOverRefused { tokens: vec![3] },
         ToWorker::Stop,
     ]
 }
@@ -81,6 +84,16 @@ fn to_supervisor() -> Vec<ToSupervisor> {
                 id: 2,
                 peer: peer("[::1]:3"),
                 read: Bytes::from_static(b"half a req"),
+                fd: fd(),
+            }],
+        },
+        ToSupervisor::HandOver {
+            worker: u16::MAX,
+            clients: vec![Returned {
+                token: u64::MAX,
+                id: 2,
+                peer: Peer::Unix,
+                read: Bytes::from_static(b"GET http://a/ HTTP/1.1\r\n\r\n"),
                 fd: fd(),
             }],
         },
@@ -152,17 +165,18 @@ fn every_message_comes_through_and_is_refused_when_damaged() {
 #[test]
 fn what_is_not_a_message_is_named() {
     use DecodeError::{BadText, BadValue, TooMany, UnknownKind, Version};
-    let rows: [(&[u8], DecodeError); 10] = [
+    let rows: [(&[u8], DecodeError); 11] = [
         (&[0], UnknownKind(0)),
         (&[3], UnknownKind(3)),
         (&[255], UnknownKind(255)),
-        (&[1, 2, 0], Version(2)),
+        (&[1, 3, 0], Version(3)),
         (&[33, 1, 0, 0, 0, 0xff], BadText),
         (&[33, 0xff, 0xff, 0xff, 0xff], TooMany(u32::MAX as usize)),
         (&[33, 1, 0x40, 0, 0], TooMany(MAX_READ + 1)),
         (&[34, 1, 4], TooMany(MAX_ITEMS + 1)),
         (&[36, 17, 0], DecodeError::Truncated),
         (&[35, 17, 0], TooMany(17)),
+        (&[40, 1, 0, 17, 0], TooMany(17)),
     ];
     for (bytes, expected) in rows {
         let error = ToSupervisor::decode(bytes, vec![]).unwrap_err();
@@ -170,10 +184,12 @@ fn what_is_not_a_message_is_named() {
     }
     let id = [0; 8];
     let unknown_peer = [&[3, 1, 0], &id[..], &[5]].concat();
+    let neither_handed_nor_not = [&[3, 1, 0], &id[..], &[0, 0, 3]].concat();
     let neither_idle_nor_not = [&[3, 1, 0], &id[..], &[0, 2]].concat();
     for (bytes, expected) in [
         (unknown_peer.as_slice(), BadValue(5)),
         (&neither_idle_nor_not, BadValue(2)),
+        (&neither_handed_nor_not, BadValue(3)),
         (&[32], UnknownKind(32)),
         (&[3, 17, 0], TooMany(17)),
     ] {

@@ -160,13 +160,31 @@ impl Supervisor {
             client.is_some_and(|client| client.place == Place::Queued)
         };
         let waiting: Vec<ClientId> = self.queue.drain(..).filter(is_queued).collect();
-        let shares = balance.share(&waiting);
+        let (wanted, waiting): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .map(|id| (self.wanted(id), id))
+            .partition(|(to, _)| to.is_some());
+        let waiting: Vec<ClientId> = waiting.into_iter().map(|(_, id)| id).collect();
+        let mut shares = balance.share(&waiting);
+        let to_wanted = wanted.into_iter().filter_map(|(to, id)| Some((to?, id)));
+        for (to, id) in to_wanted {
+            match shares.iter_mut().find(|(link, _)| *link == to) {
+                Some((_, share)) => share.push(id),
+                None => shares.push((to, vec![id])),
+            }
+        }
         self.next_worker = balance.next;
         for (link, share) in shares {
             let left = self.assign(link, &share, now);
             self.queue.extend(left);
             self.adjust_interest(link);
         }
+    }
+
+    /// The channel to the worker that this client is for, as long as that one takes clients: it waits
+    /// until the channel has room.
+    fn wanted(&self, id: ClientId) -> Option<LinkId> {
+        self.links.ready(self.clients.find(id)?.wanted?)
     }
 
     /// Sends these clients over this channel, and tells which of them it had no room for.
@@ -215,6 +233,7 @@ fn assigned(
         id: id.number(),
         peer: client.peer,
         idle: handing_over && client.read.is_empty() && !clients::has_bytes(&client.fd),
+        handed: client.wanted.is_some(),
         read: Bytes::copy_from_slice(&client.read),
         fd: client.fd.as_fd(),
     }

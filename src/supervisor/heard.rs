@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::link::{LinkId, Lost, Stage, Unsent};
 use super::park::{Client, ClientId, Place};
+use super::stop::Phase;
 use super::turn::Supervisor;
 use crate::ipc::{Returned, ToSupervisor};
 
@@ -24,7 +25,11 @@ impl Supervisor {
             ToSupervisor::SettingsApplied => self.settings_answer(id, Ok(())),
             ToSupervisor::SettingsRefused { reason } => self.settings_answer(id, Err(reason)),
             ToSupervisor::Taken { ids } => self.taken(id, &ids),
-            ToSupervisor::Return { clients } => self.returned(id, clients, now),
+            ToSupervisor::Return { clients } if self.handing_over => drop(clients),
+            ToSupervisor::Return { clients } => self.returned(id, clients, None, now),
+            ToSupervisor::HandOver { worker, clients } => {
+                self.handed_over(id, worker, clients, now);
+            }
             ToSupervisor::Closed { ids } => self.lighten(id, ids.len()),
             ToSupervisor::Draining => self.draining(id, now),
             ToSupervisor::Published { objects } => self.published(objects),
@@ -66,11 +71,24 @@ impl Supervisor {
         }
     }
 
-    /// Clients come back. While clients are handed over they stay the worker's, which isn't told otherwise.
-    fn returned(&mut self, id: LinkId, returned: Vec<Returned>, now: Instant) {
-        if self.handing_over {
-            return;
+    /// Clients go to the worker that fetches what they ask for. Where they can't, the one that has them
+    /// serves them: it hasn't given them away until it hears so.
+    fn handed_over(&mut self, id: LinkId, worker: u16, clients: Vec<Returned>, now: Instant) {
+        let to = self.links.ready(worker).filter(|to| *to != id);
+        if to.is_some() && self.phase == Phase::Running {
+            return self.returned(id, clients, Some(worker), now);
         }
+        if to.is_none() {
+            // What it claimed, if it did, is nobody's.
+            self.shared.unclaim_all(worker);
+        }
+        let tokens = clients.iter().map(|client| client.token).collect();
+        self.tell(id, Unsent::HandOverRefused { tokens }, now);
+    }
+
+    /// Clients come back. While a supervisor that stops gives its clients away, they stay the worker's,
+    /// which isn't told otherwise.
+    fn returned(&mut self, id: LinkId, returned: Vec<Returned>, wanted: Option<u16>, now: Instant) {
         self.lighten(id, returned.len());
         let tick = self.tick(now);
         let mut tokens = Vec::with_capacity(returned.len());
@@ -79,6 +97,7 @@ impl Supervisor {
             tokens.push(back.token);
             let mut client = Client::new(back.fd, back.peer, Place::Returned(id), tick);
             client.read = Box::from(&back.read[..]);
+            client.wanted = wanted;
             clients.push(self.clients.insert(client));
         }
         self.tell(id, Unsent::ReturnsTaken { tokens, clients }, now);
@@ -101,6 +120,8 @@ impl Supervisor {
         link.load = link.load.saturating_sub(untaken as u32);
         log::info!("worker {} drains; {untaken} clients go to others", seat + 1);
         self.requeue(self.clients.at(Place::Sent(id)), now);
+        // Before its successor has any: they have the same number.
+        self.shared.unclaim_all(seat as u16 + 1);
         self.roster.left(seat, id, now);
         self.spawner.leaves(seat);
     }
@@ -124,6 +145,7 @@ impl Supervisor {
         self.settings_answer(id, Ok(()));
         self.news_lost();
         if let Some(wait) = self.roster.left(link.seat, id, now) {
+            self.shared.unclaim_all(link.seat as u16 + 1);
             self.spawner.lost(link.seat, link.pid, wait);
         }
     }

@@ -53,6 +53,9 @@ pub(super) enum Unsent {
         tokens: Vec<u64>,
         clients: Vec<ClientId>,
     },
+    HandOverRefused {
+        tokens: Vec<u64>,
+    },
     Stop,
 }
 
@@ -163,6 +166,14 @@ impl Links {
         self.links.get_mut(&id)
     }
 
+    /// The channel of the worker with this number, if it takes clients.
+    pub(super) fn ready(&self, worker: u16) -> Option<LinkId> {
+        let is_it =
+            |link: &Link| link.seat + 1 == usize::from(worker) && link.stage == Stage::Ready;
+        let mut links = self.links.iter();
+        links.find(|(_, link)| is_it(link)).map(|(id, _)| *id)
+    }
+
     /// Every channel.
     pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         self.links.iter().map(|(id, link)| (*id, link))
@@ -214,6 +225,9 @@ impl Unsent {
                     tokens: tokens.clone(),
                 }
             }
+            Unsent::HandOverRefused { tokens } => ToWorker::HandOverRefused {
+                tokens: tokens.clone(),
+            },
             Unsent::Stop => ToWorker::Stop,
         }
     }

@@ -73,6 +73,8 @@ pub(super) struct Client {
     pub peer: Peer,
     /// What a worker has read and not answered.
     pub read: Box<[u8]>,
+    /// The worker to which another has handed it over.
+    pub wanted: Option<u16>,
     /// Where it is.
     pub place: Place,
     since: Tick,
@@ -85,6 +87,7 @@ impl Client {
             fd,
             peer,
             read: Box::default(),
+            wanted: None,
             place,
             since: now,
         }

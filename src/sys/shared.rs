@@ -5,6 +5,7 @@
 //! that a process killed half-way leaves broken. Every value is a hint or a count, never content.
 
 mod boot;
+mod fetching;
 mod known;
 mod room;
 
@@ -16,6 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+pub use fetching::Claim;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -23,7 +25,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub const WORKERS: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const GENERATIONS: usize = 1 << 16;
 const VISITED_WORDS: usize = 1 << 14;
 const SIZE: usize = size_of::<Layout>();
@@ -63,6 +65,7 @@ struct Layout {
     invalidations: [AtomicU32; GENERATIONS],
     visited: [AtomicU64; VISITED_WORDS],
     known: [AtomicU64; known::WORDS],
+    fetching: fetching::Table,
 }
 
 /// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].

@@ -3,7 +3,7 @@
 //! A client is taken (`Taken` is sent) before its first byte is read, and one that goes back is kept
 //! until the supervisor has said that it has it: a process that dies in between loses none.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -32,10 +32,32 @@ pub struct Link {
     watch: AsyncFd<OwnedFd>,
     queue: VecDeque<Queued>,
     /// Clients on their way back, by token, until the supervisor has them.
-    returning: HashMap<u64, Returned>,
+    returning: HashMap<u64, Going>,
     said_draining: bool,
     /// The supervisor has closed it, and all that it said has been heard.
     closed_there: bool,
+}
+
+/// A client on its way to the supervisor.
+struct Going {
+    /// Its request is to be served by another worker.
+    handed: bool,
+    client: Returned,
+}
+
+impl Going {
+    /// It stays here after all.
+    fn stay(self) -> Assigned {
+        let Going { handed, client } = self;
+        Assigned {
+            id: client.id,
+            peer: client.peer,
+            idle: true,
+            handed,
+            read: client.read,
+            fd: client.fd,
+        }
+    }
 }
 
 /// A message that waits its turn.
@@ -46,6 +68,8 @@ enum Queued {
     Take(Vec<Assigned>),
     /// Clients go back: their tokens.
     Return(Vec<u64>),
+    /// Clients go to the worker of this number: their tokens.
+    HandOver(u16, Vec<u64>),
 }
 
 /// Whether the channel goes on.
@@ -114,11 +138,28 @@ impl Link {
             }
         }
         for batch in split(news.returns) {
-            let tokens = batch.iter().map(|client| client.token).collect();
-            let by_token = batch.into_iter().map(|client| (client.token, client));
-            self.returning.extend(by_token);
+            let tokens = self.keep(batch, false);
             self.queue.push_back(Queued::Return(tokens));
         }
+        let mut handed: BTreeMap<u16, Vec<Returned>> = BTreeMap::new();
+        for (worker, client) in news.handed {
+            handed.entry(worker).or_default().push(client);
+        }
+        for (worker, clients) in handed {
+            for batch in split(clients) {
+                let tokens = self.keep(batch, true);
+                self.queue.push_back(Queued::HandOver(worker, tokens));
+            }
+        }
+    }
+
+    /// Keeps clients that go away until the supervisor has them.
+    fn keep(&mut self, clients: Vec<Returned>, handed: bool) -> Vec<u64> {
+        let tokens = clients.iter().map(|client| client.token).collect();
+        let by_token = clients.into_iter().map(|client| (client.token, client));
+        self.returning
+            .extend(by_token.map(|(token, client)| (token, Going { handed, client })));
+        tokens
     }
 
     fn plain(&mut self, messages: impl IntoIterator<Item = ToSupervisor>) {
@@ -135,7 +176,15 @@ impl Link {
                     self.channel
                         .try_send(&ToSupervisor::<OwnedFd>::Taken { ids })
                 }
-                Queued::Return(tokens) => self.channel.try_send(&self.lent(tokens)),
+                Queued::Return(tokens) => {
+                    let clients = self.lent(tokens);
+                    self.channel.try_send(&ToSupervisor::Return { clients })
+                }
+                Queued::HandOver(worker, tokens) => {
+                    let (worker, clients) = (*worker, self.lent(tokens));
+                    let message = ToSupervisor::HandOver { worker, clients };
+                    self.channel.try_send(&message)
+                }
             };
             match sent {
                 Ok(Sent::Done) => {}
@@ -152,19 +201,17 @@ impl Link {
         Ok(Sent::Done)
     }
 
-    fn lent(&self, tokens: &[u64]) -> ToSupervisor<BorrowedFd<'_>> {
+    fn lent(&self, tokens: &[u64]) -> Vec<Returned<BorrowedFd<'_>>> {
         let clients = tokens.iter().filter_map(|token| self.returning.get(token));
-        ToSupervisor::Return {
-            clients: clients
-                .map(|client| Returned {
-                    token: client.token,
-                    id: client.id,
-                    peer: client.peer,
-                    read: client.read.clone(),
-                    fd: client.fd.as_fd(),
-                })
-                .collect(),
-        }
+        clients
+            .map(|Going { client, .. }| Returned {
+                token: client.token,
+                id: client.id,
+                peer: client.peer,
+                read: client.read.clone(),
+                fd: client.fd.as_fd(),
+            })
+            .collect()
     }
 }
 
@@ -258,6 +305,13 @@ impl Kept<'_> {
                     self.link.returning.remove(&token);
                 }
             }
+            ToWorker::HandOverRefused { tokens } => {
+                for token in tokens {
+                    if let Some(going) = self.link.returning.remove(&token) {
+                        start(self.worker, going.stay());
+                    }
+                }
+            }
             ToWorker::Settings { settings } | ToWorker::Hello { settings, .. } => {
                 let answer = match read_settings(settings) {
                     Ok(settings) => {
@@ -289,17 +343,12 @@ impl Drop for Kept<'_> {
                 clients.into_iter().for_each(|client| start(worker, client));
             }
         }
-        for (_, client) in self.link.returning.drain() {
-            start(
-                worker,
-                Assigned {
-                    id: client.id,
-                    peer: client.peer,
-                    idle: true,
-                    read: client.read,
-                    fd: client.fd,
-                },
-            );
+        for (_, going) in self.link.returning.drain() {
+            start(worker, going.stay());
+        }
+        for (_, client) in worker.outbox.take_handed() {
+            let handed = true;
+            start(worker, Going { handed, client }.stay());
         }
         // News of objects that was not sent is in the store for the next supervisor to read.
     }
@@ -309,6 +358,7 @@ fn start(worker: &Rc<Worker>, assigned: Assigned) {
     let id = assigned.id;
     match Client::new(assigned) {
         Ok(client) => {
+            worker.clients.set(worker.clients.get() + 1);
             tokio::task::spawn_local(client::serve(worker.clone(), client));
         }
         Err(why) => {

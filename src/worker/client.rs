@@ -39,6 +39,8 @@ pub struct Client {
     pub buffer: BytesMut,
     /// What is to be written.
     pub out: BytesMut,
+    /// Another worker sent it here with the request that comes first; it isn't sent on.
+    pub handed: bool,
     scanned: usize,
     /// When the head that is not whole yet began to arrive.
     head_since: Option<Instant>,
@@ -48,6 +50,8 @@ pub struct Client {
 enum End {
     /// It goes back to the supervisor.
     Return,
+    /// The worker of this number goes on with it.
+    HandOver(u16),
     /// The connection is over.
     Close,
 }
@@ -72,6 +76,7 @@ impl Client {
             stream: Stream::new(assigned.fd)?,
             buffer,
             out: BytesMut::new(),
+            handed: assigned.handed,
             scanned: 0,
             head_since: None,
         })
@@ -112,15 +117,18 @@ impl Client {
     }
 }
 
-/// Serves a client until it ends or goes back. Counts it among the worker's clients.
+/// Serves a client, which has been counted among the worker's, until it ends or goes.
 pub async fn serve(worker: Rc<Worker>, mut client: Client) {
-    worker.clients.set(worker.clients.get() + 1);
     let end = run(&worker, &mut client).await;
     worker.clients.set(worker.clients.get() - 1);
     match end {
         End::Return => {
             let token = worker.next_token();
             worker.outbox.give_back(client.into_returned(token));
+        }
+        End::HandOver(other) => {
+            let token = worker.next_token();
+            worker.outbox.hand_over(other, client.into_returned(token));
         }
         End::Close => {
             let id = client.id;
@@ -142,7 +150,10 @@ async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {
         match parse_request(&mut client.buffer, &mut client.scanned, &limits) {
             Ok(Some(head)) => {
                 client.head_since = None;
-                match exchange::serve(worker, client, head, settings).await {
+                let after = exchange::serve(worker, client, head, settings).await;
+                client.handed = false;
+                match after {
+                    After::HandOver(other) => return End::HandOver(other),
                     After::Keep if client.out.len() < GATHER => {}
                     After::Keep => {
                         if client.flush(stall).await.is_err() {

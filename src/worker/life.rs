@@ -114,6 +114,8 @@ fn build(index: u16, settings: OwnedFd, shared: OwnedFd) -> Result<Worker, Failu
     let settings = read_settings(settings).map_err(Failure::config)?;
     let shared = Shared::from_fd(shared).map_err(Failure::unavailable)?;
     let shared = Arc::new(shared);
+    // What a worker that died before it had claimed.
+    shared.unclaim_all(index);
     let pseudonym = pseudonym(&shared);
     let store = open_store(index, &settings, &shared);
     Ok(Worker::new(index, settings, shared, pseudonym, store))
@@ -226,7 +228,9 @@ async fn drained(worker: &Rc<Worker>) {
             let _ = keeper.run_surely(|_| ()).await;
         }
         let told = || {
-            let delivered = worker.outbox.is_empty() && worker.phase.delivered();
+            // A client that could not be handed over is served here after all.
+            let delivered =
+                worker.outbox.is_empty() && worker.phase.delivered() && worker.clients.get() == 0;
             (delivered || !worker.phase.supervised()).then_some(())
         };
         progress.until(told).await;

@@ -16,6 +16,8 @@ const MOST_OBJECTS: usize = 64 << 10;
 pub struct Waiting {
     /// Clients that go back to the supervisor.
     pub returns: Vec<Returned>,
+    /// Clients that another worker is to serve, with its number.
+    pub handed: Vec<(u16, Returned)>,
     /// The ids of clients that have ended.
     pub closed: Vec<u64>,
     /// What has changed in the store, in order.
@@ -34,7 +36,10 @@ pub struct Change {
 impl Waiting {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.returns.is_empty() && self.closed.is_empty() && self.changes.is_empty()
+        self.returns.is_empty()
+            && self.handed.is_empty()
+            && self.closed.is_empty()
+            && self.changes.is_empty()
     }
 }
 
@@ -49,6 +54,16 @@ impl Outbox {
     /// Gives a client back.
     pub fn give_back(&self, client: Returned) {
         self.add(|waiting| waiting.returns.push(client));
+    }
+
+    /// Sends a client to another worker.
+    pub fn hand_over(&self, worker: u16, client: Returned) {
+        self.add(|waiting| waiting.handed.push((worker, client)));
+    }
+
+    /// The clients for other workers, which nobody takes there now.
+    pub fn take_handed(&self) -> Vec<(u16, Returned)> {
+        std::mem::take(&mut self.waiting.borrow_mut().handed)
     }
 
     /// Tells that a client has ended.

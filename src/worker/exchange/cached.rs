@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use tokio::task::spawn_blocking;
 
+use super::elsewhere::Next;
 use super::validate::Fallback;
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
@@ -66,9 +67,11 @@ impl Exchange<'_> {
         if let Some(after) = self.join_whole(&key).await {
             return after;
         }
+        self.looking_up(&key);
         let mut known = self.look_up(&key, &uri).await;
         if self.head.method == Method::Head && !known.answers(&directives) {
             key = Key::of_head(&keyed);
+            self.looking_up(&key);
             let own = self.look_up(&key, &uri).await;
             // Else GET's is what HEAD validates (RFC 9111 §4.3.5).
             if own.answers(&directives) || !matches!(known, Known::Stored(_)) {
@@ -194,7 +197,13 @@ impl Exchange<'_> {
         if let Some(after) = self.join(&key, why, None).await {
             return after;
         }
-        let order = self.order(uri, Some(key), None);
+        let claim = match self.turn(&key) {
+            Next::Fetch(claim) => claim,
+            Next::LookUp => return Box::pin(self.cached(uri)).await,
+            Next::Leave(after) => return after,
+        };
+        let mut order = self.order(uri, Some(key), None);
+        order.claim = claim;
         self.forward(order, why, "").await
     }
 
@@ -214,6 +223,7 @@ impl Exchange<'_> {
             head: self.head.clone(),
             uri,
             key,
+            claim: None,
             content: None,
             validate,
             found: None,

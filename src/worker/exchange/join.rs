@@ -22,6 +22,7 @@ impl Exchange<'_> {
         fallback: Option<&Fallback>,
     ) -> Option<After> {
         let running = self.worker.fetches.borrow().get(key).cloned()?;
+        self.alone = true;
         let directives = RequestDirectives::of(&self.head.fields);
         if self.is_conditional()
             || directives.no_cache

@@ -2,6 +2,7 @@
 //! The order in which it is decided is here; each way is in a file of its own.
 
 mod cached;
+mod elsewhere;
 mod forwarded;
 mod hit;
 mod join;
@@ -38,6 +39,8 @@ pub enum After {
     Close,
     /// As `Close`, but the client may still be sending.
     Linger,
+    /// The worker of this number goes on with it, and answers the request.
+    HandOver(u16),
     /// It is over: a tunnel that ended, a client that left, content cut off.
     Over,
 }
@@ -52,6 +55,10 @@ pub struct Exchange<'a> {
     framing: Framing,
     /// Whether the connection may stay open afterwards.
     keep: bool,
+    /// The hash of the key that was looked up, and its generation before.
+    looked_up: ([u8; 16], u32),
+    /// It no longer takes part in collapsing: it has been tried.
+    alone: bool,
     told: told::Told,
 }
 
@@ -68,6 +75,8 @@ pub async fn serve(
         client,
         framing: Framing::None,
         keep: client_persists(&head),
+        looked_up: ([0; 16], 0),
+        alone: false,
         told: told::Told::new(Instant::now()),
         head,
     };
@@ -106,7 +115,9 @@ pub async fn serve(
             after
         }
     };
-    exchange.log();
+    if !matches!(after, After::HandOver(_)) {
+        exchange.log();
+    }
     after
 }
 

@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use super::elsewhere::Next;
 use super::{After, Exchange};
 use crate::cache::age::current_age;
 use crate::cache::key::Key;
@@ -12,7 +13,7 @@ use crate::cache::status::{CacheStatus, Forward, Handling};
 use crate::cache::validation::PRECONDITIONS;
 use crate::http::head::Method;
 use crate::http::target::Uri;
-use crate::worker::fetch::{self, Answer, News, Outcome, Trouble};
+use crate::worker::fetch::{self, Answer, News, Outcome, Trouble, Turn, claim};
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
 
@@ -55,6 +56,11 @@ impl Exchange<'_> {
         if let Some(after) = self.join(&key, why, Some(&fallback)).await {
             return after;
         }
+        let claim = match self.turn(&key) {
+            Next::Fetch(claim) => claim,
+            Next::LookUp => return Box::pin(self.cached(uri)).await,
+            Next::Leave(after) => return after,
+        };
         let validating = fallback
             .stored
             .facts
@@ -62,6 +68,7 @@ impl Exchange<'_> {
             .then(|| fallback.stored.clone());
         let mut order = self.order(uri, Some(key), validating);
         order.found = Some(fallback.stored.clone());
+        order.claim = claim;
         // With our condition in it, the request is nobody's own.
         let shared = order.validate.is_some() || !self.is_conditional();
         let mut ticket = fetch::begin(self.worker, order, shared);
@@ -113,12 +120,17 @@ impl Exchange<'_> {
         self.answer_stored(&fallback.stored, age, &status).await
     }
 
-    /// Validates without a client waiting for it (RFC 5861 §3), once at a time.
+    /// Validates without a client waiting for it (RFC 5861 §3), once at a time in all workers.
     pub(super) fn validate_in_background(&self, uri: Uri, stored: &Rc<Stored>) {
         let key = stored.object.meta.key.clone();
         if self.worker.fetches.borrow().contains_key(&key) {
             return;
         }
+        let claim = match claim(self.worker, &key, self.client.is_local()) {
+            Turn::Ours(claim) if !self.has_changed(&key) => Some(claim),
+            Turn::Ours(_) | Turn::Theirs(_) => return,
+            Turn::Alone => None,
+        };
         let validating = stored.facts.has_validator.then(|| stored.clone());
         let for_head = key.is_for_head();
         let mut order = self.order(uri, Some(key), validating);
@@ -129,6 +141,7 @@ impl Exchange<'_> {
         }
         let fields = order.head.fields.iter();
         order.head.fields = fields.filter(|(name, _)| !is_condition(name)).collect();
+        order.claim = claim;
         let mut ticket = fetch::begin(self.worker, order, true);
         tokio::task::spawn_local(async move {
             while let News::Interim(_) = ticket.news().await {}

@@ -10,8 +10,8 @@ use crate::cache::validation::identifies;
 use crate::worker::state::{Worker, now};
 
 /// Starts a fetch. With `shared` others find it by its key until it ends.
-pub fn begin(worker: &Rc<Worker>, order: Order, shared: bool) -> Ticket {
-    let fetch = Rc::new(Fetch::new(worker, &order));
+pub fn begin(worker: &Rc<Worker>, mut order: Order, shared: bool) -> Ticket {
+    let fetch = Rc::new(Fetch::new(worker, &mut order));
     let ticket = fetch.ticket();
     let entry = order
         .key

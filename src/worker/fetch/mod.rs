@@ -5,6 +5,7 @@
 //! Whether a stored response could answer instead was decided before.
 
 mod begin;
+mod claim;
 mod connection;
 mod exchange;
 mod outcome;
@@ -30,6 +31,7 @@ use super::state::Worker;
 use super::stored::Stored;
 
 pub use begin::begin;
+pub use claim::{Claimed, Turn, claim};
 pub use outcome::{Answer, Outcome, Switched, Trouble};
 pub use publish::{invalidate, remember};
 
@@ -41,6 +43,8 @@ pub struct Order {
     pub uri: Uri,
     /// The key under which the response may be stored; `None` to store nothing.
     pub key: Option<Key>,
+    /// The claim that tells other workers of this fetch.
+    pub claim: Option<Claimed>,
     /// The request's content.
     pub content: Option<RequestContent>,
     /// The stored response that is to be validated.
@@ -76,6 +80,8 @@ pub struct Fetch {
     kept: RefCell<Option<(Rc<Spool>, Option<u64>)>>,
     /// The response when it is whole and on its way into the store, if it is small.
     whole: RefCell<Option<Rc<Stored>>>,
+    /// What tells other workers of it, until it has nothing that their clients may have too.
+    claim: RefCell<Option<Claimed>>,
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
@@ -91,9 +97,10 @@ pub struct Fetch {
 const WORTH_FINISHING: u64 = 1 << 20;
 
 impl Fetch {
-    fn new(worker: &Worker, order: &Order) -> Fetch {
+    fn new(worker: &Worker, order: &mut Order) -> Fetch {
         let invalidations = |key: &Key| worker.shared.invalidations(key.hash());
         Fetch {
+            claim: order.claim.take().into(),
             local_allowed: order.local_allowed,
             began: order.key.as_ref().map_or(0, invalidations),
             other: order.found.as_ref().map(|found| {
@@ -153,6 +160,7 @@ impl Fetch {
 
     /// Takes it off the worker's table: who comes from now on finds the response stored.
     fn unlist(&self, worker: &Worker, key: &Key) {
+        self.claim.take();
         let mut fetches = worker.fetches.borrow_mut();
         // Another fetch, for another variant, may have taken the place.
         if fetches
@@ -173,6 +181,14 @@ impl Fetch {
     }
 
     fn settle(&self, outcome: Outcome) {
+        let is_for_others = match &outcome {
+            Outcome::Answer(answer) => answer.not_stored.is_none(),
+            Outcome::Validated(_) => true,
+            Outcome::Switched(_) | Outcome::Trouble(_) => false,
+        };
+        if !is_for_others {
+            self.claim.take();
+        }
         self.outcome.borrow_mut().get_or_insert(outcome);
         self.bell.ring();
     }

@@ -1,0 +1,184 @@
+//! Which worker is fetching which key, so that others send their clients there instead of asking the
+//! origin server too (collapsed forwarding across workers).
+//!
+//! A hint, never a lock: nobody waits for an entry. A full bucket, two hashes that look alike or a worker
+//! that died cost a second fetch or a detour, and nothing else.
+
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
+
+use super::Shared;
+
+const BUCKETS: usize = 1 << 11;
+const SLOTS: usize = 8;
+/// The bits of an entry that name the worker; the others are of the key's hash.
+const WORKER: u64 = 0xffff;
+
+/// One cache line of entries. 0 is a free one.
+#[repr(C, align(64))]
+pub(super) struct Bucket([AtomicU64; SLOTS]);
+
+/// All entries.
+pub(super) type Table = [Bucket; BUCKETS];
+
+/// What came of claiming a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is this worker's until it is released.
+    Claimed,
+    /// This worker fetches it already: perhaps the one that asked.
+    TakenBy(u16),
+    /// There is no room to say so.
+    NoRoom,
+}
+
+impl Shared {
+    /// Says that `worker` fetches the key with this hash, unless one does.
+    pub fn claim(&self, hash: &[u8; 16], worker: u16) -> Claim {
+        let (bucket, tag) = self.bucket(hash);
+        loop {
+            let mut free = None;
+            for slot in &bucket.0 {
+                match slot.load(Acquire) {
+                    0 => free = free.or(Some(slot)),
+                    entry if entry & !WORKER == tag => {
+                        return Claim::TakenBy((entry & WORKER) as u16);
+                    }
+                    _ => {}
+                }
+            }
+            let Some(slot) = free else {
+                return Claim::NoRoom;
+            };
+            let entry = tag | u64::from(worker);
+            if slot.compare_exchange(0, entry, AcqRel, Acquire).is_ok() {
+                return Claim::Claimed;
+            }
+            // Somebody took the slot, perhaps for the same key: each further round means that another
+            // claim has succeeded.
+        }
+    }
+
+    /// Ends a claim. What is another worker's stays.
+    pub fn unclaim(&self, hash: &[u8; 16], worker: u16) {
+        let (bucket, tag) = self.bucket(hash);
+        let entry = tag | u64::from(worker);
+        for slot in &bucket.0 {
+            if slot.compare_exchange(entry, 0, AcqRel, Acquire).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Ends every claim of a worker that has gone, takes no more clients, or has just started.
+    pub fn unclaim_all(&self, worker: u16) {
+        for slot in self.layout().fetching.iter().flat_map(|bucket| &bucket.0) {
+            let entry = slot.load(Acquire);
+            if entry != 0 && entry & WORKER == u64::from(worker) {
+                // If it is another entry by now, it is one that was made since.
+                let _ = slot.compare_exchange(entry, 0, AcqRel, Acquire);
+            }
+        }
+    }
+
+    fn bucket(&self, hash: &[u8; 16]) -> (&Bucket, u64) {
+        let [a, b, c, d, e, f, g, h, i, j, ..] = *hash;
+        let index = usize::from(u16::from_le_bytes([a, b]));
+        // Never 0, whatever the worker's number is.
+        let tag = u64::from_le_bytes([0, 0, c, d, e, f, g | 1, h ^ i ^ j]);
+        (&self.layout().fetching[index % BUCKETS], tag)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::thread;
+
+    use super::*;
+
+    fn hash(number: u8) -> [u8; 16] {
+        let mut hash = [0; 16];
+        hash[3] = number;
+        hash
+    }
+
+    /// A step on the table.
+    #[derive(Clone, Copy)]
+    enum Do {
+        Claim(u8, u16, Claim),
+        Unclaim(u8, u16),
+        UnclaimAll(u16),
+    }
+
+    #[test]
+    fn a_key_is_one_workers_until_it_ends_its_claim() {
+        use Claim::{Claimed, NoRoom, TakenBy};
+        let rows = [
+            ("free", Do::Claim(1, 1, Claimed)),
+            ("taken", Do::Claim(1, 2, TakenBy(1))),
+            ("its own already", Do::Claim(1, 1, TakenBy(1))),
+            ("another key", Do::Claim(2, 2, Claimed)),
+            ("not its own", Do::Unclaim(1, 2)),
+            ("still taken", Do::Claim(1, 3, TakenBy(1))),
+            ("its own", Do::Unclaim(1, 1)),
+            ("free again", Do::Claim(1, 3, Claimed)),
+            ("a worker is gone", Do::UnclaimAll(3)),
+            ("and its keys are free", Do::Claim(1, 4, Claimed)),
+            ("but not others'", Do::Claim(2, 4, TakenBy(2))),
+            ("3 of 8", Do::Claim(3, 65_535, Claimed)),
+            ("4 of 8", Do::Claim(4, 65_535, Claimed)),
+            ("5 of 8", Do::Claim(5, 65_535, Claimed)),
+            ("6 of 8", Do::Claim(6, 65_535, Claimed)),
+            ("7 of 8", Do::Claim(7, 65_535, Claimed)),
+            ("8 of 8", Do::Claim(8, 65_535, Claimed)),
+            ("the bucket is full", Do::Claim(9, 65_535, NoRoom)),
+            ("but knows those it has", Do::Claim(8, 1, TakenBy(65_535))),
+            ("one goes", Do::Unclaim(3, 65_535)),
+            ("and leaves room", Do::Claim(9, 1, Claimed)),
+        ];
+        let shared = Shared::anonymous().unwrap();
+        for (name, step) in rows {
+            match step {
+                Do::Claim(key, worker, expected) => {
+                    assert_eq!(shared.claim(&hash(key), worker), expected, "{name}");
+                }
+                Do::Unclaim(key, worker) => shared.unclaim(&hash(key), worker),
+                Do::UnclaimAll(worker) => shared.unclaim_all(worker),
+            }
+        }
+    }
+
+    #[test]
+    fn of_many_threads_one_claims() {
+        let shared = Shared::anonymous().unwrap();
+        let holders: Vec<AtomicUsize> = (0..4).map(|_| AtomicUsize::new(0)).collect();
+        let (shared, holders) = (&shared, &holders);
+        thread::scope(|scope| {
+            for worker in 1..=4u16 {
+                scope.spawn(move || {
+                    for round in 0..20_000usize {
+                        let key = round % holders.len();
+                        // Each in a bucket of its own: in a shared one a release may let a second in.
+                        let mut name = hash(7);
+                        name[0] = key as u8;
+                        match shared.claim(&name, worker) {
+                            Claim::Claimed => {
+                                assert_eq!(holders[key].fetch_add(1, SeqCst), 0, "alone");
+                                holders[key].fetch_sub(1, SeqCst);
+                                shared.unclaim(&name, worker);
+                            }
+                            Claim::TakenBy(other) => assert!((1..=4).contains(&other)),
+                            Claim::NoRoom => panic!("there is room"),
+                        }
+                    }
+                });
+            }
+        });
+        for key in 0..4u8 {
+            let mut name = hash(7);
+            name[0] = key;
+            assert_eq!(shared.claim(&name, 9), Claim::Claimed, "all were released");
+        }
+    }
+}

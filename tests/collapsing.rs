@@ -1,0 +1,241 @@
+//! Collapsed forwarding across workers: clients of all workers that ask for what one of them is fetching
+//! make one request to the origin server (RFC 9111 §4, RFC 5861 §3, RFC 9211 §2.6).
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::origin::{fresh, ok, reply};
+use common::{Client, Gate, Origin, PATIENCE, Proxy, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const WORKERS: usize = 4;
+/// Time for clients to be sent to where they belong.
+const A_MOMENT: Duration = Duration::from_millis(400);
+
+fn proxy() -> Proxy {
+    let proxy = Proxy::with("").workers(WORKERS).start();
+    wait_until("workers are ready", PATIENCE, || {
+        let log = proxy.log();
+        log.iter().filter(|line| line.contains("is ready")).count() == WORKERS
+    });
+    proxy
+}
+
+/// So many clients that have asked for this URI.
+fn asking(proxy: &Proxy, count: usize, uri: &str) -> Vec<Client> {
+    let ask = |_| {
+        let mut client = Client::of(proxy);
+        client.ask("GET", uri, "");
+        client
+    };
+    (0..count).map(ask).collect()
+}
+
+/// The worker that has this client.
+fn worker_of(proxy: &Proxy, client: &Client) -> i32 {
+    let mut found = None;
+    wait_until("a worker has it", PATIENCE, || {
+        let holders = proxy.holders(client.port());
+        found = holders.first().copied();
+        holders.len() == 1 && found != Some(proxy.pid())
+    });
+    found.unwrap()
+}
+
+/// An origin server that answers each request when the gate lets it.
+fn gated(gate: &Gate, answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Origin {
+    let gate = gate.clone();
+    Origin::scripted(move |mut conn| {
+        while conn.request().is_ok() {
+            gate.wait();
+            conn.send(answer());
+        }
+    })
+}
+
+#[test]
+fn two_hundred_clients_of_four_workers_make_one_request() {
+    let gate = Gate::new();
+    // (the length, which decides whether it fits into the memory tier)
+    for length in [11, 3_000_000] {
+        let content = common::pattern(length);
+        let origin = gated(&gate, {
+            let content = content.clone();
+            move || fresh(&content)
+        });
+        let proxy = proxy();
+        let mut clients = asking(&proxy, 200, &origin.uri("/one"));
+        origin.wait_for(1);
+        std::thread::sleep(A_MOMENT);
+        gate.open();
+        let mut collapsed = 0;
+        for client in &mut clients {
+            let response = client.response("GET");
+            assert_eq!(response.status, 200, "{length}");
+            assert!(response.content == content, "{length}");
+            collapsed += usize::from(response.cache_status().contains("collapsed"));
+        }
+        assert_eq!(origin.count(), 1, "{length}");
+        assert!(collapsed >= 150, "{collapsed} of 199 joined, {length}");
+        // Each connection goes on where it is now.
+        for client in &mut clients {
+            assert!(client.get(&origin.uri("/one")).is_hit(), "{length}");
+        }
+    }
+}
+
+#[test]
+fn what_may_not_be_reused_is_fetched_for_each_at_once() {
+    const CLIENTS: usize = 24;
+    let rows = [
+        "Cache-Control: no-store\r\n",
+        "Cache-Control: private\r\n",
+        "Vary: *\r\nCache-Control: max-age=60\r\n",
+    ];
+    for fields in rows {
+        let (first, rest) = (Gate::new(), Gate::new());
+        let origin = Origin::scripted({
+            let (first, rest) = (first.clone(), rest.clone());
+            let seen = std::sync::atomic::AtomicUsize::new(0);
+            move |mut conn| {
+                while conn.request().is_ok() {
+                    match seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                        0 => first.wait(),
+                        _ => rest.wait(),
+                    }
+                    conn.send(ok(fields, "own"));
+                }
+            }
+        });
+        let proxy = proxy();
+        let mut clients = asking(&proxy, CLIENTS, &origin.uri("/own"));
+        origin.wait_for(1);
+        std::thread::sleep(A_MOMENT);
+        assert_eq!(origin.count(), 1, "{fields}: one was asked for all");
+        first.open();
+        // None of them is answered before all have asked.
+        origin.wait_for(CLIENTS);
+        rest.open_for_all();
+        for client in &mut clients {
+            assert_eq!(client.response("GET").text(), "own", "{fields}");
+        }
+        assert_eq!(origin.count(), CLIENTS, "{fields}");
+    }
+}
+
+#[test]
+fn a_worker_killed_while_fetching_frees_its_keys() {
+    let gate = Gate::new();
+    let origin = gated(&gate, || fresh("content"));
+    let proxy = proxy();
+    let uri = origin.uri("/one");
+    let clients = asking(&proxy, 8, &uri);
+    origin.wait_for(1);
+    std::thread::sleep(A_MOMENT);
+    let fetching = worker_of(&proxy, &clients[0]);
+    for client in &clients {
+        assert_eq!(worker_of(&proxy, client), fetching, "all came together");
+    }
+    kill(Pid::from_raw(fetching), Signal::SIGKILL).unwrap();
+    // What was in flight there is lost; all that follow are served, by one more fetch.
+    let mut others = asking(&proxy, 40, &uri);
+    origin.wait_for(2);
+    std::thread::sleep(A_MOMENT);
+    gate.open_for_all();
+    for client in &mut others {
+        assert_eq!(client.response("GET").text(), "content");
+    }
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
+fn what_was_pipelined_goes_along() {
+    let gate = Gate::new();
+    let origin = Origin::scripted({
+        let gate = gate.clone();
+        move |mut conn| {
+            while let Ok(request) = conn.request() {
+                if request.target().ends_with("slow") {
+                    gate.wait();
+                }
+                let content = request.target().to_owned();
+                conn.send(fresh(content));
+            }
+        }
+    });
+    let proxy = proxy();
+    let (slow, quick) = (origin.uri("/slow"), origin.uri("/quick"));
+    let first = asking(&proxy, 1, &slow);
+    origin.wait_for(1);
+    let host = origin.authority();
+    let get = |uri: &str| format!("GET {uri} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let pipeline = [get(&quick), get(&slow), get(&quick), get(&slow)].concat();
+    let mut clients: Vec<Client> = (0..8).map(|_| Client::of(&proxy)).collect();
+    for client in &mut clients {
+        client.send(&pipeline);
+        // What came before isn't held back.
+        assert_eq!(client.response("GET").text(), "/quick");
+    }
+    std::thread::sleep(A_MOMENT);
+    gate.open_for_all();
+    for client in &mut clients {
+        for expected in ["/slow", "/quick", "/slow"] {
+            assert_eq!(client.response("GET").text(), expected);
+        }
+    }
+    drop(first);
+    assert_eq!(origin.count_of("/slow"), 1);
+    assert_eq!(origin.count_of("/quick"), 1);
+}
+
+#[test]
+fn stale_responses_are_validated_once_for_all_workers() {
+    // (fields, whether the clients are answered before the origin server is)
+    let rows = [
+        ("Cache-Control: max-age=1, stale-while-revalidate=60", true),
+        ("Cache-Control: max-age=1", false),
+    ];
+    for (fields, meanwhile) in rows {
+        let gate = Gate::new();
+        let origin = Origin::scripted({
+            let gate = gate.clone();
+            move |mut conn| {
+                while let Ok(request) = conn.request() {
+                    let fields = format!("{fields}\r\nETag: \"a\"\r\n");
+                    if request.head.has("if-none-match") {
+                        gate.wait();
+                        let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\n";
+                        conn.send(reply("304 Not Modified", fields, ""));
+                    } else {
+                        conn.send(ok(&fields, "content"));
+                    }
+                }
+            }
+        });
+        let proxy = proxy();
+        let uri = origin.uri("/stale");
+        assert_eq!(proxy.get(&uri).text(), "content");
+        // Until it is in the store of all, then until it is stale.
+        std::thread::sleep(Duration::from_millis(2200));
+        let mut clients = asking(&proxy, 40, &uri);
+        if !meanwhile {
+            origin.wait_for(2);
+            std::thread::sleep(A_MOMENT);
+            gate.open_for_all();
+        }
+        for client in &mut clients {
+            assert_eq!(client.response("GET").text(), "content", "{fields}");
+        }
+        gate.open_for_all();
+        wait_until("it is fresh again", PATIENCE, || {
+            proxy.get(&uri).cache_parameter("ttl").is_some_and(|ttl| {
+                let ttl: i64 = ttl.parse().unwrap();
+                ttl > 0
+            })
+        });
+        assert_eq!(origin.count(), 2, "{fields}");
+    }
+}
