@@ -1,3 +1,5 @@
+//! Range, If-Range and Content-Range as tables, one row per clause (RFC 9110 §13.1.5, §14).
+
 use super::*;
 use crate::cache::testing::{DATE, fields, request};
 
