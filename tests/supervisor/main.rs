@@ -2,6 +2,7 @@
 //! where it goes when a worker, a client or the supervisor ends.
 #![allow(clippy::unwrap_used)]
 
+mod handed_over;
 mod stage;
 
 use std::io::Write;
