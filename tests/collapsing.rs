@@ -140,6 +140,12 @@ fn a_worker_killed_while_fetching_frees_its_keys() {
         assert_eq!(worker_of(&proxy, client), fetching, "all came together");
     }
     kill(Pid::from_raw(fetching), Signal::SIGKILL).unwrap();
+    // Until that is seen, each worker that is sent to the dead one may fetch for itself.
+    common::wait_until("it has a successor", Duration::from_secs(10), || {
+        let log = proxy.log();
+        let ready = log.iter().filter(|line| line.contains("is ready"));
+        ready.count() == 5
+    });
     // What was in flight there is lost; all that follow are served, by one more fetch.
     let mut others = asking(&proxy, 40, &uri);
     origin.wait_for(2);
