@@ -42,12 +42,16 @@ class Container:
         ]
         with open(self.console, "ab") as console:
             self.nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
-        self.leader = wait_for(self._find_leader, 60, "PID 1 of the container")
-        wait_for(self._is_running, 120, "systemd in the container to be up")
+        try:
+            self.leader = wait_for(self._find_leader, 60, "PID 1 of the container")
+            wait_for(self._is_running, 120, "systemd in the container to be up")
+        except CommandFailed as problem:
+            console = self.console.read_text(errors="replace")[-3000:]
+            raise CommandFailed(f"{problem}; its console:\n{console}") from None
 
     def _find_leader(self):
         if self.nspawn.poll() is not None:
-            raise CommandFailed("systemd-nspawn ended: " + self.console.read_text(errors="replace")[-2000:])
+            raise CommandFailed(f"systemd-nspawn ended with {self.nspawn.returncode}")
         found = subprocess.run(["pgrep", "-P", str(self.nspawn.pid)], capture_output=True, text=True).stdout.split()
         return found[0] if found else None
 
@@ -73,7 +77,7 @@ class Container:
         self.boot()
 
     def _entered(self, command):
-        enter = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C"]
+        enter = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C", "-r"]
         return enter + ["/bin/bash", "-c", "cd /root; " + command]
 
     def run(self, command, check=True, timeout=300):
@@ -81,7 +85,7 @@ class Container:
         bounded = f"exec timeout --kill-after=5 {timeout} bash -c {shlex.quote(command)}"
         done = subprocess.run(
             self._entered(bounded), capture_output=True, text=True, errors="replace", env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, cwd="/",
         )
         if check and done.returncode != 0:
             raise CommandFailed(
@@ -97,7 +101,7 @@ class Container:
         """Starts a command in the container and returns its process, with its output on a pipe."""
         return subprocess.Popen(
             self._entered("exec " + command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=ENVIRONMENT, stdin=subprocess.DEVNULL,
+            env=ENVIRONMENT, stdin=subprocess.DEVNULL, cwd="/",
         )
 
     def write(self, path, text, mode=0o644):
