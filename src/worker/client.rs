@@ -191,6 +191,10 @@ async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {
 /// Waits for bytes: for the rest of a head as long as a head may take, else as long as an idle
 /// client is kept here.
 async fn more(worker: &Rc<Worker>, client: &mut Client, settings: &Settings) -> More {
+    if worker.phase.draining() {
+        // Even if its next request is there already: a busy client would never leave.
+        return leave(worker, client);
+    }
     let now = Instant::now();
     let idle = client.buffer.is_empty();
     let supervised = worker.phase.supervised();

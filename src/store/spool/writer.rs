@@ -163,15 +163,13 @@ impl Writer {
 
     /// Says that the content is whole; what it holds, when it was kept.
     pub async fn finish(mut self, trailers: Fields) -> Result<Option<Whole>, StoreError> {
-        let flushed = if self.keeps_all() {
-            self.spill(0).await
-        } else {
-            Ok(())
-        };
+        // Readers don't wait for the disk: what the file lacks is in memory.
         self.end(End::Whole {
             trailers: Rc::new(trailers),
         });
-        flushed?;
+        if self.keeps_all() {
+            self.spill(0).await?;
+        }
         if !self.keeps_all() {
             return Ok(None);
         }
