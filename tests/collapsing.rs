@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::origin::{fresh, ok, reply};
@@ -123,6 +125,76 @@ fn what_may_not_be_reused_is_fetched_for_each_at_once() {
             assert_eq!(client.response("GET").text(), "own", "{fields}");
         }
         assert_eq!(origin.count(), CLIENTS, "{fields}");
+    }
+}
+
+#[test]
+fn what_turned_out_not_reusable_is_not_waited_for() {
+    const CLIENTS: usize = 50;
+    let rows = [
+        ("", "Cache-Control: no-store\r\n"),
+        ("", "Cache-Control: no-cache\r\nETag: \"a\"\r\n"),
+        ("Authorization: a\r\n", "Cache-Control: max-age=60\r\n"),
+    ];
+    for (presented, fields) in rows {
+        let (own, shared) = (Gate::new(), Gate::new());
+        let reusable = Arc::new(AtomicBool::new(false));
+        let (waiting, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let origin = Origin::scripted({
+            let (own, shared, reusable) = (own.clone(), shared.clone(), reusable.clone());
+            let (waiting, most) = (waiting.clone(), most.clone());
+            move |mut conn| {
+                while conn.request().is_ok() {
+                    most.fetch_max(waiting.fetch_add(1, SeqCst) + 1, SeqCst);
+                    let answer = match reusable.load(SeqCst) {
+                        true => {
+                            shared.wait();
+                            ok("Cache-Control: public, max-age=60\r\n", "all")
+                        }
+                        false => {
+                            own.wait();
+                            ok(fields, "own")
+                        }
+                    };
+                    waiting.fetch_sub(1, SeqCst);
+                    conn.send(answer);
+                }
+            }
+        });
+        let proxy = proxy();
+        let uri = origin.uri("/own");
+        let ask = |count| {
+            let ask = |_| {
+                let mut client = Client::of(&proxy);
+                client.ask("GET", &uri, presented);
+                client
+            };
+            (0..count).map(ask).collect::<Vec<Client>>()
+        };
+        own.open();
+        assert_eq!(ask(1)[0].response("GET").text(), "own", "{fields}");
+        // None is answered before all have asked.
+        let mut clients = ask(CLIENTS);
+        origin.wait_for(1 + CLIENTS);
+        own.open_for_all();
+        for client in &mut clients {
+            assert_eq!(client.response("GET").text(), "own", "{fields}");
+        }
+        assert_eq!(most.load(SeqCst), CLIENTS, "at a time, {fields}");
+        // One answer for all, and it is as if the others had never been.
+        reusable.store(true, SeqCst);
+        shared.open();
+        let all = ask(1)[0].response("GET");
+        assert!(all.cache_status().contains("stored"), "{fields}");
+        proxy.request("PURGE", &uri, "");
+        let mut clients = ask(CLIENTS);
+        origin.wait_for(3 + CLIENTS);
+        std::thread::sleep(A_MOMENT);
+        shared.open();
+        for client in &mut clients {
+            assert_eq!(client.response("GET").text(), "all", "{fields}");
+        }
+        assert_eq!(origin.count(), 3 + CLIENTS, "{fields}");
     }
 }
 

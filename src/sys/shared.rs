@@ -8,6 +8,7 @@ mod boot;
 mod fetching;
 mod known;
 mod room;
+mod unshared;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -25,7 +26,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub const WORKERS: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const GENERATIONS: usize = 1 << 16;
 const VISITED_WORDS: usize = 1 << 14;
 const SIZE: usize = size_of::<Layout>();
@@ -66,6 +67,7 @@ struct Layout {
     visited: [AtomicU64; VISITED_WORDS],
     known: [AtomicU64; known::WORDS],
     fetching: fetching::Table,
+    unshared: unshared::Table,
 }
 
 /// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].

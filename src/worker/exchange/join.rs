@@ -9,25 +9,30 @@ use crate::cache::key::Key;
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::{CacheStatus, Forward, Handling};
 use crate::cache::vary::variant_of;
-use crate::worker::fetch::{Answer, News, Outcome, Ticket};
+use crate::worker::fetch::{Answer, News, Outcome, Ticket, is_unshared};
 use crate::worker::state::now;
 
 impl Exchange<'_> {
     /// Joins another client's fetch of the same key; `None` when there is none, or its response
-    /// isn't for this request too.
+    /// isn't, or won't be, for this request too.
     pub(super) async fn join(
         &mut self,
         key: &Key,
         why: Forward,
         fallback: Option<&Fallback>,
     ) -> Option<After> {
-        let running = self.worker.fetches.borrow().get(key).cloned()?;
+        if is_unshared(self.worker, key, &self.head.fields) {
+            self.alone = true;
+            return None;
+        }
+        let running = self.worker.fetches.borrow().get(key).cloned();
+        // One that was made invalid is nobody's any more, and no reason not to begin another for all.
+        let running = running.filter(|running| running.is_valid(self.worker, key))?;
         self.alone = true;
         let directives = RequestDirectives::of(&self.head.fields);
         if self.is_conditional()
             || directives.no_cache
             || running.local_allowed() != self.client.is_local()
-            || !running.is_valid(self.worker, key)
         {
             return None;
         }

@@ -12,6 +12,7 @@ mod outcome;
 mod publish;
 mod receive;
 mod request;
+mod unshared;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -34,6 +35,7 @@ pub use begin::begin;
 pub use claim::{Claimed, Turn, claim};
 pub use outcome::{Answer, Outcome, Switched, Trouble};
 pub use publish::{invalidate, remember};
+pub use unshared::is_unshared;
 
 /// What is to be fetched.
 pub struct Order {

@@ -11,9 +11,11 @@ use super::connection::Connection;
 use super::exchange::Response;
 use super::outcome::{Answer, Outcome, Trouble, Unstored};
 use super::publish::{invalidate, publish, refresh};
+use super::unshared;
 use super::{Fetch, Order};
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
+use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
 use crate::cache::storing::{NotStored, may_store};
 use crate::cache::validation::head_agrees;
@@ -45,6 +47,7 @@ pub async fn receive(
         if let Some(stored) = &order.validate {
             give_back(worker, order, connection, &head, Framing::None);
             let fresh = refresh(worker, order, fetch, stored, &head, times).await;
+            unshared::note(worker, order, Some(&fresh.facts), None);
             fetch.settle(Outcome::Validated(fresh));
             return;
         }
@@ -75,6 +78,13 @@ pub async fn receive(
         *fetch.kept.borrow_mut() = Some((spool.clone(), length(framing)));
     }
     let names = vary::names(&head.fields).unwrap_or_default();
+    let not_stored = wanted.as_ref().err().copied();
+    let facts = wanted.as_ref().ok();
+    let facts = facts.map(|meta| Facts::of(meta, &order.policy));
+    if !is_error(head.status) {
+        // An origin server in trouble isn't to get more requests for it.
+        unshared::note(worker, order, facts.as_ref(), not_stored);
+    }
     fetch.settle(Outcome::Answer(Rc::new(Answer {
         head: head.clone(),
         framing,
@@ -82,11 +92,8 @@ pub async fn receive(
         variant: wanted
             .as_ref()
             .map_or_else(|_| Variant::none(), |meta| meta.variant.clone()),
-        not_stored: wanted.as_ref().err().copied(),
-        facts: wanted
-            .as_ref()
-            .ok()
-            .map(|meta| Facts::of(meta, &order.policy)),
+        not_stored,
+        facts,
         selecting: names,
     })));
     let mut content = Content {
@@ -275,6 +282,7 @@ impl Content<'_> {
     async fn take(&mut self, data: Bytes, taken: u64, meta: Option<&Meta>) {
         if taken > self.order.settings.largest_object && self.writer.keeps_all() {
             self.writer.give_up_keeping();
+            unshared::note(self.worker, self.order, None, Some(Unstored::TooLarge));
         }
         if let Err(failure) = self.writer.push(data).await {
             self.worker.complain(&failure);
