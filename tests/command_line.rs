@@ -36,9 +36,13 @@ fn exit_codes_and_messages() {
             "expected auto or a number from 1 to 16",
         ),
         (
-            &["run", "--store", "postgresql://u:secret@h/db"],
-            69,
-            "isn't built into this version yet",
+            &[
+                "run",
+                "--store",
+                "postgresql://u:secret@h/db?sslmod=require",
+            ],
+            78,
+            "--store: at its byte 28: unknown parameter: did you mean \"sslmode\"?",
         ),
         (&["run", "--store", &in_a_file], 69, "can't be used: "),
         (

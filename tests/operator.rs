@@ -64,7 +64,7 @@ const CHECKED: [(&str, i32, &[&str]); 12] = [
         &["the.toml:1", "connect_ports"],
     ),
     ("workers = 0\n", 78, &["the.toml:1", "workers"]),
-    ("store = \"postgres\"\n", 78, &["the.toml:1", "store"]),
+    ("store = \"redis\"\n", 78, &["the.toml:1", "postgres"]),
     ("store_size = \"lots\"\n", 78, &["the.toml:1", "store_size"]),
     (
         "[timeouts]\nconnect = \"-1s\"\n",
@@ -133,9 +133,9 @@ fn run_refuses_what_can_not_work() {
             "nonsense",
         ),
         (
-            &["--store", "postgresql://user:hidden-word@host/db"],
-            &[69, 78],
-            "PostgreSQL",
+            &["--store", "postgresql://user:hidden-word@host:x/db"],
+            &[78],
+            "port=x",
         ),
     ];
     for (args, codes, words) in rows {

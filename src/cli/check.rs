@@ -43,10 +43,7 @@ pub(super) fn check(args: Args) -> Result<(), Failure> {
         ..Source::default()
     };
     let loaded = config::load(&source).map_err(Failure::config)?;
-    let note = match &loaded.settings.store {
-        StoreChoice::Filesystem { path, .. } => check_store(path)?,
-        StoreChoice::Postgres { .. } => None,
-    };
+    let note = check_store(loaded.settings.store.path())?;
     let mut text = summary(&loaded);
     if let Some(note) = note {
         let _ = writeln!(text, "note: {note}");
@@ -143,7 +140,19 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
             display_size(*size),
             display_size(*min_free)
         ),
-        StoreChoice::Postgres { .. } => "PostgreSQL".to_string(),
+        StoreChoice::Postgres {
+            database,
+            logged,
+            size,
+            spool,
+            ..
+        } => format!(
+            "PostgreSQL: {}, at most {}, {}, by way of {}",
+            database.masked(),
+            display_size(*size),
+            if *logged { "logged" } else { "unlogged" },
+            spool.display()
+        ),
     };
     let ttl = match settings.ttl {
         Ttl::Heuristic => "heuristic".to_string(),

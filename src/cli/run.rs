@@ -4,7 +4,7 @@ use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{self, Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{listen, store};
 use crate::config::{self, Overrides, Source, Workers};
@@ -20,6 +20,7 @@ Only clients on this machine may use the proxy unless the file's `allow` says ot
 Examples:
   cacheproxy run
   cacheproxy run --listen :8080 --store /srv/cache --workers 2
+  cacheproxy run --store postgresql://cache@db.example/cacheproxy    (see database_password_file)
   http_proxy=http://127.0.0.1:3128 curl -sI http://deb.debian.org/debian/";
 
 /// Run the whole proxy in the foreground, without systemd and without root. Ctrl-C ends it.
@@ -29,8 +30,8 @@ pub(super) struct Args {
     /// Listen on 127.0.0.1:3128, [::1]:3128, :3128 (all addresses) or /path/to/a.sock; may be given several times
     #[arg(long, value_name = "ADDR", value_parser = listen::parse, default_value = "127.0.0.1:3128")]
     listen: Vec<ListenAddr>,
-    /// Store responses in this directory, which is made if it isn't there
-    #[arg(long, value_name = "DIR")]
+    /// Store responses in this directory, which is made if it isn't there, or in the database postgresql://…
+    #[arg(long, value_name = "DIR|URL")]
     store: Option<PathBuf>,
     /// How many worker processes: "auto", one for each core, or 1 to 16
     #[arg(long, value_name = "N", value_parser = workers)]
@@ -72,7 +73,13 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn source(args: &Args) -> Result<Source, Failure> {
-    let store_path = args.store.as_deref().map(store_path).transpose()?;
+    let mut overrides = Overrides {
+        workers: args.workers,
+        ..Overrides::default()
+    };
+    if let Some(given) = &args.store {
+        store::named(given, &mut overrides)?;
+    }
     let default_store = home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("cacheproxy"));
     let own = home("XDG_CONFIG_HOME", ".config")
         .map(|config| config.join("cacheproxy/cacheproxy.toml"))
@@ -81,22 +88,8 @@ fn source(args: &Args) -> Result<Source, Failure> {
         main: args.config.clone().or(own),
         default_store,
         dropins: None,
-        overrides: Overrides {
-            store_path,
-            workers: args.workers,
-        },
+        overrides,
     })
-}
-
-fn store_path(given: &Path) -> Result<PathBuf, Failure> {
-    let text = given.to_string_lossy();
-    if text.starts_with("postgresql://") || text.starts_with("postgres://") {
-        return Err(Failure::unavailable(
-            "--store postgresql://…: the PostgreSQL store isn't built into this version yet; \
-             give a directory, as in --store ~/.cache/cacheproxy",
-        ));
-    }
-    path::absolute(given).map_err(|error| Failure::usage(format!("--store {text}: {error}")))
 }
 
 /// A directory of the XDG base directory specification, which ignores relative ones.

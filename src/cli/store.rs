@@ -3,24 +3,38 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{self, Path};
 
-use crate::config::StoreChoice;
+use crate::config::{Database, Overrides, StoreChoice};
 use crate::sys::exit::Failure;
+
+/// What `--store` names: a directory, or a database if it begins as a URL of one.
+pub(super) fn named(given: &Path, overrides: &mut Overrides) -> Result<(), Failure> {
+    let text = given.to_string_lossy();
+    if text.starts_with("postgresql://") || text.starts_with("postgres://") {
+        let wrong = |why| Failure::config(format!("--store: {why}"));
+        Database::parse(&text).map_err(wrong)?;
+        overrides.database = Some(text.into_owned());
+        return Ok(());
+    }
+    let path = path::absolute(given);
+    let path = path.map_err(|error| Failure::usage(format!("--store {text}: {error}")))?;
+    overrides.store_path = Some(path);
+    Ok(())
+}
 
 /// Where the store is, for messages.
 pub(super) fn place(store: &StoreChoice) -> String {
     match store {
         StoreChoice::Filesystem { path, .. } => path.display().to_string(),
-        StoreChoice::Postgres { .. } => "PostgreSQL".to_string(),
+        StoreChoice::Postgres { database, .. } => format!("PostgreSQL: {}", database.masked()),
     }
 }
 
-/// Makes the store's directory if it isn't there, and makes sure that this process can write to it.
+/// Makes the store's directory if it isn't there, and makes sure that this process can write to it. Whether a
+/// database can be reached isn't asked: it may come and go while the proxy runs.
 pub(super) fn prepare(store: &StoreChoice) -> Result<(), Failure> {
-    let StoreChoice::Filesystem { path, .. } = store else {
-        return Ok(());
-    };
+    let path = store.path();
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.and_then(|()| try_writing(path))
         .map_err(|error| unusable(path, &error))

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{self, PathBuf};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use super::service::RUNTIME_DIR;
+use super::store;
 use crate::config::{self, DROPINS, MAIN, Settings, Source, StoreChoice};
 use crate::http::target::Uri;
 use crate::store::StoreError;
@@ -84,9 +85,7 @@ impl Which {
             ..Source::default()
         };
         if let Some(store) = &self.store {
-            let store = path::absolute(store)
-                .map_err(|error| Failure::usage(format!("--store {}: {error}", store.display())))?;
-            source.overrides.store_path = Some(store);
+            store::named(store, &mut source.overrides)?;
             // A proxy of one's own needs no service that is configured.
             if self.config.is_none() {
                 source.main = source.main.filter(|main| main.exists());
@@ -109,7 +108,7 @@ impl Which {
     }
 }
 
-fn not_yours(path: &path::Path) -> Failure {
+fn not_yours(path: &Path) -> Failure {
     Failure::no_permission(format!(
         "{} is another user's: do this as root or as the service's user, as in \
          `sudo cacheproxy …`",

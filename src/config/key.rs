@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::database::Database;
 use super::settings::{Ttl, cores};
 use super::texts::Text;
 use super::{ConfigError, units};
@@ -16,6 +17,13 @@ const A_DURATION: &str = r#"a duration such as "30s", "10m", "12h" or "7d""#;
 const A_SIZE: &str = r#"a size such as "64KiB", "500MB" or "10GiB""#;
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 86_400);
 const A_MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+/// A kind of store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Filesystem,
+    Postgres,
+}
 
 /// A value, where it stands and the key it has.
 pub(super) struct Keyed<'a> {
@@ -140,15 +148,25 @@ impl<'a> Keyed<'a> {
             .ok_or_else(|| self.expected(r#"a port such as 443 or a range such as "8000-8999""#))
     }
 
-    /// The kind of store. There is only one so far.
-    pub(super) fn store(&self) -> Result<(), ConfigError> {
+    /// The kind of store.
+    pub(super) fn store(&self) -> Result<Kind, ConfigError> {
         match self.string() {
-            Some("filesystem") => Ok(()),
-            Some("postgres") => Err(self.refused(
-                "the PostgreSQL store isn't built into this version yet; use \"filesystem\"",
-            )),
-            _ => Err(self.expected(r#""filesystem""#)),
+            Some("filesystem") => Ok(Kind::Filesystem),
+            Some("postgres") => Ok(Kind::Postgres),
+            _ => Err(self.expected(r#""filesystem" or "postgres""#)),
         }
+    }
+
+    /// A connection string. What was found isn't shown: a password may be in it.
+    pub(super) fn database(&self) -> Result<Database, ConfigError> {
+        let read = self.string().map(Database::parse);
+        let read = read.unwrap_or_else(|| {
+            Err(
+                r#"expected a connection string such as "host=/run/postgresql dbname=cacheproxy""#
+                    .to_owned(),
+            )
+        });
+        read.map_err(|why| self.lacks(&format!("{}: {why}", self.key)))
     }
 
     pub(super) fn path(&self, example: &str) -> Result<PathBuf, ConfigError> {

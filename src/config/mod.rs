@@ -5,11 +5,13 @@
 //! Nothing here looks at the clock, the network or the store.
 #![forbid(unsafe_code)]
 
+mod database;
 mod error;
 mod key;
 mod rules;
 mod settings;
 mod source;
+mod spelling;
 mod texts;
 mod units;
 mod written;
@@ -17,6 +19,7 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+pub use database::Database;
 pub use error::ConfigError;
 pub use rules::{Ignored, PolicyOf, Rule, RuleTtl, Rules};
 pub use settings::{HeadSizes, Ports, Settings, StoreChoice, Times, Ttl};

@@ -4,11 +4,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::database::Database;
 use super::rules::{PolicyOf, Rules};
 
 /// All settings, validated.
@@ -137,11 +138,44 @@ pub enum StoreChoice {
         /// The free disk space that is left alone, in bytes.
         min_free: u64,
     },
-    /// A PostgreSQL database. Not accepted by the configuration of this build.
+    /// A PostgreSQL database.
     Postgres {
-        /// `postgresql://…`
-        url: String,
+        /// How to reach it.
+        database: Database,
+        /// The file that has the password, absolute.
+        password_file: Option<PathBuf>,
+        /// Whether what is stored survives a crash of the server.
+        logged: bool,
+        /// The most the database may hold, in bytes.
+        size: u64,
+        /// The directory for content on its way into the database, absolute.
+        spool: PathBuf,
+        /// The free disk space of that directory that is left alone, in bytes.
+        min_free: u64,
     },
+}
+
+impl StoreChoice {
+    /// The directory that is written to, whatever kind of store it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            StoreChoice::Filesystem { path, .. } => path,
+            StoreChoice::Postgres { spool, .. } => spool,
+        }
+    }
+
+    /// The most the store may hold, in bytes.
+    pub fn size(&self) -> u64 {
+        let (StoreChoice::Filesystem { size, .. } | StoreChoice::Postgres { size, .. }) = self;
+        *size
+    }
+
+    /// The free space on the directory's disk that is left alone, in bytes.
+    pub fn min_free(&self) -> u64 {
+        let (StoreChoice::Filesystem { min_free, .. } | StoreChoice::Postgres { min_free, .. }) =
+            self;
+        *min_free
+    }
 }
 
 /// How long a response that says nothing of its own freshness stays fresh.

@@ -33,6 +33,8 @@ pub struct Source {
 pub struct Overrides {
     /// The directory of the filesystem store, absolute.
     pub store_path: Option<PathBuf>,
+    /// The connection string of the PostgreSQL store, which is used if it is given.
+    pub database: Option<String>,
     /// The number of workers.
     pub workers: Option<Workers>,
 }
@@ -67,7 +69,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     let mut texts = Vec::new();
     let default = Overrides {
         store_path: source.default_store.clone(),
-        workers: None,
+        ..Overrides::default()
     };
     texts.extend(command_line(&default)?);
     if let Some(main) = &source.main {
@@ -131,6 +133,10 @@ fn command_line(overrides: &Overrides) -> Result<Option<Text>, ConfigError> {
         };
         let _ = writeln!(toml, "store = \"filesystem\"");
         let _ = writeln!(toml, "store_path = {}", toml::Value::from(store));
+    }
+    if let Some(database) = &overrides.database {
+        let _ = writeln!(toml, "store = \"postgres\"");
+        let _ = writeln!(toml, "database = {}", toml::Value::from(database.as_str()));
     }
     Ok((!toml.is_empty()).then_some(Text {
         role: Role::CommandLine,

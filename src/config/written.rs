@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 
 use super::ConfigError;
-use super::key::{Keyed, refused};
+use super::database::Database;
+use super::key::{Keyed, Kind, refused};
 use super::rules::{Rule, RuleTtl, Rules};
 use super::settings::{Ports, Settings, StoreChoice};
+use super::spelling::nearest;
 use super::texts::{Role, Text};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 22] = [
     "workers",
     "allow",
     "purge_allow",
@@ -22,6 +24,9 @@ const KEYS: [&str; 19] = [
     "store_path",
     "store_size",
     "min_free_disk",
+    "database",
+    "database_password_file",
+    "database_logged",
     "largest_object",
     "memory",
     "ca_file",
@@ -67,36 +72,52 @@ pub fn parse(texts: &[Text]) -> Result<Settings, ConfigError> {
 /// The settings while texts are being read.
 struct Reading {
     settings: Settings,
+    kind: Kind,
     path: PathBuf,
     size: u64,
     min_free: u64,
+    database: Option<Database>,
+    password_file: Option<PathBuf>,
+    logged: bool,
 }
 
 impl Reading {
     fn begin() -> Reading {
         let settings = Settings::default();
-        let (path, size, min_free) = match &settings.store {
-            StoreChoice::Filesystem {
-                path,
-                size,
-                min_free,
-            } => (path.clone(), *size, *min_free),
-            StoreChoice::Postgres { .. } => (PathBuf::new(), 0, 0),
-        };
         Reading {
+            kind: Kind::Filesystem,
+            path: settings.store.path().to_owned(),
+            size: settings.store.size(),
+            min_free: settings.store.min_free(),
+            database: None,
+            password_file: None,
+            logged: false,
             settings,
-            path,
-            size,
-            min_free,
         }
     }
 
     fn finish(mut self) -> Settings {
-        self.settings.largest_object = self.settings.largest_object.min(self.size);
-        self.settings.store = StoreChoice::Filesystem {
-            path: self.path,
-            size: self.size,
-            min_free: self.min_free,
+        let Reading {
+            path,
+            size,
+            min_free,
+            ..
+        } = self;
+        self.settings.largest_object = self.settings.largest_object.min(size);
+        self.settings.store = match self.kind {
+            Kind::Filesystem => StoreChoice::Filesystem {
+                path,
+                size,
+                min_free,
+            },
+            Kind::Postgres => StoreChoice::Postgres {
+                database: self.database.unwrap_or_default(),
+                password_file: self.password_file,
+                logged: self.logged,
+                size,
+                spool: path,
+                min_free,
+            },
         };
         self.settings
     }
@@ -123,10 +144,16 @@ impl Reading {
                 let ports = ports.iter().map(Keyed::ports).collect::<Result<_, _>>()?;
                 settings.connect_ports = Ports(ports);
             }
-            "store" => entry.store()?,
+            "store" => self.kind = entry.store()?,
             "store_path" => self.path = entry.path("/var/cache/cacheproxy")?,
             "store_size" => self.size = entry.size(1 << 20)?,
             "min_free_disk" => self.min_free = entry.size(0)?,
+            "database" => self.database = Some(entry.database()?),
+            "database_password_file" => {
+                let file = entry.path("/etc/cacheproxy/database-password")?;
+                self.password_file = Some(file);
+            }
+            "database_logged" => self.logged = entry.boolean()?,
             "largest_object" => settings.largest_object = entry.size(1)?,
             "memory" => settings.memory = entry.size(0)?,
             "ca_file" => settings.ca_file = entry.path("/etc/ssl/certs/ca-certificates.crt")?,
@@ -215,29 +242,11 @@ fn rule(table: &Keyed) -> Result<Rule, ConfigError> {
 
 fn unknown(entry: &Keyed, table: &str, known: &[&str]) -> ConfigError {
     let key = entry.key.strip_prefix(table).unwrap_or(&entry.key);
-    let nearest = known.iter().min_by_key(|name| distance(key, name));
-    let hint = match nearest {
-        Some(name) if distance(key, name) <= 1 + name.len() / 4 => {
-            format!("did you mean \"{table}{name}\"?")
-        }
-        _ => format!("expected one of {}", known.join(", ")),
+    let hint = match nearest(key, known) {
+        Some(name) => format!("did you mean \"{table}{name}\"?"),
+        None => format!("expected one of {}", known.join(", ")),
     };
     entry.lacks(&format!("unknown key \"{}\": {hint}", entry.key))
-}
-
-/// How many characters have to be inserted, removed or replaced to make one text of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// Every key there is, for tests.

@@ -129,6 +129,7 @@ pub fn read_settings(file: OwnedFd) -> Result<Settings, String> {
 
 fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<Keeper> {
     let StoreChoice::Filesystem { path, .. } = &settings.store else {
+        log::error!("nothing is stored: the PostgreSQL store isn't built into this version yet");
         return None;
     };
     let path: &Path = path;

@@ -98,12 +98,28 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     // The store.
     (
-        "store = \"postgres\"",
-        r#"f.toml:1: store = "postgres": the PostgreSQL store isn't built into this version yet; use "filesystem""#,
+        "store = \"redis\"",
+        r#"f.toml:1: store = "redis": expected "filesystem" or "postgres""#,
     ),
     (
-        "store = \"redis\"",
-        r#"f.toml:1: store = "redis": expected "filesystem""#,
+        "\ndatabase = \"host=db.example prot=5433\"",
+        r#"f.toml:2: database: at its byte 17: unknown parameter "prot": did you mean "port"?"#,
+    ),
+    (
+        "database = \"postgresql://u:hidden@db:x/y\"",
+        r#"f.toml:1: database: port=x: expected a number from 1 to 65535"#,
+    ),
+    (
+        "database = [\"postgresql://u:hidden@db/y\"]",
+        r#"f.toml:1: database: expected a connection string such as "host=/run/postgresql dbname=cacheproxy""#,
+    ),
+    (
+        "database_password_file = \"hidden\"",
+        r#"f.toml:1: database_password_file = "hidden": expected an absolute path such as "/etc/cacheproxy/database-password""#,
+    ),
+    (
+        "database_logged = \"no\"",
+        r#"f.toml:1: database_logged = "no": expected true or false"#,
     ),
     (
         "store_path = \"cache\"",

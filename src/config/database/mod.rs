@@ -1,0 +1,169 @@
+//! Connection strings of PostgreSQL in libpq's two forms, `name=value …` and `postgresql://…`: read strictly, refused
+//! with what is wrong and where, and shown without the password. Nothing is connected to here.
+
+mod read;
+
+use std::fmt;
+
+/// What a connection string may say, in libpq's words.
+const NAMES: [&str; 21] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "target_session_attrs",
+    "load_balance_hosts",
+    "channel_binding",
+    "application_name",
+    "options",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+];
+
+/// How to reach a database: a connection string that was read and found valid.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Database {
+    text: String,
+    values: Vec<(String, String)>,
+}
+
+impl Database {
+    /// Reads a connection string. The reason why it is refused never shows a password.
+    pub fn parse(text: &str) -> Result<Database, String> {
+        let scheme = ["postgresql://", "postgres://"];
+        let values = match scheme.iter().find_map(|scheme| text.strip_prefix(scheme)) {
+            Some(rest) => read::url(rest, text.len() - rest.len())?,
+            None => read::words(text)?,
+        };
+        let database = Database {
+            text: text.to_owned(),
+            values,
+        };
+        database.validate()?;
+        Ok(database)
+    }
+
+    /// The connection string as it was given, with its password.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it says, name and value, decoded; several hosts are lists with commas.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        let values = self.values.iter();
+        values.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The value of this name, if it says one.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let mut values = self.values();
+        values
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// What it says without the password, in the form `name=value …`.
+    pub fn masked(&self) -> String {
+        let shown = self.values().map(|(name, value)| match name {
+            "password" => "password=…".to_owned(),
+            _ if value.is_empty() || value.contains([' ', '\'', '\\']) => {
+                let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+                format!("{name}='{value}'")
+            }
+            _ => format!("{name}={value}"),
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Which database, and on which server, for a sentence.
+    pub fn place(&self) -> String {
+        let host = self.value("host").or_else(|| self.value("hostaddr"));
+        let host = host.filter(|host| !host.is_empty()).unwrap_or("localhost");
+        let user = self.value("user");
+        let name = self.value("dbname").or(user).unwrap_or("the user's name");
+        format!("{name} on {}", host.replace(',', ", "))
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let one_of = |name: &str, allowed: &[&str]| match self.value(name) {
+            Some(value) if !allowed.contains(&value) => Err(format!(
+                "{name}={value}: expected one of {}",
+                allowed.join(", ")
+            )),
+            _ => Ok(()),
+        };
+        let modes = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+        one_of("sslmode", &modes)?;
+        one_of("target_session_attrs", &["any", "read-write", "read-only"])?;
+        one_of("load_balance_hosts", &["disable", "random"])?;
+        one_of("channel_binding", &["disable", "prefer", "require"])?;
+        one_of("keepalives", &["0", "1"])?;
+        for name in NAMES.iter().filter(|name| is_number(name)) {
+            if self
+                .value(name)
+                .is_some_and(|value| value.parse::<u32>().is_err())
+            {
+                let value = self.value(name).unwrap_or_default();
+                return Err(format!("{name}={value}: expected a whole number"));
+            }
+        }
+        let hosts = |name| self.value(name).map_or(0, |list| list.split(',').count());
+        let servers = hosts("host").max(hosts("hostaddr"));
+        if servers == 0 {
+            return Err(
+                "it names no server: expected host=/run/postgresql or host=db.example".to_owned(),
+            );
+        }
+        if hosts("host") * hosts("hostaddr") > 0 && hosts("host") != hosts("hostaddr") {
+            return Err("expected as many addresses in hostaddr as there are hosts".to_owned());
+        }
+        let ports = self.value("port").unwrap_or_default();
+        for port in ports.split(',').filter(|port| !port.is_empty()) {
+            if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+                return Err(format!("port={port}: expected a number from 1 to 65535"));
+            }
+        }
+        match ports.split(',').count() {
+            count if count > 1 && count != servers => Err(format!(
+                "port={ports}: expected one port, or one for each of the {servers} hosts"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The service's own: a server on this machine, the user's own login, the database of the service's name.
+impl Default for Database {
+    fn default() -> Database {
+        let values = [("host", "/run/postgresql"), ("dbname", "cacheproxy")];
+        Database {
+            text: "host=/run/postgresql dbname=cacheproxy".to_owned(),
+            values: values
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({})", self.masked())
+    }
+}
+
+fn is_number(name: &str) -> bool {
+    name.ends_with("_timeout") || name.starts_with("keepalives_")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! What was probably meant by a name that isn't known.
+
+/// The known name that this one is a slip of, if it is near to one.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let nearest = known.iter().min_by_key(|known| distance(name, known));
+    nearest
+        .copied()
+        .filter(|known| distance(name, known) <= 1 + known.len() / 4)
+}
+
+/// How many characters have to be inserted, removed or replaced to make one text of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
