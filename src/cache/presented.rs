@@ -20,8 +20,6 @@ pub enum Bypass {
     Content,
     /// `If-Match` or `If-Unmodified-Since`, which only the origin may evaluate.
     Precondition,
-    /// A range is asked for.
-    Range,
     /// The request has `no-store`.
     NoStore,
 }
@@ -31,9 +29,7 @@ impl Bypass {
     pub fn forward(self) -> Forward {
         match self {
             Bypass::Method => Forward::Method,
-            Bypass::Content | Bypass::Precondition | Bypass::Range | Bypass::NoStore => {
-                Forward::Bypass
-            }
+            Bypass::Content | Bypass::Precondition | Bypass::NoStore => Forward::Bypass,
         }
     }
 
@@ -43,7 +39,6 @@ impl Bypass {
             Bypass::Method => "method",
             Bypass::Content => "request-content",
             Bypass::Precondition => "precondition",
-            Bypass::Range => "range",
             Bypass::NoStore => "request-no-store",
         }
     }
@@ -55,7 +50,6 @@ impl fmt::Display for Bypass {
             Bypass::Method => "the method is neither GET nor HEAD",
             Bypass::Content => "the request has content",
             Bypass::Precondition => "the request has a precondition that only the origin evaluates",
-            Bypass::Range => "the request asks for a range",
             Bypass::NoStore => "the request has no-store",
         })
     }
@@ -63,9 +57,8 @@ impl fmt::Display for Bypass {
 
 /// Why the cache has no part in this request; `None` when it has.
 pub fn bypass(request: &RequestHead, directives: &RequestDirectives) -> Option<Bypass> {
-    let get = request.method == Method::Get;
     let fields = &request.fields;
-    if !get && request.method != Method::Head {
+    if !matches!(request.method, Method::Get | Method::Head) {
         Some(Bypass::Method)
     } else if directives.no_store {
         Some(Bypass::NoStore)
@@ -73,8 +66,6 @@ pub fn bypass(request: &RequestHead, directives: &RequestDirectives) -> Option<B
         Some(Bypass::Content)
     } else if fields.has("if-match") || fields.has("if-unmodified-since") {
         Some(Bypass::Precondition)
-    } else if get && fields.has("range") {
-        Some(Bypass::Range)
     } else {
         None
     }
@@ -105,7 +96,7 @@ mod tests {
             ("GET", &[("If-None-Match", "*"), ("If-Modified-Since", "x")], None),
             ("GET", &[("If-Match", "\"a\"")], Some(Bypass::Precondition)),
             ("GET", &[("If-Unmodified-Since", "x")], Some(Bypass::Precondition)),
-            ("GET", &[("Range", "bytes=0-1")], Some(Bypass::Range)),
+            ("GET", &[("Range", "bytes=0-1")], None),
             ("HEAD", &[("Range", "bytes=0-1")], None),
             ("GET", &[("If-Range", "\"a\"")], None),
             ("GET", &[("Content-Length", "0")], None),

@@ -15,6 +15,10 @@ pub const MOST: usize = 32;
 /// What a range on the way to a stored or fetched whole may cost in content that wasn't asked for.
 const NEAR: u64 = 1 << 20;
 
+/// Fields that tell of the content as a whole message has it, or of another part: what is made from a
+/// whole leaves them out (§15.3.7, RFC 9530 §2). `Repr-Digest` and the other fields are of the representation.
+pub const NOT_OF_A_PART: [&str; 3] = ["content-range", "content-digest", "content-md5"];
+
 /// Consecutive bytes of a representation: never none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
@@ -26,7 +30,7 @@ pub struct Part {
 
 impl Part {
     /// The offset after the last byte.
-    fn end(self) -> u64 {
+    pub fn end(self) -> u64 {
         self.first + self.len
     }
 
@@ -119,8 +123,14 @@ pub fn is_near(request: &RequestHead, ready: u64) -> bool {
     }
 }
 
-/// The fields of a request for the whole of what this one asks a part of.
-pub fn without_range(request: &Fields) -> Fields {
+/// Has the request ask for the whole of what it asks a part of.
+pub fn ask_for_the_whole(request: &mut RequestHead) {
+    if request.fields.has("range") || request.fields.has("if-range") {
+        request.fields = without_range(&request.fields);
+    }
+}
+
+fn without_range(request: &Fields) -> Fields {
     let about_range =
         |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
     let lines = request.iter().filter(|(name, _)| !about_range(name));

@@ -3,6 +3,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::cache::range::unsatisfied_range;
 use crate::http::fields::FieldsBuilder;
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
@@ -37,6 +38,33 @@ pub fn refusal(
         content: text.as_bytes(),
     };
     write(out, client, &page, keep, with_content);
+}
+
+/// Writes that no byte of a representation of `length` bytes was asked for (RFC 9110 §15.5.17), and
+/// how the cache handled the request.
+pub fn unsatisfiable(
+    out: &mut BytesMut,
+    client: Version,
+    length: u64,
+    cache_status: &[u8],
+    keep: bool,
+) {
+    let text = format!(
+        "416 {}\nthere are {length} bytes, and none of them in the range\n",
+        reason(416)
+    );
+    let range = unsatisfied_range(length);
+    let page = Page {
+        status: 416,
+        media_type: "text/plain; charset=utf-8",
+        extra: &[
+            (b"Content-Range", range.as_bytes()),
+            (b"Cache-Control", b"no-store"),
+            (b"Cache-Status", cache_status),
+        ],
+        content: text.as_bytes(),
+    };
+    write(out, client, &page, keep, true);
 }
 
 /// Writes that what was asked of the proxy itself is done.
@@ -138,6 +166,7 @@ fn write(out: &mut BytesMut, client: Version, page: &Page<'_>, keep: bool, with_
 pub fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        206 => "Partial Content",
         304 => "Not Modified",
         400 => "Bad Request",
         403 => "Forbidden",
@@ -145,6 +174,7 @@ pub fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         412 => "Precondition Failed",
         414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",

@@ -61,7 +61,8 @@ impl Stored {
     }
 }
 
-fn shown(fields: &Fields) -> Fields {
+/// The fields that may be seen.
+pub fn shown(fields: &Fields) -> Fields {
     fields
         .iter()
         .filter(|(name, _)| *name != LOCAL_MARK)

@@ -1,6 +1,7 @@
 //! Reading a spool: pieces in order, from memory or from the draft's file, waiting for the writer.
 
 use std::fs::File;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub struct Reader {
     spool: Rc<Spool>,
     seat: usize,
     position: u64,
+    /// Where what it gives ends, though the content may go on.
+    until: u64,
 }
 
 impl Reader {
@@ -40,7 +43,16 @@ impl Reader {
             spool,
             seat,
             position: 0,
+            until: u64::MAX,
         }
+    }
+
+    /// Gives only this part of the content, which ends as if it were whole. To be said before anything
+    /// is read; what lies before the part is read as soon as it is there.
+    pub fn narrow(&mut self, part: Range<u64>) {
+        self.position = part.start;
+        self.until = part.end;
+        self.seated();
     }
 
     /// The next piece, as soon as there is one. A piece counts as read when it is asked for.
@@ -59,13 +71,20 @@ impl Reader {
     }
 
     fn look(&self) -> Option<Piece> {
+        if self.position >= self.until {
+            let trailers = Rc::default();
+            return Some(Piece::End(End::Whole { trailers }));
+        }
         let inner = self.spool.inner.borrow();
+        let most = self.until - self.position;
         if self.position >= inner.first && self.position < inner.len {
             let mut at = inner.first;
             for chunk in &inner.chunks {
                 let after = at + chunk.len() as u64;
                 if self.position < after {
-                    return Some(Piece::Memory(chunk.slice((self.position - at) as usize..)));
+                    let len = most.min(after - self.position) as usize;
+                    let from = (self.position - at) as usize;
+                    return Some(Piece::Memory(chunk.slice(from..from + len)));
                 }
                 at = after;
             }
@@ -75,7 +94,7 @@ impl Reader {
             return Some(Piece::File {
                 file: draft.file.clone(),
                 offset: draft.offset + self.position,
-                len: inner.written - self.position,
+                len: most.min(inner.written - self.position),
             });
         }
         inner.end.clone().map(Piece::End)
@@ -88,6 +107,11 @@ impl Reader {
             Piece::End(_) => return,
         };
         self.position += len;
+        self.seated();
+    }
+
+    /// Says where it is.
+    fn seated(&self) {
         let mut inner = self.spool.inner.borrow_mut();
         inner.readers[self.seat] = Some(self.position);
         inner.trim();

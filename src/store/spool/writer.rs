@@ -88,7 +88,7 @@ impl Writer {
             .until(|| {
                 let inner = spool.inner.borrow();
                 let taken = inner.slowest().unwrap_or(0).max(inner.written);
-                (inner.len - taken < WINDOW).then_some(())
+                (inner.len.saturating_sub(taken) < WINDOW).then_some(())
             })
             .await;
     }

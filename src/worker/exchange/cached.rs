@@ -11,6 +11,7 @@ use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::presented::bypass;
+use crate::cache::range;
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::http::connection::wants_upgrade;
@@ -197,6 +198,9 @@ impl Exchange<'_> {
         if let Some(after) = self.join(&key, why, None).await {
             return after;
         }
+        if !self.wants_whole(0) {
+            return self.forward_ranged(uri, why).await;
+        }
         let claim = match self.turn(&key) {
             Next::Fetch(claim) => claim,
             Next::LookUp => return Box::pin(self.cached(uri)).await,
@@ -207,20 +211,30 @@ impl Exchange<'_> {
         self.forward(order, why, "").await
     }
 
+    /// Forwards a request for a part that isn't near the beginning as it is.
+    pub(super) async fn forward_ranged(&mut self, uri: Uri, why: Forward) -> After {
+        let order = self.order(uri, None, None);
+        self.forward(order, why, "range").await
+    }
+
     /// Whether the request has a condition of the client's own, which its fetch then carries.
     pub(super) fn is_conditional(&self) -> bool {
         let fields = &self.head.fields;
         fields.has("if-none-match") || fields.has("if-modified-since")
     }
 
-    /// What is to be fetched for this request.
+    /// What is to be fetched for this request. What has a key is fetched whole.
     pub(super) fn order(&self, uri: Uri, key: Option<Key>, validate: Option<Rc<Stored>>) -> Order {
+        let mut head = self.head.clone();
+        if key.is_some() {
+            range::ask_for_the_whole(&mut head);
+        }
         Order {
             // What a TLS connection becomes by a switch can't be spliced; a server may ignore Upgrade
             // (RFC 9110 §7.8), and wss comes by CONNECT anyway.
             upgrade: wants_upgrade(&self.head) && uri.scheme() == Scheme::Http,
             policy: policy(&self.settings, uri.as_str()),
-            head: self.head.clone(),
+            head,
             uri,
             key,
             claim: None,

@@ -8,6 +8,7 @@ use super::upload::interim;
 use super::{After, Exchange};
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
+use crate::cache::range::{NOT_OF_A_PART, Part};
 use crate::cache::status::{CacheStatus, Forward, Handling};
 use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
@@ -16,6 +17,7 @@ use crate::http::head::Method;
 use crate::http::target::{Uri, masked};
 use crate::store::spool::{Keep, Reader, Spool};
 use crate::worker::fetch::{self, Answer, Outcome, RequestContent, Switched, Ticket, Trouble};
+use crate::worker::pages::reason;
 use crate::worker::state::{keyed, now};
 use crate::worker::tunnel;
 
@@ -104,13 +106,20 @@ impl Exchange<'_> {
         age: Option<u64>,
     ) -> After {
         let mark = self.client.out.len();
-        let framing = if self.head.method == Method::Head {
-            Framing::None
-        } else {
-            framing_for(self.head.version, answer.framing)
+        let part = match self.part_of(answer) {
+            Ok(part) => part,
+            Err(length) => return self.unsatisfiable(length, status),
+        };
+        let framing = match part {
+            _ if self.head.method == Method::Head => Framing::None,
+            Some((part, _)) => {
+                reader.narrow(part.first..part.end());
+                Framing::Length(part.len)
+            }
+            None => framing_for(self.head.version, answer.framing),
         };
         self.keep &= framing != Framing::UntilClose;
-        self.fetched_head(answer, framing, status, age);
+        self.fetched_head(answer, part, framing, status, age);
         if framing == Framing::None {
             return self.after();
         }
@@ -149,6 +158,7 @@ impl Exchange<'_> {
     fn fetched_head(
         &mut self,
         answer: &Answer,
+        part: Option<(Part, u64)>,
         framing: Framing,
         status: &CacheStatus<'_>,
         age: Option<u64>,
@@ -166,18 +176,30 @@ impl Exchange<'_> {
         if let Some(age) = &aged {
             extra.push((b"Age", age.as_bytes()));
         }
+        let mut without = Vec::new();
+        if age.is_some() {
+            without.push("age");
+        }
+        let range = part.map(|(part, length)| part.content_range(length));
+        let (code, phrase): (u16, &[u8]) = match &range {
+            Some(range) => {
+                extra.push((b"Content-Range", range.as_bytes()));
+                without.extend(NOT_OF_A_PART);
+                (206, reason(206).as_bytes())
+            }
+            None => (head.status, &head.reason),
+        };
         let how = ResponseAs {
             framing,
             keep_alive: self.keep,
             client: self.head.version,
             via: Some((head.version, &self.worker.pseudonym)),
             extra: &extra,
-            without: if age.is_some() { &["age"] } else { &[] },
+            without: &without,
             upgrade: false,
         };
-        let out = &mut self.client.out;
-        write_response_head(out, head.status, &head.reason, &head.fields, &how);
-        self.told.status = head.status;
+        write_response_head(&mut self.client.out, code, phrase, &head.fields, &how);
+        self.told.status = code;
     }
 
     /// Refuses with what went wrong at the origin.

@@ -2,7 +2,7 @@
 //! Cache-Status added, small content gathered with other responses, large content sent from its file.
 
 use std::fmt::Write;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
@@ -11,6 +11,7 @@ use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::presented::bypass;
+use crate::cache::range::{self, Part};
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition, not_modified_fields};
@@ -28,11 +29,12 @@ const COPIED: usize = 16 << 10;
 
 impl Exchange<'_> {
     /// The whole hit path without anything to wait for: the memory tier has a fresh response with
-    /// content small enough to be gathered.
+    /// content small enough to be gathered, and all of it is asked for.
     pub(super) fn hit_now(&mut self, uri: &Uri) -> Option<After> {
         let directives = RequestDirectives::of(&self.head.fields);
         let bypassed = self.settings.rules.bypass(uri.as_str());
-        if bypassed || bypass(&self.head, &directives).is_some() {
+        let ranged = range::is_asked(&self.head);
+        if bypassed || ranged || bypass(&self.head, &directives).is_some() {
             return None;
         }
         let uri = &keyed(&self.settings, uri);
@@ -69,38 +71,53 @@ impl Exchange<'_> {
         age: u64,
         status: &CacheStatus<'_>,
     ) -> After {
+        if range::is_asked(&self.head) {
+            if let Some(after) = self.answer_ranges(stored, age, status).await {
+                return after;
+            }
+        }
         if !self.stored_head(stored, age, status) {
             return self.after();
         }
+        let content = &stored.object.content;
+        let (first, len) = (0, content.len());
+        match self.send(content, Part { first, len }).await {
+            Ok(()) => self.after(),
+            Err(_) => After::Over,
+        }
+    }
+
+    /// Sends a part of stored content after what is gathered.
+    pub(super) async fn send(&mut self, content: &Content, part: Part) -> io::Result<()> {
         let patience = self.settings.times.body_stall;
         let client = &mut *self.client;
-        let sent = match &stored.object.content {
-            Content::Memory(content) if content.len() <= COPIED => {
-                client.out.put_slice(content);
-                Ok(())
-            }
+        let sent = match content {
             Content::Memory(content) => {
-                let parts = &mut [IoSlice::new(&client.out), IoSlice::new(content)];
-                let sent = client.stream.write_all(parts, patience).await;
-                client.out.clear();
-                sent
+                let content = content.slice(part.first as usize..part.end() as usize);
+                if content.len() <= COPIED {
+                    client.out.put_slice(&content);
+                    Ok(())
+                } else {
+                    let parts = &mut [IoSlice::new(&client.out), IoSlice::new(&content)];
+                    let sent = client.stream.write_all(parts, patience).await;
+                    client.out.clear();
+                    sent
+                }
             }
-            Content::File { file, offset, len } => {
+            Content::File { file, offset, .. } => {
                 let more = client.stream.write_more(&client.out, patience).await;
                 client.out.clear();
+                let (at, len) = (offset + part.first, part.len);
                 match more {
-                    Ok(()) => client.stream.send_file(file, *offset, *len, patience).await,
+                    Ok(()) => client.stream.send_file(file, at, len, patience).await,
                     gone => gone,
                 }
             }
         };
-        match sent {
-            Ok(()) => {
-                self.told.bytes = stored.object.content.len();
-                self.after()
-            }
-            Err(_) => After::Over,
+        if sent.is_ok() {
+            self.told.bytes += part.len;
         }
+        sent
     }
 
     /// Gathers the head of a stored response, or a 304 or nothing more where the client's condition

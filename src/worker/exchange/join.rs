@@ -30,7 +30,12 @@ impl Exchange<'_> {
         let running = running.filter(|running| running.is_valid(self.worker, key))?;
         self.alone = true;
         let directives = RequestDirectives::of(&self.head.fields);
+        let near = match running.answer() {
+            Some(answer) => answer.spool.is_whole() || self.wants_whole(answer.spool.len()),
+            None => self.wants_whole(0),
+        };
         if self.is_conditional()
+            || !near
             || directives.no_cache
             || running.local_allowed() != self.client.is_local()
         {

@@ -7,6 +7,7 @@ mod forwarded;
 mod hit;
 mod join;
 mod purge;
+mod ranged;
 mod sink;
 mod told;
 mod upload;

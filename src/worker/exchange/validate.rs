@@ -56,6 +56,9 @@ impl Exchange<'_> {
         if let Some(after) = self.join(&key, why, Some(&fallback)).await {
             return after;
         }
+        if !fallback.stored.facts.has_validator && !self.wants_whole(0) {
+            return self.forward_ranged(uri, why).await;
+        }
         let claim = match self.turn(&key) {
             Next::Fetch(claim) => claim,
             Next::LookUp => return Box::pin(self.cached(uri)).await,

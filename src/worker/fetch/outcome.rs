@@ -37,6 +37,8 @@ pub struct Answer {
     pub head: ResponseHead,
     /// How its content was framed.
     pub framing: Framing,
+    /// Whether its own request asked for a range, so that it is for that alone.
+    pub ranged: bool,
     /// Its content.
     pub spool: Rc<Spool>,
     /// Why it isn't stored, if it isn't; then only the client that asked may have it.

@@ -15,6 +15,7 @@ use super::unshared;
 use super::{Fetch, Order};
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
+use crate::cache::range;
 use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
 use crate::cache::storing::{NotStored, may_store};
@@ -88,6 +89,7 @@ pub async fn receive(
     fetch.settle(Outcome::Answer(Rc::new(Answer {
         head: head.clone(),
         framing,
+        ranged: range::is_asked(&order.head),
         spool,
         variant: wanted
             .as_ref()

@@ -1,0 +1,180 @@
+//! Parts of a representation (RFC 9110 §14, §15.3.7): of a stored response, one or several of them; of
+//! what is being fetched, one, from the spool as it grows.
+
+use std::collections::hash_map::RandomState;
+use std::fmt::Write;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+
+use super::{After, Exchange};
+use crate::cache::range::{self, NOT_OF_A_PART, Part, Selection};
+use crate::cache::status::CacheStatus;
+use crate::cache::validation::{Condition, client_condition};
+use crate::http::forward::{ResponseAs, write_response_head};
+use crate::http::framing::Framing;
+use crate::http::head::Version;
+use crate::worker::fetch::Answer;
+use crate::worker::pages::{reason, unsatisfiable};
+use crate::worker::stored::{Stored, shown};
+
+impl Exchange<'_> {
+    /// Answers with what the request asks of a stored response; `None` where that is all of it, or where
+    /// a condition of the client decides (RFC 9110 §13.2.2).
+    pub(super) async fn answer_ranges(
+        &mut self,
+        stored: &Rc<Stored>,
+        age: u64,
+        status: &CacheStatus<'_>,
+    ) -> Option<After> {
+        let (head, meta) = (&self.head, &stored.object.meta);
+        if client_condition(&head.method, &head.fields, meta) == Condition::NotModified {
+            return None;
+        }
+        let length = stored.object.content.len();
+        match range::select(head, meta.status, &meta.fields, length) {
+            Selection::Whole => None,
+            Selection::Unsatisfiable => Some(self.unsatisfiable(length, status)),
+            Selection::Part(part) => {
+                let value = part.content_range(length);
+                let range: (&[u8], &[u8]) = (b"Content-Range", value.as_bytes());
+                self.partial_head(stored, age, status, range, part.len);
+                Some(match self.send(&stored.object.content, part).await {
+                    Ok(()) => self.after(),
+                    Err(_) => After::Over,
+                })
+            }
+            Selection::Parts(parts) => Some(self.send_parts(stored, age, status, &parts).await),
+        }
+    }
+
+    /// Several parts as `multipart/byteranges` (RFC 9110 §14.6).
+    async fn send_parts(
+        &mut self,
+        stored: &Rc<Stored>,
+        age: u64,
+        status: &CacheStatus<'_>,
+        parts: &[Part],
+    ) -> After {
+        let content = &stored.object.content;
+        let boundary = boundary();
+        let media_type = stored.object.meta.fields.first("content-type");
+        let heads: Vec<BytesMut> = parts
+            .iter()
+            .map(|part| part_head(&boundary, media_type, &part.content_range(content.len())))
+            .collect();
+        let end = format!("\r\n--{boundary}--\r\n");
+        let within: u64 = parts.iter().map(|part| part.len).sum();
+        let around = heads.iter().map(BytesMut::len).sum::<usize>() + end.len();
+        let value = format!("multipart/byteranges; boundary={boundary}");
+        let multipart: (&[u8], &[u8]) = (b"Content-Type", value.as_bytes());
+        self.partial_head(stored, age, status, multipart, within + around as u64);
+        for (head, part) in heads.iter().zip(parts) {
+            self.client.out.extend_from_slice(head);
+            if self.send(content, *part).await.is_err() {
+                return After::Over;
+            }
+        }
+        self.client.out.extend_from_slice(end.as_bytes());
+        self.after()
+    }
+
+    /// Gathers the head of a 206 made from a stored response. `said` is what it says of the parts.
+    fn partial_head(
+        &mut self,
+        stored: &Stored,
+        age: u64,
+        status: &CacheStatus<'_>,
+        said: (&[u8], &[u8]),
+        length: u64,
+    ) {
+        let mut value = BytesMut::with_capacity(64);
+        status.write(&mut value);
+        let age = age.to_string();
+        let mut without = vec!["age"];
+        without.extend(NOT_OF_A_PART);
+        if said.0 == b"Content-Type" {
+            without.push("content-type");
+        }
+        let how = ResponseAs {
+            framing: Framing::Length(length),
+            keep_alive: self.keep,
+            client: self.head.version,
+            via: Some((Version::Http11, &self.worker.pseudonym)),
+            extra: &[
+                said,
+                (b"Age", age.as_bytes()),
+                (b"Cache-Status", value.as_ref()),
+            ],
+            without: &without,
+            upgrade: false,
+        };
+        let fields = shown(&stored.object.meta.fields);
+        let reason = reason(206).as_bytes();
+        write_response_head(&mut self.client.out, 206, reason, &fields, &how);
+        self.told.status = 206;
+    }
+
+    /// Says that there is nothing in the range.
+    pub(super) fn unsatisfiable(&mut self, length: u64, status: &CacheStatus<'_>) -> After {
+        let mut value = BytesMut::with_capacity(64);
+        status.write(&mut value);
+        let (out, version) = (&mut self.client.out, self.head.version);
+        unsatisfiable(out, version, length, &value, self.keep);
+        self.told.status = 416;
+        self.after()
+    }
+
+    /// The part of a fetched response that this request asks for, and of how much it is; the whole is
+    /// sent where its own request was this one, and where its length is known only at its end, since a
+    /// 206 would have to say it first. Several parts are not picked from content that still grows.
+    ///
+    /// # Errors
+    /// The length, when nothing of it is in the range.
+    pub(super) fn part_of(&self, answer: &Answer) -> Result<Option<(Part, u64)>, u64> {
+        if answer.ranged || !range::is_asked(&self.head) {
+            return Ok(None);
+        }
+        let spool = &answer.spool;
+        let length = match answer.framing {
+            Framing::Length(length) => length,
+            Framing::None => 0,
+            Framing::Chunked | Framing::UntilClose if spool.is_whole() => spool.len(),
+            Framing::Chunked | Framing::UntilClose => return Ok(None),
+        };
+        let head = &answer.head;
+        match range::select(&self.head, head.status, &head.fields, length) {
+            Selection::Part(part) => Ok(Some((part, length))),
+            Selection::Unsatisfiable => Err(length),
+            Selection::Whole | Selection::Parts(_) => Ok(None),
+        }
+    }
+
+    /// Whether a request that nothing stored answers is best served by fetching the whole: it asks for
+    /// the whole, or for what comes soon after its beginning.
+    pub(super) fn wants_whole(&self, ready: u64) -> bool {
+        !range::is_asked(&self.head)
+            || (range::is_near(&self.head, ready) && !self.is_conditional())
+    }
+}
+
+/// What stands before a part.
+fn part_head(boundary: &str, media_type: Option<&[u8]>, content_range: &str) -> BytesMut {
+    let mut out = BytesMut::with_capacity(192);
+    // Writing to a BytesMut grows it and can't fail.
+    let _ = write!(out, "\r\n--{boundary}\r\n");
+    if let Some(media_type) = media_type {
+        out.extend_from_slice(b"Content-Type: ");
+        out.extend_from_slice(media_type);
+        out.extend_from_slice(b"\r\n");
+    }
+    let _ = write!(out, "Content-Range: {content_range}\r\n\r\n");
+    out
+}
+
+/// What separates the parts: nobody who made the content can have guessed it.
+fn boundary() -> String {
+    let random = || RandomState::new().hash_one(0_u8);
+    format!("{:016x}{:016x}", random(), random())
+}
