@@ -12,3 +12,8 @@ pub mod store;
 pub mod supervisor;
 pub mod sys;
 pub mod worker;
+
+/// PostgreSQL servers for unit tests, of which there is one implementation for all of the project.
+#[cfg(test)]
+#[path = "../tests/common/postgres/mod.rs"]
+mod postgres_server;

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod message;
 pub mod origin;
+pub mod postgres;
 pub mod proxy;
 pub mod wire;
 
