@@ -6,7 +6,9 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::origin::{fresh, ok, reply};
-use common::{Client, Ended, Gate, Origin, PATIENCE, Proxy, Response, date, each, wait_until};
+use common::{
+    Client, Ended, Gate, Origin, PATIENCE, Proxy, Response, date, dated, each, wait_until,
+};
 
 /// What the second of two equal requests gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -261,18 +263,6 @@ const STORED: [Row; 50] = [
         Hit,
     ),
 ];
-
-/// Replaces `{+n}` and `{-n}` by dates.
-fn dated(text: &str) -> String {
-    let mut parts = text.split('{');
-    let mut out = parts.next().unwrap().to_owned();
-    for part in parts {
-        let (offset, rest) = part.split_once('}').unwrap();
-        out.push_str(&date(offset.parse().unwrap()));
-        out.push_str(rest);
-    }
-    out
-}
 
 /// An origin that gives each request a content of its own, so that a reuse shows.
 fn numbered(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Origin {
@@ -1085,15 +1075,12 @@ fn content_that_ends_with_the_connection_can_be_stored_when_it_ends_well() {
 fn clients_that_ask_at_once_share_one_fetch() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
-    let origin = Origin::scripted({
-        let gate = gate.clone();
-        move |mut conn| {
-            while conn.request().is_ok() {
-                conn.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst");
-                gate.wait();
-                conn.send(" half");
-            }
-        }
+    let origin = Origin::gated(&gate, move |conn, _, gate| {
+        conn.send(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst",
+        );
+        gate.wait();
+        conn.send(" half");
     });
     let mut clients: Vec<Client> = (0..6).map(|_| Client::of(&proxy)).collect();
     for client in &mut clients {
@@ -1139,15 +1126,10 @@ fn clients_that_ask_at_once_never_share_what_is_not_theirs() {
         ("Range: bytes=-{}\r\n", "Cache-Control: max-age=60"),
     ] {
         let gate = Gate::new();
-        let origin = Origin::scripted({
-            let gate = gate.clone();
-            move |mut conn| {
-                while let Ok(request) = conn.request() {
-                    gate.wait();
-                    let content = request.head.first("x-client").unwrap().to_owned();
-                    conn.send(ok(&format!("{fields}\r\n"), content));
-                }
-            }
+        let origin = Origin::gated(&gate, move |conn, request, gate| {
+            gate.wait();
+            let content = request.head.first("x-client").unwrap().to_owned();
+            conn.send(ok(&format!("{fields}\r\n"), content));
         });
         let mut clients: Vec<Client> = (0..6).map(|_| Client::of(&proxy)).collect();
         for (number, client) in clients.iter_mut().enumerate() {
@@ -1176,21 +1158,14 @@ fn clients_that_ask_at_once_never_share_what_is_not_theirs() {
 fn a_change_during_a_fetch_is_not_undone_by_it() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
-    let origin = Origin::scripted({
-        let gate = gate.clone();
-        move |mut conn| {
-            while let Ok(request) = conn.request() {
-                if request.method() == "POST" {
-                    conn.send(reply("200 OK", "", "changed"));
-                    continue;
-                }
-                conn.send(
-                    "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 8\r\n\r\ncont",
-                );
-                gate.wait();
-                conn.send("ents");
-            }
+    let origin = Origin::gated(&gate, move |conn, request, gate| {
+        if request.method() == "POST" {
+            conn.send(reply("200 OK", "", "changed"));
+            return;
         }
+        conn.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 8\r\n\r\ncont");
+        gate.wait();
+        conn.send("ents");
     });
     let uri = origin.uri("/");
     let mut early = Client::of(&proxy);
@@ -1287,15 +1262,12 @@ fn a_stale_response_and_a_condition_of_the_client_s() {
 fn a_client_that_leaves_does_not_spoil_the_object() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
-    let origin = Origin::scripted({
-        let gate = gate.clone();
-        move |mut conn| {
-            while conn.request().is_ok() {
-                conn.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst");
-                gate.wait();
-                conn.send(" half");
-            }
-        }
+    let origin = Origin::gated(&gate, move |conn, _, gate| {
+        conn.send(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst",
+        );
+        gate.wait();
+        conn.send(" half");
     });
     let mut leaving = Client::of(&proxy);
     leaving.ask("GET", &origin.uri("/"), "");

@@ -48,13 +48,10 @@ fn worker_of(proxy: &Proxy, client: &Client) -> i32 {
 }
 
 /// An origin server that answers each request when the gate lets it.
-fn gated(gate: &Gate, answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Origin {
-    let gate = gate.clone();
-    Origin::scripted(move |mut conn| {
-        while conn.request().is_ok() {
-            gate.wait();
-            conn.send(answer());
-        }
+fn held(gate: &Gate, answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Origin {
+    Origin::gated(gate, move |conn, _, gate| {
+        gate.wait();
+        conn.send(answer());
     })
 }
 
@@ -64,7 +61,7 @@ fn two_hundred_clients_of_four_workers_make_one_request() {
     // (the length, which decides whether it fits into the memory tier)
     for length in [11, 3_000_000] {
         let content = common::pattern(length);
-        let origin = gated(&gate, {
+        let origin = held(&gate, {
             let content = content.clone();
             move || fresh(&content)
         });
@@ -201,7 +198,7 @@ fn what_turned_out_not_reusable_is_not_waited_for() {
 #[test]
 fn a_worker_killed_while_fetching_frees_its_keys() {
     let gate = Gate::new();
-    let origin = gated(&gate, || fresh("content"));
+    let origin = held(&gate, || fresh("content"));
     let proxy = proxy();
     let uri = origin.uri("/one");
     let clients = asking(&proxy, 8, &uri);
@@ -232,17 +229,12 @@ fn a_worker_killed_while_fetching_frees_its_keys() {
 #[test]
 fn what_was_pipelined_goes_along() {
     let gate = Gate::new();
-    let origin = Origin::scripted({
-        let gate = gate.clone();
-        move |mut conn| {
-            while let Ok(request) = conn.request() {
-                if request.target().ends_with("slow") {
-                    gate.wait();
-                }
-                let content = request.target().to_owned();
-                conn.send(fresh(content));
-            }
+    let origin = Origin::gated(&gate, move |conn, request, gate| {
+        if request.target().ends_with("slow") {
+            gate.wait();
         }
+        let content = request.target().to_owned();
+        conn.send(fresh(content));
     });
     let proxy = proxy();
     let (slow, quick) = (origin.uri("/slow"), origin.uri("/quick"));
@@ -278,19 +270,14 @@ fn stale_responses_are_validated_once_for_all_workers() {
     ];
     for (fields, meanwhile) in rows {
         let gate = Gate::new();
-        let origin = Origin::scripted({
-            let gate = gate.clone();
-            move |mut conn| {
-                while let Ok(request) = conn.request() {
-                    let fields = format!("{fields}\r\nETag: \"a\"\r\n");
-                    if request.head.has("if-none-match") {
-                        gate.wait();
-                        let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\n";
-                        conn.send(reply("304 Not Modified", fields, ""));
-                    } else {
-                        conn.send(ok(&fields, "content"));
-                    }
-                }
+        let origin = Origin::gated(&gate, move |conn, request, gate| {
+            let fields = format!("{fields}\r\nETag: \"a\"\r\n");
+            if request.head.has("if-none-match") {
+                gate.wait();
+                let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\n";
+                conn.send(reply("304 Not Modified", fields, ""));
+            } else {
+                conn.send(ok(&fields, "content"));
             }
         });
         let proxy = proxy();

@@ -624,16 +624,11 @@ fn content_that_does_not_wait_for_100_continue_passes_too() {
 fn interim_responses_pass() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
-    let origin = Origin::scripted({
-        let gate = gate.clone();
-        move |mut conn| {
-            while conn.request().is_ok() {
-                conn.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n");
-                gate.wait();
-                conn.send("HTTP/1.1 102 Processing\r\n\r\n");
-                conn.send(fresh("done"));
-            }
-        }
+    let origin = Origin::gated(&gate, move |conn, _, gate| {
+        conn.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n");
+        gate.wait();
+        conn.send("HTTP/1.1 102 Processing\r\n\r\n");
+        conn.send(fresh("done"));
     });
     let mut client = Client::of(&proxy);
     client.ask("GET", &origin.uri("/"), "");
@@ -809,22 +804,17 @@ fn what_an_origin_sends_too_much_is_nobodys_answer() {
 fn pipelined_requests_are_answered_in_order() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
-    let origin = Origin::scripted({
-        let gate = gate.clone();
-        move |mut conn| {
-            while let Ok(request) = conn.request() {
-                let path = request.target().to_owned();
-                if path == "/slow" {
-                    gate.wait();
-                }
-                let bytes = if path.starts_with("/hit") {
-                    fresh(&path)
-                } else {
-                    passing(&path)
-                };
-                conn.send(bytes);
-            }
+    let origin = Origin::gated(&gate, move |conn, request, gate| {
+        let path = request.target().to_owned();
+        if path == "/slow" {
+            gate.wait();
         }
+        let bytes = if path.starts_with("/hit") {
+            fresh(&path)
+        } else {
+            passing(&path)
+        };
+        conn.send(bytes);
     });
     let mut client = Client::of(&proxy);
     for number in 0..8 {

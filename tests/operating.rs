@@ -5,24 +5,13 @@ mod common;
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::origin::{fresh, ok};
-use common::proxy::command;
+use common::proxy::run;
 use common::{Client, Origin, Proxy};
-
-fn run(args: &[&str]) -> Output {
-    let dir = tempfile::tempdir().unwrap();
-    command(dir.path())
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap()
-}
 
 /// What a command says about a store, and the proxy that runs on it.
 #[track_caller]

@@ -4,21 +4,9 @@
 
 mod common;
 
-use std::process::{Output, Stdio};
-
 use common::origin::fresh;
-use common::proxy::command;
+use common::proxy::run;
 use common::{Origin, Proxy};
-
-fn run(args: &[&str]) -> Output {
-    let dir = tempfile::tempdir().unwrap();
-    command(dir.path())
-        .args(args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap()
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

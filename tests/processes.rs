@@ -30,14 +30,11 @@ fn replaced(proxy: &Proxy, old: i32, count: usize) -> Vec<i32> {
 
 /// An origin whose answer to `/hold` waits for the gate.
 fn holding(gate: &Gate) -> Origin {
-    let gate = gate.clone();
-    Origin::scripted(move |mut conn| {
-        while let Ok(request) = conn.request() {
-            if request.target().starts_with("/hold") {
-                gate.wait();
-            }
-            conn.send(passing("content"));
+    Origin::gated(gate, |conn, request, gate| {
+        if request.target().starts_with("/hold") {
+            gate.wait();
         }
+        conn.send(passing("content"));
     })
 }
 

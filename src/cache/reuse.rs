@@ -45,6 +45,16 @@ pub enum Reuse {
     },
 }
 
+impl Reuse {
+    /// The age and the freshness left of a response that answers without being validated.
+    pub fn answers(self) -> Option<(u64, i64)> {
+        match self {
+            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => Some((age, ttl)),
+            Reuse::Validate { .. } => None,
+        }
+    }
+}
+
 /// Why a stored response has to be validated before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {

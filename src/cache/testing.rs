@@ -6,19 +6,13 @@ use super::key::Key;
 use super::stored::Meta;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, ResponseHead, Version};
+pub use crate::http::testing::fields;
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, when every response in the tests is received.
 pub const NOW: u64 = 784_111_777;
 
 /// [`NOW`] as a field value.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-
-pub fn fields(lines: &[(&str, &str)]) -> Fields {
-    lines
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-        .collect()
-}
 
 /// Lines as text, for comparing.
 pub fn lines(fields: &Fields) -> Vec<String> {

@@ -97,13 +97,7 @@ fn preference(member: &[u8]) -> Vec<u8> {
 #[allow(clippy::type_complexity)]
 mod tests {
     use super::*;
-
-    fn fields(lines: &[(&str, &str)]) -> Fields {
-        lines
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-            .collect()
-    }
+    use crate::http::testing::fields;
 
     #[test]
     fn selecting_names() {

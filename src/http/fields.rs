@@ -212,14 +212,7 @@ pub fn over<'a>(text: &Bytes, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>)
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn fields(lines: &[(&str, &str)]) -> Fields {
-        lines
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-            .collect()
-    }
+    use crate::http::testing::fields;
 
     #[test]
     fn list_members() {

@@ -13,5 +13,7 @@ pub mod head;
 mod lines;
 pub mod parse;
 pub mod target;
+#[cfg(test)]
+pub mod testing;
 pub mod uri;
 pub mod validator;

@@ -152,13 +152,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-
-    fn fields(lines: &[(&str, &str)]) -> Fields {
-        lines
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-            .collect()
-    }
+    use crate::http::testing::fields;
 
     fn meta(key: &Key, vary: &str, request: &Fields) -> Meta {
         let fields = fields(&[("Vary", vary)]);

@@ -10,14 +10,7 @@ use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::http::fields::Fields;
-
-/// Fields from pairs.
-pub fn fields(lines: &[(&str, &str)]) -> Fields {
-    lines
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-        .collect()
-}
+use crate::http::testing::fields;
 
 /// The metadata of a response with these fields to a request with those.
 pub fn meta(key: &str, lines: &[(&str, &str)], request: &Fields) -> Meta {

@@ -52,6 +52,18 @@ pub fn date(from_now: i64) -> String {
     })
 }
 
+/// Replaces `{+n}` and `{-n}` by dates so many seconds from now.
+pub fn dated(text: &str) -> String {
+    let mut parts = text.split('{');
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (offset, rest) = part.split_once('}').unwrap();
+        out.push_str(&date(offset.parse().unwrap()));
+        out.push_str(rest);
+    }
+    out
+}
+
 /// A counted latch between a test and the threads of its origin.
 #[derive(Clone, Default)]
 pub struct Gate {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use super::message::{Framing, Head, read_content};
 use super::wire::{Ended, Wire};
-use super::{PATIENCE, date, wait_until};
+use super::{Gate, PATIENCE, date, wait_until};
 
 /// A request as the origin got it.
 #[derive(Debug, Clone)]
@@ -152,6 +152,19 @@ impl Origin {
                 if !conn.send(answer(&request)) {
                     return;
                 }
+            }
+        })
+    }
+
+    /// Answers each request with what the script sends, which may wait for the gate on its way.
+    pub fn gated(
+        gate: &Gate,
+        answer: impl Fn(&mut Conn, Received, &Gate) + Send + Sync + 'static,
+    ) -> Origin {
+        let gate = gate.clone();
+        Origin::scripted(move |mut conn| {
+            while let Ok(request) = conn.request() {
+                answer(&mut conn, request, &gate);
             }
         })
     }

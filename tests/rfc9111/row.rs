@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::common::message::Response;
 use crate::common::origin::Received;
-use crate::common::{Client, Origin, PATIENCE, Proxy, date, each, wait_until};
+use crate::common::{Client, Origin, PATIENCE, Proxy, date, dated, each, wait_until};
 
 /// What the client sends, what the origin would answer, what has to come of it.
 pub type Step = (&'static str, &'static str, &'static str);
@@ -224,13 +224,5 @@ fn with_dates(text: &str, path: &str) -> String {
         .split('/')
         .next()
         .unwrap_or_default();
-    let text = text.replace("{path}", &format!("/{first}"));
-    let mut parts = text.split('{');
-    let mut out = parts.next().unwrap().to_owned();
-    for part in parts {
-        let (offset, rest) = part.split_once('}').unwrap();
-        out.push_str(&date(offset.parse().unwrap()));
-        out.push_str(rest);
-    }
-    out
+    dated(&text.replace("{path}", &format!("/{first}")))
 }

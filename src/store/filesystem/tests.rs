@@ -11,7 +11,8 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::suite::{self, content, fields, look, meta, plain, publish, publish_draft};
+use crate::http::testing::fields;
+use crate::store::suite::{self, content, look, meta, plain, publish, publish_draft};
 use crate::store::{Checksum, Content, SMALL};
 
 struct Bench {

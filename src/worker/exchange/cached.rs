@@ -34,10 +34,7 @@ impl Known {
     /// Whether it can answer without being validated.
     fn answers(&self, directives: &RequestDirectives) -> bool {
         match self {
-            Known::Stored(stored) => match reuse(directives, &stored.facts, now()) {
-                Reuse::Fresh { .. } | Reuse::Stale { .. } => true,
-                Reuse::Validate { .. } => false,
-            },
+            Known::Stored(stored) => reuse(directives, &stored.facts, now()).answers().is_some(),
             Known::OtherVariants | Known::Nothing => false,
         }
     }

@@ -4,9 +4,8 @@
 use super::validate::Fallback;
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
-use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
-use crate::cache::reuse::{Reuse, reuse};
+use crate::cache::reuse::reuse;
 use crate::cache::status::{CacheStatus, Forward, Handling};
 use crate::cache::vary::variant_of;
 use crate::worker::fetch::{Answer, News, Outcome, Ticket, is_unshared};
@@ -55,10 +54,8 @@ impl Exchange<'_> {
         match outcome {
             Outcome::Answer(answer) => {
                 // RFC 9111 §4: only what may be reused for this request too.
-                let facts = answer.facts.as_ref()?;
-                if !self.shares(&answer) || !is_usable(&directives, facts) {
-                    return None;
-                }
+                let facts = answer.facts.as_ref().filter(|_| self.shares(&answer))?;
+                reuse(&directives, facts, now()).answers()?;
                 let reader = answer.spool.reader()?;
                 self.told.outcome = "collapsed";
                 if let Handling::Forwarded { status: of, .. } = &mut status.handling {
@@ -68,12 +65,8 @@ impl Exchange<'_> {
             }
             Outcome::Validated(stored) => {
                 self.told.outcome = "collapsed";
-                match reuse(&directives, &stored.facts, now()) {
-                    Reuse::Fresh { age, .. } | Reuse::Stale { age, .. } => {
-                        Some(self.answer_stored(&stored, age, &status).await)
-                    }
-                    Reuse::Validate { .. } => None,
-                }
+                let (age, _) = reuse(&directives, &stored.facts, now()).answers()?;
+                Some(self.answer_stored(&stored, age, &status).await)
             }
             Outcome::Trouble(trouble) => Some(match fallback {
                 Some(fallback) if fallback.covers(&trouble) => {
@@ -104,10 +97,7 @@ impl Exchange<'_> {
     /// Reads a response that is being stored, if it may be reused.
     async fn join_late(&mut self, answer: &Answer, ticket: Ticket) -> Option<After> {
         let directives = RequestDirectives::of(&self.head.fields);
-        let (age, ttl) = match reuse(&directives, answer.facts.as_ref()?, now()) {
-            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => (age, ttl),
-            Reuse::Validate { .. } => return None,
-        };
+        let (age, ttl) = reuse(&directives, answer.facts.as_ref()?, now()).answers()?;
         let reader = answer.spool.reader().filter(|_| self.shares(answer))?;
         self.hit("hit");
         let status = CacheStatus::hit(ttl);
@@ -120,13 +110,6 @@ impl Exchange<'_> {
     fn shares(&self, answer: &Answer) -> bool {
         answer.not_stored.is_none()
             && variant_of(&answer.selecting, &self.head.fields) == answer.variant
-    }
-}
-
-fn is_usable(directives: &RequestDirectives, facts: &Facts) -> bool {
-    match reuse(directives, facts, now()) {
-        Reuse::Fresh { .. } | Reuse::Stale { .. } => true,
-        Reuse::Validate { .. } => false,
     }
 }
 
