@@ -18,7 +18,7 @@ use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, Version};
 use crate::http::target::Uri;
-use crate::store::filesystem::survey::Seen;
+use crate::store::survey::Seen;
 use crate::sys::exit::Failure;
 
 /// Explain what is stored for a URL, and why a request for it would or wouldn't be answered from it now.

@@ -13,7 +13,7 @@ use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::config::{Settings, display_duration};
 use crate::http::date::UnixSeconds;
-use crate::store::filesystem::survey::Seen;
+use crate::store::survey::Seen;
 use crate::sys::exit::Failure;
 use crate::worker;
 
@@ -53,7 +53,7 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
     let opened = args.which.open()?;
     let now = now();
     let mut rows = Vec::new();
-    let outcome = opened.survey.each(|seen| {
+    let outcome = opened.survey.each(&mut |seen| {
         let key = String::from_utf8_lossy(seen.meta.key.text()).into_owned();
         // A response to HEAD has a key of its own.
         let uri = key.strip_prefix("GET ").unwrap_or(&key).to_owned();
@@ -63,7 +63,10 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
             rows.push(Row {
                 size: seen.size,
                 age: current_age(&facts(&seen, bare, &opened.settings), now),
-                used: (opened.shared.as_ref()).map(|shared| shared.is_visited(&seen.place())),
+                used: seen.used.or_else(|| {
+                    let shared = opened.shared.as_ref()?;
+                    Some(shared.is_visited(&seen.place()))
+                }),
                 variant: fields_of(&seen.meta.variant),
                 uri,
             });

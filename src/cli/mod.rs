@@ -7,9 +7,12 @@
 mod check;
 mod control;
 mod explain;
+mod export;
+mod import;
 mod list;
 mod listen;
 mod man;
+mod progress;
 mod purge;
 mod run;
 mod service;
@@ -33,7 +36,7 @@ Examples:
   journalctl -u 'cacheproxy@*' -f         what the service serves
 
 CACHEPROXY_LOG=debug in the environment makes it log more.
-Exit codes: 64 wrong command line, 69 something isn't available, 77 no permission, 78 wrong configuration.";
+Exit codes: 64 wrong command line, 65 damaged input, 69 something isn't available, 77 no permission, 78 wrong configuration.";
 
 /// A caching HTTP proxy for a machine, an office, a lab or a CI farm.
 #[derive(Debug, Parser)]
@@ -54,6 +57,8 @@ enum Command {
     Purge(purge::Args),
     List(list::Args),
     Explain(explain::Args),
+    Export(export::Args),
+    Import(import::Args),
     #[command(hide = true)]
     Man(man::Args),
 }
@@ -93,6 +98,8 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Purge(args) => purge::purge(&args),
         Command::List(args) => list::list(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Export(args) => export::export(&args),
+        Command::Import(args) => import::import(&args),
         Command::Man(args) => man::man(&args),
     }
 }
@@ -131,6 +138,9 @@ mod tests {
             ("list --sort name", false),
             ("explain http://a/ -H a:b", true),
             ("explain http://a/ -H a", false),
+            ("export", true),
+            ("export /tmp/x --store /y", true),
+            ("import - --config f", true),
             ("purge a/b", false),
             ("man /tmp", true),
             ("serve", false),

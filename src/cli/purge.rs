@@ -52,7 +52,7 @@ pub(super) fn purge(args: &Args) -> Result<(), Failure> {
     }
     if !(args.prefix.is_empty() && args.host.is_empty()) {
         let wanted = |key: &Key| matches(args, key);
-        let matching = survey.purge_where(shared, wanted);
+        let matching = survey.purge_where(shared, &wanted);
         removed.extend(matching.map_err(|error| stored::failed(&error))?);
     }
     let mut text = told(&removed);

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,11 +11,13 @@ use super::service::RUNTIME_DIR;
 use super::store;
 use crate::config::{self, DROPINS, MAIN, Settings, Source, StoreChoice};
 use crate::http::target::Uri;
-use crate::store::StoreError;
-use crate::store::filesystem::survey::Survey;
+use crate::store::filesystem::survey::Directory;
+use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::store::survey::Survey;
+use crate::store::{Store, StoreError};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
-use crate::sys::user;
+use crate::sys::user::{self, User};
 
 /// Which store, and whose.
 #[derive(Debug, clap::Args)]
@@ -36,40 +39,78 @@ pub(super) struct Which {
 /// A store that may be looked into.
 pub(super) struct Opened {
     /// The store.
-    pub(super) survey: Survey,
+    pub(super) survey: Box<dyn Survey>,
     /// The settings of the proxy that uses it.
     pub(super) settings: Settings,
     /// What its processes share; None when it doesn't run.
-    pub(super) shared: Option<Shared>,
+    pub(super) shared: Option<Arc<Shared>>,
+}
+
+impl Opened {
+    /// The store itself, to be written to, and the shared memory that it uses.
+    pub(super) fn store(&self) -> Result<(Box<dyn Store>, Arc<Shared>), Failure> {
+        let choice = &self.settings.store;
+        let shared = match &self.shared {
+            Some(shared) => shared.clone(),
+            None => Arc::new(self.nobody()?),
+        };
+        let options = FilesystemOptions {
+            path: choice.path().to_owned(),
+            // The place of no worker: theirs are counted from 1.
+            worker: 0,
+        };
+        let store = FilesystemStore::open(&options, shared.clone());
+        Ok((Box::new(store.map_err(|error| failed(&error))?), shared))
+    }
+
+    /// What the processes of a proxy would share if one ran.
+    fn nobody(&self) -> Result<Shared, Failure> {
+        let shared = Shared::anonymous().map_err(Failure::unavailable)?;
+        let mut stored = 0;
+        let counted = self.survey.each(&mut |seen| stored += seen.size);
+        counted.map_err(|error| failed(&error))?;
+        shared.set_limit(self.settings.store.size());
+        shared.set_stored(stored);
+        Ok(shared)
+    }
 }
 
 impl Which {
     /// Opens the store, which has to be there, for a command that this user may give.
     pub(super) fn open(&self) -> Result<Opened, Failure> {
-        let settings = config::load(&self.source()?)
-            .map_err(Failure::config)?
-            .settings;
-        let StoreChoice::Filesystem { path, .. } = &settings.store else {
-            return Err(Failure::unavailable(
-                "only a filesystem store can be looked into",
-            ));
-        };
-        let metadata = path.metadata().map_err(|error| {
-            if error.kind() == io::ErrorKind::PermissionDenied {
-                return not_yours(path);
-            }
-            Failure::unavailable(format!(
-                "there is no store at {}: {error} (--store names another)",
-                path.display()
-            ))
-        })?;
-        let own = user::effective();
-        if own != 0 && own != metadata.uid() {
-            return Err(not_yours(path));
+        let settings = self.settings()?;
+        match &settings.store {
+            StoreChoice::Filesystem { path, .. } => drop(owner(path)?),
+            StoreChoice::Postgres { .. } => return Err(not_built()),
         }
+        self.opened(settings)
+    }
+
+    /// Opens the store to store something in it. Root goes on as the user whose it is, so that nothing is
+    /// left there which that user can't change. One that is named here may be new.
+    pub(super) fn open_to_write(&self) -> Result<Opened, Failure> {
+        let settings = self.settings()?;
+        let may_make = self.store.is_some();
+        match &settings.store {
+            StoreChoice::Filesystem { path, .. } if may_make && !path.exists() => {}
+            StoreChoice::Filesystem { path, .. } => match owner(path)? {
+                owner if owner.uid == user::effective() => {}
+                owner => user::become_user(&owner).map_err(Failure::no_permission)?,
+            },
+            StoreChoice::Postgres { .. } => return Err(not_built()),
+        }
+        self.opened(settings)
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let loaded = config::load(&self.source()?).map_err(Failure::config)?;
+        Ok(loaded.settings)
+    }
+
+    fn opened(&self, settings: Settings) -> Result<Opened, Failure> {
         Ok(Opened {
-            survey: Survey::of(path),
-            shared: self.shared()?,
+            survey: Box::new(Directory::of(settings.store.path())),
+            shared: self.shared()?.map(Arc::new),
             settings,
         })
     }
@@ -106,6 +147,31 @@ impl Which {
             ))),
         }
     }
+}
+
+/// Whose the directory of a store is, when that is this user, or this user is root.
+fn owner(path: &Path) -> Result<User, Failure> {
+    let metadata = path.metadata().map_err(|error| {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            return not_yours(path);
+        }
+        Failure::unavailable(format!(
+            "there is no store at {}: {error} (--store names another)",
+            path.display()
+        ))
+    })?;
+    let own = user::effective();
+    if own != 0 && own != metadata.uid() {
+        return Err(not_yours(path));
+    }
+    Ok(User {
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+    })
+}
+
+fn not_built() -> Failure {
+    Failure::unavailable("only a filesystem store can be looked into")
 }
 
 fn not_yours(path: &Path) -> Failure {

@@ -4,6 +4,7 @@
 //! store that fails never fails a request; the caller goes on without it and says so.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 mod checksum;
 mod draft;
 mod error;
@@ -14,6 +15,7 @@ pub mod sieve;
 pub mod spool;
 #[cfg(test)]
 mod suite;
+pub mod survey;
 
 use std::fs::File;
 use std::sync::Arc;

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The command line is wrong (EX_USAGE).
     Usage = 64,
+    /// What was given to be read is damaged, or isn't what it should be (EX_DATAERR).
+    Data = 65,
     /// Something that is needed isn't there or can't be reached (EX_UNAVAILABLE).
     Unavailable = 69,
     /// The user may not do this (EX_NOPERM).
@@ -35,6 +37,11 @@ impl Failure {
     /// A wrong command line.
     pub fn usage(message: impl fmt::Display) -> Failure {
         Failure::with(Exit::Usage, message)
+    }
+
+    /// Input that is damaged.
+    pub fn data(message: impl fmt::Display) -> Failure {
+        Failure::with(Exit::Data, message)
     }
 
     /// Something that isn't there or can't be reached.

@@ -1,5 +1,9 @@
 //! Users of the system: who runs this process, and who has a name.
 
+use std::io;
+
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+
 /// A user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct User {
@@ -21,6 +25,14 @@ pub fn named(name: &str) -> Option<User> {
         uid: user.uid.as_raw(),
         gid: user.gid.as_raw(),
     })
+}
+
+/// Goes on as this user, for good: what root may do for somebody is done as that user.
+pub fn become_user(user: &User) -> io::Result<()> {
+    let group = Gid::from_raw(user.gid);
+    setgroups(&[group])?;
+    setgid(group)?;
+    Ok(setuid(Uid::from_raw(user.uid))?)
 }
 
 #[cfg(test)]

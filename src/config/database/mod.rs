@@ -6,7 +6,7 @@ mod read;
 use std::fmt;
 
 /// What a connection string may say, in libpq's words.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 20] = [
     "host",
     "hostaddr",
     "port",
@@ -27,7 +27,6 @@ const NAMES: [&str; 21] = [
     "keepalives",
     "keepalives_idle",
     "keepalives_interval",
-    "keepalives_count",
 ];
 
 /// How to reach a database: a connection string that was read and found valid.

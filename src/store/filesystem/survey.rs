@@ -1,54 +1,41 @@
-//! A store seen from outside, by a command: what is in it, and removing it, whether or not a proxy runs.
+//! A store's directory seen from outside, by a command.
 //!
 //! Nothing is made here, so a command that root gives leaves no file that the service can't change.
 //! Only records' heads are read.
 
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::root::{NO_VARIANT, Root, counted};
-use super::{index_at, remove};
+use super::root::{NO_VARIANT, Root, counted, unhex};
+use super::{index_at, read_at, remove};
 use crate::cache::key::{Hash, Key};
-use crate::cache::stored::Meta;
-use crate::store::record::read::read_head;
-use crate::store::{Published, StoreError, place};
+use crate::store::record::read::{Reading, read_head};
+use crate::store::survey::{Seen, Survey};
+use crate::store::{Content, Object, Published, StoreError};
 use crate::sys::shared::Shared;
 
 /// A store's directory, as it is.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Directory {
     root: Root,
 }
 
-/// A stored response.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// Its metadata, without trailers.
-    pub meta: Meta,
-    /// The length of its content.
-    pub content: u64,
-    /// Bytes on disk, as counted against the limit.
-    pub size: u64,
-}
-
-impl Seen {
-    /// Where its visited bit lies.
-    pub fn place(&self) -> Hash {
-        place(self.meta.key.hash(), self.meta.variant.hash())
-    }
-}
-
-impl Survey {
+impl Directory {
     /// The store at `path`, which may have nothing in it or not be there.
-    pub fn of(path: &Path) -> Survey {
-        Survey {
+    pub fn of(path: &Path) -> Directory {
+        Directory {
             root: Root::at(path),
         }
     }
 
-    /// Calls `visit` with every stored response, in no order. What goes meanwhile is passed over.
-    pub fn each(&self, mut visit: impl FnMut(Seen)) -> Result<(), StoreError> {
+    /// Calls `visit` with the path of every file in the store.
+    fn each_file(
+        &self,
+        visit: &mut dyn FnMut(&Path) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
         for number in 0..=u8::MAX {
             let path = self.root.directory(number);
             let at = |error| StoreError::at(&path, error);
@@ -57,28 +44,12 @@ impl Survey {
                 entries => entries.map_err(at)?,
             };
             for entry in entries {
-                let path = entry.map_err(at)?.path();
-                if let Some(seen) = self.seen(&path)? {
-                    visit(seen);
+                if visit(&entry.map_err(at)?.path())?.is_break() {
+                    return Ok(());
                 }
             }
         }
         Ok(())
-    }
-
-    /// The stored responses of a key, most recent first.
-    pub fn of_key(&self, key: &Key) -> Result<Vec<Seen>, StoreError> {
-        let hash = key.hash();
-        let variants: Vec<Hash> = match index_at(&self.root, hash)? {
-            Some(index) => index.variants().copied().collect(),
-            None => vec![NO_VARIANT],
-        };
-        let mut found = Vec::new();
-        for variant in variants {
-            let seen = self.seen(&self.root.file(hash, &variant))?;
-            found.extend(seen.filter(|seen| seen.meta.key == *key));
-        }
-        Ok(found)
     }
 
     /// The record in this file; None for an index, damage or nothing.
@@ -94,9 +65,78 @@ impl Survey {
         }
     }
 
-    /// Removes every stored response of this key, and makes sure that no process uses what it has of
-    /// it in memory or is fetching. Tells what was removed.
-    pub fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
+    /// What stands in this file, whole; None for an index, a variant's file, damage or nothing.
+    fn whole(&self, hash: &Hash, variant: &Hash) -> Result<Option<Object>, StoreError> {
+        let Some((file, Reading::Record(record))) = read_at(&self.root, hash, variant)? else {
+            return Ok(None);
+        };
+        let content = match record.content {
+            Some(content) => Content::Memory(content),
+            None => Content::File {
+                file: Arc::new(file),
+                offset: record.prelude.content_offset,
+                len: record.prelude.content,
+            },
+        };
+        Ok(Some(Object {
+            meta: record.meta,
+            content,
+            generation: 0,
+            checksum: record.prelude.content_checksum,
+        }))
+    }
+
+    /// The variants under this hash, most recent first.
+    fn variants(&self, hash: &Hash) -> Result<Vec<Hash>, StoreError> {
+        Ok(match index_at(&self.root, hash)? {
+            Some(index) => index.variants().copied().collect(),
+            None => vec![NO_VARIANT],
+        })
+    }
+}
+
+impl Survey for Directory {
+    fn each(&self, visit: &mut dyn FnMut(Seen)) -> Result<(), StoreError> {
+        self.each_file(&mut |path| {
+            if let Some(seen) = self.seen(path)? {
+                visit(seen);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn each_whole(
+        &self,
+        visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.each_file(&mut |path| {
+            // A variant's file comes with the index that names it.
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(hash) = name.and_then(unhex) else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            for variant in self.variants(&hash)?.iter().rev() {
+                if let Some(object) = self.whole(&hash, variant)? {
+                    if visit(object).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn of_key(&self, key: &Key) -> Result<Vec<Seen>, StoreError> {
+        let hash = key.hash();
+        let mut found = Vec::new();
+        for variant in self.variants(hash)? {
+            let seen = self.seen(&self.root.file(hash, &variant))?;
+            found.extend(seen.filter(|seen| seen.meta.key == *key));
+        }
+        Ok(found)
+    }
+
+    fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
         shared.invalidate(key.hash());
         // Taking the lock would make a directory, which then belonged to who purges.
         let removed = if self.root.directory(key.hash()[0]).is_dir() {
@@ -108,16 +148,14 @@ impl Survey {
         Ok(removed)
     }
 
-    /// Removes every stored response for whose key `wanted` is true. What is being fetched while this
-    /// begins is not stored, whichever key it has.
-    pub fn purge_where(
+    fn purge_where(
         &self,
         shared: &Shared,
-        wanted: impl Fn(&Key) -> bool,
+        wanted: &dyn Fn(&Key) -> bool,
     ) -> Result<Vec<Published>, StoreError> {
         shared.invalidate_all();
         let mut keys = Vec::new();
-        self.each(|seen| {
+        self.each(&mut |seen| {
             if wanted(&seen.meta.key) {
                 keys.push(seen.meta.key);
             }
@@ -138,6 +176,7 @@ fn head(file: &File) -> io::Result<Option<Seen>> {
     Ok(read_head(file)?.map(|(prelude, meta)| Seen {
         content: prelude.content,
         size: counted(length, meta.variant.hash()),
+        used: None,
         meta,
     }))
 }
@@ -145,9 +184,8 @@ fn head(file: &File) -> io::Result<Option<Seen>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+    use crate::cache::stored::Meta;
     use crate::http::fields::Fields;
     use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
     use crate::store::{Found, Store, Whole};
@@ -180,8 +218,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shared = Arc::new(Shared::anonymous().unwrap());
         let path = dir.path().join("store");
-        let survey = Survey::of(&path);
-        survey.each(|_| panic!("there is nothing")).unwrap();
+        let survey = Directory::of(&path);
+        survey.each(&mut |_| panic!("there is nothing")).unwrap();
         let options = FilesystemOptions { path, worker: 1 };
         let store = FilesystemStore::open(&options, shared.clone()).unwrap();
         let rows = [
@@ -196,7 +234,7 @@ mod tests {
         }
         let mut seen = Vec::new();
         survey
-            .each(|it| seen.push((it.meta.key, it.content)))
+            .each(&mut |it| seen.push((it.meta.key, it.content)))
             .unwrap();
         assert_eq!(seen.len(), 4);
         assert!(seen.iter().all(|(_, content)| *content == 7));
@@ -221,7 +259,7 @@ mod tests {
         let late = Whole::Memory(vec!["content".into()]);
         let late = store.publish(&meta("http://a/2", Some("de")), late, Some(before.1));
         assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
-        let removed = survey.purge_where(&shared, |key| key.text().starts_with(b"GET http://a/"));
+        let removed = survey.purge_where(&shared, &|key| key.text().starts_with(b"GET http://a/"));
         assert_eq!(removed.unwrap().len(), 1);
         assert_eq!(survey.of_key(&Key::new("GET http://b/1")).unwrap().len(), 1);
     }
@@ -232,7 +270,12 @@ mod tests {
         let path = dir.path().join("store");
         let shared = Shared::anonymous().unwrap();
         let key = Key::new("GET http://a/");
-        assert!(Survey::of(&path).purge(&key, &shared).unwrap().is_empty());
+        assert!(
+            Directory::of(&path)
+                .purge(&key, &shared)
+                .unwrap()
+                .is_empty()
+        );
         assert!(!path.exists());
     }
 }

@@ -1,0 +1,81 @@
+//! `cacheproxy export`: everything that is stored, as one archive.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::progress::Progress;
+use super::stored::{self, Which, amount};
+use crate::store::archive::{Put, Writer};
+use crate::sys::exit::Failure;
+
+/// Write everything that is stored to a file, to be imported into another store, of either kind.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+It works while the proxy runs. Whoever can read the file can read what was stored. It is for root and the service's user.
+
+Examples:
+  sudo cacheproxy export /srv/cache.archive
+  sudo cacheproxy export | zstd | ssh other 'unzstd | sudo cacheproxy import'")]
+pub(super) struct Args {
+    /// The file, which is made anew; the standard output without it, or with \"-\"
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn export(args: &Args) -> Result<(), Failure> {
+    let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
+    let out = output(file)?;
+    let opened = args.which.open()?;
+    let unwritten = |error: io::Error| match file {
+        Some(file) => Failure::unavailable(format!("{}: {error}", file.display())),
+        None => Failure::unavailable(format!("the archive can't be written: {error}")),
+    };
+    let mut progress = Progress::begin("exported");
+    let mut writer = Writer::begin(BufWriter::with_capacity(256 << 10, out)).map_err(unwritten)?;
+    let mut failed = None;
+    let outcome = opened.survey.each_whole(&mut |object| {
+        match writer.put(&object) {
+            Ok(Put::Done) => {}
+            Ok(Put::Left(why)) => {
+                let key = String::from_utf8_lossy(object.meta.key.text()).into_owned();
+                progress.say(&format!("left out: {key}: {why}"));
+            }
+            Err(error) => {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        let (count, bytes) = writer.written();
+        progress.at(count, bytes);
+        ControlFlow::Continue(())
+    });
+    outcome.map_err(|error| stored::failed(&error))?;
+    failed.map_or(Ok(()), |error| Err(unwritten(error)))?;
+    let (count, bytes) = writer.written();
+    writer.end().map_err(unwritten)?;
+    progress.say(&format!(
+        "exported {count} stored responses, {}",
+        amount(bytes)
+    ));
+    Ok(())
+}
+
+fn output(file: Option<&Path>) -> Result<Box<dyn Write>, Failure> {
+    let Some(file) = file else {
+        let out = io::stdout();
+        if out.is_terminal() {
+            return Err(Failure::usage(
+                "an archive is nothing for a terminal: name a file, or write it to a pipe",
+            ));
+        }
+        return Ok(Box::new(out));
+    };
+    match File::create(file) {
+        Ok(out) => Ok(Box::new(out)),
+        Err(error) => Err(Failure::unavailable(format!("{}: {error}", file.display()))),
+    }
+}

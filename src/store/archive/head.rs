@@ -1,0 +1,133 @@
+//! The head of an archived response: its metadata in lines of text, each with its name first.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+
+use crate::cache::key::{Key, Variant};
+use crate::cache::stored::Meta;
+use crate::http::fields::{Fields, FieldsBuilder};
+use crate::http::target::Uri;
+
+/// The metadata as lines; None when it can't be said in lines.
+pub(super) fn encode(meta: &Meta) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    line(&mut out, "key", &[meta.key.text()])?;
+    for selecting in meta.variant.text().split(|byte| *byte == b'\n') {
+        // The text of a variant ends each of its lines.
+        if !selecting.is_empty() {
+            line(&mut out, "variant", &[selecting])?;
+        }
+    }
+    // Writing to a Vec can't fail.
+    let _ = writeln!(out, "request-time {}", meta.request_time);
+    let _ = writeln!(out, "response-time {}", meta.response_time);
+    let status = meta.status.to_string();
+    line(&mut out, "status", &[status.as_bytes(), b" ", &meta.reason])?;
+    for (kind, fields) in [("field", &meta.fields), ("trailer", &meta.trailers)] {
+        for (name, value) in fields.iter() {
+            line(&mut out, kind, &[name, b": ", value])?;
+        }
+    }
+    (out.len() <= super::MOST_HEAD).then_some(out)
+}
+
+fn line(out: &mut Vec<u8>, name: &str, parts: &[&[u8]]) -> Option<()> {
+    out.extend_from_slice(name.as_bytes());
+    out.push(b' ');
+    for part in parts {
+        if part.iter().any(|byte| is_end(*byte)) {
+            return None;
+        }
+        out.extend_from_slice(part);
+    }
+    out.push(b'\n');
+    Some(())
+}
+
+fn is_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r' | 0)
+}
+
+/// The metadata that these lines say; an error says what is wrong with them.
+pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
+    let text = text
+        .strip_suffix(b"\n")
+        .ok_or("a head without a last line's end")?;
+    let (mut key, mut variant, mut status) = (None, Vec::new(), None);
+    let (mut requested, mut received) = (None, None);
+    let (mut fields, mut trailers) = (FieldsBuilder::default(), FieldsBuilder::default());
+    for line in text.split(|byte| *byte == b'\n') {
+        let space = line.iter().position(|byte| *byte == b' ');
+        let (name, value) = line.split_at(space.ok_or("a line without a name")?);
+        let value = &value[1..];
+        if value.iter().any(|byte| is_end(*byte)) {
+            return Err("a line with bytes that no head has");
+        }
+        match name {
+            b"key" if key.is_none() => key = Some(read_key(value)?),
+            b"variant" => {
+                variant.extend_from_slice(value);
+                variant.push(b'\n');
+            }
+            b"request-time" => requested = Some(number(value)?),
+            b"response-time" => received = Some(number(value)?),
+            b"status" => status = Some(read_status(value)?),
+            b"field" => push(&mut fields, value)?,
+            b"trailer" => push(&mut trailers, value)?,
+            _ => return Err("a line with a name that isn't known"),
+        }
+    }
+    let (status, reason) = status.ok_or("a head without a status")?;
+    Ok(Meta {
+        key: key.ok_or("a head without a key")?,
+        variant: Variant::new(variant),
+        request_time: requested.ok_or("a head without a request time")?,
+        response_time: received.ok_or("a head without a response time")?,
+        status,
+        reason,
+        fields: built(fields),
+        trailers: built(trailers),
+    })
+}
+
+fn built(fields: FieldsBuilder) -> Fields {
+    fields.build()
+}
+
+fn read_key(text: &[u8]) -> Result<Key, &'static str> {
+    let uri = (text.strip_prefix(b"GET ")).or_else(|| text.strip_prefix(b"HEAD "));
+    let uri = uri.map(|uri| Uri::parse(&Bytes::copy_from_slice(uri)));
+    match uri {
+        Some(Ok(uri)) if text.ends_with(uri.as_bytes()) => Ok(Key::new(text.to_vec())),
+        _ => Err("a key that isn't GET or HEAD and a URI"),
+    }
+}
+
+fn read_status(text: &[u8]) -> Result<(u16, Bytes), &'static str> {
+    let (status, reason) = text.split_at_checked(3).ok_or("a status that isn't one")?;
+    let reason = reason.strip_prefix(b" ").ok_or("a status that isn't one")?;
+    let status = number(status)?;
+    if !(200..=599).contains(&status) {
+        return Err("a status that isn't one");
+    }
+    Ok((status as u16, Bytes::copy_from_slice(reason)))
+}
+
+fn number(text: &[u8]) -> Result<u64, &'static str> {
+    let digits = text.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(text).ok().filter(|_| digits);
+    text.and_then(|text| text.parse().ok())
+        .ok_or("a number that isn't one")
+}
+
+fn push(fields: &mut FieldsBuilder, line: &[u8]) -> Result<(), &'static str> {
+    // As a name may begin with a colon, which ends any other.
+    let colon = line.iter().skip(1).position(|byte| *byte == b':');
+    let (name, value) = line.split_at(1 + colon.ok_or("a field without a colon")?);
+    let value = value
+        .strip_prefix(b": ")
+        .ok_or("a field without a colon and a space")?;
+    fields.push(name, value);
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! What goes in comes out; what is cut short or damaged is found, wherever it is.
+
+#![allow(clippy::unwrap_used)]
+
+use bytes::Bytes;
+
+use super::*;
+use crate::cache::key::{Key, Variant};
+use crate::cache::stored::Meta;
+use crate::http::fields::Fields;
+use crate::store::{Checksum, Content, Object};
+
+fn object(key: &str, variant: &str, content: &[u8]) -> Object {
+    let fields: [(&[u8], &[u8]); 4] = [
+        (b"Vary", b"accept-language"),
+        (b"X-Odd", b" \xe9\xff: \t"),
+        (b":local", b"from-loopback"),
+        (b"Empty", b""),
+    ];
+    let trailers: [(&[u8], &[u8]); 1] = [(b"Trailing", b"yes")];
+    Object {
+        meta: Meta {
+            key: Key::new(key.to_owned()),
+            variant: Variant::new(variant.to_owned()),
+            request_time: 1_700_000_000,
+            response_time: 1_700_000_001,
+            status: 200,
+            reason: Bytes::from_static(b"All right"),
+            fields: fields.into_iter().collect(),
+            trailers: trailers.into_iter().collect(),
+        },
+        content: Content::Memory(Bytes::copy_from_slice(content)),
+        generation: 0,
+        checksum: Checksum::of(content),
+    }
+}
+
+fn archive(objects: &[Object]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = Writer::begin(&mut out).unwrap();
+    for object in objects {
+        writer.put(object).unwrap();
+    }
+    writer.end().unwrap();
+    out
+}
+
+type Read = Vec<(Meta, Vec<u8>, Verdict)>;
+
+/// What is read of an archive, and how that ends.
+fn read(bytes: &[u8]) -> (Read, Result<(), ArchiveError>) {
+    let mut found = Vec::new();
+    let mut reader = match Reader::open(bytes) {
+        Ok(reader) => reader,
+        Err(error) => return (found, Err(error)),
+    };
+    loop {
+        let archived = match reader.next_response() {
+            Ok(Some(archived)) => archived,
+            Ok(None) => return (found, Ok(())),
+            Err(error) => return (found, Err(error)),
+        };
+        let mut content = Vec::new();
+        match reader.content(archived, &mut |part| content.extend_from_slice(part)) {
+            Ok((meta, verdict)) => found.push((meta, content, verdict)),
+            Err(error) => return (found, Err(error)),
+        }
+    }
+}
+
+fn objects() -> [Object; 3] {
+    [
+        object("GET http://a/", "", b""),
+        object("GET http://a/x?y", "accept-language: de\nfoo\n", b"content"),
+        object("HEAD http://b:81/", "", &[7; 300]),
+    ]
+}
+
+#[test]
+fn what_goes_in_comes_out() {
+    assert!(archive(&[]).starts_with(b"cacheproxy archive, version 1\nend 0\n"));
+    let objects = objects();
+    let (found, end) = read(&archive(&objects));
+    end.unwrap();
+    assert_eq!(found.len(), 3);
+    for ((meta, content, verdict), object) in found.iter().zip(&objects) {
+        assert_eq!(*meta, object.meta);
+        assert_eq!(*verdict, Verdict::Whole);
+        assert_eq!(Checksum::of(content), object.checksum);
+    }
+}
+
+#[test]
+fn an_archive_that_is_cut_short_says_so() {
+    let whole = archive(&objects());
+    for length in 0..whole.len() {
+        let (found, end) = read(&whole[..length]);
+        assert!(end.is_err(), "{length} bytes");
+        assert!(found.iter().all(|(.., verdict)| *verdict == Verdict::Whole));
+    }
+}
+
+#[test]
+fn no_damage_is_taken_for_a_whole_response() {
+    let objects = objects();
+    let whole = archive(&objects);
+    for at in 0..whole.len() {
+        for bit in [1, 0x20, 0x80] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= bit;
+            let (found, end) = read(&damaged);
+            let sound = found
+                .iter()
+                .filter(|(.., verdict)| *verdict == Verdict::Whole);
+            for (meta, content, _) in sound.clone() {
+                let original = objects.iter().find(|object| object.meta == *meta);
+                assert_eq!(original.map(|it| it.checksum), Some(Checksum::of(content)));
+            }
+            assert!(end.is_err() || sound.count() < 3, "byte {at} by {bit}");
+        }
+    }
+}
+
+#[test]
+fn what_the_store_has_damaged_is_left_out() {
+    let [first, mut second, third] = objects();
+    second.checksum += 1;
+    let mut odd = object("GET http://a/", "", b"");
+    let line: [(&[u8], &[u8]); 1] = [(b"A", b"b\nend 0")];
+    odd.meta.fields = line.into_iter().collect::<Fields>();
+    let (found, end) = read(&archive(&[first, second, odd, third]));
+    end.unwrap();
+    let verdicts: Vec<Verdict> = found.iter().map(|(.., verdict)| *verdict).collect();
+    assert_eq!(verdicts, [Verdict::Whole, Verdict::Spoiled, Verdict::Whole]);
+}
+
+#[test]
+fn other_files_are_refused_with_the_reason() {
+    let table: [(&[u8], &str); 6] = [
+        (b"", "this is no archive that `cacheproxy export` made"),
+        (b"\x1f\x8b\x08 something", "this is no archive"),
+        (b"cacheproxy archive, version 2\nend 0\n", "reads version 1"),
+        (
+            b"cacheproxy archive, version 1\nend 1\n",
+            "damaged at byte 30: its end counts",
+        ),
+        (
+            b"cacheproxy archive, version 1\nresponse 9999999 0\n",
+            "lengths that make no sense",
+        ),
+        (
+            b"cacheproxy archive, version 1\nresponse 5 0\nkey \nwhole",
+            "a key that isn't GET",
+        ),
+    ];
+    for (bytes, expected) in table {
+        let error = read(bytes).1.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,56 @@
+//! A store seen from outside, by a command: what is in it, and removing it, whether or not a proxy runs.
+
+use std::ops::ControlFlow;
+
+use super::{Object, Published, StoreError, place};
+use crate::cache::key::{Hash, Key};
+use crate::cache::stored::Meta;
+use crate::sys::shared::Shared;
+
+/// A stored response.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its metadata, without trailers.
+    pub meta: Meta,
+    /// The length of its content.
+    pub content: u64,
+    /// What it counts against the limit, in bytes.
+    pub size: u64,
+    /// Whether it was used since eviction last looked at it, where the store itself knows.
+    pub used: Option<bool>,
+}
+
+impl Seen {
+    /// Where its visited bit lies.
+    pub fn place(&self) -> Hash {
+        place(self.meta.key.hash(), self.meta.variant.hash())
+    }
+}
+
+/// What commands do to a store of either kind.
+pub trait Survey {
+    /// Calls `visit` with every stored response. What goes meanwhile is passed over.
+    fn each(&self, visit: &mut dyn FnMut(Seen)) -> Result<(), StoreError>;
+
+    /// Calls `visit` with every stored response, trailers and content included, until it breaks. Of a key's
+    /// variants the most recent comes last, as they were stored.
+    fn each_whole(
+        &self,
+        visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// The stored responses of a key, most recent first.
+    fn of_key(&self, key: &Key) -> Result<Vec<Seen>, StoreError>;
+
+    /// Removes every stored response of this key, and makes sure that no process uses what it has of
+    /// it in memory or is fetching. Tells what was removed.
+    fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError>;
+
+    /// Removes every stored response for whose key `wanted` is true. What is being fetched while this
+    /// begins is not stored, whichever key it has.
+    fn purge_where(
+        &self,
+        shared: &Shared,
+        wanted: &dyn Fn(&Key) -> bool,
+    ) -> Result<Vec<Published>, StoreError>;
+}
