@@ -36,6 +36,22 @@ pub enum StoreError {
     /// Its `Vary` and the variant it was to be stored as do not go together.
     #[error("no request could ever select the response by its Vary field")]
     Unselectable,
+    /// The database refused or failed what was asked.
+    #[error("the database at {server} failed: {reason}")]
+    Database {
+        /// Which server.
+        server: String,
+        /// Its reason, and what to do.
+        reason: String,
+    },
+    /// The database can't be reached, which was said when it began.
+    #[error("the database at {server} can't be used until it is back: {reason}")]
+    Unreachable {
+        /// Which server.
+        server: String,
+        /// Why, when it was last tried.
+        reason: String,
+    },
     /// Any other failure of the operating system.
     #[error("the store failed at {path}: {source}; see whether the disk is in order")]
     Io {
@@ -60,6 +76,11 @@ impl StoreError {
         } else {
             StoreError::Io { path, source }
         }
+    }
+
+    /// Whether the journal has it already.
+    pub fn is_told(&self) -> bool {
+        matches!(self, StoreError::Unreachable { .. })
     }
 
     /// Whether there was no room.
@@ -90,7 +111,11 @@ mod tests {
                 StoreError::Full { .. } => "full",
                 StoreError::NotWritable { .. } => "not writable",
                 StoreError::Io { .. } => "other",
-                StoreError::Gone | StoreError::MetaTooLarge(_) | StoreError::Unselectable => "none",
+                StoreError::Gone
+                | StoreError::MetaTooLarge(_)
+                | StoreError::Unselectable
+                | StoreError::Database { .. }
+                | StoreError::Unreachable { .. } => "none",
             };
             assert_eq!(kind, expected, "{error}");
             assert!(error.to_string().contains("/store"), "{error}");

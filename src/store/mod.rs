@@ -10,6 +10,7 @@ mod draft;
 mod error;
 pub mod filesystem;
 pub mod memory;
+pub mod postgres;
 pub mod record;
 pub mod sieve;
 pub mod spool;
@@ -110,6 +111,19 @@ pub enum Content {
         /// The length of the content.
         len: u64,
     },
+    /// Elsewhere, to be read piece by piece.
+    Pieces(Arc<dyn Pieces>),
+}
+
+/// Content that is read piece by piece, from a place that takes time to answer.
+#[allow(clippy::len_without_is_empty)]
+pub trait Pieces: Send + Sync + std::fmt::Debug {
+    /// The length of the content.
+    fn len(&self) -> u64;
+
+    /// A piece that begins at `at`, as long as it is convenient; blocks until it is there. What was
+    /// removed meanwhile is [`StoreError::Gone`].
+    fn read(&self, at: u64) -> Result<Bytes, StoreError>;
 }
 
 impl Content {
@@ -118,6 +132,7 @@ impl Content {
         match self {
             Content::Memory(bytes) => bytes.len() as u64,
             Content::File { len, .. } => *len,
+            Content::Pieces(pieces) => pieces.len(),
         }
     }
 

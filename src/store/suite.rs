@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{Checksum, Content, Found, Object, Published, SMALL, Store, StoreError, Whole};
 use crate::cache::key::Key;
@@ -46,6 +46,15 @@ pub fn read(content: &Content) -> Bytes {
             let mut bytes = vec![0; *len as usize];
             file.read_exact_at(&mut bytes, *offset).unwrap();
             bytes.into()
+        }
+        Content::Pieces(pieces) => {
+            let mut bytes = BytesMut::new();
+            while (bytes.len() as u64) < pieces.len() {
+                let piece = pieces.read(bytes.len() as u64).unwrap();
+                assert!(!piece.is_empty() && piece.len() <= 256 << 10);
+                bytes.extend_from_slice(&piece);
+            }
+            bytes.freeze()
         }
     }
 }

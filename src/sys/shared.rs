@@ -60,6 +60,7 @@ struct Layout {
     wanted: AtomicU64,
     full: AtomicU32,
     known_whole: AtomicU32,
+    store_down: AtomicU64,
     reserved: [AtomicU64; WORKERS],
     counters: [Counters; WORKERS],
     generations: [AtomicU32; GENERATIONS],
@@ -258,6 +259,21 @@ impl Shared {
         (word, 1 << (index % 64))
     }
 
+    /// Says whether worker `index` can't reach its store.
+    pub fn set_store_down(&self, index: usize, down: bool) {
+        let bit = 1 << (index % WORKERS);
+        if down {
+            self.layout().store_down.fetch_or(bit, Relaxed);
+        } else {
+            self.layout().store_down.fetch_and(!bit, Relaxed);
+        }
+    }
+
+    /// Whether some worker can't reach its store.
+    pub fn is_store_down(&self) -> bool {
+        self.layout().store_down.load(Relaxed) != 0
+    }
+
     /// What worker `index` counts.
     pub fn counters(&self, index: usize) -> &Counters {
         &self.layout().counters[index % WORKERS]
@@ -307,6 +323,12 @@ mod tests {
         assert!(one.is_visited(&hash) && !one.is_visited(&[8; 16]));
         assert!(one.take_visited(&hash));
         assert!(!two.take_visited(&hash));
+        one.set_store_down(3, true);
+        one.set_store_down(5, true);
+        two.set_store_down(3, false);
+        assert!(two.is_store_down());
+        two.set_store_down(5, false);
+        assert!(!one.is_store_down());
         two.counters(3).hits.fetch_add(2, Relaxed);
         assert_eq!(one.counters(3).hits.load(Relaxed), 2);
         assert_eq!(one.boot(), two.boot());

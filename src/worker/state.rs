@@ -21,6 +21,7 @@ use crate::config::{self, Settings};
 use crate::http::fields::Fields;
 use crate::http::parse::HeadLimits;
 use crate::http::target::Uri;
+use crate::store::StoreError;
 use crate::store::memory::MemoryTier;
 use crate::sys::bell::Bell;
 use crate::sys::shared::Shared;
@@ -179,6 +180,13 @@ impl Worker {
         if now >= self.complaint.get() + 60 {
             self.complaint.set(now);
             log::warn!("going on without storing: {what}");
+        }
+    }
+
+    /// The same of a failure, unless the store has said it.
+    pub fn complain_of(&self, failure: &StoreError) {
+        if !failure.is_told() {
+            self.complain(failure);
         }
     }
 

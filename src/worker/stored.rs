@@ -55,7 +55,7 @@ impl Stored {
         let head = self.rendered.len() * 2 + meta.key.text().len() + 512;
         let content = match &self.object.content {
             Content::Memory(bytes) => bytes.len(),
-            Content::File { .. } => 64 << 10,
+            Content::File { .. } | Content::Pieces(_) => 64 << 10,
         };
         (head + content) as u64
     }

@@ -120,6 +120,19 @@ impl crate::store::Content {
                     at += step as u64;
                 }
             }
+            Content::Pieces(pieces) => {
+                let mut at = 0;
+                while at < pieces.len() {
+                    let piece = pieces.read(at)?;
+                    if piece.is_empty() {
+                        return Err(StoreError::Gone);
+                    }
+                    if !take(&piece) {
+                        break;
+                    }
+                    at += piece.len() as u64;
+                }
+            }
         }
         Ok(())
     }

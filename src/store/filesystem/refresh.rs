@@ -70,7 +70,7 @@ impl FilesystemStore {
             Content::Memory(content) => {
                 self.store(meta, Whole::Memory(vec![content.clone()]), began)
             }
-            Content::File { .. } => Err(StoreError::Gone),
+            Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
         }
     }
 

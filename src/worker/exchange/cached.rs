@@ -128,7 +128,7 @@ impl Exchange<'_> {
                     }
                     Ok(Found::Nothing) => Known::Nothing,
                     Err(failure) => {
-                        self.worker.complain(&failure);
+                        self.worker.complain_of(&failure);
                         Known::Nothing
                     }
                 }

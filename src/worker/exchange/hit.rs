@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{After, Exchange};
+use super::{After, Exchange, pieces};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::presented::bypass;
@@ -53,7 +53,7 @@ impl Exchange<'_> {
         };
         let content = match &stored.object.content {
             Content::Memory(content) if content.len() <= COPIED => content.clone(),
-            Content::Memory(_) | Content::File { .. } => return None,
+            Content::Memory(_) | Content::File { .. } | Content::Pieces(_) => return None,
         };
         self.told.hit = true;
         self.told.outcome = "hit";
@@ -102,6 +102,14 @@ impl Exchange<'_> {
                     let sent = client.stream.write_all(parts, patience).await;
                     client.out.clear();
                     sent
+                }
+            }
+            Content::Pieces(pieces) => {
+                let more = client.stream.write_more(&client.out, patience).await;
+                client.out.clear();
+                match more {
+                    Ok(()) => pieces::send(&client.stream, pieces, part, patience).await,
+                    gone => gone,
                 }
             }
             Content::File { file, offset, .. } => {

@@ -62,7 +62,7 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         }
         // Made invalid while it was on its way.
         Err(StoreError::Gone) => {}
-        Err(failure) => worker.complain(&failure),
+        Err(failure) => worker.complain_of(&failure),
     }
 }
 
@@ -142,7 +142,7 @@ pub async fn refresh(
         Err(failure) => {
             // Replaced or removed meanwhile is no failure: this client is answered all the same.
             if !matches!(failure, StoreError::Gone) {
-                worker.complain(&failure);
+                worker.complain_of(&failure);
             }
             Rc::new(Stored::new(
                 fresh(old.generation),
@@ -191,7 +191,7 @@ pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) -> usize {
         Ok((removed, failure)) => {
             worker.outbox.removed(&removed);
             if let Some(failure) = failure {
-                worker.complain(&failure);
+                worker.complain_of(&failure);
             }
             removed.len()
         }

@@ -167,7 +167,7 @@ async fn finish(
             meta.trailers = trailers;
             publish(worker, order, fetch, meta, whole).await;
         }
-        (Err(failure), _) => worker.complain(&failure),
+        (Err(failure), _) => worker.complain_of(&failure),
         _ => {}
     }
 }
@@ -287,7 +287,7 @@ impl Content<'_> {
             unshared::note(self.worker, self.order, None, Some(Unstored::TooLarge));
         }
         if let Err(failure) = self.writer.push(data).await {
-            self.worker.complain(&failure);
+            self.worker.complain_of(&failure);
         }
         let (Some(meta), Some(keeper)) = (meta, &self.worker.store) else {
             return;
@@ -300,7 +300,7 @@ impl Content<'_> {
         match draft {
             Ok(Ok(draft)) => self.writer.spill_to(draft),
             Ok(Err(failure)) => {
-                self.worker.complain(&failure);
+                self.worker.complain_of(&failure);
                 self.writer.give_up_keeping();
             }
             Err(_) => self.writer.give_up_keeping(),

@@ -1,0 +1,253 @@
+//! Where the database is and how it is reached: a connection string or URL as libpq takes it, the password
+//! from a file, TLS, several hosts tried one after another.
+//!
+//! A server that takes writes is preferred; one that doesn't is better than none, for what is stored.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use postgres::NoTls;
+use tokio::runtime;
+use tokio::time::timeout;
+use tokio_postgres::Config;
+use tokio_postgres::config::{ChannelBinding, SslMode, TargetSessionAttrs};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::failure::{is_crowded, reason, refuses_writes};
+use super::session::Session;
+use super::tls;
+use crate::config::Database;
+use crate::store::StoreError;
+
+/// How many seconds one host may take to answer, unless `connect_timeout` says otherwise.
+const PATIENCE: u64 = 3;
+/// What each connection is set up with: nothing may run on for long when nobody waits for it any more.
+/// What a crash of the server loses is fetched again.
+const SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '120s'; \
+    SET synchronous_commit = off; SET jit = off; SET client_min_messages = warning";
+
+/// The way to a database.
+pub struct Connector {
+    /// One for each host, in the order they are tried.
+    hosts: Vec<Config>,
+    tls: Option<MakeRustlsConnect>,
+    password_file: Option<PathBuf>,
+    /// Whether a server that takes no writes may do.
+    any: bool,
+    server: String,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub struct Refusal {
+    /// In words.
+    pub why: String,
+    /// Whether the server is there, and has too many connections.
+    pub crowded: bool,
+    /// Whether the server is there, and takes no writes.
+    read_only: bool,
+}
+
+impl Refusal {
+    fn of(why: String) -> Refusal {
+        Refusal {
+            why,
+            crowded: false,
+            read_only: false,
+        }
+    }
+}
+
+impl Connector {
+    /// The way to the database that this connection string or URL names.
+    pub fn new(database: &str, password_file: Option<PathBuf>) -> Result<Connector, StoreError> {
+        let refused = |reason: String| StoreError::Database {
+            server: "that \"database\" names".to_owned(),
+            reason,
+        };
+        let database = Database::parse(database).map_err(refused)?;
+        let tls = tls::config(&database).map_err(refused)?;
+        Ok(Connector {
+            hosts: each_host(&database),
+            tls: tls.map(MakeRustlsConnect::new),
+            password_file,
+            any: database.value("target_session_attrs").is_none(),
+            server: database.place(),
+        })
+    }
+
+    /// What the server is called in messages. Never has the password in it.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Whether there is more than one host.
+    pub fn has_choice(&self) -> bool {
+        self.hosts.len() > 1
+    }
+
+    /// Connects to the first host that answers, within this time.
+    pub fn connect(&self, patience: Duration) -> Result<Session, Refusal> {
+        let until = Instant::now() + patience;
+        let password = self.password()?;
+        let mut failed = None;
+        let mut read_only = None;
+        for host in &self.hosts {
+            let mut config = host.clone();
+            if let Some(password) = &password {
+                config.password(password);
+            }
+            match self.try_host(&config, until) {
+                Ok(session) => return Ok(session),
+                Err(refusal) => {
+                    if refusal.read_only && self.any {
+                        read_only.get_or_insert(config);
+                    }
+                    failed = Some(refusal);
+                }
+            }
+        }
+        if let Some(mut config) = read_only {
+            config.target_session_attrs(TargetSessionAttrs::Any);
+            if let Ok(mut session) = self.try_host(&config, until) {
+                session.read_only = true;
+                return Ok(session);
+            }
+        }
+        Err(failed.unwrap_or_else(|| Refusal::of("no host is named".to_owned())))
+    }
+
+    /// The failure of this server for this reason.
+    pub fn failure(&self, reason: String) -> StoreError {
+        StoreError::Database {
+            server: self.server.clone(),
+            reason,
+        }
+    }
+
+    /// A session with one host.
+    fn try_host(&self, config: &Config, until: Instant) -> Result<Session, Refusal> {
+        let own = config.get_connect_timeout().copied();
+        let left = until.saturating_duration_since(Instant::now());
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|why| Refusal::of(format!("no connection can be made: {why}")))?;
+        let late = |_| {
+            let why = "no answer in time; see whether the server is up and reachable";
+            Refusal::of(why.to_owned())
+        };
+        let refused = |why| Refusal {
+            why: reason(&why),
+            crowded: is_crowded(&why),
+            read_only: refuses_writes(&why),
+        };
+        let patience = own.map_or(left, |own| own.min(left));
+        let mut session = match &self.tls {
+            Some(tls) if config.get_ssl_mode() != SslMode::Disable => {
+                let connecting = async { timeout(patience, config.connect(tls.clone())).await };
+                let connected = runtime.block_on(connecting).map_err(late)?;
+                let (client, connection) = connected.map_err(refused)?;
+                Session::new(runtime, client, connection)
+            }
+            _ => {
+                let connecting = async { timeout(patience, config.connect(NoTls)).await };
+                let connected = runtime.block_on(connecting).map_err(late)?;
+                let (client, connection) = connected.map_err(refused)?;
+                Session::new(runtime, client, connection)
+            }
+        };
+        session.set_deadline(Instant::now() + patience);
+        session.batch(SETTINGS).map_err(refused)?;
+        Ok(session)
+    }
+
+    fn password(&self) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(path) = &self.password_file else {
+            return Ok(None);
+        };
+        let text = std::fs::read(path).map_err(|why| {
+            Refusal::of(format!(
+                "the password can't be read from {}: {why}",
+                path.display()
+            ))
+        })?;
+        let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next();
+        Ok(line.map(<[u8]>::to_vec))
+    }
+}
+
+/// How each host is reached.
+fn each_host(database: &Database) -> Vec<Config> {
+    let list = |name: &str| -> Vec<String> {
+        let list = database.value(name).unwrap_or_default().split(',');
+        list.map(str::to_owned).collect()
+    };
+    let (hosts, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
+    let count = hosts.len().max(addresses.len());
+    let one = |at: usize| {
+        let of = |list: &[String]| list.get(at).filter(|value| !value.is_empty()).cloned();
+        let mut config = Config::new();
+        say(database, &mut config);
+        if let Some(host) = of(&hosts) {
+            if host.starts_with('/') {
+                config.ssl_mode(SslMode::Disable);
+            }
+            config.host(host);
+        }
+        if let Some(address) = of(&addresses).and_then(|address| address.parse().ok()) {
+            config.hostaddr(address);
+        }
+        // One port is for all.
+        let port = of(&ports).or_else(|| ports.first().filter(|_| ports.len() == 1).cloned());
+        config.port(port.and_then(|port| port.parse().ok()).unwrap_or(5432));
+        config
+    };
+    (0..count).map(one).collect()
+}
+
+/// Everything that isn't about one host.
+fn say(database: &Database, config: &mut Config) {
+    let seconds = |name: &str, otherwise: u64| {
+        let value = database.value(name).and_then(|value| value.parse().ok());
+        Duration::from_secs(value.unwrap_or(otherwise))
+    };
+    if let Some(user) = database.value("user") {
+        config.user(user);
+    }
+    if let Some(password) = database.value("password") {
+        config.password(password);
+    }
+    if let Some(name) = database.value("dbname") {
+        config.dbname(name);
+    }
+    if let Some(options) = database.value("options") {
+        config.options(options);
+    }
+    // libpq's is in milliseconds; no server is waited for without end.
+    let user_timeout = database.value("tcp_user_timeout");
+    let user_timeout = user_timeout.and_then(|value| value.parse().ok());
+    config
+        .application_name(database.value("application_name").unwrap_or("cacheproxy"))
+        .connect_timeout(seconds("connect_timeout", PATIENCE).max(Duration::from_secs(1)))
+        .tcp_user_timeout(Duration::from_millis(user_timeout.unwrap_or(10_000)))
+        .keepalives(database.value("keepalives") != Some("0"))
+        .keepalives_idle(seconds("keepalives_idle", 30))
+        .keepalives_interval(seconds("keepalives_interval", 5))
+        .keepalives_retries(3)
+        .ssl_mode(match database.value("sslmode") {
+            Some("disable") => SslMode::Disable,
+            Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
+            _ => SslMode::Prefer,
+        })
+        .channel_binding(match database.value("channel_binding") {
+            Some("disable") => ChannelBinding::Disable,
+            Some("require") => ChannelBinding::Require,
+            _ => ChannelBinding::Prefer,
+        })
+        .target_session_attrs(match database.value("target_session_attrs") {
+            Some("any") => TargetSessionAttrs::Any,
+            Some("read-only") => TargetSessionAttrs::ReadOnly,
+            _ => TargetSessionAttrs::ReadWrite,
+        });
+}

@@ -1,0 +1,184 @@
+//! Content in rows of bounded size: written piece by piece from where it lies, read piece by piece as
+//! the client takes it, so that large content is never in memory as a whole.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use postgres::Row;
+
+use super::pool::{CHANGE, LOOKUP, Pool};
+use super::session::{Parameters, Session};
+use crate::store::{Pieces, StoreError};
+
+/// The length of every piece but the last.
+pub const PIECE: u64 = 256 << 10;
+/// How many pieces are on their way to the database at once.
+const AT_ONCE: usize = 4;
+/// How often content that is being read is kept for longer.
+const KEPT: Duration = Duration::from_secs(30);
+
+const BEGIN: &str = "INSERT INTO cacheproxy.content (length, kept_until) \
+    VALUES ($1, now() + interval '2 minutes') RETURNING id";
+const WRITE: &str = "INSERT INTO cacheproxy.piece VALUES ($1, $2, $3)";
+const READ: &str = "SELECT bytes FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
+const KEEP: &str = "SELECT cacheproxy.keep($1)";
+
+/// Where content that is to be written lies.
+pub enum Source<'a> {
+    /// In memory.
+    Memory(&'a [Bytes]),
+    /// At the beginning of a file.
+    File(&'a File),
+}
+
+/// Why content was not written.
+pub enum Failure {
+    /// The database failed.
+    Database(postgres::Error),
+    /// The file that it lies in failed.
+    Source(std::io::Error),
+}
+
+impl From<postgres::Error> for Failure {
+    fn from(error: postgres::Error) -> Failure {
+        Failure::Database(error)
+    }
+}
+
+/// Writes content, in a transaction that has begun; its id.
+pub fn write(session: &mut Session, source: &Source<'_>, length: u64) -> Result<i64, Failure> {
+    let row = session.query_first(BEGIN, &[&(length as i64)])?;
+    let id: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    let mut at = 0;
+    while at < length {
+        let mut pieces = Vec::with_capacity(AT_ONCE);
+        while at < length && pieces.len() < AT_ONCE {
+            let step = (length - at).min(PIECE);
+            let piece = source.read(at, step as usize).map_err(Failure::Source)?;
+            pieces.push(((at / PIECE) as i32, piece));
+            at += step;
+        }
+        // Each step has the time that a change has.
+        session.set_deadline(Instant::now() + CHANGE);
+        let parts: Vec<_> = pieces
+            .iter()
+            .map(|(number, piece)| (number, &piece[..]))
+            .collect();
+        let rows: Vec<[&(dyn postgres::types::ToSql + Sync); 3]> = parts
+            .iter()
+            .map(|(number, piece)| [&id as _, *number as _, piece as _])
+            .collect();
+        let rows: Vec<&Parameters<'_>> = rows.iter().map(|row| &row[..]).collect();
+        session.execute_each(WRITE, &rows)?;
+    }
+    Ok(id)
+}
+
+impl Source<'_> {
+    /// So many bytes, from there on.
+    pub fn read(&self, at: u64, length: usize) -> std::io::Result<Bytes> {
+        match self {
+            Source::File(file) => {
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, at)?;
+                Ok(bytes.into())
+            }
+            Source::Memory(parts) => Ok(part(parts, at as usize, length)),
+        }
+    }
+}
+
+/// So many bytes of these parts, from there on.
+fn part(parts: &[Bytes], mut at: usize, length: usize) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(length);
+    for part in parts {
+        let skip = at.min(part.len());
+        at -= skip;
+        let mut rest = &part[skip..];
+        let step = rest.len().min(length - bytes.len());
+        bytes.extend_from_slice(&rest[..step]);
+        rest.advance(step);
+    }
+    bytes.freeze()
+}
+
+/// Content in the database, for who reads it.
+#[derive(Debug)]
+pub struct Stored {
+    pool: Arc<Pool>,
+    id: i64,
+    length: u64,
+    /// When it was last made sure that it is kept.
+    kept: Mutex<Instant>,
+}
+
+impl Stored {
+    /// The content with this id.
+    pub fn new(pool: Arc<Pool>, id: i64, length: u64) -> Stored {
+        Stored {
+            pool,
+            id,
+            length,
+            kept: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Whether it is time to have it kept for longer.
+    fn is_kept_anew(&self) -> bool {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = kept.elapsed() >= KEPT;
+        if due {
+            *kept = Instant::now();
+        }
+        due
+    }
+}
+
+impl Pieces for Stored {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read(&self, at: u64) -> Result<Bytes, StoreError> {
+        if at >= self.length {
+            return Ok(Bytes::new());
+        }
+        let number = (at / PIECE) as i32;
+        let row = self.pool.run(LOOKUP, |session| {
+            session.query_first(READ, &[&self.id, &number])
+        })?;
+        if self.is_kept_anew() {
+            // Where it can't be, what is there is read all the same.
+            let _ = self
+                .pool
+                .run(LOOKUP, |session| session.execute(KEEP, &[&vec![self.id]]));
+        }
+        let mut bytes = row.and_then(Column::new).map(Bytes::from_owner);
+        let due = (self.length - (at - at % PIECE)).min(PIECE);
+        match &mut bytes {
+            Some(bytes) if bytes.len() as u64 == due => {
+                bytes.advance((at % PIECE) as usize);
+                Ok(bytes.clone())
+            }
+            _ => Err(StoreError::Gone),
+        }
+    }
+}
+
+/// The bytes in the first column of a row, where they are.
+struct Column(Row);
+
+impl Column {
+    fn new(row: Row) -> Option<Column> {
+        row.try_get::<_, &[u8]>(0).is_ok().then_some(Column(row))
+    }
+}
+
+impl AsRef<[u8]> for Column {
+    fn as_ref(&self) -> &[u8] {
+        self.0.try_get(0).unwrap_or_default()
+    }
+}

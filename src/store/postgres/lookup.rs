@@ -1,0 +1,133 @@
+//! Finding the stored response that a request selects: one round trip for a miss and for a hit without
+//! `Vary`, a second one for the content of a variant.
+
+use bytes::Bytes;
+use postgres::Row;
+
+use super::PostgresStore;
+use super::content::Stored;
+use super::pool::LOOKUP;
+use crate::cache::key::Key;
+use crate::cache::stored::Meta;
+use crate::cache::vary;
+use crate::http::fields::Fields;
+use crate::store::checksum::Checksum;
+use crate::store::{Content, Found, Object, SMALL, StoreError};
+
+use std::sync::Arc;
+
+use super::row;
+
+/// Most recent first. What begins it is read by [`row::meta`].
+const FIND: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
+    id, vary, length, checksum, CASE WHEN variant = '' THEN content END, content_id \
+    FROM cacheproxy.response WHERE key_hash = $1 ORDER BY id DESC";
+const CONTENT: &str = "SELECT content FROM cacheproxy.response WHERE id = $1";
+
+/// A row as it was found.
+struct Candidate {
+    meta: Meta,
+    id: i64,
+    vary: Vec<String>,
+    length: u64,
+    checksum: u128,
+    content: Option<Bytes>,
+    content_id: Option<i64>,
+}
+
+impl PostgresStore {
+    pub(super) fn find(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
+        // Read first: a change while this lookup goes on then makes copies of its outcome stale.
+        let generation = self.shared.generation(key.hash());
+        let mut again = true;
+        loop {
+            let hash = &key.hash()[..];
+            let found = self.pool.run(LOOKUP, |session| {
+                let rows = session.query(FIND, &[&hash])?;
+                rows.iter()
+                    .map(Candidate::read)
+                    .collect::<Result<Vec<_>, _>>()
+            })?;
+            // Rows of another key with the same hash are none of this key's.
+            let mut found: Vec<_> = found
+                .into_iter()
+                .filter(|one| one.meta.key == *key)
+                .collect();
+            if found.is_empty() {
+                return Ok(Found::Nothing);
+            }
+            let selected = found
+                .iter()
+                .position(|one| one.meta.variant == vary::variant_of(&one.vary, request));
+            let Some(selected) = selected else {
+                return Ok(Found::OtherVariants);
+            };
+            let candidate = found.swap_remove(selected);
+            let id = candidate.id;
+            match self.accept(candidate, generation)? {
+                Some(object) => return Ok(Found::Object(Box::new(object))),
+                // Replaced before its content was read.
+                None if std::mem::take(&mut again) => {}
+                None => {
+                    log::warn!(
+                        "stored response {id} in the database at {} does not check",
+                        self.pool.server()
+                    );
+                    return Ok(Found::Nothing);
+                }
+            }
+        }
+    }
+
+    /// The object that a row is, when its content is good.
+    fn accept(&self, found: Candidate, generation: u32) -> Result<Option<Object>, StoreError> {
+        let content = if found.length > SMALL {
+            let Some(id) = found.content_id else {
+                return Ok(None);
+            };
+            let stored = Stored::new(Arc::clone(&self.pool), id, found.length);
+            Content::Pieces(Arc::new(stored))
+        } else {
+            let content = match found.content {
+                Some(content) => Some(content),
+                None => self.pool.run(LOOKUP, |session| {
+                    let row = session.query_first(CONTENT, &[&found.id])?;
+                    row.map_or(Ok(None), |row| content(&row, 0))
+                })?,
+            };
+            let good = |content: &Bytes| {
+                content.len() as u64 == found.length && Checksum::of(content) == found.checksum
+            };
+            match content.filter(good) {
+                Some(content) => Content::Memory(content),
+                None => return Ok(None),
+            }
+        };
+        Ok(Some(Object {
+            meta: found.meta,
+            content,
+            generation,
+            checksum: found.checksum,
+        }))
+    }
+}
+
+impl Candidate {
+    fn read(row: &Row) -> Result<Candidate, postgres::Error> {
+        let checksum: &[u8] = row.try_get(12)?;
+        Ok(Candidate {
+            meta: row::meta(row)?,
+            id: row.try_get(9)?,
+            vary: row.try_get(10)?,
+            length: row.try_get::<_, i64>(11)?.try_into().unwrap_or(0),
+            checksum: checksum.try_into().map_or(0, u128::from_le_bytes),
+            content: content(row, 13)?,
+            content_id: row.try_get(14)?,
+        })
+    }
+}
+
+fn content(row: &Row, at: usize) -> Result<Option<Bytes>, postgres::Error> {
+    let content: Option<&[u8]> = row.try_get(at)?;
+    Ok(content.map(Bytes::copy_from_slice))
+}

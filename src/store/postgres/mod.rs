@@ -1,0 +1,207 @@
+//! The PostgreSQL store: a row per stored response, in a database that many hosts share.
+//!
+//! It blocks for a bounded time only, whatever the server does: see `pool`. What goes when there is no room
+//! is not decided here.
+
+mod connect;
+mod content;
+mod failure;
+mod lookup;
+pub mod pool;
+mod publish;
+mod reach;
+mod refresh;
+mod row;
+pub mod schema;
+pub mod session;
+mod tls;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connect::Connector;
+use pool::Pool;
+
+use super::draft::Room;
+use super::{Draft, Found, Object, Published, Store, StoreError, Whole};
+use crate::cache::key::Key;
+use crate::cache::stored::Meta;
+use crate::http::fields::Fields;
+use crate::sys::disk;
+use crate::sys::shared::Shared;
+
+/// More removals than this are not remembered to be announced.
+const MOST_REMOVED: usize = 4096;
+
+/// Makes names of files differ where files need one.
+static DRAFTS: AtomicU64 = AtomicU64::new(0);
+
+/// Where a store is, and whose.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// A connection string or URL, as libpq takes it.
+    pub database: String,
+    /// The file that has the password in its first line.
+    pub password_file: Option<PathBuf>,
+    /// Whether tables that are made survive a crash of the server.
+    pub logged: bool,
+    /// The directory for content that is being fetched.
+    pub spool: PathBuf,
+    /// The index of the worker that opens it.
+    pub worker: usize,
+    /// The most bytes that the store may have.
+    pub limit: u64,
+}
+
+/// A store in a database.
+pub struct PostgresStore {
+    pool: Arc<Pool>,
+    shared: Arc<Shared>,
+    worker: usize,
+    spool: PathBuf,
+    /// Names this host in what others are told.
+    host: String,
+    removed: Mutex<Vec<Published>>,
+}
+
+impl PostgresStore {
+    /// Opens the store. Never waits for the server, which is reached on a thread of its own; refused only when
+    /// the connection string makes no sense or the spool's directory can't be written.
+    pub fn open(
+        options: &PostgresOptions,
+        shared: Arc<Shared>,
+    ) -> Result<PostgresStore, StoreError> {
+        let connector = Connector::new(&options.database, options.password_file.clone())?;
+        prepare_spool(&options.spool)?;
+        // What a worker with this index had reserved before went with it.
+        shared.release_all(options.worker);
+        let logged = options.logged;
+        let prepare = Box::new(move |session: &mut session::Session| {
+            match schema::init(session, logged) {
+                Ok(schema::Outcome::Current) => {}
+                Ok(_) => log::info!("made the schema \"cacheproxy\" in the database"),
+                Err(why) => return Err(why.to_string()),
+            }
+            Ok(())
+        });
+        let (told, worker) = (shared.clone(), options.worker);
+        let tell = Box::new(move |down| told.set_store_down(worker, down));
+        let pool = Pool::start(connector, prepare, tell)
+            .map_err(|error| StoreError::at(&options.spool, error))?;
+        Ok(PostgresStore {
+            pool,
+            worker: options.worker,
+            spool: options.spool.clone(),
+            host: format!("{:032x}", u128::from_be_bytes(shared.boot())),
+            shared,
+            removed: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn remember_removed(&self, removed: impl IntoIterator<Item = Published>) {
+        let mut list = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MOST_REMOVED.saturating_sub(list.len());
+        list.extend(removed.into_iter().take(room));
+    }
+}
+
+/// Connects once, for commands: waits for the server at most `patience`.
+pub fn connect(
+    database: &str,
+    password_file: Option<&Path>,
+    patience: std::time::Duration,
+) -> Result<session::Session, StoreError> {
+    let connector = Connector::new(database, password_file.map(Path::to_owned))?;
+    let mut session = connector
+        .connect(patience)
+        .map_err(|refusal| connector.failure(refusal.why))?;
+    session.set_deadline(std::time::Instant::now() + patience);
+    Ok(session)
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.pool.end();
+    }
+}
+
+fn prepare_spool(spool: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(spool)
+        .map_err(|error| StoreError::at(spool, error))?;
+    // Shows at the start, not at the first response, whether it can be written.
+    temporary(spool).map(drop)
+}
+
+/// A file that nobody else sees, and that goes when it is closed.
+fn temporary(spool: &Path) -> Result<File, StoreError> {
+    match disk::unnamed(spool) {
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            let count = DRAFTS.fetch_add(1, Relaxed);
+            let name = format!("draft-{}-{count}", std::process::id());
+            let path = spool.join(name);
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path)
+                .map_err(|error| StoreError::at(&path, error))?;
+            std::fs::remove_file(&path).map_err(|error| StoreError::at(&path, error))?;
+            Ok(file)
+        }
+        file => file.map_err(|error| StoreError::at(spool, error)),
+    }
+}
+
+impl Store for PostgresStore {
+    fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
+        self.find(key, request)
+    }
+
+    fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
+        row::measure(meta)?;
+        let length = expected.unwrap_or(0);
+        let room = Room::reserve(&self.shared, self.worker, &self.spool, length)?;
+        Ok(Draft {
+            file: Arc::new(temporary(&self.spool)?),
+            content_offset: 0,
+            slot: 0,
+            room,
+            name: None,
+        })
+    }
+
+    fn publish(
+        &self,
+        meta: &Meta,
+        whole: Whole,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
+        self.store(meta, whole, began)
+    }
+
+    fn refresh(
+        &self,
+        object: &Object,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
+        self.change(object, meta, began)
+    }
+
+    fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
+        self.remove_all(key)
+    }
+
+    fn take_removed(&self) -> Vec<Published> {
+        std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Storing a response and removing one: one round trip for content of one piece, else a transaction, so
+//! that nobody sees a response before it is whole.
+
+use bytes::Bytes;
+use postgres::Row;
+
+use super::PostgresStore;
+use super::content::{self, Failure, PIECE, Source};
+use super::pool::CHANGE;
+use super::row::{Columns, Text, split};
+use super::session::Session;
+use crate::cache::key::{Hash, Key};
+use crate::cache::stored::Meta;
+use crate::store::checksum::Checksum;
+use crate::store::{Published, StoreError, Whole};
+
+const PUBLISH: &str = "SELECT number, variants, sizes FROM cacheproxy.publish(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
+
+/// What a change in the database came to.
+pub(super) struct Changed {
+    /// The number of the change; none when nothing was changed.
+    pub(super) number: Option<i64>,
+    /// What went besides what was replaced: hashes of variants, and sizes.
+    pub(super) gone: Vec<(Hash, u64)>,
+}
+
+/// Content that is to be stored with its metadata.
+struct New<'a> {
+    columns: Columns<'a>,
+    length: u64,
+    checksum: [u8; 16],
+    began: i64,
+}
+
+impl PostgresStore {
+    pub(super) fn store(
+        &self,
+        meta: &Meta,
+        whole: Whole,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
+        let columns = Columns::of(meta)?;
+        let began = self.began(meta.key.hash(), began)?;
+        // The draft is held until all of it is in the database.
+        let (parts, draft, length, checksum) = match whole {
+            Whole::Memory(parts) => {
+                let mut checksum = Checksum::new();
+                parts.iter().for_each(|part| checksum.update(part));
+                let length = parts.iter().map(|part| part.len() as u64).sum();
+                (parts, None, length, checksum)
+            }
+            Whole::Draft {
+                draft,
+                len,
+                checksum,
+            } => (Vec::new(), Some(draft), len, checksum),
+        };
+        let source = match &draft {
+            Some(draft) => Source::File(&draft.file),
+            None => Source::Memory(&parts),
+        };
+        let new = New {
+            columns,
+            length,
+            checksum: checksum.finish().to_le_bytes(),
+            began,
+        };
+        let mut unreadable = None;
+        let changed = if length <= PIECE {
+            let bytes = source.read(0, length as usize);
+            let bytes = bytes.map_err(|error| StoreError::at(&self.spool, error))?;
+            self.pool.change(CHANGE, |session| {
+                self.publish_row(session, &new, Some(&bytes), None)
+            })?
+        } else {
+            self.pool.change(CHANGE, |session| {
+                session.begin()?;
+                let id = match content::write(session, &source, length) {
+                    Ok(id) => id,
+                    Err(Failure::Database(error)) => return Err(error),
+                    Err(Failure::Source(error)) => {
+                        unreadable = Some(error);
+                        return Ok(Changed::nothing());
+                    }
+                };
+                let changed = self.publish_row(session, &new, None, Some(id))?;
+                // Else content that nobody has asked for would stay.
+                if changed.number.is_some() {
+                    session.commit()?;
+                }
+                Ok(changed)
+            })?
+        };
+        if let Some(error) = unreadable {
+            return Err(StoreError::at(&self.spool, error));
+        }
+        self.published(meta, changed, new.size())
+    }
+
+    fn publish_row(
+        &self,
+        session: &mut Session,
+        new: &New<'_>,
+        content: Option<&Bytes>,
+        content_id: Option<i64>,
+    ) -> Result<Changed, postgres::Error> {
+        let columns = &new.columns;
+        let row = session.query_first(
+            PUBLISH,
+            &[
+                &self.host,
+                &new.began,
+                &columns.key_hash,
+                &columns.method,
+                &columns.uri,
+                &columns.variant_hash,
+                &columns.variant,
+                &columns.vary,
+                &columns.status,
+                &columns.reason,
+                &columns.fields,
+                &columns.trailers,
+                &columns.etag,
+                &columns.last_modified,
+                &columns.request_time,
+                &columns.response_time,
+                &(new.length as i64),
+                &(new.size() as i64),
+                &&new.checksum[..],
+                &content.map(|content| &content[..]),
+                &content_id,
+            ],
+        )?;
+        row.map_or(Ok(Changed::nothing()), |row| Changed::read(&row))
+    }
+
+    /// What was stored, as it is told; everything here is current for a new generation from now on.
+    pub(super) fn published(
+        &self,
+        meta: &Meta,
+        changed: Changed,
+        size: u64,
+    ) -> Result<Published, StoreError> {
+        let hash = *meta.key.hash();
+        if changed.number.is_none() {
+            return Err(StoreError::Gone);
+        }
+        let generation = self.shared.bump(&hash);
+        self.remember_removed(changed.gone.iter().map(|(variant, size)| Published {
+            hash,
+            variant: *variant,
+            size: *size,
+            generation,
+        }));
+        Ok(Published {
+            hash,
+            variant: *meta.variant.hash(),
+            size,
+            generation,
+        })
+    }
+
+    /// How often the database may have counted the key as made invalid. Refused when it was made
+    /// invalid here since that count.
+    pub(super) fn began(&self, hash: &Hash, began: Option<u32>) -> Result<i64, StoreError> {
+        match began {
+            None => Ok(i64::MAX),
+            Some(began) if began == self.shared.invalidations(hash) => Ok(began.into()),
+            Some(_) => Err(StoreError::Gone),
+        }
+    }
+
+    pub(super) fn remove_all(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
+        let hash = key.hash();
+        let (method, uri) = split(key.text());
+        let (method, uri) = (Text::from(method), Text::from(uri));
+        let removed = self.pool.change(CHANGE, |session| {
+            let row = session.query_first(REMOVE, &[&self.host, &&hash[..], &method, &uri])?;
+            row.map_or(Ok(Changed::nothing()), |row| Changed::read(&row))
+        })?;
+        let generation = self.shared.bump(hash);
+        let removed = removed.gone.into_iter().map(|(variant, size)| Published {
+            hash: *hash,
+            variant,
+            size,
+            generation,
+        });
+        Ok(removed.collect())
+    }
+}
+
+impl New<'_> {
+    fn size(&self) -> u64 {
+        self.columns.size + self.length
+    }
+}
+
+impl Changed {
+    /// Nothing at all.
+    pub(super) fn nothing() -> Changed {
+        Changed {
+            number: None,
+            gone: Vec::new(),
+        }
+    }
+
+    /// Reads a row of a number, hashes and sizes.
+    pub(super) fn read(row: &Row) -> Result<Changed, postgres::Error> {
+        let variants: Option<Vec<&[u8]>> = row.try_get(1)?;
+        let sizes: Option<Vec<i64>> = row.try_get(2)?;
+        let variants = variants.unwrap_or_default().into_iter();
+        let sizes = sizes.unwrap_or_default().into_iter();
+        let gone = variants.zip(sizes).map(|(variant, size)| {
+            let variant = variant.try_into().unwrap_or_default();
+            (variant, u64::try_from(size).unwrap_or(0))
+        });
+        Ok(Changed {
+            number: row.try_get(0)?,
+            gone: gone.collect(),
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! New metadata for stored content, after a 304 (RFC 9111 §3.2): in place, or under another variant with the
+//! same content.
+
+use bytes::Bytes;
+
+use super::PostgresStore;
+use super::pool::CHANGE;
+use super::publish::Changed;
+use super::row::Columns;
+use crate::cache::stored::Meta;
+use crate::store::{Content, Object, Published, StoreError, Whole};
+
+const REFRESH: &str = "SELECT number, variants, sizes, outcome FROM cacheproxy.refresh(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+
+impl PostgresStore {
+    pub(super) fn change(
+        &self,
+        object: &Object,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
+        let columns = Columns::of(meta)?;
+        let known = self.began(meta.key.hash(), began)?;
+        let length = object.content.len();
+        let size = columns.size + length;
+        let checksum = object.checksum.to_le_bytes();
+        let old_variant = object.meta.variant.hash();
+        let (changed, outcome) = self.pool.change(CHANGE, |session| {
+            let row = session.query_first(
+                REFRESH,
+                &[
+                    &self.host,
+                    &known,
+                    &columns.key_hash,
+                    &columns.method,
+                    &columns.uri,
+                    &columns.variant_hash,
+                    &columns.variant,
+                    &columns.vary,
+                    &columns.status,
+                    &columns.reason,
+                    &columns.fields,
+                    &columns.trailers,
+                    &columns.etag,
+                    &columns.last_modified,
+                    &columns.request_time,
+                    &columns.response_time,
+                    &(length as i64),
+                    &(size as i64),
+                    &&checksum[..],
+                    &&old_variant[..],
+                ],
+            )?;
+            match row {
+                Some(row) => Ok((Changed::read(&row)?, row.try_get::<_, String>(3)?)),
+                None => Ok((Changed::nothing(), String::new())),
+            }
+        })?;
+        if outcome == "missing" {
+            return self.store_again(&object.content, meta, began);
+        }
+        self.published(meta, changed, size)
+    }
+
+    /// Stores a response anew whose row is gone, from what is at hand of it.
+    fn store_again(
+        &self,
+        content: &Content,
+        meta: &Meta,
+        began: Option<u32>,
+    ) -> Result<Published, StoreError> {
+        match content {
+            Content::Memory(content) => {
+                let whole = Whole::Memory(vec![Bytes::clone(content)]);
+                self.store(meta, whole, began)
+            }
+            Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
+        }
+    }
+}

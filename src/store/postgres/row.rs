@@ -1,0 +1,201 @@
+//! What is kept of a response as columns, and back.
+//!
+//! Text of HTTP messages is bytes: each becomes the character with its number (Latin-1), so that nothing is
+//! lost and a person can read it.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use postgres::Row;
+use postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
+
+use crate::cache::key::{Key, Variant};
+use crate::cache::stored::Meta;
+use crate::cache::vary;
+use crate::http::date::UnixSeconds;
+use crate::http::fields::{Fields, FieldsBuilder};
+use crate::store::StoreError;
+use crate::store::record::MOST_META;
+
+/// What a row takes besides its texts and its content, about.
+const OVERHEAD: u64 = 400;
+/// A little less than the latest time that the database knows, in Unix seconds.
+const LATEST: UnixSeconds = 9_000_000_000_000;
+
+/// Bytes as text.
+#[derive(Debug, Clone)]
+pub struct Text<'a>(Cow<'a, [u8]>);
+
+impl<'a> From<&'a [u8]> for Text<'a> {
+    fn from(bytes: &'a [u8]) -> Text<'a> {
+        Text(Cow::Borrowed(bytes))
+    }
+}
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        if self.0.is_ascii() {
+            out.put_slice(&self.0);
+        } else {
+            for byte in self.0.iter() {
+                let mut character = [0; 2];
+                out.put_slice(char::from(*byte).encode_utf8(&mut character).as_bytes());
+            }
+        }
+        Ok(IsNull::No)
+    }
+
+    accepts!(TEXT);
+    to_sql_checked!();
+}
+
+/// The bytes that a text stands for.
+fn bytes(text: &str) -> Cow<'_, [u8]> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    // What somebody else wrote there may have others; they can't be in a message.
+    text.chars()
+        .map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?'))
+        .collect()
+}
+
+/// The columns of a response's metadata.
+#[derive(Debug)]
+pub struct Columns<'a> {
+    /// The hash of the key.
+    pub key_hash: &'a [u8],
+    /// The method of the key.
+    pub method: Text<'a>,
+    /// The URI of the key.
+    pub uri: Text<'a>,
+    /// The hash of the variant; zero without `Vary`.
+    pub variant_hash: &'a [u8],
+    /// The variant.
+    pub variant: Text<'a>,
+    /// The names of the selecting fields.
+    pub vary: Vec<String>,
+    /// The status code.
+    pub status: i16,
+    /// The reason phrase.
+    pub reason: Text<'a>,
+    /// The fields, a line each.
+    pub fields: Vec<Text<'a>>,
+    /// The trailer fields, a line each.
+    pub trailers: Vec<Text<'a>>,
+    /// `ETag`, for who looks into the database.
+    pub etag: Option<Text<'a>>,
+    /// `Last-Modified`, likewise.
+    pub last_modified: Option<Text<'a>>,
+    /// When the request was sent.
+    pub request_time: SystemTime,
+    /// When the response was received.
+    pub response_time: SystemTime,
+    /// What it takes without its content.
+    pub size: u64,
+}
+
+impl<'a> Columns<'a> {
+    /// The columns of this metadata. Refused when no request could select it, or when it is too large.
+    pub fn of(meta: &'a Meta) -> Result<Columns<'a>, StoreError> {
+        let names = vary::names(&meta.fields).ok_or(StoreError::Unselectable)?;
+        if names.is_empty() != (meta.variant == Variant::none()) {
+            return Err(StoreError::Unselectable);
+        }
+        let size = measure(meta)?;
+        let (method, uri) = split(meta.key.text());
+        Ok(Columns {
+            key_hash: meta.key.hash(),
+            method: method.into(),
+            uri: uri.into(),
+            variant_hash: meta.variant.hash(),
+            variant: (&meta.variant.text()[..]).into(),
+            vary: names,
+            status: i16::try_from(meta.status).unwrap_or(i16::MAX),
+            reason: (&meta.reason[..]).into(),
+            fields: lines(&meta.fields),
+            trailers: lines(&meta.trailers),
+            etag: meta.fields.first("etag").map(Text::from),
+            last_modified: meta.fields.first("last-modified").map(Text::from),
+            request_time: time(meta.request_time),
+            response_time: time(meta.response_time),
+            size: size as u64 + OVERHEAD,
+        })
+    }
+}
+
+/// How many bytes the metadata has; refused when there are too many.
+pub fn measure(meta: &Meta) -> Result<usize, StoreError> {
+    let of = |fields: &Fields| -> usize {
+        let lines = fields.iter();
+        lines
+            .map(|(name, value)| name.len() + value.len() + 8)
+            .sum()
+    };
+    let texts = [meta.key.text(), meta.variant.text(), &meta.reason];
+    let texts: usize = texts.iter().map(|text| text.len()).sum();
+    let size = texts + of(&meta.fields) + of(&meta.trailers);
+    if size > MOST_META {
+        return Err(StoreError::MetaTooLarge(size));
+    }
+    Ok(size)
+}
+
+/// The method and the URI of a key.
+pub fn split(key: &[u8]) -> (&[u8], &[u8]) {
+    match key.iter().position(|byte| *byte == b' ') {
+        Some(space) => (&key[..space], &key[space + 1..]),
+        None => (b"", key),
+    }
+}
+
+fn lines(fields: &Fields) -> Vec<Text<'_>> {
+    let line = |(name, value): (&[u8], &[u8])| Text(Cow::Owned([name, b": ", value].concat()));
+    fields.iter().map(line).collect()
+}
+
+/// A name goes up to the first colon after its first byte: ":local" is a name.
+fn fields(lines: &[&str]) -> Fields {
+    let mut fields = FieldsBuilder::default();
+    for line in lines {
+        let line = bytes(line);
+        let colon = line.iter().skip(1).position(|byte| *byte == b':');
+        let (name, value) = line.split_at(colon.map_or(line.len(), |at| at + 1));
+        fields.push(name, value.get(2..).unwrap_or_default());
+    }
+    fields.build()
+}
+
+fn time(seconds: UnixSeconds) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST))
+}
+
+fn seconds(time: SystemTime) -> UnixSeconds {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// The metadata in a row that begins with: method, uri, variant, status, reason, fields, trailers,
+/// request_time, response_time.
+pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
+    let text = |at: usize| -> Result<Bytes, postgres::Error> {
+        Ok(Bytes::copy_from_slice(&bytes(row.try_get(at)?)))
+    };
+    let (method, uri) = (text(0)?, text(1)?);
+    let key = match &method[..] {
+        b"" => uri,
+        method => [method, b" ", &uri].concat().into(),
+    };
+    Ok(Meta {
+        key: Key::new(key),
+        variant: Variant::new(text(2)?),
+        status: u16::try_from(row.try_get::<_, i16>(3)?).unwrap_or(0),
+        reason: text(4)?,
+        fields: fields(&row.try_get::<_, Vec<&str>>(5)?),
+        trailers: fields(&row.try_get::<_, Vec<&str>>(6)?),
+        request_time: seconds(row.try_get(7)?),
+        response_time: seconds(row.try_get(8)?),
+    })
+}

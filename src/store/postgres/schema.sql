@@ -1,0 +1,218 @@
+-- The stored responses of cacheproxy: one row for each in "response", found by the hash of its key (method and
+-- URI), most recent first. Everything here can be fetched again from the origin servers.
+--
+-- Texts that came in HTTP messages are bytes, of which each is the character with its number (Latin-1).
+
+CREATE SEQUENCE cacheproxy.change;
+COMMENT ON SEQUENCE cacheproxy.change IS 'Numbers every change of a stored response.';
+
+CREATE /*UNLOGGED*/ TABLE cacheproxy.response (
+    id bigint PRIMARY KEY,
+    key_hash bytea NOT NULL,
+    variant_hash bytea NOT NULL,
+    method text NOT NULL,
+    uri text NOT NULL,
+    variant text NOT NULL,
+    vary text[] NOT NULL,
+    status smallint NOT NULL,
+    reason text NOT NULL,
+    fields text[] NOT NULL,
+    trailers text[] NOT NULL,
+    etag text,
+    last_modified text,
+    request_time timestamptz NOT NULL,
+    response_time timestamptz NOT NULL,
+    stored timestamptz NOT NULL DEFAULT now(),
+    length bigint NOT NULL,
+    size bigint NOT NULL,
+    checksum bytea NOT NULL,
+    content bytea,
+    content_id bigint,
+    hits bigint NOT NULL DEFAULT 0,
+    used boolean NOT NULL DEFAULT false,
+    last_used timestamptz,
+    UNIQUE (key_hash, variant_hash)
+);
+ALTER TABLE cacheproxy.response ALTER COLUMN content SET STORAGE EXTERNAL;
+CREATE INDEX response_content ON cacheproxy.response (content_id) WHERE content_id IS NOT NULL;
+COMMENT ON TABLE cacheproxy.response IS 'Stored responses, in the order of storing by id.';
+COMMENT ON COLUMN cacheproxy.response.variant IS
+    'What the request had in the fields that Vary names, one a line; empty without Vary.';
+COMMENT ON COLUMN cacheproxy.response.size IS 'What it counts against the size limit, in bytes.';
+COMMENT ON COLUMN cacheproxy.response.checksum IS 'XXH3 of the content, 128 bits, least significant byte first.';
+COMMENT ON COLUMN cacheproxy.response.content IS 'The content when it is at most 64 KiB; else see content_id.';
+COMMENT ON COLUMN cacheproxy.response.used IS 'Whether it was used since eviction last passed it.';
+
+CREATE /*UNLOGGED*/ TABLE cacheproxy.content (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    length bigint NOT NULL,
+    kept_until timestamptz NOT NULL
+);
+COMMENT ON TABLE cacheproxy.content IS
+    'Content of more than 64 KiB. What no response refers to any more is removed some time after kept_until.';
+
+CREATE /*UNLOGGED*/ TABLE cacheproxy.piece (
+    content_id bigint NOT NULL,
+    number integer NOT NULL,
+    bytes bytea NOT NULL,
+    PRIMARY KEY (content_id, number)
+);
+ALTER TABLE cacheproxy.piece ALTER COLUMN bytes SET STORAGE EXTERNAL;
+COMMENT ON TABLE cacheproxy.piece IS 'Content in pieces of 256 KiB; the last one has the rest.';
+
+CREATE TABLE cacheproxy.invalidation (
+    slot integer PRIMARY KEY,
+    count bigint NOT NULL
+);
+COMMENT ON TABLE cacheproxy.invalidation IS
+    'How often keys were made invalid, by two bytes of their hash. What was asked for before isn''t stored after.';
+
+CREATE TABLE cacheproxy.state (
+    name text PRIMARY KEY,
+    value text NOT NULL
+);
+COMMENT ON TABLE cacheproxy.state IS 'The version of this schema, and what upkeep remembers.';
+INSERT INTO cacheproxy.state VALUES ('version', '1');
+
+-- Stores a whole response in place of those that it replaces, and returns the number of the change and what
+-- else went. Without a number it was not stored: its key was made invalid more often than _began times.
+CREATE FUNCTION cacheproxy.publish(
+    _host text, _began bigint, _key_hash bytea, _method text, _uri text,
+    _variant_hash bytea, _variant text, _vary text[],
+    _status smallint, _reason text, _fields text[], _trailers text[],
+    _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
+    _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint,
+    OUT number bigint, OUT variants bytea[], OUT sizes bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    _count bigint;
+    _contents bigint[];
+BEGIN
+    -- One after another for a key, so that who makes it invalid is seen here or removes what is stored here.
+    PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
+    _count := coalesce((SELECT i.count FROM cacheproxy.invalidation i
+        WHERE i.slot = get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11)), 0);
+    IF _count > _began THEN
+        RETURN;
+    END IF;
+    IF _content_id IS NULL AND _length > 65536 THEN
+        INSERT INTO cacheproxy.content (length, kept_until)
+            VALUES (_length, now() + interval '2 minutes') RETURNING id INTO _content_id;
+        INSERT INTO cacheproxy.piece VALUES (_content_id, 0, _content);
+        _content := NULL;
+    END IF;
+    WITH gone AS (
+        DELETE FROM cacheproxy.response r
+        WHERE r.key_hash = _key_hash AND (_variant = '' OR r.variant = '' OR r.variant_hash = _variant_hash
+            OR r.uri <> _uri OR r.method <> _method)
+        RETURNING r.variant_hash, r.size, r.content_id
+    )
+    SELECT array_agg(g.variant_hash) FILTER (WHERE g.variant_hash <> _variant_hash),
+        array_agg(g.size) FILTER (WHERE g.variant_hash <> _variant_hash),
+        array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
+        INTO variants, sizes, _contents FROM gone g;
+    number := nextval('cacheproxy.change');
+    INSERT INTO cacheproxy.response (id, key_hash, variant_hash, method, uri, variant, vary, status, reason,
+            fields, trailers, etag, last_modified, request_time, response_time, length, size, checksum,
+            content, content_id)
+        VALUES (number, _key_hash, _variant_hash, _method, _uri, _variant, _vary, _status, _reason,
+            _fields, _trailers, _etag, _last_modified, _request_time, _response_time, _length, _size, _checksum,
+            _content, _content_id);
+    IF _variant <> '' THEN
+        WITH gone AS (
+            DELETE FROM cacheproxy.response d
+            WHERE d.id IN (SELECT r.id FROM cacheproxy.response r WHERE r.key_hash = _key_hash
+                ORDER BY r.id DESC OFFSET 32)
+            RETURNING d.variant_hash, d.size, d.content_id
+        )
+        SELECT variants || array_agg(g.variant_hash), sizes || array_agg(g.size),
+            _contents || array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
+            INTO variants, sizes, _contents FROM gone g;
+    END IF;
+    IF _contents IS NOT NULL THEN
+        PERFORM cacheproxy.keep(_contents);
+    END IF;
+    PERFORM pg_notify('cacheproxy',
+        _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
+END $$;
+
+-- Keeps content for those who are being sent it.
+CREATE FUNCTION cacheproxy.keep(_contents bigint[]) RETURNS void LANGUAGE sql AS $$
+    UPDATE cacheproxy.content SET kept_until = greatest(kept_until, now() + interval '2 minutes')
+    WHERE id = ANY (_contents)
+$$;
+
+-- Gives a stored response new metadata. The outcome is 'refreshed'; 'missing' when there is none; 'gone' when
+-- there is another one, or when the key was made invalid more often than _began times.
+CREATE FUNCTION cacheproxy.refresh(
+    _host text, _began bigint, _key_hash bytea, _method text, _uri text,
+    _variant_hash bytea, _variant text, _vary text[],
+    _status smallint, _reason text, _fields text[], _trailers text[],
+    _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
+    _length bigint, _size bigint, _checksum bytea, _old_variant_hash bytea,
+    OUT outcome text, OUT number bigint, OUT variants bytea[], OUT sizes bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    _count bigint;
+    _old record;
+    _content bytea;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
+    _count := coalesce((SELECT i.count FROM cacheproxy.invalidation i
+        WHERE i.slot = get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11)), 0);
+    SELECT r.id, r.method, r.uri, r.variant, r.vary, r.length, r.checksum, r.content_id INTO _old
+        FROM cacheproxy.response r
+        WHERE r.key_hash = _key_hash AND r.variant_hash = _old_variant_hash FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'missing';
+    ELSIF _count > _began OR _old.uri <> _uri OR _old.method <> _method
+            OR _old.length <> _length OR _old.checksum <> _checksum THEN
+        outcome := 'gone';
+    ELSIF _old.variant = _variant AND _old.vary = _vary THEN
+        UPDATE cacheproxy.response SET status = _status, reason = _reason, fields = _fields,
+            trailers = _trailers, etag = _etag, last_modified = _last_modified,
+            request_time = _request_time, response_time = _response_time, size = _size
+            WHERE id = _old.id;
+        outcome := 'refreshed';
+        number := nextval('cacheproxy.change');
+        PERFORM pg_notify('cacheproxy',
+            _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
+    ELSE
+        SELECT r.content INTO _content FROM cacheproxy.response r WHERE r.id = _old.id;
+        SELECT p.number, p.variants, p.sizes INTO number, variants, sizes FROM cacheproxy.publish(
+            _host, _began, _key_hash, _method, _uri, _variant_hash, _variant, _vary, _status, _reason,
+            _fields, _trailers, _etag, _last_modified, _request_time, _response_time,
+            _length, _size, _checksum, _content, _old.content_id) p;
+        outcome := 'refreshed';
+    END IF;
+END $$;
+
+-- Makes a key invalid and removes every response that is stored under it; returns how often keys of its slot
+-- have been made invalid, and what was removed.
+CREATE FUNCTION cacheproxy.remove(
+    _host text, _key_hash bytea, _method text, _uri text,
+    OUT counted bigint, OUT variants bytea[], OUT sizes bigint[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    _contents bigint[];
+BEGIN
+    -- What was made invalid may not come back with a crash of the server.
+    PERFORM set_config('synchronous_commit', 'on', true);
+    PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
+    INSERT INTO cacheproxy.invalidation AS i
+        VALUES (get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11), 1)
+        ON CONFLICT (slot) DO UPDATE SET count = i.count + 1 RETURNING i.count INTO counted;
+    WITH gone AS (
+        DELETE FROM cacheproxy.response r
+        WHERE r.key_hash = _key_hash AND r.method = _method AND r.uri = _uri
+        RETURNING r.variant_hash, r.size, r.content_id
+    )
+    SELECT array_agg(g.variant_hash), array_agg(g.size),
+        array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
+        INTO variants, sizes, _contents FROM gone g;
+    IF _contents IS NOT NULL THEN
+        PERFORM cacheproxy.keep(_contents);
+    END IF;
+    PERFORM pg_notify('cacheproxy', _host || ' r ' || encode(_key_hash, 'hex') || ' '
+        || nextval('cacheproxy.change') || ' ' || counted);
+END $$;

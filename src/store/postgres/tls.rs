@@ -1,0 +1,141 @@
+//! TLS to the database: whose certificates are believed, by `sslmode` and `sslrootcert` as libpq has them.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+
+use crate::config::Database;
+
+/// Debian's own list of authorities, for `sslrootcert=system` and where none is named.
+const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// What TLS is made with; `None` where it isn't used.
+pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
+    let named = match database.value("sslrootcert") {
+        Some("system") => Some(SYSTEM),
+        named => named,
+    };
+    let check = match (database.value("sslmode"), named) {
+        (Some("disable"), _) => return Ok(None),
+        (Some("verify-full"), _) => Check::Host,
+        (Some("verify-ca"), _) | (Some("require"), Some(_)) => Check::Authority,
+        _ => Check::Nothing,
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let web_pki = match check {
+        Check::Nothing => None,
+        Check::Authority | Check::Host => {
+            let roots = Arc::new(roots(named.unwrap_or(SYSTEM))?);
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
+            Some(verifier.build().map_err(|why| why.to_string())?)
+        }
+    };
+    let verifier = Verifier {
+        check,
+        web_pki,
+        provider: provider.clone(),
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|why| why.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match (database.value("sslcert"), database.value("sslkey")) {
+        (Some(certificate), Some(key)) => builder
+            .with_client_auth_cert(
+                certificates(certificate)?,
+                PrivateKeyDer::from_pem_file(key)
+                    .map_err(|why| format!("the key can't be read from {key} (sslkey): {why}"))?,
+            )
+            .map_err(|why| format!("the certificate in {certificate} can't be used: {why}"))?,
+        _ => builder.with_no_client_auth(),
+    };
+    Ok(Some(config))
+}
+
+fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|why| format!("certificates can't be read from {file}: {why}"))
+}
+
+fn roots(file: &str) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(file)?);
+    if roots.is_empty() {
+        return Err(format!(
+            "no authority's certificate is in {file} (sslrootcert)"
+        ));
+    }
+    Ok(roots)
+}
+
+/// What of the server's certificate is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Nothing,
+    Authority,
+    Host,
+}
+
+#[derive(Debug)]
+struct Verifier {
+    check: Check,
+    web_pki: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(web_pki) = &self.web_pki else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified =
+            web_pki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if self.check == Check::Authority => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
