@@ -77,8 +77,7 @@ impl Room {
             return Ok(());
         }
         let reason = if self.shared.is_full() {
-            "less disk is free than the floor that is set; free some disk or lower the store's size"
-                .to_owned()
+            "less disk is free than min_free_disk; free some, or set that lower".to_owned()
         } else {
             format!(
                 "{bytes} bytes more would exceed its limit of {} bytes until others are evicted",

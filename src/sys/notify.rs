@@ -32,12 +32,18 @@ pub fn status(line: &str) {
     tell(&[NotifyState::Status(line)]);
 }
 
+/// Stopping may take this long from now, whatever the unit's TimeoutStopSec= says, unless that is longer.
+pub fn stopping_takes(limit: Duration) {
+    let field = format!("EXTEND_TIMEOUT_USEC={}", limit.as_micros());
+    tell(&[NotifyState::Custom(&field)]);
+}
+
 /// The process is alive.
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// How often `alive` must be said at least, when systemd watches.
+/// Within which time `alive` must be said again, when systemd watches.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }

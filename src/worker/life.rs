@@ -27,6 +27,8 @@ use crate::sys::{credentials, memory_file, notify, seqpacket, stream};
 const ALONE: Duration = Duration::from_secs(10);
 /// How often idle connections to origin servers are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
+/// What stopping may take beyond `drain`, before systemd kills.
+const BEYOND_DRAIN: Duration = Duration::from_secs(10);
 
 /// Lives until it is over.
 pub async fn live(index: u16, listener: OwnedFd) -> Result<(), Failure> {
@@ -43,6 +45,7 @@ pub async fn live(index: u16, listener: OwnedFd) -> Result<(), Failure> {
     };
     notify::ready();
     notify::status("serving");
+    tokio::task::spawn_local(stay_alive());
     let draining = worker.clone();
     tokio::task::spawn_local(async move {
         told.await;
@@ -220,6 +223,7 @@ async fn drained(worker: &Rc<Worker>) {
     notify::stopping();
     notify::status("finishing what it has");
     let limit = worker.settings().times.drain;
+    notify::stopping_takes(limit + BEYOND_DRAIN);
     let progress = &worker.phase.progress;
     let finished = async {
         let no_client = || (worker.clients.get() == 0).then_some(());
@@ -238,9 +242,9 @@ async fn drained(worker: &Rc<Worker>) {
     };
     if timeout(limit, finished).await.is_err() {
         log::warn!(
-            "{} clients were still being served after {} s",
-            worker.clients.get(),
-            limit.as_secs()
+            "clients that are still served after {} s (timeouts.drain) are cut off: {}",
+            limit.as_secs(),
+            worker.clients.get()
         );
     }
 }
@@ -260,6 +264,17 @@ fn told_to_stop() -> Pin<Box<dyn Future<Output = ()>>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Tells systemd that this event loop turns, twice in the time that it allows: one that hangs is killed and started anew.
+async fn stay_alive() {
+    let Some(limit) = notify::watchdog() else {
+        return;
+    };
+    loop {
+        notify::alive();
+        sleep(limit / 2).await;
+    }
 }
 
 async fn sweep(worker: Rc<Worker>) {
