@@ -160,7 +160,8 @@ fn a_restart_finds_what_is_stored_in_its_order() {
     assert_eq!(bench.shared.used(), bench.on_disk());
     // What was published since is the newest.
     evictor.set_limits(&bench.shared, 4 * SIZE, 0);
-    eventually("less is stored", || bench.on_disk() <= 4 * SIZE);
+    // A little room is always kept, so only three fit.
+    eventually("less is stored", || bench.on_disk() <= 3 * SIZE);
     let left: Vec<_> = (0..40)
         .filter(|n| bench.has(&format!("GET http://a/{n}")))
         .collect();
