@@ -259,8 +259,12 @@ fn list_and_explain_tell_what_is_stored_and_why() {
     proxy.request("GET", &vary, "Accept-Language: de\r\n");
     proxy.get(&vary);
     wait_for_stored(&proxy, 4);
+    for _ in 0..3 {
+        assert!(proxy.get(&plain).is_hit());
+    }
+    proxy.get(&stale);
     let (store, dir) = (proxy.store(), proxy.runtime_dir());
-    let rows: [(&str, &[&str], &[&str]); 9] = [
+    let rows: [(&str, &[&str], &[&str]); 11] = [
         (
             "list",
             &[],
@@ -272,6 +276,12 @@ fn list_and_explain_tell_what_is_stored_and_why() {
                 "4 stored",
             ],
         ),
+        (
+            "list",
+            &["--sort", "hits"],
+            &[&format!("3  yes  {plain}"), "0   no"],
+        ),
+        ("explain", &[&plain], &["answered about 3 requests"]),
         (
             "list",
             &["--host", "other.example", "--sort", "size"],

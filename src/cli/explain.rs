@@ -62,20 +62,30 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
     let seen = of_key(Key::of(&args.uri)).map_err(|error| stored::failed(&error))?;
     let of_head = of_key(Key::of_head(&args.uri)).map_err(|error| stored::failed(&error))?;
     let uri = args.uri.as_str();
-    let known: Vec<(Seen, Facts)> = seen
+    let shared = opened.shared.as_ref();
+    let known: Vec<Known> = seen
         .into_iter()
-        .map(|seen| {
-            let facts = facts(&seen, uri, &opened.settings);
-            (seen, facts)
+        .map(|seen| Known {
+            facts: facts(&seen, uri, &opened.settings),
+            hits: shared.map(|shared| shared.hits(&seen.place())),
+            seen,
         })
         .collect();
     control::print(&told(uri, &known, !of_head.is_empty(), &request, now()))
 }
 
+/// A stored response, and what is known of it.
+struct Known {
+    seen: Seen,
+    facts: Facts,
+    /// About how often it answered; None when no proxy runs.
+    hits: Option<u32>,
+}
+
 /// All there is to say.
 fn told(
     uri: &str,
-    known: &[(Seen, Facts)],
+    known: &[Known],
     of_head: bool,
     request: &RequestHead,
     now: UnixSeconds,
@@ -85,9 +95,9 @@ fn told(
         1 => format!("One response is stored for {uri}\n"),
         count => format!("{count} variants are stored for {uri}\n"),
     };
-    for (at, (seen, facts)) in known.iter().enumerate() {
+    for (at, known) in known.iter().enumerate() {
         // Writing to a String can't fail.
-        let _ = write!(text, "\n{}. {}", at + 1, described(seen, facts, now));
+        let _ = write!(text, "\n{}. {}", at + 1, described(known, now));
     }
     if of_head {
         text.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
@@ -101,7 +111,8 @@ fn told(
 }
 
 /// One stored response.
-fn described(seen: &Seen, facts: &Facts, now: UnixSeconds) -> String {
+fn described(known: &Known, now: UnixSeconds) -> String {
+    let Known { seen, facts, hits } = known;
     let meta = &seen.meta;
     let age = current_age(facts, now);
     let mut text = format!(
@@ -151,11 +162,16 @@ fn described(seen: &Seen, facts: &Facts, now: UnixSeconds) -> String {
         ),
         false => writeln!(text, "   It is validated with {}.", validators.join(", ")),
     };
+    let _ = match hits {
+        Some(1) => writeln!(text, "   It answered about 1 request."),
+        Some(hits) => writeln!(text, "   It answered about {hits} requests."),
+        None => Ok(()),
+    };
     text
 }
 
 /// What the request would get.
-fn verdict(known: &[(Seen, Facts)], request: &RequestHead, now: UnixSeconds) -> String {
+fn verdict(known: &[Known], request: &RequestHead, now: UnixSeconds) -> String {
     let directives = RequestDirectives::of(&request.fields);
     if let Some(why) = bypass(request, &directives) {
         return format!("it goes to the origin server whatever is stored, since {why}.");
@@ -166,10 +182,10 @@ fn verdict(known: &[(Seen, Facts)], request: &RequestHead, now: UnixSeconds) -> 
             whether it is stored and, if not, why."
             .to_owned();
     }
-    let Some((at, (_, facts))) = known
+    let Some((at, Known { facts, .. })) = known
         .iter()
         .enumerate()
-        .find(|(_, (seen, _))| selects(seen, &request.fields))
+        .find(|(_, known)| selects(&known.seen, &request.fields))
     else {
         return "it is fetched, since its fields select none of these variants; -H gives it others."
             .to_owned();

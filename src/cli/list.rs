@@ -17,16 +17,18 @@ use crate::store::survey::Seen;
 use crate::sys::exit::Failure;
 use crate::worker;
 
-/// List what is stored: size on disk, age, whether it was used lately, URL and variant.
+/// List what is stored: size on disk, age, how often it was used and whether lately, URL and variant.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-\"used\" is whether it was asked for since eviction last looked at it; \"-\" when no proxy runs.
+\"hits\" is about how often it answered since it was stored or the machine was started: a few stored
+responses share a count. \"used\" is whether it was asked for since eviction last looked at it. Both are
+\"-\" when no proxy runs.
 It is for root and the service's user.")]
 pub(super) struct Args {
     /// Only what is stored of this host, or of this host:port
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Largest first, those used lately first, or oldest first; by URL without it
+    /// Largest first, those used most first, or oldest first; by URL without it
     #[arg(long, value_enum)]
     sort: Option<Sort>,
     #[command(flatten)]
@@ -44,6 +46,7 @@ enum Sort {
 struct Row {
     size: u64,
     age: u64,
+    hits: Option<u32>,
     used: Option<bool>,
     uri: String,
     variant: String,
@@ -63,6 +66,7 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
             rows.push(Row {
                 size: seen.size,
                 age: current_age(&facts(&seen, bare, &opened.settings), now),
+                hits: (opened.shared.as_ref()).map(|shared| shared.hits(&seen.place())),
                 used: seen.used.or_else(|| {
                     let shared = opened.shared.as_ref()?;
                     Some(shared.is_visited(&seen.place()))
@@ -77,27 +81,35 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
     match args.sort {
         None => {}
         Some(Sort::Size) => rows.sort_by_key(|row| Reverse(row.size)),
-        Some(Sort::Hits) => rows.sort_by_key(|row| Reverse((row.used, row.size))),
+        Some(Sort::Hits) => rows.sort_by_key(|row| Reverse((row.hits, row.used, row.size))),
         Some(Sort::Age) => rows.sort_by_key(|row| Reverse(row.age)),
     }
     control::print(&table(&rows))
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut text = format!("{:>11} {:>10} {:>4}  url\n", "size", "age", "used");
+    let mut text = format!(
+        "{:>11} {:>10} {:>7} {:>4}  url\n",
+        "size", "age", "hits", "used"
+    );
     for row in rows {
         let used = match row.used {
             Some(true) => "yes",
             Some(false) => "no",
             None => "-",
         };
+        let hits = row.hits.map_or("-".to_owned(), |hits| hits.to_string());
         let (size, age) = (amount(row.size), duration(row.age));
         let variant = match row.variant.as_str() {
             "" => String::new(),
             variant => format!("  [{variant}]"),
         };
         // Writing to a String can't fail.
-        let _ = writeln!(text, "{size:>11} {age:>10} {used:>4}  {}{variant}", row.uri);
+        let _ = writeln!(
+            text,
+            "{size:>11} {age:>10} {hits:>7} {used:>4}  {}{variant}",
+            row.uri
+        );
     }
     let bytes = rows.iter().map(|row| row.size).sum();
     let _ = writeln!(text, "{} stored responses, {}", rows.len(), amount(bytes));

@@ -6,6 +6,7 @@
 
 mod boot;
 mod fetching;
+mod hits;
 mod known;
 mod room;
 mod unshared;
@@ -26,7 +27,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub const WORKERS: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const GENERATIONS: usize = 1 << 16;
 const VISITED_WORDS: usize = 1 << 14;
 const SIZE: usize = size_of::<Layout>();
@@ -69,6 +70,7 @@ struct Layout {
     known: [AtomicU64; known::WORDS],
     fetching: fetching::Table,
     unshared: unshared::Table,
+    hits: hits::Table,
 }
 
 /// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].

@@ -23,6 +23,7 @@ use crate::http::parse::HeadLimits;
 use crate::http::target::Uri;
 use crate::store::StoreError;
 use crate::store::memory::MemoryTier;
+use crate::store::place;
 use crate::sys::bell::Bell;
 use crate::sys::shared::Shared;
 
@@ -194,6 +195,13 @@ impl Worker {
     pub fn next_token(&self) -> u64 {
         self.tokens.set(self.tokens.get() + 1);
         self.tokens.get()
+    }
+
+    /// Counts an answer from this stored response.
+    pub fn count_hit(&self, stored: &Stored) {
+        let meta = &stored.object.meta;
+        let place = place(meta.key.hash(), meta.variant.hash());
+        self.shared.count_hit(&place);
     }
 
     /// Counts a request that has been answered.

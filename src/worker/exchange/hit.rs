@@ -57,6 +57,7 @@ impl Exchange<'_> {
         };
         self.told.hit = true;
         self.told.outcome = "hit";
+        self.worker.count_hit(&stored);
         if self.stored_head(&stored, age, &CacheStatus::hit(ttl)) {
             self.client.out.put_slice(&content);
             self.told.bytes = content.len() as u64;
@@ -71,6 +72,7 @@ impl Exchange<'_> {
         age: u64,
         status: &CacheStatus<'_>,
     ) -> After {
+        self.worker.count_hit(stored);
         if range::is_asked(&self.head) {
             if let Some(after) = self.answer_ranges(stored, age, status).await {
                 return after;

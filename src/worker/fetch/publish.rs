@@ -11,7 +11,7 @@ use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
 use crate::cache::validation::refreshed;
 use crate::http::head::ResponseHead;
-use crate::store::{Checksum, Content, Object, Published, SMALL, StoreError, Whole};
+use crate::store::{Checksum, Content, Object, Published, SMALL, StoreError, Whole, place};
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 
@@ -31,6 +31,8 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         let stored = Stored::new(copy(object), &order.policy, &worker.pseudonym);
         *fetch.whole.borrow_mut() = Some(Rc::new(stored));
     }
+    let place = place(meta.key.hash(), meta.variant.hash());
+    worker.shared.forget_hits(&place);
     let began = fetch.began;
     let bytes = match &whole {
         Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
