@@ -49,7 +49,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn of(why: String) -> Refusal {
+    /// For this reason, and no other that matters.
+    pub fn of(why: String) -> Refusal {
         Refusal {
             why,
             crowded: false,
@@ -92,25 +93,29 @@ impl Connector {
         let password = self.password()?;
         let mut failed = None;
         let mut read_only = None;
-        for host in &self.hosts {
+        for (at, host) in self.hosts.iter().enumerate() {
             let mut config = host.clone();
             if let Some(password) = &password {
                 config.password(password);
             }
             match self.try_host(&config, until) {
-                Ok(session) => return Ok(session),
+                Ok(mut session) => {
+                    session.host = at;
+                    return Ok(session);
+                }
                 Err(refusal) => {
                     if refusal.read_only && self.any {
-                        read_only.get_or_insert(config);
+                        read_only.get_or_insert((at, config));
                     }
                     failed = Some(refusal);
                 }
             }
         }
-        if let Some(mut config) = read_only {
+        if let Some((at, mut config)) = read_only {
             config.target_session_attrs(TargetSessionAttrs::Any);
             if let Ok(mut session) = self.try_host(&config, until) {
                 session.read_only = true;
+                session.host = at;
                 return Ok(session);
             }
         }

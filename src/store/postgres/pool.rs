@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Error;
 
-use super::connect::Connector;
+use super::connect::{Connector, Refusal};
 use super::failure::{ends_session, reason, refuses_writes};
 use super::reach::{Phase, Reach};
 use super::session::Session;
@@ -17,7 +17,7 @@ use crate::store::StoreError;
 /// How long a lookup may take, all waiting included.
 pub const LOOKUP: Duration = Duration::from_secs(2);
 /// How long a change may take, or each step of a long one.
-pub const CHANGE: Duration = Duration::from_secs(30);
+pub const CHANGE: Duration = Duration::from_secs(10);
 
 /// The most connections for lookups, and for changes.
 const MOST: [usize; 2] = [4, 1];
@@ -25,6 +25,8 @@ const MOST: [usize; 2] = [4, 1];
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a server that takes no writes is used before another is looked for.
 const READ_ONLY: Duration = Duration::from_secs(10);
+/// How long a server that has no room for more connections isn't asked for one.
+const CROWDED: Duration = Duration::from_secs(10);
 /// The most threads that wait for a connection.
 const WAITING: usize = 256;
 
@@ -65,6 +67,15 @@ struct Connections {
     /// How many there are, idle or not.
     open: usize,
     most: usize,
+    /// Until when no more are tried than there are.
+    crowded: Option<Instant>,
+}
+
+impl Connections {
+    fn has_room(&self) -> bool {
+        let crowded = self.crowded.is_some_and(|until| Instant::now() < until);
+        self.open == 0 || (self.open < self.most && !crowded)
+    }
 }
 
 /// A connection in use, or room for one.
@@ -81,6 +92,7 @@ impl Pool {
             idle: Vec::new(),
             open: 0,
             most,
+            crowded: None,
         };
         let pool = Arc::new(Pool {
             connector,
@@ -151,7 +163,10 @@ impl Pool {
             let used = session.is_some();
             let mut session = match session {
                 Some(session) => session,
-                None => self.another(lane, until, era)?,
+                None => match self.another(lane, until, era)? {
+                    Some(session) => session,
+                    None => continue,
+                },
             };
             session.set_deadline(until);
             let error = match work(&mut session).and_then(|done| {
@@ -202,7 +217,7 @@ impl Pool {
                         let session = Some(session);
                         return Ok(Taken { session, era });
                     }
-                    if connections.open < connections.most {
+                    if connections.has_room() {
                         connections.open += 1;
                         return Ok(Taken { session: None, era });
                     }
@@ -220,22 +235,29 @@ impl Pool {
         }
     }
 
-    /// One connection more, for which there is room.
-    fn another(&self, lane: Lane, until: Instant, era: u64) -> Result<Session, StoreError> {
+    /// One connection more, for which there is room; none when the server has no room for it.
+    fn another(&self, lane: Lane, until: Instant, era: u64) -> Result<Option<Session>, StoreError> {
         let left = until.saturating_duration_since(Instant::now());
-        let refusal = match self.connector.connect(left) {
-            Ok(session) => return Ok(session),
+        let connected = self.connector.connect(left);
+        let mut state = self.lock();
+        let refusal = match connected {
+            Ok(session) if session.host == state.reach.host => return Ok(Some(session)),
+            // It may have missed what this one was told, or have another schema: all begins anew.
+            Ok(_) => Refusal::of("another host took over".to_owned()),
             Err(refusal) => refusal,
         };
-        let mut state = self.lock();
+        let elsewhere = state.lanes.iter().map(|lane| lane.open).sum::<usize>() > 1;
         let connections = &mut state.lanes[lane as usize];
         connections.open = connections.open.saturating_sub(1);
-        if refusal.crowded && state.lanes.iter().any(|lane| lane.open > 0) {
-            // The server is there, and only has no room for more connections.
-            let connections = &mut state.lanes[lane as usize];
-            connections.most = connections.open.max(1);
+        if refusal.crowded && elsewhere {
+            connections.crowded = Some(Instant::now() + CROWDED);
+            let wait = connections.open > 0;
             drop(state);
-            return Err(self.connector.failure(refusal.why));
+            return if wait {
+                Ok(None)
+            } else {
+                Err(self.connector.failure(refusal.why))
+            };
         }
         drop(state);
         Err(self.fail(era, refusal.why))
@@ -292,9 +314,6 @@ impl State {
 
     /// Puts the connection by which the server was reached at hand, for lookups.
     pub(super) fn add(&mut self, session: Session) {
-        for (connections, most) in self.lanes.iter_mut().zip(MOST) {
-            connections.most = most;
-        }
         let connections = &mut self.lanes[Lane::Reading as usize];
         connections.open += 1;
         connections.idle.push((session, Instant::now()));

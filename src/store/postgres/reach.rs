@@ -21,6 +21,8 @@ pub(super) struct Reach {
     pub(super) phase: Phase,
     /// How often it was reached.
     pub(super) era: u64,
+    /// Which of the hosts it is.
+    pub(super) host: usize,
     /// Since when it is up, or down.
     since: Instant,
     /// When and why it was last found to be down.
@@ -45,6 +47,7 @@ impl Default for Reach {
         Reach {
             phase: Phase::Connecting,
             era: 0,
+            host: 0,
             since: Instant::now(),
             why: String::new(),
             pause: PAUSE.0,
@@ -54,9 +57,9 @@ impl Default for Reach {
 }
 
 impl Pool {
-    /// Whether the server can't be reached.
-    pub fn is_down(&self) -> bool {
-        matches!(self.lock().reach.phase, Phase::Down)
+    /// Whether the server is known to answer.
+    pub fn is_up(&self) -> bool {
+        matches!(self.lock().reach.phase, Phase::Up)
     }
 
     /// What every call fails with meanwhile.
@@ -171,6 +174,7 @@ impl Pool {
         }
         reach.phase = Phase::Up;
         reach.era += 1;
+        reach.host = session.host;
         reach.since = Instant::now();
         state.add(session);
         (self.tell)(false);

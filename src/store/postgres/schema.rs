@@ -80,9 +80,13 @@ fn make(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError> {
 
 /// The version of the schema that is there.
 fn version(session: &mut Session) -> Result<Option<i64>, SchemaError> {
-    let there = "SELECT to_regclass('cacheproxy.state') IS NOT NULL";
-    let there = session.query_first(there, &[])?;
-    if !there.is_some_and(|row| row.get(0)) {
+    // Read from the table itself: what to_regclass() knows may be older than the lock.
+    let there = session.query(
+        "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = 'cacheproxy' AND c.relname = 'state'",
+        &[],
+    )?;
+    if there.is_empty() {
         return Ok(None);
     }
     let version = "SELECT value FROM cacheproxy.state WHERE name = 'version'";

@@ -33,6 +33,8 @@ pub struct Session {
     notifications: mpsc::Receiver<Notification>,
     in_transaction: bool,
     since: Instant,
+    /// Which host it is with, of those that are tried.
+    pub host: usize,
     /// Whether the server took the connection for reading alone.
     pub read_only: bool,
 }
@@ -66,6 +68,7 @@ impl Session {
             notifications,
             in_transaction: false,
             since: Instant::now(),
+            host: 0,
             read_only: false,
         }
     }

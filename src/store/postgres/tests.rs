@@ -1,13 +1,19 @@
 //! The store on a server of its own.
 #![allow(clippy::unwrap_used)]
 
+mod outages;
+mod refusals;
+
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::postgres_server::Server;
-use crate::store::suite;
+use crate::store::suite::{self, content, plain, publish};
 
 /// A store, and the directory of its spool.
 struct Bench {
     store: PostgresStore,
+    shared: Arc<Shared>,
     _spool: tempfile::TempDir,
 }
 
@@ -23,8 +29,25 @@ fn bench(database: &str) -> Bench {
         limit: 1 << 30,
     };
     Bench {
-        store: PostgresStore::open(&options, shared).unwrap(),
+        store: PostgresStore::open(&options, shared.clone()).unwrap(),
+        shared,
         _spool: spool,
+    }
+}
+
+/// How long this takes.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let begin = Instant::now();
+    (work(), begin.elapsed())
+}
+
+/// Waits until the store has found its server, or found that it has gone.
+#[track_caller]
+fn wait_for_server(bench: &Bench, there: bool) {
+    let end = Instant::now() + Duration::from_secs(15);
+    while (bench.store.pool.is_up(), bench.shared.is_store_down()) != (there, !there) {
+        assert!(Instant::now() < end, "waited for the server in vain");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -32,4 +55,79 @@ fn bench(database: &str) -> Bench {
 fn does_what_every_store_does() {
     let bench = bench(&Server::shared().database());
     suite::run(&bench.store);
+}
+
+#[test]
+fn a_person_can_read_it() {
+    let server = Server::shared();
+    server.create_database("readable", "cacheproxy");
+    let bench = bench(&server.connection("readable"));
+    let mut meta = plain("GET http://a.example/x?y z");
+    meta.fields = [
+        (&b"X"[..], &b"caf\xe9: 1"[..]),
+        (b":local", b""),
+        (b"Last-Modified", b"today"),
+    ]
+    .into_iter()
+    .collect();
+    publish(&bench.store, &meta, &content(70_000, 1));
+    assert_eq!(suite::look(&bench.store, &meta.key).unwrap().meta, meta);
+    let columns = "method, uri, status, reason, fields, last_modified, length, response_time";
+    let row = server.sql(
+        "readable",
+        &format!("SET timezone = 'UTC'; SELECT {columns} FROM cacheproxy.response"),
+    );
+    assert!(
+        row.ends_with(
+            "GET|http://a.example/x?y z|200|OK|{\"X: café: 1\",\":local: \",\"Last-Modified: today\"}|today|70000|1970-01-01 00:00:02+00"
+        ),
+        "{row}"
+    );
+}
+
+#[test]
+fn what_was_made_invalid_meanwhile_is_not_stored() {
+    let database = Server::shared().database();
+    let (one, two) = (bench(&database), bench(&database));
+    for length in [10, 600_000] {
+        let meta = plain(&format!("GET http://invalid/{length}"));
+        let whole = || Whole::Memory(vec![content(length, 1)]);
+        let began = Some(one.shared.invalidations(meta.key.hash()));
+        one.store.publish(&meta, whole(), began).unwrap();
+        // Another host.
+        assert_eq!(two.store.remove(&meta.key).unwrap().len(), 1);
+        let late = one.store.publish(&meta, whole(), began);
+        assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
+        assert!(suite::look(&one.store, &meta.key).is_none());
+    }
+}
+
+#[test]
+fn two_stores_at_once_see_whole_responses() {
+    let database = Server::shared().database();
+    let benches = [bench(&database), bench(&database)];
+    let meta = plain("GET http://both/");
+    let lengths = [100, 70_000, 300_000];
+    std::thread::scope(|scope| {
+        for bench in &benches {
+            scope.spawn(|| {
+                for round in 0..30 {
+                    let seed = round % 3;
+                    publish(&bench.store, &meta, &content(lengths[seed], seed as u8));
+                    if round % 10 == 9 {
+                        bench.store.remove(&meta.key).unwrap();
+                    }
+                }
+            });
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    if let Some(object) = suite::look(&bench.store, &meta.key) {
+                        let bytes = suite::read(&object.content);
+                        let whole = |seed: u8| bytes == content(lengths[usize::from(seed)], seed);
+                        assert!((0..3).any(whole));
+                    }
+                }
+            });
+        }
+    });
 }

@@ -1,0 +1,139 @@
+//! What a server refuses, and what is said of it.
+
+use super::*;
+use crate::cache::key::Key;
+use crate::store::Store;
+
+/// Why the store can't be used.
+fn refusal(bench: &Bench) -> String {
+    let found = bench
+        .store
+        .lookup(&Key::new("GET http://a/"), &Fields::default());
+    found.unwrap_err().to_string()
+}
+
+#[test]
+fn what_keeps_it_from_being_used_is_said() {
+    let server = Server::shared();
+    server.create_role("stranger");
+    for name in ["newer", "foreigner", "closed"] {
+        server.create_database(name, "cacheproxy");
+    }
+    server.sql("closed", "REVOKE CREATE ON DATABASE closed FROM PUBLIC");
+    drop(
+        bench(&server.connection("newer"))
+            .store
+            .remove(&Key::new("a")),
+    );
+    server.sql("newer", "UPDATE cacheproxy.state SET value = '999'");
+    let foreign = "CREATE SCHEMA cacheproxy; CREATE TABLE cacheproxy.state (name text, value text); \
+        GRANT ALL ON SCHEMA cacheproxy TO cacheproxy; GRANT ALL ON cacheproxy.state TO cacheproxy";
+    server.sql("foreigner", foreign);
+    let stranger = server
+        .connection("closed")
+        .replace("user=cacheproxy", "user=stranger");
+    let table = [
+        (server.connection("nowhere"), "create the database"),
+        (server.connection("newer"), "version 999"),
+        (server.connection("foreigner"), "not made by cacheproxy"),
+        (stranger, "db init"),
+        ("host=/nowhere dbname=a".to_owned(), "/nowhere"),
+        ("host=127.0.0.1 port=1 dbname=a".to_owned(), "refused"),
+        (
+            "host=nowhere.invalid dbname=a".to_owned(),
+            "nowhere.invalid",
+        ),
+    ];
+    for (database, expected) in table {
+        let why = refusal(&bench(&database));
+        assert!(why.contains(expected), "{database}: {why}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    let server = Server::shared();
+    server.create_database("full_disk", "cacheproxy");
+    let bench = bench(&server.connection("full_disk"));
+    let meta = plain("GET http://full/");
+    publish(&bench.store, &meta, &content(10, 1));
+    let trigger = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
+        $$ BEGIN RAISE 'could not extend file' USING ERRCODE = '53100'; END $$; \
+        CREATE TRIGGER full_disk BEFORE INSERT ON cacheproxy.response EXECUTE FUNCTION full_disk()";
+    server.sql("full_disk", trigger);
+    for length in [10, 600_000] {
+        let whole = Whole::Memory(vec![content(length, 2)]);
+        let full = bench.store.publish(&meta, whole, None).unwrap_err();
+        assert!(full.to_string().contains("disk is full"), "{full}");
+    }
+    assert!(
+        suite::look(&bench.store, &meta.key).is_some(),
+        "what it has is used"
+    );
+    server.sql("full_disk", "DROP TRIGGER full_disk ON cacheproxy.response");
+    publish(&bench.store, &meta, &content(600_000, 2));
+    assert_eq!(
+        server.sql("full_disk", "SELECT count(*) FROM cacheproxy.content"),
+        "1"
+    );
+}
+
+#[test]
+fn a_crowded_server_is_used_with_fewer_connections() {
+    let server = Server::with()
+        .setting("max_connections = 8")
+        .setting("superuser_reserved_connections = 3")
+        .setting("max_wal_senders = 0")
+        .start();
+    let database = server.database();
+    let bench = bench(&database);
+    let meta = plain("GET http://crowded/");
+    publish(&bench.store, &meta, &content(10, 1));
+    // Two connections are the store's by now; three more are all there are.
+    let patience = Duration::from_secs(5);
+    let _others: Vec<_> = (0..2)
+        .map(|_| connect(&database, None, patience).unwrap())
+        .collect();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert!(suite::look(&bench.store, &meta.key).is_some());
+                }
+            });
+        }
+    });
+    let _last = connect(&database, None, patience);
+    let refused = connect(&database, None, patience)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(refused.contains("too many connections"), "{refused}");
+    assert!(!bench.shared.is_store_down());
+}
+
+#[test]
+fn a_schema_that_went_is_made_again() {
+    let server = Server::shared();
+    server.create_database("dropped", "cacheproxy");
+    let bench = bench(&server.connection("dropped"));
+    let meta = plain("GET http://dropped/");
+    publish(&bench.store, &meta, &content(10, 1));
+    server.sql("dropped", "DROP SCHEMA cacheproxy CASCADE");
+    assert!(bench.store.lookup(&meta.key, &Fields::default()).is_err());
+    wait_for_server(&bench, true);
+    publish(&bench.store, &meta, &content(10, 1));
+}
+
+#[test]
+fn many_make_the_schema_at_once() {
+    let database = Server::shared().database();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let bench = bench(&database);
+                publish(&bench.store, &plain("GET http://at-once/"), &content(10, 1));
+            });
+        }
+    });
+}
