@@ -24,21 +24,35 @@ new_enough() {
     command -v cargo >/dev/null && dpkg --compare-versions "$(cargo --version | cut -d' ' -f2)" ge 1.85
 }
 
-# need_rust [lint]: cargo 1.85 or newer; with `lint`, rustfmt and clippy too. One that rustup installed is as good as any.
-need_rust() {
-    local packages=(cargo rustc)
-    [ "${1:-}" != lint ] || packages+=(rustfmt rust-clippy)
+# rust_packages [lint]: Debian's packages of cargo 1.85 or newer, with `lint` rustfmt and clippy too. Nothing where they are
+# there already; what rustup installed is as good as any.
+rust_packages() {
+    if new_enough && { [ "${1:-}" != lint ] || command -v cargo-clippy >/dev/null; }; then
+        return
+    fi
     # Debian 12's own cargo is 0.66; it has a newer one, for its browsers, under another name.
     if [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ]; then
-        packages=(cargo-web rustc-web)
-        [ "${1:-}" != lint ] || packages+=(rustfmt-web rust-web-clippy)
+        echo cargo-web rustc-web ${1:+rustfmt-web rust-web-clippy}
+    else
+        echo cargo rustc ${1:+rustfmt rust-clippy}
     fi
-    if ! new_enough || { [ "${1:-}" = lint ] && ! command -v cargo-clippy >/dev/null; }; then
-        need_packages "${packages[@]}" build-essential
+}
+
+# need_rust_and [--lint] PACKAGE...: these packages and Rust.
+need_rust_and() {
+    local lint=
+    if [ "${1:-}" = --lint ]; then
+        lint=lint
+        shift
     fi
+    local rust
+    rust=$(rust_packages $lint)
+    # Word by word: a list of names.
+    # shellcheck disable=SC2086
+    need_packages "$@" build-essential $rust
     if ! new_enough; then
         echo "$0: Rust 1.85 or newer is needed, and cargo is $(cargo --version 2>&1)." >&2
-        echo "Install it with: apt-get install ${packages[*]}   or with rustup, https://rustup.rs" >&2
+        echo "Install it with: apt-get install ${rust:-cargo}   or with rustup, https://rustup.rs" >&2
         exit 69
     fi
 }

@@ -87,6 +87,6 @@ def _copy_project(project, into):
 def _vendor(project):
     """The crates of Cargo.lock, unpacked for a build without a network."""
     vendor = project / "target" / "vendor"
-    command = '. packaging/toolchain.sh && need_rust && cargo vendor --quiet --locked --versioned-dirs "$0" >/dev/null'
+    command = '. packaging/toolchain.sh && need_rust_and && cargo vendor --quiet --locked --versioned-dirs "$0" >/dev/null'
     subprocess.run(["bash", "-c", command, str(vendor)], check=True, cwd=project, stdin=subprocess.DEVNULL)
     return vendor
