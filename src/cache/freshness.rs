@@ -189,12 +189,11 @@ pub fn lifetime(
     }
 }
 
-/// Whether the status is defined as heuristically cacheable (RFC 9110 §15.1). 206 is too, but
-/// partial responses are not stored.
+/// Whether the status is defined as heuristically cacheable (RFC 9110 §15.1).
 pub fn heuristically_cacheable(status: u16) -> bool {
     matches!(
         status,
-        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
+        200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
     )
 }
 

@@ -16,6 +16,9 @@ pub fn hash(text: &[u8]) -> Hash {
     short
 }
 
+/// What stands in front of the URI where only a part is stored.
+const PART: &[u8] = b"GET-part ";
+
 /// A primary cache key.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -42,6 +45,17 @@ impl Key {
         Key::with_method(b"HEAD ", uri)
     }
 
+    /// The key of a stored part of what has this key, which must never be taken for the whole.
+    pub fn part(&self) -> Key {
+        let uri = self.text.strip_prefix(b"GET ").unwrap_or(&self.text);
+        Key::new([PART, uri].concat())
+    }
+
+    /// Whether this is a key of [`Key::part`].
+    pub fn is_for_part(&self) -> bool {
+        self.text.starts_with(PART)
+    }
+
     fn with_method(method: &[u8], uri: &Uri) -> Key {
         let mut text = BytesMut::with_capacity(method.len() + uri.as_bytes().len());
         text.put_slice(method);
@@ -52,6 +66,13 @@ impl Key {
     /// Whether this is a key of [`Key::of_head`].
     pub fn is_for_head(&self) -> bool {
         self.text.starts_with(b"HEAD ")
+    }
+
+    /// The URI, where this is a key of ours.
+    pub fn uri(&self) -> Option<&[u8]> {
+        let methods = [&b"GET "[..], b"HEAD ", PART];
+        let mut uris = methods.iter().map(|method| self.text.strip_prefix(*method));
+        uris.find_map(|uri| uri)
     }
 
     /// The whole key, compared before anything stored under the hash is used.
@@ -135,6 +156,18 @@ mod tests {
             assert_eq!(key.text(), expected);
             assert_eq!(key, Key::new(expected));
         }
+    }
+
+    #[test]
+    fn keys_of_parts() {
+        let uri = Uri::parse(&Bytes::from("http://a.example/x")).unwrap();
+        let part = Key::of(&uri).part();
+        assert_eq!(part.text(), "GET-part http://a.example/x");
+        assert!(part.is_for_part());
+        for key in [Key::of(&uri), Key::of_head(&uri), part] {
+            assert_eq!(key.uri(), Some(uri.as_bytes().as_ref()));
+        }
+        assert!(!Key::of(&uri).is_for_part() && !Key::of_head(&uri).is_for_part());
     }
 
     #[test]

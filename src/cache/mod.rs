@@ -6,6 +6,7 @@ pub mod directives;
 pub mod freshness;
 pub mod invalidation;
 pub mod key;
+pub mod parts;
 pub mod policy;
 pub mod presented;
 pub mod range;

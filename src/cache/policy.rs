@@ -40,5 +40,5 @@ pub struct RuleTtl {
 /// Whether a configured lifetime applies to responses with this status. An operator who says that
 /// packages stay fresh for a month does not mean that a missing one stays missing for a month.
 pub fn applies(status: u16) -> bool {
-    matches!(status, 200 | 203 | 204 | 300 | 301 | 308)
+    matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308)
 }

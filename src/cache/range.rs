@@ -4,7 +4,7 @@
 //! Only `bytes`. Ranges that overlap or touch become one, in the place of the first of them; a set of
 //! more than [`MOST`] ranges is ignored as a whole, as is anything that isn't valid.
 
-use crate::http::date;
+use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::{self, Fields};
 use crate::http::head::{Method, RequestHead};
 use crate::http::validator::EntityTag;
@@ -32,6 +32,14 @@ impl Part {
     /// The offset after the last byte.
     pub fn end(self) -> u64 {
         self.first + self.len
+    }
+
+    /// The value of Range that asks for this part of a representation of `length` bytes (§14.2).
+    pub fn asked(self, length: u64) -> String {
+        match self.end() {
+            end if end == length => format!("bytes={}-", self.first),
+            end => format!("bytes={}-{}", self.first, end - 1),
+        }
     }
 
     /// The value of Content-Range for this part of a representation of `length` bytes (§14.4).
@@ -204,12 +212,16 @@ fn if_range_holds(request: &Fields, selected: &Fields) -> bool {
         let theirs = EntityTag::parse(line);
         return matches!((ours, theirs), (Some(ours), Some(theirs)) if ours.strong_eq(&theirs));
     }
+    let theirs = date::parse(line);
+    theirs.is_some() && theirs == strong_date(selected)
+}
+
+/// `Last-Modified` where it is a strong validator: not in the second of `Date`, in which what it is about
+/// could have changed again (§8.8.2.2).
+pub fn strong_date(selected: &Fields) -> Option<UnixSeconds> {
     let at = |name| selected.first(name).and_then(date::parse);
-    match (date::parse(line), at("last-modified"), at("date")) {
-        // A second in which it could have changed again would make it weak (§8.8.2.2).
-        (Some(theirs), Some(ours), Some(made)) => theirs == ours && made > ours,
-        _ => false,
-    }
+    let (modified, made) = (at("last-modified")?, at("date")?);
+    (made > modified).then_some(modified)
 }
 
 #[cfg(test)]

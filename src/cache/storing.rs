@@ -1,6 +1,7 @@
 //! May a response be stored (RFC 9111 §3)? This is a shared cache: `private` and `Authorization` count.
 //!
-//! Which of its fields are stored is decided in `stored`. Partial responses are not stored.
+//! Which of its fields are stored is decided in `stored`. A part may be stored where the whole might be: see
+//! `parts`.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{Source, heuristically_cacheable, lifetime};
 use super::policy::Policy;
 use super::presented::has_content;
-use super::{validation, vary};
+use super::{range, validation, vary};
 use crate::http::date::UnixSeconds;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 
@@ -25,6 +26,8 @@ pub enum NotStored {
     Interim,
     /// The response is a part (206).
     Partial,
+    /// The answer, to a request for a range, that isn't about the range.
+    Range,
     /// The response is 304 (Not Modified), which can only update a stored one.
     NotModified,
     /// `must-understand`, and the status is one whose rules are not known here.
@@ -54,6 +57,7 @@ impl NotStored {
             NotStored::RequestNoStore => "request-no-store",
             NotStored::Interim => "interim",
             NotStored::Partial => "partial",
+            NotStored::Range => "range",
             NotStored::NotModified => "not-modified",
             NotStored::NotUnderstood => "must-understand",
             NotStored::NoStore => "no-store",
@@ -75,6 +79,7 @@ impl fmt::Display for NotStored {
             NotStored::RequestNoStore => "the request has no-store",
             NotStored::Interim => "the response is interim",
             NotStored::Partial => "the response is only a part",
+            NotStored::Range => "the request was for a range",
             NotStored::NotModified => "the response says that another one is still valid",
             NotStored::NotUnderstood => {
                 "the response has must-understand with a status that is not known here"
@@ -109,6 +114,10 @@ pub fn may_store(
     let directives = ResponseDirectives::of(&response.fields);
     request_permits(request)?;
     status_permits(response.status, &directives)?;
+    // 416 and others may come of the range; what isn't asked for a part has no such doubt.
+    if response.status != 200 && range::is_asked(request) {
+        return Err(NotStored::Range);
+    }
     if directives.no_store && !directives.must_understand {
         return Err(NotStored::NoStore);
     }

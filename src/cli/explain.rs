@@ -61,6 +61,7 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
     let of_key = |key: Key| opened.survey.of_key(&key);
     let seen = of_key(Key::of(&args.uri)).map_err(|error| stored::failed(&error))?;
     let of_head = of_key(Key::of_head(&args.uri)).map_err(|error| stored::failed(&error))?;
+    let parts = of_key(Key::of(&args.uri).part()).map_err(|error| stored::failed(&error))?;
     let uri = args.uri.as_str();
     let shared = opened.shared.as_ref();
     let known: Vec<Known> = seen
@@ -71,7 +72,20 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
             seen,
         })
         .collect();
-    control::print(&told(uri, &known, !of_head.is_empty(), &request, now()))
+    let mut others = String::new();
+    if !of_head.is_empty() {
+        others.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
+    }
+    for part in parts {
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            others,
+            "\n{} of it are stored, which answer ranges within; only the rest is asked for where it has a \
+             strong validator.",
+            amount(part.content)
+        );
+    }
+    control::print(&told(uri, &known, &others, &request, now()))
 }
 
 /// A stored response, and what is known of it.
@@ -86,7 +100,7 @@ struct Known {
 fn told(
     uri: &str,
     known: &[Known],
-    of_head: bool,
+    others: &str,
     request: &RequestHead,
     now: UnixSeconds,
 ) -> String {
@@ -99,9 +113,7 @@ fn told(
         // Writing to a String can't fail.
         let _ = write!(text, "\n{}. {}", at + 1, described(known, now));
     }
-    if of_head {
-        text.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
-    }
+    text.push_str(others);
     let _ = write!(
         text,
         "\nA GET request now: {}\n",

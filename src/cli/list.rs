@@ -58,9 +58,9 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let outcome = opened.survey.each(&mut |seen| {
         let key = String::from_utf8_lossy(seen.meta.key.text()).into_owned();
-        // A response to HEAD has a key of its own.
+        // A response to HEAD has a key of its own, and so has a part.
         let uri = key.strip_prefix("GET ").unwrap_or(&key).to_owned();
-        let bare = uri.strip_prefix("HEAD ").unwrap_or(&uri);
+        let bare = uri.split_once(' ').map_or(&*uri, |(_, bare)| bare);
         let of = |host: &String| stored::uri(bare).is_ok_and(|uri| purge::is_of(&uri, host));
         if args.host.as_ref().is_none_or(of) {
             rows.push(Row {

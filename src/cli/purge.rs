@@ -45,7 +45,8 @@ pub(super) fn purge(args: &Args) -> Result<(), Failure> {
     let survey = &opened.survey;
     let mut removed = Vec::new();
     for uri in &args.urls {
-        for key in [Key::of(uri), Key::of_head(uri)] {
+        let key = Key::of(uri);
+        for key in [key.part(), key, Key::of_head(uri)] {
             let of_key = survey.purge(&key, shared);
             removed.extend(of_key.map_err(|error| stored::failed(&error))?);
         }
@@ -123,6 +124,11 @@ mod tests {
                 true,
             ),
             ("--prefix http://a.example", "GET http://a.example/", true),
+            (
+                "--prefix http://a.example/x",
+                "GET-part http://a.example/xy",
+                true,
+            ),
             (
                 "--prefix http://a.example",
                 "GET http://a.example.org/",

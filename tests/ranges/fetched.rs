@@ -8,7 +8,7 @@ use super::common::{Client, Gate, Origin, Proxy, date, each, pattern};
 use super::{BEFORE, DIGITS, ask, have_stored};
 
 /// What an origin server makes of ranges of some content: one range, If-Range by its tag.
-fn served(request: &Received, fields: &str, content: &[u8]) -> Vec<u8> {
+pub fn served(request: &Received, fields: &str, content: &[u8]) -> Vec<u8> {
     let whole = || ok(fields, content);
     let Some(range) = request.head.first("range") else {
         return whole();

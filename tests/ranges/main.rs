@@ -5,7 +5,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod broken;
 mod fetched;
+mod parts;
 mod stored;
 
 use common::{Client, Origin, PATIENCE, Proxy, Response, wait_until};
@@ -23,14 +25,19 @@ fn have_stored(proxy: &Proxy, origin: &Origin, path: &str) {
     wait_until("a hit", PATIENCE, || client.get(&origin.uri(path)).is_hit());
 }
 
+/// Long enough for what came to be in the store.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(200));
+}
+
 /// One request and its response.
 fn ask(proxy: &Proxy, origin: &Origin, path: &str, fields: &str) -> Response {
     Client::of(proxy).request("GET", &origin.uri(path), fields)
 }
 
-/// The parts of a `multipart/byteranges` response: the Content-Type of each, its Content-Range, its
+/// What a `multipart/byteranges` response has: the Content-Type of each, its Content-Range, its
 /// content; every byte of the framing is checked.
-fn parts(response: &Response) -> Vec<(String, String, Vec<u8>)> {
+fn byteranges(response: &Response) -> Vec<(String, String, Vec<u8>)> {
     let media_type = response.first("content-type").unwrap();
     let boundary = media_type
         .strip_prefix("multipart/byteranges; boundary=")

@@ -2,7 +2,7 @@
 
 use super::common::origin::{ok, reply};
 use super::common::{Client, Origin, Proxy, each, pattern};
-use super::{BEFORE, DIGITS, EARLIER, ask, have_stored, parts};
+use super::{BEFORE, DIGITS, EARLIER, ask, byteranges, have_stored};
 
 /// A name, fields of the stored response, fields of the request, the status, and `Content-Range` with the content,
 /// one to each part.
@@ -116,7 +116,7 @@ fn of_small_content() {
                         content.as_bytes().to_vec(),
                     )
                 });
-                assert_eq!(parts(&got), expected.collect::<Vec<_>>(), "{told}");
+                assert_eq!(byteranges(&got), expected.collect::<Vec<_>>(), "{told}");
             }
             if *status == 206 {
                 // §15.3.7: what a 200 would have said.
@@ -230,7 +230,7 @@ fn of_large_content() {
             );
             assert!(got.content == content[*first..*end], "{range}");
         } else {
-            let found = parts(&got);
+            let found = byteranges(&got);
             assert_eq!(found.len(), expected.len(), "{range}");
             for (part, at) in found.iter().zip(*expected) {
                 assert_eq!(
@@ -258,7 +258,7 @@ fn many_ranges() {
         format!("Range: bytes={}\r\n", ranges.join(","))
     };
     let got = ask(&proxy, &origin, "/", &set(32));
-    assert_eq!((got.status, parts(&got).len()), (206, 32));
+    assert_eq!((got.status, byteranges(&got).len()), (206, 32));
     let got = ask(&proxy, &origin, "/", &set(33));
     assert_eq!((got.status, got.content.len()), (200, 1000));
 }

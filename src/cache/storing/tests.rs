@@ -41,6 +41,25 @@ fn requests() {
     }
 }
 
+/// What a request for a range brings is stored where it is the whole, or as a part: see `parts`.
+#[test]
+fn ranges() {
+    let table = [
+        (200, Ok(())),
+        (206, Err(NotStored::Partial)),
+        (203, Err(NotStored::Range)),
+        (301, Err(NotStored::Range)),
+        (404, Err(NotStored::Range)),
+        (416, Err(NotStored::Range)),
+    ];
+    let range = [("Range", "bytes=0-1")];
+    for (status, expected) in table {
+        let answered = [("Cache-Control", "max-age=60")];
+        let got = verdict("GET", &range, status, &answered);
+        assert_eq!(got, expected, "{status}");
+    }
+}
+
 #[test]
 fn statuses() {
     const MAX_AGE: Lines = &[("Cache-Control", "max-age=60")];

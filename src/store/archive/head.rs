@@ -96,10 +96,12 @@ fn built(fields: FieldsBuilder) -> Fields {
 }
 
 fn read_key(text: &[u8]) -> Result<Key, &'static str> {
-    let uri = (text.strip_prefix(b"GET ")).or_else(|| text.strip_prefix(b"HEAD "));
-    let uri = uri.map(|uri| Uri::parse(&Bytes::copy_from_slice(uri)));
+    let key = Key::new(text.to_vec());
+    let uri = key
+        .uri()
+        .map(|uri| Uri::parse(&Bytes::copy_from_slice(uri)));
     match uri {
-        Some(Ok(uri)) if text.ends_with(uri.as_bytes()) => Ok(Key::new(text.to_vec())),
+        Some(Ok(uri)) if text.ends_with(uri.as_bytes()) => Ok(key),
         _ => Err("a key that isn't GET or HEAD and a URI"),
     }
 }

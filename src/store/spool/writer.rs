@@ -167,6 +167,11 @@ impl Writer {
         self.end(End::Whole {
             trailers: Rc::new(trailers),
         });
+        self.kept().await
+    }
+
+    /// What was kept, when the file has all of it.
+    async fn kept(&mut self) -> Result<Option<Whole>, StoreError> {
         if self.keeps_all() {
             self.spill(0).await?;
         }
@@ -183,6 +188,22 @@ impl Writer {
             len: inner.len,
             checksum: std::mem::take(&mut self.checksum),
         }))
+    }
+
+    /// How many bytes were written.
+    pub fn len(&self) -> u64 {
+        self.spool.len()
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.spool.is_empty()
+    }
+
+    /// Says that the content is cut off, and why; what there is of it, when it was kept.
+    pub async fn cut_keeping(mut self, why: &str) -> Result<Option<Whole>, StoreError> {
+        self.end(End::Cut(why.into()));
+        self.kept().await
     }
 
     /// Says that the content is cut off, and why.

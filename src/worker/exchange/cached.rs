@@ -18,13 +18,13 @@ use crate::http::connection::wants_upgrade;
 use crate::http::head::Method;
 use crate::http::target::{Scheme, Uri};
 use crate::store::Found;
-use crate::worker::fetch::{self, Order};
+use crate::worker::fetch::{self, Beside, Order};
 use crate::worker::keeper::Keeper;
 use crate::worker::state::{keyed, now, policy};
 use crate::worker::stored::Stored;
 
 /// What a lookup came to.
-enum Known {
+pub(super) enum Known {
     Stored(Rc<Stored>),
     OtherVariants,
     Nothing,
@@ -82,13 +82,18 @@ impl Exchange<'_> {
                 self.refuse(403, why)
             }
             Known::Stored(stored) => self.reuse(uri, key, &directives, stored).await,
-            _ if directives.only_if_cached => self.not_cached(),
-            Known::OtherVariants => self.miss(uri, key, Forward::VaryMiss).await,
-            Known::Nothing => self.miss(uri, key, Forward::UriMiss).await,
+            Known::OtherVariants => {
+                let why = Forward::VaryMiss;
+                self.without_whole(uri, key, why, &directives).await
+            }
+            Known::Nothing => {
+                let why = Forward::UriMiss;
+                self.without_whole(uri, key, why, &directives).await
+            }
         }
     }
 
-    fn not_cached(&mut self) -> After {
+    pub(super) fn not_cached(&mut self) -> After {
         self.refuse(
             504,
             "only-if-cached was asked for, and nothing stored may be used",
@@ -96,7 +101,7 @@ impl Exchange<'_> {
     }
 
     /// The memory tier first, then the store, off the event loop.
-    async fn look_up(&mut self, key: &Key, uri: &Uri) -> Known {
+    pub(super) async fn look_up(&mut self, key: &Key, uri: &Uri) -> Known {
         let fields = &self.head.fields;
         if let Some(stored) = self.worker.at_hand(key, fields) {
             return Known::Stored(stored);
@@ -189,14 +194,24 @@ impl Exchange<'_> {
         self.told.outcome = outcome;
     }
 
-    /// Nothing stored: another client's fetch is joined, or one begun.
-    async fn miss(&mut self, uri: Uri, key: Key, why: Forward) -> After {
+    /// Nothing stored answers: another client's fetch is joined, or one begun, of what a stored part lacks
+    /// where that makes it whole.
+    pub(super) async fn miss(
+        &mut self,
+        uri: Uri,
+        key: Key,
+        why: Forward,
+        mut beside: Option<Beside>,
+    ) -> After {
         self.told.outcome = "miss";
         if let Some(after) = self.join(&key, why, None).await {
             return after;
         }
-        if !self.wants_whole(0) {
-            return self.forward_ranged(uri, why).await;
+        if !beside.as_ref().is_some_and(Beside::completes) {
+            if !self.wants_whole(0) {
+                return self.forward_ranged(uri, key, why, beside).await;
+            }
+            beside.iter_mut().for_each(|beside| beside.ask = None);
         }
         let claim = match self.turn(&key) {
             Next::Fetch(claim) => claim,
@@ -205,12 +220,21 @@ impl Exchange<'_> {
         };
         let mut order = self.order(uri, Some(key), None);
         order.claim = claim;
+        order.beside = beside;
         self.forward(order, why, "").await
     }
 
-    /// Forwards a request for a part that isn't near the beginning as it is.
-    pub(super) async fn forward_ranged(&mut self, uri: Uri, why: Forward) -> After {
-        let order = self.order(uri, None, None);
+    /// Forwards a request for a part that isn't near the beginning, as it is or for what a stored part lacks.
+    pub(super) async fn forward_ranged(
+        &mut self,
+        uri: Uri,
+        key: Key,
+        why: Forward,
+        beside: Option<Beside>,
+    ) -> After {
+        let mut order = self.order(uri, None, None);
+        order.key = Some(key);
+        order.beside = beside;
         self.forward(order, why, "range").await
     }
 
@@ -220,7 +244,7 @@ impl Exchange<'_> {
         fields.has("if-none-match") || fields.has("if-modified-since")
     }
 
-    /// What is to be fetched for this request. What has a key is fetched whole.
+    /// What is to be fetched for this request: with a key, the whole.
     pub(super) fn order(&self, uri: Uri, key: Option<Key>, validate: Option<Rc<Stored>>) -> Order {
         let mut head = self.head.clone();
         if key.is_some() {
@@ -238,6 +262,7 @@ impl Exchange<'_> {
             content: None,
             validate,
             found: None,
+            beside: None,
             local_allowed: self.client.is_local(),
             settings: self.settings.clone(),
             pseudonym: self.worker.pseudonym.clone(),
@@ -246,7 +271,10 @@ impl Exchange<'_> {
 
     /// Fetches for this client, and for whoever joins when it may be stored.
     pub(super) async fn forward(&mut self, order: Order, why: Forward, detail: &str) -> After {
-        let shared = order.key.is_some() && !self.is_conditional();
+        let ranged = range::is_asked(&order.head);
+        let shared = order.key.is_some() && !self.is_conditional() && !ranged;
+        let asks = order.beside.as_ref().is_some_and(Beside::asks);
+        let why = if asks { Forward::Partial } else { why };
         let mut ticket = fetch::begin(self.worker, order, shared);
         let mut status = CacheStatus::forwarded(why);
         status.detail = Some(detail).filter(|detail| !detail.is_empty());

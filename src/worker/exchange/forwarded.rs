@@ -78,7 +78,7 @@ impl Exchange<'_> {
                     status: of, stored, ..
                 } = &mut status.handling
                 {
-                    *of = Some(answer.head.status);
+                    *of = Some(answer.received);
                     *stored = answer.not_stored.is_none();
                 }
                 match answer.spool.reader() {
@@ -113,7 +113,8 @@ impl Exchange<'_> {
         let framing = match part {
             _ if self.head.method == Method::Head => Framing::None,
             Some((part, _)) => {
-                reader.narrow(part.first..part.end());
+                let before = answer.part.map_or(0, |held| held.part.first);
+                reader.narrow(part.first - before..part.end() - before);
                 Framing::Length(part.len)
             }
             None => framing_for(self.head.version, answer.framing),

@@ -59,7 +59,7 @@ impl Exchange<'_> {
                 let reader = answer.spool.reader()?;
                 self.told.outcome = "collapsed";
                 if let Handling::Forwarded { status: of, .. } = &mut status.handling {
-                    *of = Some(answer.head.status);
+                    *of = Some(answer.received);
                 }
                 Some(self.answer_fetched(&answer, reader, &status, None).await)
             }

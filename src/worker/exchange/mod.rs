@@ -6,6 +6,7 @@ mod elsewhere;
 mod forwarded;
 mod hit;
 mod join;
+mod partial;
 mod pieces;
 mod purge;
 mod ranged;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use bytes::BytesMut;
 
 use super::{After, Exchange};
+use crate::cache::parts::{self, Held};
 use crate::cache::range::{self, NOT_OF_A_PART, Part, Selection};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
@@ -32,20 +33,28 @@ impl Exchange<'_> {
         if client_condition(&head.method, &head.fields, meta) == Condition::NotModified {
             return None;
         }
-        let length = stored.object.content.len();
-        match range::select(head, meta.status, &meta.fields, length) {
+        let held = parts::stored(meta, stored.object.content.len());
+        let length = held.length;
+        let code = if held.is_whole() { meta.status } else { 200 };
+        match range::select(head, code, &meta.fields, length) {
             Selection::Whole => None,
             Selection::Unsatisfiable => Some(self.unsatisfiable(length, status)),
+            Selection::Part(part) if !held.has(part) => None,
+            Selection::Parts(parts) if !parts.iter().all(|part| held.has(*part)) => None,
             Selection::Part(part) => {
                 let value = part.content_range(length);
                 let range: (&[u8], &[u8]) = (b"Content-Range", value.as_bytes());
                 self.partial_head(stored, age, status, range, part.len);
-                Some(match self.send(&stored.object.content, part).await {
+                let within = held.within(part);
+                Some(match self.send(&stored.object.content, within).await {
                     Ok(()) => self.after(),
                     Err(_) => After::Over,
                 })
             }
-            Selection::Parts(parts) => Some(self.send_parts(stored, age, status, &parts).await),
+            Selection::Parts(parts) => {
+                let sent = self.send_parts(stored, age, status, (held, &parts));
+                Some(sent.await)
+            }
         }
     }
 
@@ -55,14 +64,14 @@ impl Exchange<'_> {
         stored: &Rc<Stored>,
         age: u64,
         status: &CacheStatus<'_>,
-        parts: &[Part],
+        (held, parts): (Held, &[Part]),
     ) -> After {
         let content = &stored.object.content;
         let boundary = boundary();
         let media_type = stored.object.meta.fields.first("content-type");
         let heads: Vec<BytesMut> = parts
             .iter()
-            .map(|part| part_head(&boundary, media_type, &part.content_range(content.len())))
+            .map(|part| part_head(&boundary, media_type, &part.content_range(held.length)))
             .collect();
         let end = format!("\r\n--{boundary}--\r\n");
         let within: u64 = parts.iter().map(|part| part.len).sum();
@@ -72,7 +81,7 @@ impl Exchange<'_> {
         self.partial_head(stored, age, status, multipart, within + around as u64);
         for (head, part) in heads.iter().zip(parts) {
             self.client.out.extend_from_slice(head);
-            if self.send(content, *part).await.is_err() {
+            if self.send(content, held.within(*part)).await.is_err() {
                 return After::Over;
             }
         }
@@ -137,14 +146,17 @@ impl Exchange<'_> {
             return Ok(None);
         }
         let spool = &answer.spool;
-        let length = match answer.framing {
-            Framing::Length(length) => length,
-            Framing::None => 0,
-            Framing::Chunked | Framing::UntilClose if spool.is_whole() => spool.len(),
-            Framing::Chunked | Framing::UntilClose => return Ok(None),
+        let (status, length) = match (answer.part, answer.framing) {
+            (Some(held), _) => (200, held.length),
+            (None, Framing::Length(length)) => (answer.head.status, length),
+            (None, Framing::None) => (answer.head.status, 0),
+            (None, Framing::Chunked | Framing::UntilClose) if spool.is_whole() => {
+                (answer.head.status, spool.len())
+            }
+            (None, Framing::Chunked | Framing::UntilClose) => return Ok(None),
         };
-        let head = &answer.head;
-        match range::select(&self.head, head.status, &head.fields, length) {
+        match range::select(&self.head, status, &answer.head.fields, length) {
+            Selection::Part(part) if answer.part.is_some_and(|held| !held.has(part)) => Ok(None),
             Selection::Part(part) => Ok(Some((part, length))),
             Selection::Unsatisfiable => Err(length),
             Selection::Whole | Selection::Parts(_) => Ok(None),

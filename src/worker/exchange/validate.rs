@@ -57,7 +57,7 @@ impl Exchange<'_> {
             return after;
         }
         if !fallback.stored.facts.has_validator && !self.wants_whole(0) {
-            return self.forward_ranged(uri, why).await;
+            return self.forward_ranged(uri, key, why, None).await;
         }
         let claim = match self.turn(&key) {
             Next::Fetch(claim) => claim,

@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 use super::exchange::{Reply, exchange};
 use super::outcome::{Outcome, Switched, Trouble};
+use super::part::misfits;
 use super::{Fetch, Order, Ticket, receive};
 use crate::cache::key::Key;
 use crate::cache::validation::identifies;
 use crate::worker::state::{Worker, now};
+use crate::worker::stored::Stored;
 
 /// Starts a fetch. With `shared` others find it by its key until it ends.
 pub fn begin(worker: &Rc<Worker>, mut order: Order, shared: bool) -> Ticket {
@@ -22,23 +24,27 @@ pub fn begin(worker: &Rc<Worker>, mut order: Order, shared: bool) -> Ticket {
     tokio::task::spawn_local(async move {
         // Dropped at the end, however that comes, so that nobody joins what is over.
         let _entry = entry;
-        tokio::select! {
-            biased;
-            () = work(&worker, order, &fetch) => {}
-            () = fetch.deserted() => {}
-        }
+        work(&worker, order, &fetch).await;
     });
     ticket
 }
 
 async fn work(worker: &Rc<Worker>, mut order: Order, fetch: &Fetch) {
     let mut request_time = now();
-    let mut reply = exchange(worker, &mut order, fetch).await;
+    let Some(mut reply) = ask(worker, &mut order, fetch).await else {
+        return;
+    };
     if answers_another(&reply, &order) {
-        // A 304 about something else updates nothing: asked again without a condition.
+        // What is about something else updates nothing and adds to nothing: asked again plainly.
         order.validate = None;
+        if let Some(beside) = &mut order.beside {
+            beside.ask = None;
+        }
         request_time = now();
-        reply = exchange(worker, &mut order, fetch).await;
+        match ask(worker, &mut order, fetch).await {
+            Some(again) => reply = again,
+            None => return,
+        }
     }
     match reply {
         Ok(Reply::Switched(head, stream, rest)) => {
@@ -54,15 +60,24 @@ async fn work(worker: &Rc<Worker>, mut order: Order, fetch: &Fetch) {
     }
 }
 
-/// Whether the reply is a 304 that isn't about the stored response (RFC 9111 §4.3.4).
-fn answers_another(reply: &Result<Reply, Trouble>, order: &Order) -> bool {
-    match (reply, &order.validate) {
-        (Ok(Reply::Response(response)), Some(stored)) => {
-            response.head.status == 304
-                && !identifies(&response.head.fields, &stored.object.meta.fields)
-        }
-        _ => false,
+/// The reply, unless every client leaves before.
+async fn ask(worker: &Worker, order: &mut Order, fetch: &Fetch) -> Option<Result<Reply, Trouble>> {
+    tokio::select! {
+        biased;
+        reply = exchange(worker, order, fetch) => Some(reply),
+        () = fetch.deserted() => None,
     }
+}
+
+/// Whether the reply isn't about the stored response: a 304 (RFC 9111 §4.3.4), or a part that doesn't
+/// fit it.
+fn answers_another(reply: &Result<Reply, Trouble>, order: &Order) -> bool {
+    let Ok(Reply::Response(response)) = reply else {
+        return false;
+    };
+    let head = &response.head;
+    let other = |stored: &Rc<Stored>| !identifies(&head.fields, &stored.object.meta.fields);
+    head.status == 304 && order.validate.as_ref().is_some_and(other) || misfits(order, head)
 }
 
 /// A fetch's place in the worker's table, as long as others may join it.

@@ -7,8 +7,10 @@
 mod begin;
 mod claim;
 mod connection;
+mod content;
 mod exchange;
 mod outcome;
+mod part;
 mod publish;
 mod receive;
 mod request;
@@ -34,6 +36,7 @@ use super::stored::Stored;
 pub use begin::begin;
 pub use claim::{Claimed, Turn, claim};
 pub use outcome::{Answer, Outcome, Switched, Trouble};
+pub use part::Beside;
 pub use publish::{invalidate, remember};
 pub use unshared::is_unshared;
 
@@ -53,6 +56,8 @@ pub struct Order {
     pub validate: Option<Rc<Stored>>,
     /// The stored response that was found but may not answer, whether or not it can be validated.
     pub found: Option<Rc<Stored>>,
+    /// The part of it that is stored.
+    pub beside: Option<Beside>,
     /// Whether the client asks to switch protocols.
     pub upgrade: bool,
     /// Whether the client may reach this machine's own addresses.
@@ -87,11 +92,9 @@ pub struct Fetch {
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
-    /// How often its key had been made invalid when it began.
-    began: u32,
-    /// The same of the key that a stored response has which this fetch may change, where that is
-    /// another one: HEAD's response says something of GET's.
-    other: Option<(Key, u32)>,
+    /// How often the keys of what it may change had been made invalid when it began: its own, that of a
+    /// part, and that of what was found, as HEAD's response says something of GET's.
+    began: Vec<(Key, u32)>,
     bell: Bell,
 }
 
@@ -100,27 +103,34 @@ const WORTH_FINISHING: u64 = 1 << 20;
 
 impl Fetch {
     fn new(worker: &Worker, order: &mut Order) -> Fetch {
-        let invalidations = |key: &Key| worker.shared.invalidations(key.hash());
+        let own = order.key.iter().flat_map(|key| [key.clone(), key.part()]);
+        let found = order
+            .found
+            .iter()
+            .map(|found| found.object.meta.key.clone());
+        let counted = |key: Key| {
+            let count = worker.shared.invalidations(key.hash());
+            (key, count)
+        };
         Fetch {
             claim: order.claim.take().into(),
             local_allowed: order.local_allowed,
-            began: order.key.as_ref().map_or(0, invalidations),
-            other: order.found.as_ref().map(|found| {
-                let key = &found.object.meta.key;
-                (key.clone(), invalidations(key))
-            }),
+            began: own.chain(found).map(counted).collect(),
             ..Fetch::default()
         }
+    }
+
+    /// How often this key had been made invalid when it began.
+    fn began(&self, key: &Key) -> Option<u32> {
+        let mut keys = self.began.iter();
+        keys.find(|(began, _)| began == key)
+            .map(|(_, count)| *count)
     }
 
     /// Whether nothing has made the key invalid since it began (RFC 9111 §4.4), so that what it
     /// brings may be used by others.
     pub fn is_valid(&self, worker: &Worker, key: &Key) -> bool {
-        let began = match &self.other {
-            Some((other, began)) if other == key => *began,
-            _ => self.began,
-        };
-        worker.shared.invalidations(key.hash()) == began
+        self.began(key) == Some(worker.shared.invalidations(key.hash()))
     }
 
     /// Whether it may reach this machine's own addresses, as only some clients may.

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
+use crate::cache::parts::Held;
 use crate::cache::storing::NotStored;
 use crate::http::content::ContentError;
 use crate::http::framing::{Framing, FramingError};
@@ -39,6 +40,10 @@ pub struct Answer {
     pub framing: Framing,
     /// Whether its own request asked for a range, so that it is for that alone.
     pub ranged: bool,
+    /// What of the representation it has together with what was stored, where that isn't all.
+    pub part: Option<Held>,
+    /// The status as received, which is 206 where the head is that of more.
+    pub received: u16,
     /// Its content.
     pub spool: Rc<Spool>,
     /// Why it isn't stored, if it isn't; then only the client that asked may have it.

@@ -27,20 +27,26 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         Whole::Memory(parts) => joined(parts).map(|content| at_hand(worker, &meta, content)),
         Whole::Draft { .. } => None,
     };
-    if let Some(object) = &small {
+    let part = (!meta.key.is_for_part()).then(|| meta.key.part());
+    if let (Some(object), Some(_)) = (&small, &part) {
         let stored = Stored::new(copy(object), &order.policy, &worker.pseudonym);
         *fetch.whole.borrow_mut() = Some(Rc::new(stored));
     }
     let place = place(meta.key.hash(), meta.variant.hash());
     worker.shared.forget_hits(&place);
-    let began = fetch.began;
+    let began = fetch.began(&meta.key);
     let bytes = match &whole {
         Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
         Whole::Draft { .. } => 0,
     };
     let done = keeper.run(bytes, move |store| {
-        let published = store.publish(&meta, whole, Some(began));
-        (published, store.take_removed())
+        let published = store.publish(&meta, whole, began);
+        let mut removed = store.take_removed();
+        // The whole takes the place of a part.
+        if let Some(part) = part.filter(|part| published.is_ok() && store.may_have(part)) {
+            removed.extend(store.remove(&part).unwrap_or_default());
+        }
+        (published, removed)
     });
     let (published, displaced) = match done.await {
         Ok(done) => done,
@@ -132,7 +138,8 @@ pub async fn refresh(
     };
     // What an unsafe request has made invalid meanwhile answers this client, and nobody else.
     let refreshed = if fetch.is_valid(worker, &old.meta.key) {
-        refresh_in_store(worker, stored, meta.clone(), fetch.began).await
+        let began = fetch.began(&old.meta.key);
+        refresh_in_store(worker, stored, meta.clone(), began).await
     } else {
         Err(StoreError::Gone)
     };
@@ -159,17 +166,23 @@ async fn refresh_in_store(
     worker: &Worker,
     stored: &Rc<Stored>,
     meta: Meta,
-    began: u32,
+    began: Option<u32>,
 ) -> Result<Published, StoreError> {
     let keeper = worker.store.as_ref().ok_or(StoreError::Gone)?;
     let old = copy(&stored.object);
-    let refreshed = keeper.run(0, move |store| store.refresh(&old, &meta, Some(began)));
+    let refreshed = keeper.run(0, move |store| store.refresh(&old, &meta, began));
     refreshed.await.unwrap_or(Err(StoreError::Gone))
 }
 
-/// Removes all that is stored under these keys, here and in every worker (RFC 9111 §4.4). Returns how
+/// Removes all that is stored under these keys and parts of it, here and in every worker (RFC 9111 §4.4). Returns how
 /// many stored responses that were.
-pub async fn invalidate(worker: &Rc<Worker>, keys: Vec<Key>) -> usize {
+pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> usize {
+    let parts: Vec<Key> = keys
+        .iter()
+        .filter(|key| !key.is_for_head() && !key.is_for_part())
+        .map(Key::part)
+        .collect();
+    keys.extend(parts);
     let Some(keeper) = &worker.store else {
         return 0;
     };

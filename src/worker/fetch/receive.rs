@@ -3,18 +3,17 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use tokio::task::spawn_blocking;
-use tokio::time::Instant;
-
 use super::connection::Connection;
+use super::content::Content;
 use super::exchange::Response;
 use super::outcome::{Answer, Outcome, Trouble, Unstored};
+use super::part::{self, keep_beginning};
 use super::publish::{invalidate, publish, refresh};
 use super::unshared;
 use super::{Fetch, Order};
 use crate::cache::freshness::Facts;
-use crate::cache::key::Variant;
+use crate::cache::key::{Key, Variant};
+use crate::cache::parts::{self, Held};
 use crate::cache::range;
 use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
@@ -22,7 +21,6 @@ use crate::cache::storing::{NotStored, may_store};
 use crate::cache::validation::head_agrees;
 use crate::cache::vary;
 use crate::http::connection::origin_persists;
-use crate::http::content::{ContentError, Decoder, Step};
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
@@ -30,9 +28,6 @@ use crate::store::spool::{Keep, Spool, Writer};
 use crate::worker::origin::guard::is_local;
 use crate::worker::state::{Worker, now};
 use crate::worker::stored::{LOCAL_MARK, Stored};
-
-/// How much is read at a time.
-const READ: usize = 64 << 10;
 
 /// Takes a response to its end.
 pub async fn receive(
@@ -64,11 +59,25 @@ pub async fn receive(
             return;
         }
     };
-    let local = is_local(connection.address);
-    let wanted = storable(worker, order, &head, framing, times, local);
-    if let (Some(found), Err(why)) = (&order.found, &wanted) {
+    let joint = order.beside.as_ref();
+    let joint = joint.and_then(|beside| beside.joined(&head, length(framing)));
+    let received = head;
+    let (head, total) = match &joint {
+        Some((head, held)) => (head.clone(), Framing::Length(held.part.len)),
+        None => (received.clone(), framing),
+    };
+    let held = joint.map(|(_, held)| held);
+    let wanted = storable(
+        worker,
+        order,
+        (&head, held),
+        length(total),
+        times,
+        is_local(connection.address),
+    );
+    if let Err(why) = &wanted {
         if supersedes(order, &head, *why) {
-            invalidate(worker, vec![found.object.meta.key.clone()]).await;
+            invalidate(worker, superseded(order)).await;
         }
     }
     let (spool, writer) = Spool::new(match &wanted {
@@ -76,7 +85,7 @@ pub async fn receive(
         Err(_) => Keep::Window,
     });
     if wanted.is_ok() {
-        *fetch.kept.borrow_mut() = Some((spool.clone(), length(framing)));
+        *fetch.kept.borrow_mut() = Some((spool.clone(), length(total)));
     }
     let names = vary::names(&head.fields).unwrap_or_default();
     let not_stored = wanted.as_ref().err().copied();
@@ -87,9 +96,11 @@ pub async fn receive(
         unshared::note(worker, order, facts.as_ref(), not_stored);
     }
     fetch.settle(Outcome::Answer(Rc::new(Answer {
-        head: head.clone(),
-        framing,
-        ranged: range::is_asked(&order.head),
+        head,
+        framing: total,
+        ranged: held.is_none() && range::is_asked(&order.head),
+        part: held.filter(|held| !held.is_whole()),
+        received: received.status,
         spool,
         variant: wanted
             .as_ref()
@@ -98,22 +109,25 @@ pub async fn receive(
         facts,
         selecting: names,
     })));
-    let mut content = Content {
-        worker,
-        order,
-        connection,
-        writer,
-        expected: length(framing),
+    let mut content = Content::new(worker, order, connection, writer, length(total));
+    let stored = order.beside.as_ref().filter(|_| held.is_some());
+    let done = tokio::select! {
+        biased;
+        done = content.take_all(framing, stored, wanted.as_ref().ok()) => done,
+        () = fetch.deserted() => Err("every client has left".to_owned()),
     };
-    match content.read(framing, wanted.as_ref().ok()).await {
-        Ok(trailers) => {
-            let Content {
-                connection, writer, ..
-            } = content;
-            give_back(worker, order, connection, &head, framing);
+    let (connection, writer) = content.into_parts();
+    match (done, wanted) {
+        (Ok(trailers), wanted) => {
+            give_back(worker, order, connection, &received, framing);
             finish(worker, order, fetch, writer, (wanted.ok(), trailers)).await;
         }
-        Err(why) => content.writer.cut(&why),
+        (Err(why), Ok(meta)) => {
+            // Whoever comes now doesn't join what is over.
+            order.key.iter().for_each(|key| fetch.unlist(worker, key));
+            keep_beginning(worker, order, fetch, writer, (meta, length(total)), &why).await;
+        }
+        (Err(why), Err(_)) => writer.cut(&why),
     }
 }
 
@@ -142,7 +156,9 @@ async fn compare(
 /// Whether a response that isn't stored shows that what is stored is over: it would otherwise come
 /// back after something newer was seen (RFC 9111 §4).
 fn supersedes(order: &Order, head: &ResponseHead, why: Unstored) -> bool {
-    order.head.method == Method::Get
+    let known = order.found.is_some() || order.beside.is_some();
+    known
+        && order.head.method == Method::Get
         && matches!(head.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 410)
         && matches!(
             why,
@@ -153,6 +169,14 @@ fn supersedes(order: &Order, head: &ResponseHead, why: Unstored) -> bool {
                     | NotStored::Status
             )
         )
+}
+
+/// What a request knew of before it was made.
+fn superseded(order: &Order) -> Vec<Key> {
+    let found = order.found.as_ref().map(|found| &found.object);
+    let beside = order.beside.as_ref().map(|beside| &beside.stored.object);
+    let objects = found.into_iter().chain(beside);
+    objects.map(|object| object.meta.key.clone()).collect()
 }
 
 async fn finish(
@@ -172,32 +196,47 @@ async fn finish(
     }
 }
 
-/// What would be stored of this response, or why nothing is.
+/// What would be stored of this response, or why nothing is. What it has of a representation is known
+/// where it is combined with a stored part; a 206 that came alone may be a part to store.
 fn storable(
     worker: &Worker,
     order: &Order,
-    head: &ResponseHead,
-    framing: Framing,
+    (head, joint): (&ResponseHead, Option<Held>),
+    length: Option<u64>,
     (request_time, response_time): (u64, u64),
     local: bool,
 ) -> Result<Meta, Unstored> {
     let key = order.key.clone().ok_or(Unstored::Bypass)?;
-    may_store(&order.head, head, &order.policy, response_time).map_err(Unstored::Rules)?;
+    let held = joint.or_else(|| part::alone(order, head, length));
+    let (head, key) = match held {
+        None => (head.clone(), key),
+        Some(held) if held.is_whole() => (parts::head(&head.fields, held, head.version), key),
+        Some(held) => (parts::head(&head.fields, held, head.version), key.part()),
+    };
+    // A part may be stored where the whole might be (RFC 9111 §3.3).
+    let status = held.map_or(head.status, |_| 200);
+    let whole = ResponseHead {
+        status,
+        ..head.clone()
+    };
+    may_store(&order.head, &whole, &order.policy, response_time).map_err(Unstored::Rules)?;
     if worker.store.is_none() {
         return Err(Unstored::NoStore);
     }
-    if length(framing).is_some_and(|length| length > order.settings.largest_object) {
+    if length.is_some_and(|length| length > order.settings.largest_object) {
         return Err(Unstored::TooLarge);
     }
-    let mut meta = Meta::of(key, &order.head, head, request_time, response_time);
-    if local {
+    let mut meta = Meta::of(key, &order.head, &head, request_time, response_time);
+    let beside = order.beside.as_ref().filter(|_| joint.is_some());
+    if local || beside.is_some_and(|beside| beside.stored.local) {
         let mark = (LOCAL_MARK, &b""[..]);
         meta.fields = meta.fields.iter().chain([mark]).collect();
     }
     Ok(meta)
 }
 
-fn length(framing: Framing) -> Option<u64> {
+/// The length of content with this framing, where that tells it.
+pub fn length(framing: Framing) -> Option<u64> {
     match framing {
         Framing::None => Some(0),
         Framing::Length(length) => Some(length),
@@ -222,88 +261,5 @@ fn give_back(
             transport, address, ..
         } = connection;
         worker.pool.put(order.uri.origin(), transport, address);
-    }
-}
-
-/// Content on its way from a connection into a spool.
-struct Content<'a> {
-    worker: &'a Worker,
-    order: &'a Order,
-    connection: Connection,
-    writer: Writer,
-    /// Its length, where the head told it.
-    expected: Option<u64>,
-}
-
-impl Content<'_> {
-    /// Reads all of it; its trailer section, or the reason why it is cut off.
-    async fn read(&mut self, framing: Framing, meta: Option<&Meta>) -> Result<Fields, String> {
-        let mut decoder = Decoder::new(framing);
-        let mut taken = 0;
-        loop {
-            match decoder.next(&mut self.connection.buffer) {
-                Ok(Step::Data(data)) => {
-                    taken += data.len() as u64;
-                    self.take(data, taken, meta).await;
-                }
-                Ok(Step::End { trailers }) => return Ok(trailers),
-                Ok(Step::More) => {
-                    if self.more().await? == 0 {
-                        return decoder
-                            .eof()
-                            .map(|()| Fields::default())
-                            .map_err(|why| self.told(why));
-                    }
-                }
-                Err(why) => return Err(self.told(why)),
-            }
-        }
-    }
-
-    fn told(&self, why: ContentError) -> String {
-        let host = self.order.uri.authority().to_string();
-        Trouble::Content { host, why }.to_string()
-    }
-
-    async fn more(&mut self) -> Result<usize, String> {
-        let host = self.order.uri.authority();
-        let patience = self.order.settings.times.body_stall;
-        let connection = &mut self.connection;
-        connection.buffer.reserve(READ);
-        let deadline = Instant::now() + patience;
-        let read = connection.transport.read(&mut connection.buffer, deadline);
-        read.await.map_err(|why| {
-            if why.kind() == std::io::ErrorKind::TimedOut {
-                format!("{host} sent nothing for {} s", patience.as_secs())
-            } else {
-                format!("the connection to {host} failed: {why}")
-            }
-        })
-    }
-
-    async fn take(&mut self, data: Bytes, taken: u64, meta: Option<&Meta>) {
-        if taken > self.order.settings.largest_object && self.writer.keeps_all() {
-            self.writer.give_up_keeping();
-            unshared::note(self.worker, self.order, None, Some(Unstored::TooLarge));
-        }
-        if let Err(failure) = self.writer.push(data).await {
-            self.worker.complain_of(&failure);
-        }
-        let (Some(meta), Some(keeper)) = (meta, &self.worker.store) else {
-            return;
-        };
-        if !self.writer.wants_draft() {
-            return;
-        }
-        let (store, meta, expected) = (keeper.store().clone(), meta.clone(), self.expected);
-        let draft = spawn_blocking(move || store.begin(&meta, expected)).await;
-        match draft {
-            Ok(Ok(draft)) => self.writer.spill_to(draft),
-            Ok(Err(failure)) => {
-                self.worker.complain_of(&failure);
-                self.writer.give_up_keeping();
-            }
-            Err(_) => self.writer.give_up_keeping(),
-        }
     }
 }

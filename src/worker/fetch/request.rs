@@ -7,6 +7,7 @@ use bytes::BytesMut;
 
 use super::outcome::Trouble;
 use super::{Order, RequestContent};
+use crate::cache::parts;
 use crate::cache::validation::conditional_fields;
 use crate::http::chunked;
 use crate::http::forward::{RequestAs, write_request};
@@ -14,14 +15,23 @@ use crate::http::framing::Framing;
 use crate::store::spool::{End, Piece};
 use crate::worker::origin::transport::Transport;
 
-/// The head, with the conditions of a validation.
+/// The head, with the conditions of a validation, or those under which a stored part is added to.
 pub fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut {
-    let extra: Vec<(&[u8], &[u8])> = match &order.validate {
+    let beside = order.beside.as_ref();
+    let asked = beside.and_then(|beside| {
+        let validator = parts::validator(&beside.stored.object.meta.fields)?;
+        Some((beside.ask?.asked(beside.held.length), validator))
+    });
+    let mut extra: Vec<(&[u8], &[u8])> = match &order.validate {
         Some(stored) => conditional_fields(&stored.object.meta.fields)
             .map(|(name, value)| (name.as_bytes(), value))
             .collect(),
         None => Vec::new(),
     };
+    if let Some((range, validator)) = &asked {
+        extra.push((b"Range", range.as_bytes()));
+        extra.push((b"If-Range", validator));
+    }
     let mut out = BytesMut::with_capacity(1024);
     write_request(
         &mut out,

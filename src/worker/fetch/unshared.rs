@@ -56,6 +56,7 @@ fn is_of_the_request(why: Unstored) -> bool {
             | NotStored::RequestNoStore
             | NotStored::Interim
             | NotStored::Partial
+            | NotStored::Range
             | NotStored::NotModified => true,
             NotStored::NotUnderstood
             | NotStored::NoStore

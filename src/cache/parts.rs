@@ -1,0 +1,233 @@
+//! Stored parts (RFC 9111 §3.3, §3.4; RFC 9110 §15.3.7.3): what a part may answer, what is to be asked for
+//! beside it, and what it is combined with.
+//!
+//! A part is stored as the 206 that it would be, under a key of its own.
+
+use bytes::Bytes;
+
+use super::range::{self, NOT_OF_A_PART, Part, Selection};
+use super::stored::Meta;
+use super::validation;
+use crate::http::fields::{Fields, number};
+use crate::http::head::{RequestHead, ResponseHead, Version};
+use crate::http::validator::EntityTag;
+
+/// Adding to a part copies it. Where that doesn't make it whole, at most so much is copied, or so many times
+/// what is added: else who asks for piece after piece would have it all copied each time.
+const COPIED: u64 = 1 << 20;
+const COPIED_FOR: u64 = 8;
+
+/// A part of a representation whose length is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The part.
+    pub part: Part,
+    /// The length of all of it.
+    pub length: u64,
+}
+
+impl Held {
+    /// Whether there is nothing beside it.
+    pub fn is_whole(self) -> bool {
+        self.part.len == self.length
+    }
+
+    /// Where a part of the representation lies within it.
+    pub fn within(self, part: Part) -> Part {
+        Part {
+            first: part.first.saturating_sub(self.part.first),
+            ..part
+        }
+    }
+
+    /// Whether another part is within it.
+    pub fn has(self, other: Part) -> bool {
+        self.part.first <= other.first && other.end() <= self.part.end()
+    }
+}
+
+/// What a stored part is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// It answers the request by itself.
+    Answer,
+    /// The origin server is asked for this, which touches it, and the two are combined.
+    Ask(Part),
+    /// Nothing.
+    Nothing,
+}
+
+/// What a stored part with these fields is good for. `fresh` is whether it may be used without asking.
+pub fn plan(request: &RequestHead, held: Held, fields: &Fields, fresh: bool) -> Plan {
+    let all = Part {
+        first: 0,
+        len: held.length,
+    };
+    let wanted = match range::select(request, 200, fields, held.length) {
+        Selection::Whole => all,
+        Selection::Part(part) if !held.has(part) => part,
+        Selection::Parts(parts) if !parts.iter().all(|part| held.has(*part)) => {
+            return Plan::Nothing;
+        }
+        Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable if fresh => {
+            return Plan::Answer;
+        }
+        Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable => {
+            return Plan::Nothing;
+        }
+    };
+    if validator(fields).is_none() {
+        return Plan::Nothing;
+    }
+    let (ours, wanted) = (span(held.part), span(wanted));
+    let lacking = if ours.0 <= wanted.0 && wanted.0 <= ours.1 {
+        (ours.1, wanted.1)
+    } else if ours.0 <= wanted.1 && wanted.1 <= ours.1 {
+        (wanted.0, ours.0)
+    } else {
+        return Plan::Nothing;
+    };
+    let lacking = Part {
+        first: lacking.0,
+        len: lacking.1 - lacking.0,
+    };
+    let completes = held.part.len + lacking.len == held.length;
+    let cheap = COPIED.max(lacking.len.saturating_mul(COPIED_FOR));
+    match completes || held.part.len <= cheap {
+        true => Plan::Ask(lacking),
+        false => Plan::Nothing,
+    }
+}
+
+fn span(part: Part) -> (u64, u64) {
+    (part.first, part.end())
+}
+
+/// The condition under which more of a stored part is asked for, the value of If-Range: a strong
+/// validator (RFC 9111 §3.4).
+pub fn validator(fields: &Fields) -> Option<&[u8]> {
+    match strong_tag(fields) {
+        Some(_) => fields.first("etag"),
+        None => range::strong_date(fields).and(fields.first("last-modified")),
+    }
+}
+
+fn strong_tag(fields: &Fields) -> Option<EntityTag<'_>> {
+    let tag = fields.first("etag").and_then(EntityTag::parse);
+    tag.filter(|tag| !tag.weak)
+}
+
+/// Whether both are of the same representation, by a strong validator that they share.
+pub fn share_validator(stored: &Fields, new: &Fields) -> bool {
+    match strong_tag(stored) {
+        Some(ours) => strong_tag(new).is_some_and(|theirs| ours.strong_eq(&theirs)),
+        None => {
+            let date = range::strong_date(stored);
+            date.is_some() && date == range::strong_date(new) && strong_tag(new).is_none()
+        }
+    }
+}
+
+/// The part that a response has, content of this length with it: a 206 of one part of a representation
+/// whose length it tells.
+pub fn received(response: &ResponseHead, content: Option<u64>) -> Option<Held> {
+    let held = of(response.status, &response.fields)?;
+    (content == Some(held.part.len)).then_some(held)
+}
+
+/// The part that a stored response has; the whole of what isn't a part.
+pub fn stored(meta: &Meta, content: u64) -> Held {
+    let first = of(meta.status, &meta.fields).filter(|held| held.part.len == content);
+    first.unwrap_or(Held {
+        part: Part {
+            first: 0,
+            len: content,
+        },
+        length: content,
+    })
+}
+
+fn of(status: u16, fields: &Fields) -> Option<Held> {
+    let mut lines = fields.all("content-range");
+    let (Some(line), None, 206) = (lines.next(), lines.next(), status) else {
+        return None;
+    };
+    let multipart = b"multipart/byteranges";
+    let is_multipart = |value: &[u8]| {
+        let start = value.get(..multipart.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(multipart))
+    };
+    if fields.all("content-type").any(is_multipart) {
+        return None;
+    }
+    content_range(line)
+}
+
+/// `bytes first-last/length` (RFC 9110 §14.4).
+fn content_range(line: &[u8]) -> Option<Held> {
+    let space = memchr::memchr(b' ', line)?;
+    let (unit, rest) = (&line[..space], &line[space + 1..]);
+    let slash = memchr::memchr(b'/', rest)?;
+    let dash = memchr::memchr(b'-', &rest[..slash])?;
+    let (first, last) = (number(&rest[..dash])?, number(&rest[dash + 1..slash])?);
+    let length = number(&rest[slash + 1..])?;
+    let valid = unit.eq_ignore_ascii_case(b"bytes") && first <= last && last < length;
+    valid.then(|| Held {
+        part: Part {
+            first,
+            len: last - first + 1,
+        },
+        length,
+    })
+}
+
+/// What a stored part and a response to the request for more of it make together, where they can be
+/// combined: its head, and what it has of the representation.
+pub fn combined(
+    (ours, held): (&Fields, Held),
+    asked: Part,
+    response: &ResponseHead,
+    content: Option<u64>,
+) -> Option<(ResponseHead, Held)> {
+    let theirs = received(response, content)?;
+    let fits = theirs.part == asked && theirs.length == held.length;
+    if !fits || !share_validator(ours, &response.fields) {
+        return None;
+    }
+    let both = Held {
+        part: Part {
+            first: held.part.first.min(asked.first),
+            len: held.part.len + asked.len,
+        },
+        length: held.length,
+    };
+    let fields = validation::update(ours, &response.fields);
+    Some((head(&fields, both, response.version), both))
+}
+
+/// The head of a response that has this much of a representation: a 206, or a 200 when it has all of it.
+pub fn head(fields: &Fields, held: Held, version: Version) -> ResponseHead {
+    let dropped = |name: &[u8]| {
+        NOT_OF_A_PART
+            .iter()
+            .any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes()))
+    };
+    let range = held.part.content_range(held.length);
+    let said = (&b"Content-Range"[..], range.as_bytes());
+    let said = (!held.is_whole()).then_some(said);
+    let kept = fields.iter().filter(|(name, _)| !dropped(name));
+    let (status, reason) = match held.is_whole() {
+        true => (200, "OK"),
+        false => (206, "Partial Content"),
+    };
+    ResponseHead {
+        version,
+        status,
+        reason: Bytes::from_static(reason.as_bytes()),
+        fields: kept.chain(said).collect(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity, clippy::unwrap_used)]
+mod tests;

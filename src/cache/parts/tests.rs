@@ -1,0 +1,248 @@
+//! Stored parts as tables, one row per clause (RFC 9111 §3.3, §3.4; RFC 9110 §14.4, §15.3.7.3).
+
+use super::*;
+use crate::cache::testing::{DATE, fields, lines, request, response, stored as meta};
+
+const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+
+fn part(first: u64, len: u64) -> Part {
+    Part { first, len }
+}
+
+fn held(first: u64, len: u64, length: u64) -> Held {
+    let part = part(first, len);
+    Held { part, length }
+}
+
+#[test]
+fn parts_received() {
+    let ten = Some(10);
+    #[rustfmt::skip]
+    let table: &[(u16, &[(&str, &str)], Option<u64>, Option<Held>)] = &[
+        // RFC 9110 §14.4
+        (206, &[("Content-Range", "bytes 0-9/100")], ten, Some(held(0, 10, 100))),
+        (206, &[("Content-Range", "bytes 90-99/100")], ten, Some(held(90, 10, 100))),
+        (206, &[("Content-Range", "BYTES 0-9/10")], ten, Some(held(0, 10, 10))),
+        (206, &[("Content-Range", "bytes 0-9/*")], ten, None),
+        (206, &[("Content-Range", "bytes */100")], ten, None),
+        (206, &[("Content-Range", "bytes 9-0/100")], ten, None),
+        (206, &[("Content-Range", "bytes 0-9/9")], ten, None),
+        (206, &[("Content-Range", "lines 0-9/100")], ten, None),
+        (206, &[("Content-Range", "bytes=0-9/100")], ten, None),
+        (206, &[("Content-Range", "bytes 0-9")], ten, None),
+        (206, &[("Content-Range", "bytes -9/100")], ten, None),
+        (206, &[("Content-Range", "bytes 0-99999999999999999999/100")], ten, None),
+        (206, &[("Content-Range", "bytes 18446744073709551615-18446744073709551615/18446744073709551615")], ten, None),
+        (206, &[("Content-Range", "bytes 0-9/100"), ("Content-Range", "bytes 0-9/100")], ten, None),
+        (206, &[("Content-Range", "")], ten, None),
+        (206, &[], ten, None),
+        // content of another length
+        (206, &[("Content-Range", "bytes 0-9/100")], Some(9), None),
+        (206, &[("Content-Range", "bytes 0-9/100")], None, None),
+        // §15.3.7.2
+        (206, &[("Content-Range", "bytes 0-9/100"), ("Content-Type", "Multipart/Byteranges; boundary=x")], ten, None),
+        (200, &[("Content-Range", "bytes 0-9/100")], ten, None),
+    ];
+    for (status, lines, content, expected) in table {
+        let got = received(&response(*status, lines), *content);
+        assert_eq!(got, *expected, "{status} {lines:?} {content:?}");
+    }
+}
+
+#[test]
+fn what_a_stored_part_is_good_for() {
+    let tag: &[(&str, &str)] = &[("ETag", "\"a\"")];
+    let ask = |first, len| Plan::Ask(part(first, len));
+    let (begin, middle, end) = (held(0, 50, 100), held(25, 50, 100), held(50, 50, 100));
+    #[rustfmt::skip]
+    let table: &[(Held, &[(&str, &str)], bool, Plan)] = &[
+        // RFC 9111 §3.3: ranges wholly within it
+        (begin, &[("Range", "bytes=0-49")], true, Plan::Answer),
+        (middle, &[("Range", "bytes=30-40")], true, Plan::Answer),
+        (end, &[("Range", "bytes=-50")], true, Plan::Answer),
+        (end, &[("Range", "bytes=50-")], true, Plan::Answer),
+        (begin, &[("Range", "bytes=0-1,40-49")], true, Plan::Answer),
+        (begin, &[("Range", "bytes=0-1,40-50")], true, Plan::Nothing),
+        (begin, &[("Range", "bytes=100-")], true, Plan::Answer),
+        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], true, Plan::Answer),
+        // a stale one answers nothing
+        (begin, &[("Range", "bytes=0-49")], false, Plan::Nothing),
+        (begin, &[("Range", "bytes=100-")], false, Plan::Nothing),
+        // §3.3: completed by a range request
+        (begin, &[], true, ask(50, 50)),
+        (begin, &[], false, ask(50, 50)),
+        (end, &[], true, ask(0, 50)),
+        (middle, &[], true, Plan::Nothing),
+        (begin, &[("Range", "bytes=1-0")], true, ask(50, 50)),
+        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"b\"")], true, ask(50, 50)),
+        // §3.4: what the range lacks
+        (begin, &[("Range", "bytes=40-")], true, ask(50, 50)),
+        (begin, &[("Range", "bytes=40-59")], true, ask(50, 10)),
+        (begin, &[("Range", "bytes=50-59")], true, ask(50, 10)),
+        (begin, &[("Range", "bytes=51-59")], true, Plan::Nothing),
+        (end, &[("Range", "bytes=40-59")], true, ask(40, 10)),
+        (end, &[("Range", "bytes=40-49")], true, ask(40, 10)),
+        (end, &[("Range", "bytes=40-48")], true, Plan::Nothing),
+        (end, &[("Range", "bytes=-60")], true, ask(40, 10)),
+        (middle, &[("Range", "bytes=70-79")], true, ask(75, 5)),
+        (middle, &[("Range", "bytes=20-30")], true, ask(20, 5)),
+        (middle, &[("Range", "bytes=20-80")], true, Plan::Nothing),
+    ];
+    for (held, lines, fresh, expected) in table {
+        let request = request("GET", lines);
+        let got = plan(&request, *held, &fields(tag), *fresh);
+        assert_eq!(got, *expected, "{held:?} {lines:?} {fresh}");
+        // Without a strong validator nothing is added to it.
+        let weak = fields(&[("ETag", "W/\"a\"")]);
+        let ours = !matches!(expected, Plan::Ask(_)) && !request.fields.has("if-range");
+        if ours {
+            let got = plan(&request, *held, &weak, *fresh);
+            assert_eq!(got, *expected, "{held:?} {lines:?} {fresh}");
+        } else if !request.fields.has("if-range") {
+            let got = plan(&request, *held, &weak, *fresh);
+            assert_eq!(got, Plan::Nothing, "{held:?} {lines:?} {fresh}");
+        }
+    }
+}
+
+#[test]
+fn a_long_part_is_not_copied_for_a_little_more() {
+    const MIB: u64 = 1 << 20;
+    let ask = |first, len| Plan::Ask(part(first, len));
+    #[rustfmt::skip]
+    let table = [
+        (MIB, "bytes=1048576-1048576", ask(MIB, 1)),
+        (MIB + 8, "bytes=1048584-1048584", Plan::Nothing),
+        (8 * MIB, "bytes=8388608-9437183", ask(8 * MIB, MIB)),
+        (8 * MIB, "bytes=8388608-9437182", Plan::Nothing),
+        (8 * MIB, "bytes=8388608-", ask(8 * MIB, 92 * MIB)),
+        (100 * MIB - 1, "bytes=-1", ask(100 * MIB - 1, 1)),
+    ];
+    for (len, range, expected) in table {
+        let request = request("GET", &[("Range", range)]);
+        let fields = fields(&[("ETag", "\"a\"")]);
+        let got = plan(&request, held(0, len, 100 * MIB), &fields, true);
+        assert_eq!(got, expected, "{len} {range}");
+    }
+}
+
+#[test]
+fn validators() {
+    let (tag, other, weak) = (("ETag", "\"a\""), ("ETag", "\"b\""), ("ETag", "W/\"a\""));
+    let (modified, date) = (("Last-Modified", BEFORE), ("Date", DATE));
+    let at_once = ("Last-Modified", DATE);
+    #[rustfmt::skip]
+    let table: &[(&[(&str, &str)], Option<&str>, &[(&str, &str)], bool)] = &[
+        // RFC 9111 §3.4: a strong validator that both have
+        (&[tag], Some("\"a\""), &[tag], true),
+        (&[tag], Some("\"a\""), &[other], false),
+        (&[tag], Some("\"a\""), &[weak], false),
+        (&[tag], Some("\"a\""), &[], false),
+        (&[weak], None, &[weak], false),
+        (&[weak], None, &[tag], false),
+        (&[], None, &[], false),
+        (&[tag, modified, date], Some("\"a\""), &[tag], true),
+        (&[tag, modified, date], Some("\"a\""), &[modified, date], false),
+        // RFC 9110 §8.8.2.2: a date that is strong
+        (&[modified, date], Some(BEFORE), &[modified, date], true),
+        (&[modified, date], Some(BEFORE), &[modified, date, weak], true),
+        (&[modified, date], Some(BEFORE), &[modified, date, tag], false),
+        (&[weak, modified, date], Some(BEFORE), &[modified, date], true),
+        (&[modified, date], Some(BEFORE), &[modified], false),
+        (&[modified, date], Some(BEFORE), &[at_once, date], false),
+        (&[at_once, date], None, &[at_once, date], false),
+        (&[modified], None, &[modified, date], false),
+    ];
+    for (ours, expected, theirs, shared) in table {
+        let (ours, theirs) = (fields(ours), fields(theirs));
+        let got = validator(&ours).map(|value| String::from_utf8_lossy(value).into_owned());
+        assert_eq!(got.as_deref(), *expected, "{ours:?}");
+        assert_eq!(
+            share_validator(&ours, &theirs),
+            *shared,
+            "{ours:?} {theirs:?}"
+        );
+    }
+}
+
+#[test]
+fn combining() {
+    let tag = ("ETag", "\"a\"");
+    #[rustfmt::skip]
+    let table: &[(Held, Part, &[(&str, &str)], Option<(u16, Held)>)] = &[
+        // RFC 9110 §15.3.7.3: all of it is a 200
+        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-9/10")], Some((200, held(0, 10, 10)))),
+        (held(4, 6, 10), part(0, 4), &[tag, ("Content-Range", "bytes 0-3/10")], Some((200, held(0, 10, 10)))),
+        (held(0, 4, 10), part(4, 2), &[tag, ("Content-Range", "bytes 4-5/10")], Some((206, held(0, 6, 10)))),
+        (held(6, 4, 10), part(4, 2), &[tag, ("Content-Range", "bytes 4-5/10")], Some((206, held(4, 6, 10)))),
+        // what doesn't fit
+        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-8/10")], None),
+        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 5-10/11")], None),
+        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-9/11")], None),
+        (held(0, 4, 10), part(4, 6), &[tag], None),
+        // RFC 9111 §3.4
+        (held(0, 4, 10), part(4, 6), &[("ETag", "\"b\""), ("Content-Range", "bytes 4-9/10")], None),
+        (held(0, 4, 10), part(4, 6), &[("ETag", "W/\"a\""), ("Content-Range", "bytes 4-9/10")], None),
+        (held(0, 4, 10), part(4, 6), &[("Content-Range", "bytes 4-9/10")], None),
+    ];
+    for (ours, asked, lines, expected) in table {
+        let response = response(206, lines);
+        let got = combined((&fields(&[tag]), *ours), *asked, &response, Some(asked.len));
+        let got = got.map(|(head, held)| (head.status, held));
+        assert_eq!(got, *expected, "{ours:?} {lines:?}");
+    }
+}
+
+/// RFC 9111 §3.4: the fields of the new response take the place of the stored ones.
+#[test]
+fn fields_of_what_was_combined() {
+    let old = fields(&[
+        ("ETag", "\"a\""),
+        ("Content-Type", "a/b"),
+        ("X-Old", "1"),
+        ("X-Both", "1"),
+        ("Content-Digest", "x"),
+        ("Content-Range", "bytes 0-3/10"),
+    ]);
+    let new = [
+        ("ETag", "\"a\""),
+        ("X-Both", "2"),
+        ("X-New", "2"),
+        ("Content-Digest", "y"),
+        ("Content-Length", "2"),
+        ("Content-Range", "bytes 4-5/10"),
+    ];
+    let response = response(206, &new);
+    let got = combined((&old, held(0, 4, 10)), part(4, 2), &response, Some(2)).unwrap();
+    let expected = [
+        "Content-Type: a/b",
+        "X-Old: 1",
+        "ETag: \"a\"",
+        "X-Both: 2",
+        "X-New: 2",
+        "Content-Range: bytes 0-5/10",
+    ];
+    assert_eq!(lines(&got.0.fields), expected);
+}
+
+#[test]
+fn what_a_stored_response_has() {
+    let range = ("Content-Range", "bytes 4-5/10");
+    let table = [
+        (200, None, 10, held(0, 10, 10)),
+        (206, Some(range), 2, held(4, 2, 10)),
+        // not what it says
+        (206, Some(range), 3, held(0, 3, 3)),
+        (200, Some(range), 2, held(0, 2, 2)),
+    ];
+    for (status, range, content, expected) in table {
+        let meta = meta(status, range.as_slice());
+        assert_eq!(super::stored(&meta, content), expected);
+    }
+}
+
+#[test]
+fn what_is_asked() {
+    assert_eq!(part(4, 6).asked(10), "bytes=4-");
+    assert_eq!(part(4, 5).asked(10), "bytes=4-8");
+}

@@ -1,0 +1,181 @@
+//! The content of a response on its way into the spool: from the connection, and from the store where it is
+//! combined with a stored part.
+
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::outcome::{Trouble, Unstored};
+use super::part::Beside;
+use super::{Order, unshared};
+use crate::cache::stored::Meta;
+use crate::http::content::{ContentError, Decoder, Step};
+use crate::http::fields::Fields;
+use crate::http::framing::Framing;
+use crate::store;
+use crate::store::spool::Writer;
+use crate::worker::state::Worker;
+
+/// How much is read at a time.
+const READ: usize = 64 << 10;
+/// How much of a stored part is copied at a time.
+const COPIED: u64 = 1 << 20;
+
+/// Content on its way from a connection into a spool.
+pub struct Content<'a> {
+    worker: &'a Worker,
+    order: &'a Order,
+    connection: Connection,
+    writer: Writer,
+    /// Its length, where the head told it.
+    expected: Option<u64>,
+    taken: u64,
+}
+
+impl<'a> Content<'a> {
+    /// The content that comes on a connection.
+    pub fn new(
+        worker: &'a Worker,
+        order: &'a Order,
+        connection: Connection,
+        writer: Writer,
+        expected: Option<u64>,
+    ) -> Content<'a> {
+        Content {
+            worker,
+            order,
+            connection,
+            writer,
+            expected,
+            taken: 0,
+        }
+    }
+
+    /// The connection, and the spool's writer.
+    pub fn into_parts(self) -> (Connection, Writer) {
+        (self.connection, self.writer)
+    }
+
+    /// Takes all of it, with a stored part in its place; its trailer section, or the reason why it is cut
+    /// off.
+    pub async fn take_all(
+        &mut self,
+        framing: Framing,
+        stored: Option<&Beside>,
+        meta: Option<&Meta>,
+    ) -> Result<Fields, String> {
+        if let Some(stored) = stored.filter(|stored| stored.comes_first()) {
+            self.copy(&stored.stored.object.content, meta).await?;
+        }
+        let trailers = self.read(framing, meta).await?;
+        if let Some(stored) = stored.filter(|stored| !stored.comes_first()) {
+            self.copy(&stored.stored.object.content, meta).await?;
+        }
+        Ok(trailers)
+    }
+
+    /// Takes stored content.
+    async fn copy(&mut self, content: &store::Content, meta: Option<&Meta>) -> Result<(), String> {
+        let mut at = 0;
+        while at < content.len() {
+            let content = content.clone();
+            let piece = spawn_blocking(move || piece(&content, at));
+            let piece = piece.await.map_err(|lost| lost.to_string())?;
+            let piece = piece.map_err(|why| format!("the stored part can't be read: {why}"))?;
+            at += piece.len() as u64;
+            self.take(piece, meta).await;
+        }
+        Ok(())
+    }
+    /// Reads all that comes on the connection.
+    async fn read(&mut self, framing: Framing, meta: Option<&Meta>) -> Result<Fields, String> {
+        let mut decoder = Decoder::new(framing);
+        loop {
+            match decoder.next(&mut self.connection.buffer) {
+                Ok(Step::Data(data)) => {
+                    self.take(data, meta).await;
+                }
+                Ok(Step::End { trailers }) => return Ok(trailers),
+                Ok(Step::More) => {
+                    if self.more().await? == 0 {
+                        return decoder
+                            .eof()
+                            .map(|()| Fields::default())
+                            .map_err(|why| self.told(why));
+                    }
+                }
+                Err(why) => return Err(self.told(why)),
+            }
+        }
+    }
+
+    fn told(&self, why: ContentError) -> String {
+        let host = self.order.uri.authority().to_string();
+        Trouble::Content { host, why }.to_string()
+    }
+
+    async fn more(&mut self) -> Result<usize, String> {
+        let host = self.order.uri.authority();
+        let patience = self.order.settings.times.body_stall;
+        let connection = &mut self.connection;
+        connection.buffer.reserve(READ);
+        let deadline = Instant::now() + patience;
+        let read = connection.transport.read(&mut connection.buffer, deadline);
+        read.await.map_err(|why| {
+            if why.kind() == std::io::ErrorKind::TimedOut {
+                format!("{host} sent nothing for {} s", patience.as_secs())
+            } else {
+                format!("the connection to {host} failed: {why}")
+            }
+        })
+    }
+
+    async fn take(&mut self, data: Bytes, meta: Option<&Meta>) {
+        self.taken += data.len() as u64;
+        if self.taken > self.order.settings.largest_object && self.writer.keeps_all() {
+            self.writer.give_up_keeping();
+            unshared::note(self.worker, self.order, None, Some(Unstored::TooLarge));
+        }
+        if let Err(failure) = self.writer.push(data).await {
+            self.worker.complain_of(&failure);
+        }
+        let (Some(meta), Some(keeper)) = (meta, &self.worker.store) else {
+            return;
+        };
+        if !self.writer.wants_draft() {
+            return;
+        }
+        let (store, meta, expected) = (keeper.store().clone(), meta.clone(), self.expected);
+        let draft = spawn_blocking(move || store.begin(&meta, expected)).await;
+        match draft {
+            Ok(Ok(draft)) => self.writer.spill_to(draft),
+            Ok(Err(failure)) => {
+                self.worker.complain_of(&failure);
+                self.writer.give_up_keeping();
+            }
+            Err(_) => self.writer.give_up_keeping(),
+        }
+    }
+}
+
+/// Some of stored content, from `at` on; never nothing.
+fn piece(content: &store::Content, at: u64) -> io::Result<Bytes> {
+    let left = content.len() - at;
+    let piece = match content {
+        store::Content::Memory(content) => content.slice(at as usize..),
+        store::Content::File { file, offset, .. } => {
+            let mut piece = vec![0; COPIED.min(left) as usize];
+            file.read_exact_at(&mut piece, offset + at)?;
+            piece.into()
+        }
+        store::Content::Pieces(pieces) => pieces.read(at).map_err(io::Error::other)?,
+    };
+    match piece.is_empty() {
+        true => Err(io::ErrorKind::UnexpectedEof.into()),
+        false => Ok(piece),
+    }
+}
