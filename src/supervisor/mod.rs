@@ -14,6 +14,7 @@ mod park;
 mod roster;
 mod settings;
 mod spawn;
+mod spool;
 mod status;
 mod stop;
 mod stored;

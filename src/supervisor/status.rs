@@ -95,11 +95,19 @@ impl Supervisor {
         }
         if self.notices.heard && self.notices.next_line <= now {
             self.notices.next_line = now + STATUS_EVERY;
-            let line = self.numbers().line();
+            let line = self.line();
             if line != self.notices.line {
                 notify::status(&line);
                 self.notices.line = line;
             }
+        }
+    }
+
+    fn line(&self) -> String {
+        let numbers = self.numbers().line();
+        match self.store_line() {
+            Some(store) => format!("{numbers}; {store}"),
+            None => numbers,
         }
     }
 
@@ -138,7 +146,7 @@ impl Supervisor {
 
     /// The answer to `cacheproxy status`.
     pub(super) fn report(&self, now: Instant) -> String {
-        let mut out = format!("{}\n", self.numbers().line());
+        let mut out = format!("{}\n", self.line());
         for (state, seat) in self.roster.states().zip(0..) {
             let worker = seat + 1;
             // Writing to a String can't fail.

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::accept::Doors;
 use super::control::Control;
-use super::evict::Evictor;
 use super::link::{Links, Lost};
 use super::park::{ClientId, Clients, Tick};
 use super::roster::{Roster, State};
@@ -16,8 +15,9 @@ use super::settings::Current;
 use super::spawn::Spawner;
 use super::status::Notices;
 use super::stop::Phase;
+use super::stored::Room;
 use super::token::Token;
-use super::{Start, stored};
+use super::Start;
 use crate::sys::epoll::{Interest, Poll, Ready};
 use crate::sys::exit::Failure;
 use crate::sys::limits;
@@ -45,7 +45,7 @@ pub(super) struct Supervisor {
     pub(super) control: Control,
     pub(super) settings: Current,
     pub(super) shared: Arc<Shared>,
-    pub(super) evictor: Option<Evictor>,
+    pub(super) room: Option<Room>,
     pub(super) notices: Notices,
     pub(super) phase: Phase,
     /// The clients being sent may have nothing to read.
@@ -70,7 +70,7 @@ impl Supervisor {
         let dir = spawner.dir();
         let shared = Shared::create(&dir.join("shared")).map_err(unavailable("shared memory"))?;
         let shared = Arc::new(shared);
-        let evictor = stored::start(settings.current(), &shared)?;
+        let room = Room::start(settings.current(), &shared)?;
         let control = Control::open(dir).map_err(unavailable("the control socket"))?;
         let poll = Poll::new(EVENTS).map_err(unavailable("epoll"))?;
         let supervisor = Supervisor {
@@ -93,7 +93,7 @@ impl Supervisor {
             control,
             settings,
             shared,
-            evictor,
+            room: Some(room),
         };
         supervisor.watch().map_err(unavailable("epoll"))?;
         supervisor.doors.announce(&start.listen);
@@ -134,8 +134,8 @@ impl Supervisor {
         if self.in_a_hurry {
             return;
         }
-        if let Some(evictor) = self.evictor.take() {
-            evictor.stop();
+        if let Some(room) = self.room.take() {
+            room.stop();
         }
     }
 

@@ -1,0 +1,83 @@
+//! Room for content that is on its way into a database: a thread that looks at the disk it is spooled to, and
+//! keeps the floor of free space. The files have no names and go by themselves.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::sys::disk;
+use crate::sys::shared::Shared;
+
+/// How often the disk is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The running thread.
+#[derive(Debug)]
+pub(super) struct Spool {
+    shared: Arc<Shared>,
+    min_free: Arc<AtomicU64>,
+    end: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Spool {
+    /// Starts the thread for this directory.
+    pub(super) fn start(
+        path: PathBuf,
+        limit: u64,
+        min_free: u64,
+        shared: Arc<Shared>,
+    ) -> io::Result<Spool> {
+        // What another kind of store had left there is of no meaning here.
+        shared.forget_announced();
+        shared.set_stored(0);
+        let min_free = Arc::new(AtomicU64::new(min_free));
+        let (end, ended) = sync_channel(0);
+        let (floor, full) = (min_free.clone(), shared.clone());
+        let thread = std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || {
+                let mut failing = false;
+                loop {
+                    let free = disk::free(&path);
+                    match &free {
+                        Ok(free) => full.set_full(*free < floor.load(Relaxed)),
+                        Err(error) if !failing => {
+                            log::warn!("{}: its free space can't be told: {error}", path.display());
+                        }
+                        Err(_) => {}
+                    }
+                    failing = free.is_err();
+                    if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                        break;
+                    }
+                }
+            })?;
+        let spool = Spool {
+            shared,
+            min_free,
+            end,
+            thread,
+        };
+        spool.set_limits(limit, spool.min_free.load(Relaxed));
+        Ok(spool)
+    }
+
+    /// Takes new limits, from the next look on.
+    pub(super) fn set_limits(&self, limit: u64, min_free: u64) {
+        self.shared.set_limit(limit);
+        self.min_free.store(min_free, Relaxed);
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(self) {
+        drop(self.end);
+        if self.thread.join().is_err() {
+            log::error!("the thread that looks at the spool's disk had failed");
+        }
+    }
+}
