@@ -6,22 +6,22 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::database::{Access, SERVICE_USER};
 use super::{control, store};
 use crate::config::{self, DROPINS, Loaded, MAIN, Role, Settings, Source, StoreChoice, Ttl};
 use crate::config::{display_duration, display_size};
 use crate::sys::exit::Failure;
 use crate::sys::user::{self, User};
 
-/// The user that the service runs as.
-const SERVICE_USER: &str = "cacheproxy";
 /// The directory that the service makes itself, and that its sandbox lets it write to.
 const SERVICE_STORE: &str = "/var/cache/cacheproxy";
 
 /// Check the configuration that the service would read; say what it comes to, or what is wrong with it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exits with 0 when all is well, 78 when the configuration is wrong, 77 when the store's directory isn't writable.
-Run it as root to have the store's directory tried as the service's own user.")]
+Exits with 0 when all is well, 78 when the configuration is wrong, 77 when the store's directory isn't writable or the
+database may not be used, 69 when the database can't be reached or isn't fit for it.
+Run it as root to have the store tried as the service's own user.")]
 pub(super) struct Args {
     /// Check this file instead of /etc/cacheproxy/cacheproxy.toml, and no drop-ins unless --dropins is given
     #[arg(long, value_name = "FILE")]
@@ -43,9 +43,15 @@ pub(super) fn check(args: Args) -> Result<(), Failure> {
         ..Source::default()
     };
     let loaded = config::load(&source).map_err(Failure::config)?;
-    let note = check_store(loaded.settings.store.path())?;
+    let mut notes: Vec<String> = Vec::new();
+    notes.extend(check_store(loaded.settings.store.path())?);
+    // Last, as root goes on as the service's user.
+    if let Some(access) = Access::of(&loaded.settings.store, false)? {
+        notes.extend(access.exposed().map(str::to_owned));
+        notes.extend(access.check()?);
+    }
     let mut text = summary(&loaded);
-    if let Some(note) = note {
+    for note in notes {
         let _ = writeln!(text, "note: {note}");
     }
     control::print(&text)

@@ -68,7 +68,7 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
         .into_iter()
         .map(|seen| Known {
             facts: facts(&seen, uri, &opened.settings),
-            hits: shared.map(|shared| shared.hits(&seen.place())),
+            hits: (seen.hits).or_else(|| Some(shared?.hits(&seen.place()))),
             seen,
         })
         .collect();

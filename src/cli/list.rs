@@ -22,7 +22,7 @@ use crate::worker;
 #[command(after_help = "\
 \"hits\" is about how often it answered since it was stored or the machine was started: a few stored
 responses share a count. \"used\" is whether it was asked for since eviction last looked at it. Both are
-\"-\" when no proxy runs.
+\"-\" when no proxy runs. A database counts by itself, those of all hosts.
 It is for root and the service's user.")]
 pub(super) struct Args {
     /// Only what is stored of this host, or of this host:port
@@ -66,7 +66,10 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
             rows.push(Row {
                 size: seen.size,
                 age: current_age(&facts(&seen, bare, &opened.settings), now),
-                hits: (opened.shared.as_ref()).map(|shared| shared.hits(&seen.place())),
+                hits: seen.hits.or_else(|| {
+                    let shared = opened.shared.as_ref()?;
+                    Some(shared.hits(&seen.place()))
+                }),
                 used: seen.used.or_else(|| {
                     let shared = opened.shared.as_ref()?;
                     Some(shared.is_visited(&seen.place()))

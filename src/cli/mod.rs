@@ -6,6 +6,8 @@
 
 mod check;
 mod control;
+mod database;
+mod db;
 mod explain;
 mod export;
 mod import;
@@ -59,6 +61,7 @@ enum Command {
     Explain(explain::Args),
     Export(export::Args),
     Import(import::Args),
+    Db(db::Args),
     #[command(hide = true)]
     Man(man::Args),
 }
@@ -100,6 +103,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Explain(args) => explain::explain(&args),
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
+        Command::Db(args) => db::db(&args),
         Command::Man(args) => man::man(&args),
     }
 }
@@ -141,6 +145,9 @@ mod tests {
             ("export", true),
             ("export /tmp/x --store /y", true),
             ("import - --config f", true),
+            ("db init --store postgresql://h/d", true),
+            ("db status", true),
+            ("db", false),
             ("purge a/b", false),
             ("man /tmp", true),
             ("serve", false),

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::database::Access;
 use super::service::RUNTIME_DIR;
 use super::store;
-use crate::config::{self, DROPINS, MAIN, Settings, Source, StoreChoice};
+use crate::config::{self, DROPINS, MAIN, Settings, Source};
 use crate::http::target::Uri;
 use crate::store::filesystem::survey::Directory;
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::store::postgres::PostgresStore;
 use crate::store::survey::Survey;
 use crate::store::{Store, StoreError};
 use crate::sys::exit::Failure;
@@ -28,8 +30,8 @@ pub(super) struct Which {
     /// Read the drop-ins (*.toml) of this directory instead of /etc/cacheproxy/conf.d
     #[arg(long, value_name = "DIR")]
     dropins: Option<PathBuf>,
-    /// The store's directory, instead of the configuration's store_path; for a proxy started with `cacheproxy run`
-    #[arg(long, value_name = "DIR")]
+    /// The store's directory or postgresql://…, instead of the configured one; for a proxy started with `cacheproxy run`
+    #[arg(long, value_name = "DIR|URL")]
     store: Option<PathBuf>,
     /// The directory of the proxy's sockets; `cacheproxy run` says which it uses
     #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
@@ -44,6 +46,7 @@ pub(super) struct Opened {
     pub(super) settings: Settings,
     /// What its processes share; None when it doesn't run.
     pub(super) shared: Option<Arc<Shared>>,
+    access: Option<Access>,
 }
 
 impl Opened {
@@ -54,23 +57,31 @@ impl Opened {
             Some(shared) => shared.clone(),
             None => Arc::new(self.nobody()?),
         };
-        let options = FilesystemOptions {
-            path: choice.path().to_owned(),
-            // The place of no worker: theirs are counted from 1.
-            worker: 0,
+        let store: Result<Box<dyn Store>, StoreError> = match &self.access {
+            None => {
+                let options = FilesystemOptions {
+                    path: choice.path().to_owned(),
+                    // The place of no worker: theirs are counted from 1.
+                    worker: 0,
+                };
+                FilesystemStore::open(&options, shared.clone()).map(|store| Box::new(store) as _)
+            }
+            Some(access) => PostgresStore::open(&access.options(choice), shared.clone())
+                .map(|store| Box::new(store) as _),
         };
-        let store = FilesystemStore::open(&options, shared.clone());
-        Ok((Box::new(store.map_err(|error| failed(&error))?), shared))
+        Ok((store.map_err(|error| failed(&error))?, shared))
     }
 
     /// What the processes of a proxy would share if one ran.
     fn nobody(&self) -> Result<Shared, Failure> {
         let shared = Shared::anonymous().map_err(Failure::unavailable)?;
-        let mut stored = 0;
-        let counted = self.survey.each(&mut |seen| stored += seen.size);
-        counted.map_err(|error| failed(&error))?;
         shared.set_limit(self.settings.store.size());
-        shared.set_stored(stored);
+        if self.access.is_none() {
+            let mut stored = 0;
+            let counted = self.survey.each(&mut |seen| stored += seen.size);
+            counted.map_err(|error| failed(&error))?;
+            shared.set_stored(stored);
+        }
         Ok(shared)
     }
 }
@@ -79,39 +90,51 @@ impl Which {
     /// Opens the store, which has to be there, for a command that this user may give.
     pub(super) fn open(&self) -> Result<Opened, Failure> {
         let settings = self.settings()?;
-        match &settings.store {
-            StoreChoice::Filesystem { path, .. } => drop(owner(path)?),
-            StoreChoice::Postgres { .. } => return Err(not_built()),
+        let access = Access::of(&settings.store, self.names_a_store())?;
+        if access.is_none() {
+            owner(settings.store.path())?;
         }
-        self.opened(settings)
+        self.opened(settings, access)
     }
 
     /// Opens the store to store something in it. Root goes on as the user whose it is, so that nothing is
     /// left there which that user can't change. One that is named here may be new.
     pub(super) fn open_to_write(&self) -> Result<Opened, Failure> {
         let settings = self.settings()?;
-        let may_make = self.store.is_some();
-        match &settings.store {
-            StoreChoice::Filesystem { path, .. } if may_make && !path.exists() => {}
-            StoreChoice::Filesystem { path, .. } => match owner(path)? {
-                owner if owner.uid == user::effective() => {}
-                owner => user::become_user(&owner).map_err(Failure::no_permission)?,
-            },
-            StoreChoice::Postgres { .. } => return Err(not_built()),
+        let path = settings.store.path();
+        let access = Access::of(&settings.store, self.names_a_store())?;
+        if let Some(access) = &access {
+            access.init()?;
+        } else if path.exists() || !self.names_a_store() {
+            let owner = owner(path)?;
+            if owner.uid != user::effective() {
+                user::become_user(&owner).map_err(Failure::no_permission)?;
+            }
         }
-        self.opened(settings)
+        self.opened(settings, access)
     }
 
-    fn settings(&self) -> Result<Settings, Failure> {
+    /// Whether the store is named on the command line.
+    pub(super) fn names_a_store(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The settings of the proxy that uses the store.
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
         let loaded = config::load(&self.source()?).map_err(Failure::config)?;
         Ok(loaded.settings)
     }
 
-    fn opened(&self, settings: Settings) -> Result<Opened, Failure> {
+    fn opened(&self, settings: Settings, access: Option<Access>) -> Result<Opened, Failure> {
+        let survey: Box<dyn Survey> = match &access {
+            None => Box::new(Directory::of(settings.store.path())),
+            Some(access) => Box::new(access.survey()?),
+        };
         Ok(Opened {
-            survey: Box::new(Directory::of(settings.store.path())),
+            survey,
             shared: self.shared()?.map(Arc::new),
             settings,
+            access,
         })
     }
 
@@ -168,10 +191,6 @@ fn owner(path: &Path) -> Result<User, Failure> {
         uid: metadata.uid(),
         gid: metadata.gid(),
     })
-}
-
-fn not_built() -> Failure {
-    Failure::unavailable("only a filesystem store can be looked into")
 }
 
 fn not_yours(path: &Path) -> Failure {

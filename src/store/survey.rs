@@ -18,6 +18,8 @@ pub struct Seen {
     pub size: u64,
     /// Whether it was used since eviction last looked at it, where the store itself knows.
     pub used: Option<bool>,
+    /// How often it answered, likewise.
+    pub hits: Option<u32>,
 }
 
 impl Seen {

@@ -18,7 +18,6 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The running thread.
 #[derive(Debug)]
 pub(super) struct Spool {
-    shared: Arc<Shared>,
     min_free: Arc<AtomicU64>,
     end: SyncSender<()>,
     thread: JoinHandle<()>,
@@ -37,7 +36,8 @@ impl Spool {
         shared.set_stored(0);
         let min_free = Arc::new(AtomicU64::new(min_free));
         let (end, ended) = sync_channel(0);
-        let (floor, full) = (min_free.clone(), shared.clone());
+        shared.set_limit(limit);
+        let floor = min_free.clone();
         let thread = std::thread::Builder::new()
             .name("spool".to_owned())
             .spawn(move || {
@@ -45,7 +45,7 @@ impl Spool {
                 loop {
                     let free = disk::free(&path);
                     match &free {
-                        Ok(free) => full.set_full(*free < floor.load(Relaxed)),
+                        Ok(free) => shared.set_full(*free < floor.load(Relaxed)),
                         Err(error) if !failing => {
                             log::warn!("{}: its free space can't be told: {error}", path.display());
                         }
@@ -57,19 +57,16 @@ impl Spool {
                     }
                 }
             })?;
-        let spool = Spool {
-            shared,
+        Ok(Spool {
             min_free,
             end,
             thread,
-        };
-        spool.set_limits(limit, spool.min_free.load(Relaxed));
-        Ok(spool)
+        })
     }
 
     /// Takes new limits, from the next look on.
-    pub(super) fn set_limits(&self, limit: u64, min_free: u64) {
-        self.shared.set_limit(limit);
+    pub(super) fn set_limits(&self, shared: &Shared, limit: u64, min_free: u64) {
+        shared.set_limit(limit);
         self.min_free.store(min_free, Relaxed);
     }
 

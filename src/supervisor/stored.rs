@@ -100,7 +100,7 @@ impl Supervisor {
                 evictor.set_limits(&self.shared, *size, *min_free);
             }
             (Some(Room::Spool(spool)), StoreChoice::Postgres { size, min_free, .. }) => {
-                spool.set_limits(*size, *min_free);
+                spool.set_limits(&self.shared, *size, *min_free);
             }
             _ => {}
         }

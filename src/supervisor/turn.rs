@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::Start;
 use super::accept::Doors;
 use super::control::Control;
 use super::link::{Links, Lost};
@@ -17,7 +18,6 @@ use super::status::Notices;
 use super::stop::Phase;
 use super::stored::Room;
 use super::token::Token;
-use super::Start;
 use crate::sys::epoll::{Interest, Poll, Ready};
 use crate::sys::exit::Failure;
 use crate::sys::limits;

@@ -1,7 +1,8 @@
-//! Who is at the other end of a Unix socket (SO_PEERCRED, unix(7)).
+//! Who is at the other end of a Unix socket (SO_PEERCRED, unix(7)), and what systemd was told to keep secret.
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -10,6 +11,12 @@ use nix::unistd::Uid;
 /// The user id of the process that connected. Only the accepting side sees the truth.
 pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
     Ok(getsockopt(&socket, PeerCredentials)?.uid())
+}
+
+/// The file of a credential that systemd gave to this service (LoadCredential=), if it did.
+pub fn given(name: &str) -> Option<PathBuf> {
+    let directory = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?);
+    Some(directory.join(name)).filter(|file| file.exists())
 }
 
 /// The user id of this process.

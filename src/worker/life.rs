@@ -3,7 +3,6 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +18,8 @@ use super::state::Worker;
 use crate::config::{self, Settings, StoreChoice};
 use crate::ipc::{ToWorker, WorkerChannel};
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::store::postgres::{PostgresOptions, PostgresStore};
+use crate::store::{Store, StoreError};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 use crate::sys::{credentials, memory_file, notify, seqpacket, stream};
@@ -131,28 +132,46 @@ pub fn read_settings(file: OwnedFd) -> Result<Settings, String> {
 }
 
 fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<Keeper> {
-    let StoreChoice::Filesystem { path, .. } = &settings.store else {
-        log::error!("nothing is stored: the PostgreSQL store isn't built into this version yet");
-        return None;
+    let opened = match open(usize::from(index), &settings.store, shared) {
+        Ok(store) => Keeper::start(store).map_err(|why| format!("no thread for the store: {why}")),
+        Err(why) => Err(why.to_string()),
     };
-    let path: &Path = path;
-    let options = FilesystemOptions {
-        path: path.to_owned(),
-        worker: usize::from(index),
-    };
-    match FilesystemStore::open(&options, shared.clone()) {
-        Ok(store) => match Keeper::start(Arc::new(store)) {
-            Ok(keeper) => Some(keeper),
-            Err(why) => {
-                log::error!("nothing is stored: no thread for the store: {why}");
-                None
-            }
-        },
-        Err(why) => {
-            log::error!("nothing is stored: {why}");
-            None
+    opened
+        .inspect_err(|why| log::error!("nothing is stored: {why}"))
+        .ok()
+}
+
+fn open(
+    worker: usize,
+    choice: &StoreChoice,
+    shared: &Arc<Shared>,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match choice {
+        StoreChoice::Filesystem { path, .. } => {
+            let path = path.clone();
+            let options = FilesystemOptions { path, worker };
+            Arc::new(FilesystemStore::open(&options, shared.clone())?)
         }
-    }
+        StoreChoice::Postgres {
+            database,
+            password_file,
+            logged,
+            size,
+            spool,
+            ..
+        } => {
+            let given = || credentials::given("database-password");
+            let options = PostgresOptions {
+                database: database.as_str().to_owned(),
+                password_file: password_file.clone().or_else(given),
+                logged: *logged,
+                spool: spool.clone(),
+                worker,
+                limit: *size,
+            };
+            Arc::new(PostgresStore::open(&options, shared.clone())?)
+        }
+    })
 }
 
 /// What this proxy calls itself in Via: the same in all its workers, different from any other's, so

@@ -71,15 +71,23 @@ impl Database {
             .map(|(_, value)| value)
     }
 
+    /// The same with this password.
+    pub fn with_password(&self, password: &str) -> Database {
+        let mut values = self.values.clone();
+        values.retain(|(name, _)| name != "password");
+        values.push(("password".to_owned(), password.to_owned()));
+        let text = values.iter().map(|(name, value)| word(name, value));
+        Database {
+            text: text.collect::<Vec<_>>().join(" "),
+            values,
+        }
+    }
+
     /// What it says without the password, in the form `name=value …`.
     pub fn masked(&self) -> String {
         let shown = self.values().map(|(name, value)| match name {
             "password" => "password=…".to_owned(),
-            _ if value.is_empty() || value.contains([' ', '\'', '\\']) => {
-                let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-                format!("{name}='{value}'")
-            }
-            _ => format!("{name}={value}"),
+            _ => word(name, value),
         });
         shown.collect::<Vec<_>>().join(" ")
     }
@@ -157,6 +165,19 @@ impl Default for Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Database({})", self.masked())
+    }
+}
+
+/// One word of a connection string.
+fn word(name: &str, value: &str) -> String {
+    let plain =
+        !value.is_empty() && !value.contains(['\'', '\\']) && !value.contains(char::is_whitespace);
+    match plain {
+        true => format!("{name}={value}"),
+        false => {
+            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+            format!("{name}='{value}'")
+        }
     }
 }
 

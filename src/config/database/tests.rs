@@ -52,6 +52,9 @@ fn both_forms_are_read() {
     let decoded = Database::parse("postgres://u:s%40c@a/c").unwrap();
     assert_eq!(decoded.value("password"), Some("s@c"));
     assert_eq!(decoded.place(), "c on a");
+    let other = default.with_password(r"it's \ odd");
+    assert_eq!(Database::parse(other.as_str()).unwrap(), other);
+    assert_eq!(other.value("password"), Some(r"it's \ odd"));
     assert!(!format!("{decoded:?}").contains("s@c"));
 }
 

@@ -177,6 +177,7 @@ fn head(file: &File) -> io::Result<Option<Seen>> {
         content: prelude.content,
         size: counted(length, meta.variant.hash()),
         used: None,
+        hits: None,
         meta,
     }))
 }

@@ -14,6 +14,7 @@ mod refresh;
 mod row;
 pub mod schema;
 pub mod session;
+pub mod survey;
 mod tls;
 
 use std::fs::File;

@@ -43,6 +43,65 @@ pub enum SchemaError {
     Refused(#[from] Error),
 }
 
+/// What there is, and what this user may do with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The version of the schema, if it is there.
+    pub version: Option<i64>,
+    /// Whether it is of the version that this program uses.
+    pub current: bool,
+    /// Whether it is there, and the user may not look into it.
+    pub closed: bool,
+    /// Who this user is.
+    pub user: String,
+    /// Which database this is.
+    pub database: String,
+    /// The server's version.
+    pub server: String,
+    /// Whether the user may make a schema.
+    pub may_create: bool,
+    /// Whether the user may change what is stored; said only when the schema is there.
+    pub may_write: bool,
+    /// Whether the server takes no writes.
+    pub read_only: bool,
+}
+
+/// Looks at the schema without changing anything.
+pub fn look(session: &mut Session) -> Result<State, SchemaError> {
+    let closed = "SELECT FROM pg_namespace \
+        WHERE nspname = 'cacheproxy' AND NOT has_schema_privilege(oid, 'USAGE')";
+    let closed = !session.query(closed, &[])?.is_empty();
+    let version = if closed { None } else { version(session)? };
+    let row = session.query_first(
+        "SELECT current_user::text, current_database()::text, current_setting('server_version'), \
+            has_database_privilege(current_database(), 'CREATE'), \
+            pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'",
+        &[],
+    )?;
+    let row = row.ok_or(SchemaError::Foreign)?;
+    let may_write = match version {
+        None => false,
+        Some(_) => {
+            let rights = "SELECT \
+                has_table_privilege('cacheproxy.response', 'SELECT, INSERT, UPDATE, DELETE')";
+            session
+                .query_first(rights, &[])?
+                .is_some_and(|row| row.get(0))
+        }
+    };
+    Ok(State {
+        current: version == Some(VERSION),
+        version,
+        closed,
+        user: row.get(0),
+        database: row.get(1),
+        server: row.get(2),
+        may_create: row.get(3),
+        may_write,
+        read_only: row.get(4),
+    })
+}
+
 /// Sees to it that the schema is there and up to date. With `logged`, tables that are made survive a
 /// crash of the server.
 pub fn init(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError> {

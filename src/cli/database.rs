@@ -1,0 +1,197 @@
+//! The database of a command: reached as the service would reach it, looked at, and what is wrong with it said.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{Database, StoreChoice};
+use crate::store::StoreError;
+use crate::store::postgres::schema::{self, SchemaError, State};
+use crate::store::postgres::session::Session;
+use crate::store::postgres::survey::Rows;
+use crate::store::postgres::{self, PostgresOptions};
+use crate::sys::exit::Failure;
+use crate::sys::{credentials, user};
+
+/// The user that the service runs as.
+pub(super) const SERVICE_USER: &str = "cacheproxy";
+/// The name of the credential that has the password, and of the file that README has it come from.
+const CREDENTIAL: &str = "database-password";
+const CREDENTIAL_FILE: &str = "/etc/cacheproxy/database-password";
+/// How long a command waits for the server.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it waits for another that makes the schema.
+const TO_MAKE: Duration = Duration::from_secs(60);
+
+/// The way to a database.
+pub(super) struct Access {
+    database: Database,
+    password_file: Option<PathBuf>,
+    logged: bool,
+}
+
+impl Access {
+    /// The way to the configured database; none when the store is another. Root goes on as the service's user,
+    /// who is known there, unless the database was `named` on the command line.
+    pub(super) fn of(choice: &StoreChoice, named: bool) -> Result<Option<Access>, Failure> {
+        let StoreChoice::Postgres {
+            database,
+            password_file,
+            logged,
+            ..
+        } = choice
+        else {
+            return Ok(None);
+        };
+        let mut access = Access {
+            database: database.clone(),
+            password_file: password_file
+                .clone()
+                .or_else(|| credentials::given(CREDENTIAL)),
+            logged: *logged,
+        };
+        let service = user::named(SERVICE_USER).filter(|_| user::effective() == 0 && !named);
+        if let Some(service) = service {
+            if access.password_file.is_none() {
+                // Root may read what systemd hands to the service.
+                if let Ok(password) = std::fs::read_to_string(CREDENTIAL_FILE) {
+                    let password = password.lines().next().unwrap_or_default();
+                    access.database = access.database.with_password(password);
+                }
+            }
+            user::become_user(&service).map_err(Failure::no_permission)?;
+        }
+        Ok(Some(access))
+    }
+
+    /// A connection.
+    pub(super) fn session(&self) -> Result<Session, Failure> {
+        let file = self.password_file.as_deref();
+        postgres::connect(self.database.as_str(), file, PATIENCE).map_err(|why| self.failed(why))
+    }
+
+    /// What is stored there, which has to be of this version.
+    pub(super) fn survey(&self) -> Result<Rows, Failure> {
+        let mut session = self.session()?;
+        let state = self.look(&mut session)?;
+        if !state.current {
+            return Err(unusable(&state));
+        }
+        let file = self.password_file.as_deref();
+        Rows::connect(&self.database, file, PATIENCE).map_err(|why| self.failed(why))
+    }
+
+    /// How a store there is opened.
+    pub(super) fn options(&self, choice: &StoreChoice) -> PostgresOptions {
+        PostgresOptions {
+            database: self.database.as_str().to_owned(),
+            password_file: self.password_file.clone(),
+            logged: self.logged,
+            spool: choice.path().to_owned(),
+            // The place of no worker: theirs are counted from 1.
+            worker: 0,
+            limit: choice.size(),
+        }
+    }
+
+    /// Makes the schema or brings it up to date; what was done.
+    pub(super) fn init(&self) -> Result<&'static str, Failure> {
+        let mut session = self.session()?;
+        session.set_deadline(std::time::Instant::now() + TO_MAKE);
+        match schema::init(&mut session, self.logged) {
+            Ok(schema::Outcome::Created) => Ok("made the schema \"cacheproxy\""),
+            Ok(schema::Outcome::Upgraded(_)) => Ok("brought the schema \"cacheproxy\" up to date"),
+            Ok(schema::Outcome::Current) => Ok("the schema \"cacheproxy\" is there and up to date"),
+            Err(error) => {
+                let state = self
+                    .session()
+                    .and_then(|mut session| self.look(&mut session));
+                match state {
+                    Ok(state) if state.version.is_none() || !state.may_write => {
+                        Err(unusable(&state))
+                    }
+                    _ => Err(self.refused(&error)),
+                }
+            }
+        }
+    }
+
+    /// What is there.
+    pub(super) fn look(&self, session: &mut Session) -> Result<State, Failure> {
+        schema::look(session).map_err(|error| self.refused(&error))
+    }
+
+    /// Whether the service could use it; what else is to be said.
+    pub(super) fn check(&self) -> Result<Option<String>, Failure> {
+        let state = self.look(&mut self.session()?)?;
+        match (state.version, state.current) {
+            (None, _) if state.may_create && !state.closed && !state.read_only => Ok(Some(
+                "the database has no schema \"cacheproxy\" yet: it is made when the service first connects, \
+                 or by `cacheproxy db init`"
+                    .to_owned(),
+            )),
+            (Some(_), true) if state.may_write && !state.read_only => Ok(None),
+            _ => Err(unusable(&state)),
+        }
+    }
+
+    /// A note on a password that others may read, if it stands in the configuration.
+    pub(super) fn exposed(&self) -> Option<&'static str> {
+        self.database.value("password")?;
+        Some(
+            "the password stands in the configuration, which every user may read: put it into a file of its \
+             own, and name that by database_password_file",
+        )
+    }
+
+    fn failed(&self, why: StoreError) -> Failure {
+        let local = self
+            .database
+            .value("host")
+            .is_none_or(|host| host.starts_with('/'));
+        let advice = match (&why, local) {
+            (StoreError::Database { reason, .. }, true) if is_absent(reason) => {
+                "; is PostgreSQL running on this machine (`systemctl status postgresql`)?"
+            }
+            (StoreError::Database { reason, .. }, false) if is_absent(reason) => {
+                "; is \"database\" right, and may this machine connect there?"
+            }
+            _ => "",
+        };
+        Failure::unavailable(format!("{why}{advice}"))
+    }
+
+    fn refused(&self, error: &SchemaError) -> Failure {
+        Failure::unavailable(format!("{}: {error}", self.database.place()))
+    }
+}
+
+/// Whether it is the network that says no.
+fn is_absent(reason: &str) -> bool {
+    reason.contains("connecting to server") || reason.contains("no answer in time")
+}
+
+/// Why a database of this state can't be used, and what to do.
+fn unusable(state: &State) -> Failure {
+    let State { user, database, .. } = state;
+    if state.read_only {
+        return Failure::unavailable(format!(
+            "database {database} takes no writes: it is a standby, or default_transaction_read_only is on; name the \
+             primary too, as in host=one,two"
+        ));
+    }
+    match state.version {
+        None if !state.closed => Failure::no_permission(format!(
+            "database {database} has no schema \"cacheproxy\", and user {user} may not make one. Have the database's \
+             owner do it: psql -d {database} -c 'CREATE SCHEMA cacheproxy AUTHORIZATION \"{user}\"', then run \
+             `cacheproxy db init`"
+        )),
+        Some(version) if !state.current => Failure::unavailable(format!(
+            "the schema \"cacheproxy\" of database {database} is of version {version}, which isn't this program's: \
+             `cacheproxy db init` brings an older one up to date, and a newer one needs a newer cacheproxy"
+        )),
+        _ => Failure::no_permission(format!(
+            "user {user} may not change what is in the schema \"cacheproxy\" of database {database}, which is another's: \
+             connect as its owner"
+        )),
+    }
+}

@@ -1,0 +1,278 @@
+//! A database seen from outside, by a command: over one connection of its own, whether or not a proxy runs.
+//!
+//! What it removes, the proxies on every host hear of as they hear of one another's changes.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use postgres::Row;
+
+use super::failure::reason;
+use super::session::Session;
+use super::{connect, row};
+use crate::cache::key::Key;
+use crate::config::Database;
+use crate::store::survey::{Seen, Survey};
+use crate::store::{Content, Object, Pieces, Published, StoreError};
+use crate::sys::shared::Shared;
+
+/// How long one statement may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What commands are called in what other hosts are told.
+const HOST: &str = "command";
+/// How many keys are removed together.
+const TOGETHER: usize = 1000;
+
+const LAST: &str = "SELECT coalesce(max(id), 0) FROM cacheproxy.response";
+/// What begins these is read by [`row::meta`].
+const EACH: &str = "SELECT method, uri, variant, status, reason, fields, '{}'::text[], request_time, response_time, \
+    id, length, size, used, hits FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 500";
+const OF_KEY: &str = "SELECT method, uri, variant, status, reason, fields, '{}'::text[], request_time, response_time, \
+    id, length, size, used, hits FROM cacheproxy.response WHERE key_hash = $1 ORDER BY id DESC";
+const WHOLE: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
+    id, length, checksum, content, content_id \
+    FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 50";
+const READ: &str = "SELECT bytes, cacheproxy.keep(ARRAY[$1::bigint])::text \
+    FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
+const REMOVE: &str = "SELECT variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
+const INVALIDATE_ALL: &str = "INSERT INTO cacheproxy.invalidation AS i SELECT slot, 1 FROM generate_series(0, 65535) slot \
+    ON CONFLICT (slot) DO UPDATE SET count = i.count + 1";
+const TELL_ALL: &str = "SELECT pg_notify('cacheproxy', $1 || ' a')::text";
+const REMOVE_ALL: &str = "WITH gone AS (DELETE FROM cacheproxy.response r USING unnest($1::bytea[], $2::text[], $3::text[]) k(hash, method, uri) \
+    WHERE r.key_hash = k.hash AND r.method = k.method AND r.uri = k.uri RETURNING r.key_hash, r.variant_hash, r.size, r.content_id), \
+    kept AS (SELECT cacheproxy.keep(array_agg(content_id)) FROM gone WHERE content_id IS NOT NULL) \
+    SELECT key_hash, variant_hash, size FROM gone, kept";
+
+/// The responses in a database.
+pub struct Rows {
+    session: Arc<Mutex<Session>>,
+    server: String,
+}
+
+impl Rows {
+    /// Connects to the database; waits for the server at most `patience`.
+    pub fn connect(
+        database: &Database,
+        password_file: Option<&Path>,
+        patience: Duration,
+    ) -> Result<Rows, StoreError> {
+        let session = connect(database.as_str(), password_file, patience)?;
+        Ok(Rows {
+            session: Arc::new(Mutex::new(session)),
+            server: database.place(),
+        })
+    }
+
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&mut Session) -> Result<T, postgres::Error>,
+    ) -> Result<T, StoreError> {
+        run(&self.session, &self.server, work)
+    }
+
+    /// Calls `visit` with the rows of this statement, which begin with what [`row::meta`] reads and the id.
+    fn pages(
+        &self,
+        sql: &'static str,
+        mut visit: impl FnMut(&Row) -> Result<ControlFlow<()>, postgres::Error>,
+    ) -> Result<(), StoreError> {
+        let last = self.run(|session| session.query_first(LAST, &[]))?;
+        let last: i64 = last.map_or(0, |row| row.get(0));
+        let mut after = 0i64;
+        loop {
+            let rows = self.run(|session| session.query(sql, &[&after, &last]))?;
+            for row in &rows {
+                after = row.get(9);
+                let went_on = visit(row).map_err(|error| failed(&self.server, &error))?;
+                if went_on.is_break() {
+                    return Ok(());
+                }
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn object(&self, row: &Row) -> Result<Object, postgres::Error> {
+        let checksum: &[u8] = row.try_get(11)?;
+        let content = match row.try_get::<_, Option<&[u8]>>(12)? {
+            Some(content) => Content::Memory(Bytes::copy_from_slice(content)),
+            None => Content::Pieces(Arc::new(Piecewise {
+                session: self.session.clone(),
+                server: self.server.clone(),
+                id: row.try_get::<_, Option<i64>>(13)?.unwrap_or_default(),
+                length: row.try_get::<_, i64>(10)? as u64,
+            })),
+        };
+        Ok(Object {
+            meta: row::meta(row)?,
+            content,
+            generation: 0,
+            checksum: checksum.try_into().map_or(0, u128::from_le_bytes),
+        })
+    }
+}
+
+fn seen(row: &Row) -> Result<Seen, postgres::Error> {
+    Ok(Seen {
+        meta: row::meta(row)?,
+        content: row.try_get::<_, i64>(10)? as u64,
+        size: row.try_get::<_, i64>(11)? as u64,
+        used: Some(row.try_get(12)?),
+        hits: Some(u32::try_from(row.try_get::<_, i64>(13)?).unwrap_or(u32::MAX)),
+    })
+}
+
+impl Survey for Rows {
+    fn each(&self, visit: &mut dyn FnMut(Seen)) -> Result<(), StoreError> {
+        self.pages(EACH, |row| {
+            visit(seen(row)?);
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn each_whole(
+        &self,
+        visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.pages(WHOLE, |row| Ok(visit(self.object(row)?)))
+    }
+
+    fn of_key(&self, key: &Key) -> Result<Vec<Seen>, StoreError> {
+        let hash = &key.hash()[..];
+        let found = self.run(|session| {
+            let rows = session.query(OF_KEY, &[&hash])?;
+            rows.iter().map(seen).collect::<Result<Vec<_>, _>>()
+        })?;
+        // Rows of another key with the same hash are none of this key's.
+        Ok(found.into_iter().filter(|it| it.meta.key == *key).collect())
+    }
+
+    fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
+        shared.invalidate(key.hash());
+        let (method, uri) = row::split(key.text());
+        let (hash, method, uri) = (
+            &key.hash()[..],
+            row::Text::from(method),
+            row::Text::from(uri),
+        );
+        let removed =
+            self.run(|session| session.query_first(REMOVE, &[&HOST, &hash, &method, &uri]))?;
+        shared.bump(key.hash());
+        let Some(row) = removed else {
+            return Ok(Vec::new());
+        };
+        let variants: Vec<Vec<u8>> = row.get::<_, Option<_>>(0).unwrap_or_default();
+        let sizes: Vec<i64> = row.get::<_, Option<_>>(1).unwrap_or_default();
+        let removed = variants.into_iter().zip(sizes);
+        Ok(removed
+            .map(|(variant, size)| published(shared, key.hash(), &variant, size))
+            .collect())
+    }
+
+    fn purge_where(
+        &self,
+        shared: &Shared,
+        wanted: &dyn Fn(&Key) -> bool,
+    ) -> Result<Vec<Published>, StoreError> {
+        shared.invalidate_all();
+        self.run(|session| {
+            session.batch("SET synchronous_commit = on")?;
+            session.begin()?;
+            session.execute(INVALIDATE_ALL, &[])?;
+            session.execute(TELL_ALL, &[&HOST])?;
+            session.commit()
+        })?;
+        let mut keys = Vec::new();
+        self.each(&mut |seen| {
+            if wanted(&seen.meta.key) {
+                keys.push(seen.meta.key);
+            }
+        })?;
+        let mut removed = Vec::new();
+        for keys in keys.chunks(TOGETHER) {
+            let hashes: Vec<&[u8]> = keys.iter().map(|key| &key.hash()[..]).collect();
+            let (methods, uris): (Vec<_>, Vec<_>) = keys
+                .iter()
+                .map(|key| row::split(key.text()))
+                .map(|(method, uri)| (row::Text::from(method), row::Text::from(uri)))
+                .unzip();
+            let parameters: [&(dyn postgres::types::ToSql + Sync); 3] = [&hashes, &methods, &uris];
+            let rows = self.run(|session| session.query(REMOVE_ALL, &parameters))?;
+            for row in rows {
+                let hash: [u8; 16] = row.get::<_, &[u8]>(0).try_into().unwrap_or_default();
+                removed.push(published(shared, &hash, row.get(1), row.get(2)));
+            }
+        }
+        // What was read of them meanwhile goes from memory again, on every host and at once on this one.
+        self.run(|session| session.execute(TELL_ALL, &[&HOST]))?;
+        for key in &keys {
+            shared.bump(key.hash());
+        }
+        Ok(removed)
+    }
+}
+
+fn published(shared: &Shared, hash: &[u8; 16], variant: &[u8], size: i64) -> Published {
+    Published {
+        hash: *hash,
+        variant: variant.try_into().unwrap_or_default(),
+        size: size as u64,
+        generation: shared.generation(hash),
+    }
+}
+
+fn run<T>(
+    session: &Mutex<Session>,
+    server: &str,
+    work: impl FnOnce(&mut Session) -> Result<T, postgres::Error>,
+) -> Result<T, StoreError> {
+    let mut session: MutexGuard<Session> = session.lock().unwrap_or_else(PoisonError::into_inner);
+    session.set_deadline(Instant::now() + PATIENCE);
+    work(&mut session).map_err(|error| failed(server, &error))
+}
+
+fn failed(server: &str, error: &postgres::Error) -> StoreError {
+    StoreError::Database {
+        server: server.to_owned(),
+        reason: reason(error),
+    }
+}
+
+/// Large content, read over the same connection.
+struct Piecewise {
+    session: Arc<Mutex<Session>>,
+    server: String,
+    id: i64,
+    length: u64,
+}
+
+impl std::fmt::Debug for Piecewise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Piecewise({}, {} bytes)", self.id, self.length)
+    }
+}
+
+impl Pieces for Piecewise {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read(&self, at: u64) -> Result<Bytes, StoreError> {
+        let number = (at / super::content::PIECE) as i32;
+        let row = run(&self.session, &self.server, |session| {
+            session.query_first(READ, &[&self.id, &number])
+        })?;
+        let bytes = row.ok_or(StoreError::Gone)?;
+        let bytes = Bytes::copy_from_slice(bytes.get(0));
+        let within = (at % super::content::PIECE) as usize;
+        match within < bytes.len() {
+            true => Ok(bytes.slice(within..)),
+            false => Err(StoreError::Gone),
+        }
+    }
+}
