@@ -78,6 +78,10 @@ impl Room {
         }
         let reason = if self.shared.is_full() {
             "less disk is free than min_free_disk; free some, or set that lower".to_owned()
+        } else if self.shared.is_limited_by_floor() {
+            format!(
+                "{bytes} bytes more would leave less disk free than the floor that is set until others are evicted"
+            )
         } else {
             format!(
                 "{bytes} bytes more would exceed its limit of {} bytes until others are evicted",

@@ -27,7 +27,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub const WORKERS: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const GENERATIONS: usize = 1 << 16;
 const VISITED_WORDS: usize = 1 << 14;
 const SIZE: usize = size_of::<Layout>();
@@ -56,6 +56,7 @@ struct Layout {
     size: AtomicU32,
     boot: [AtomicU64; 2],
     limit: AtomicU64,
+    ceiling: AtomicU64,
     stored: AtomicU64,
     announced: AtomicU64,
     wanted: AtomicU64,
@@ -129,6 +130,7 @@ impl Shared {
         layout.version.store(VERSION, Relaxed);
         layout.size.store(SIZE as u32, Relaxed);
         layout.limit.store(u64::MAX, Relaxed);
+        layout.ceiling.store(u64::MAX, Relaxed);
         shared.set_boot(boot::id());
         layout.magic.store(MAGIC, Relaxed);
         Ok(shared)

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::Pid;
 
 use super::{Client, PATIENCE, Response, wait_until};
@@ -32,7 +33,14 @@ const UNWANTED: [&str; 8] = [
 
 /// The binary with an environment that is the same on every machine.
 pub fn command(runtime: &Path) -> Command {
-    let mut command = Command::new(BINARY);
+    command_through(&[], runtime)
+}
+
+/// The same, run by these words before it.
+fn command_through(through: &[String], runtime: &Path) -> Command {
+    let mut words = through.iter().map(String::as_str).chain([BINARY]);
+    let mut command = Command::new(words.next().unwrap_or(BINARY));
+    command.args(words);
     for name in UNWANTED {
         command.env_remove(name);
     }
@@ -54,14 +62,50 @@ pub fn run(args: &[&str]) -> Output {
         .unwrap()
 }
 
+/// Whether a process may have a file system of its own here.
+pub fn may_mount() -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let through = mounting(1 << 20, &dir.path().join("store"));
+    let mut trial = Command::new(&through[0]);
+    let done = trial.args(&through[1..]).arg("true").output();
+    done.is_ok_and(|done| done.status.success())
+}
+
+/// The words that make a directory a file system of a size, which goes with the process.
+fn mounting(bytes: u64, directory: &Path) -> Vec<String> {
+    let script = "mkdir -p \"$0\" && mount -t tmpfs -o size=$1 none \"$0\" && shift && exec \"$@\"";
+    let words = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+    ];
+    let mut all: Vec<String> = words.map(str::to_owned).into();
+    all.extend([
+        script.to_owned(),
+        directory.display().to_string(),
+        bytes.to_string(),
+    ]);
+    all
+}
+
 /// How a proxy is to be started.
 pub struct Setup {
     config: String,
     workers: usize,
     listen: Vec<String>,
+    disk: Option<u64>,
 }
 
 impl Setup {
+    /// Stores on a file system of its own with so many bytes. Only where [`may_mount`].
+    pub fn disk(mut self, bytes: u64) -> Setup {
+        self.disk = Some(bytes);
+        self
+    }
+
     /// So many workers.
     pub fn workers(mut self, workers: usize) -> Setup {
         self.workers = workers;
@@ -127,6 +171,7 @@ impl Proxy {
             config,
             workers: 1,
             listen: vec!["127.0.0.1:0".to_owned()],
+            disk: None,
         }
     }
 
@@ -146,6 +191,13 @@ impl Proxy {
         folders.pop().expect("a runtime directory")
     }
 
+    /// The bytes that are free where the proxy stores.
+    pub fn free_disk(&self) -> u64 {
+        let seen_by_it = format!("/proc/{}/root{}", self.pid(), self.store().display());
+        let disk = statvfs(seen_by_it.as_str()).unwrap();
+        disk.blocks_available() * disk.fragment_size()
+    }
+
     /// Where the proxy stores.
     pub fn store(&self) -> PathBuf {
         self.dir.path().join("store")
@@ -158,7 +210,9 @@ impl Proxy {
 
     #[track_caller]
     fn spawn(&mut self) {
-        let mut command = command(&self.dir.path().join("run"));
+        let mount = self.setup.disk.map(|bytes| mounting(bytes, &self.store()));
+        let through = mount.unwrap_or_default();
+        let mut command = command_through(&through, &self.dir.path().join("run"));
         command.arg("run").arg("--config").arg(self.config_path());
         command.arg("--store").arg(self.store());
         command.arg("--workers").arg(self.setup.workers.to_string());

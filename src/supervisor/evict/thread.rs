@@ -36,7 +36,7 @@ pub(super) struct Thread {
     sieve: Sieve,
     scan: Option<Scan>,
     scanned: Instant,
-    /// Free disk when last looked at, and what has changed since.
+    /// Free disk when last looked at, and what was evicted since.
     free: u64,
     looked: Option<Instant>,
     heard: bool,
@@ -119,7 +119,6 @@ impl Thread {
     fn publish(&mut self, object: &Object) {
         let entry = entry(object);
         self.sieve.insert(&entry);
-        self.free = self.free.saturating_sub(entry.size);
         self.shared.heard(entry.size);
         if let Some(scan) = &mut self.scan {
             scan.touch(&entry);
@@ -172,6 +171,7 @@ impl Thread {
         if let Some(scan) = self.scan.take() {
             scan.settle(&mut self.sieve);
             self.scanned = now;
+            self.looked = None;
             log::info!(
                 "the store holds {} responses, {} MiB",
                 self.sieve.len(),
@@ -180,15 +180,24 @@ impl Thread {
         }
     }
 
-    /// Looks at the disk and at what was asked for, at most once a second.
+    /// Looks at the disk and at what was asked for, at most once a second; during a scan each time,
+    /// since what it finds changes what counts as used though not what is.
     fn look(&mut self, now: Instant) {
-        if self.looked.is_some_and(|last| now - last < BUSY) {
+        let lately = self.looked.is_some_and(|last| now - last < BUSY);
+        if lately && self.scan.is_none() {
             return;
         }
         self.looked = Some(now);
         self.heard = false;
+        // Asked first: what gets its name meanwhile is taken off the free disk and not counted as held.
+        let held = self.shared.held();
         match self.upkeep.free() {
-            Ok(free) => self.free = free,
+            Ok(free) => {
+                self.free = free;
+                let floor = self.asked.min_free.load(Relaxed);
+                let ceiling = held.saturating_add(free).saturating_sub(floor);
+                self.shared.set_ceiling(ceiling);
+            }
             Err(error) => self.complain(&error),
         }
         let wanted = self.shared.take_wanted();

@@ -8,9 +8,28 @@ use super::{Shared, WORKERS};
 /// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
 /// to a worker's drafts, counted per worker so that a killed worker's promises end with it.
 impl Shared {
-    /// The most bytes that the store may use.
+    /// The most bytes that the store may use: as configured, or fewer where the disk has no room for more.
     pub fn limit(&self) -> u64 {
-        self.layout().limit.load(Relaxed)
+        let layout = self.layout();
+        layout.limit.load(Relaxed).min(layout.ceiling.load(Relaxed))
+    }
+
+    /// Whether it is the disk's floor that limits the store.
+    pub fn is_limited_by_floor(&self) -> bool {
+        let layout = self.layout();
+        layout.ceiling.load(Relaxed) < layout.limit.load(Relaxed)
+    }
+
+    /// Sets the most bytes that may be used so that the floor of free disk stays free. Only the evictor does.
+    pub fn set_ceiling(&self, bytes: u64) {
+        self.layout().ceiling.store(bytes, Relaxed);
+    }
+
+    /// Bytes in use that have their names: stored and announced.
+    pub fn held(&self) -> u64 {
+        let layout = self.layout();
+        let stored = layout.stored.load(Relaxed);
+        stored.saturating_add(layout.announced.load(Relaxed))
     }
 
     /// Sets the most bytes that the store may use.
@@ -20,15 +39,9 @@ impl Shared {
 
     /// Bytes in use: stored, announced and reserved.
     pub fn used(&self) -> u64 {
-        let layout = self.layout();
-        let reserved = layout.reserved.iter().map(|slot| slot.load(Relaxed));
-        reserved.fold(
-            layout
-                .stored
-                .load(Relaxed)
-                .saturating_add(layout.announced.load(Relaxed)),
-            u64::saturating_add,
-        )
+        let reserved = self.layout().reserved.iter();
+        let reserved = reserved.map(|slot| slot.load(Relaxed));
+        reserved.fold(self.held(), u64::saturating_add)
     }
 
     /// Promises `bytes` to a draft of worker `index`; false when they do not fit, which also tells
@@ -127,6 +140,11 @@ mod tests {
         shared.release_all(1);
         shared.release(1, 5);
         assert_eq!(shared.used(), 70);
+        shared.set_ceiling(80);
+        assert_eq!((shared.limit(), shared.is_limited_by_floor()), (80, true));
+        assert!(!shared.reserve(1, 11));
+        assert!(shared.reserve(1, 10));
+        shared.release(1, 10);
         shared.set_full(true);
         assert!(!shared.reserve(2, 0));
     }

@@ -1,0 +1,220 @@
+//! The limits on disk while a store fills: never above the size limit by more than a hundredth, whatever is
+//! counted against it, files that nobody sees included.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::origin::ok;
+use common::proxy::may_mount;
+use common::{Client, Origin, PATIENCE, Proxy, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const MIB: u64 = 1 << 20;
+
+/// Lengths of contents, taken in turn: most are small, most bytes are in large ones.
+const LENGTHS: [usize; 12] = [
+    700, 4_000, 1_500, 20_000, 70_000, 300, 300_000, 9_000, 1_200_000, 5_000, 2_500_000, 40_000,
+];
+
+/// An origin server whose contents have the length that the path says, some of it untold beforehand,
+/// some for one language only.
+fn sized() -> Origin {
+    let content = common::pattern(3 << 20);
+    Origin::answering(move |request| {
+        let mut parts = request.target().rsplit('/');
+        let length: usize = parts.next().unwrap().parse().unwrap();
+        let number: usize = parts.next().unwrap().parse().unwrap();
+        let content = &content[..length];
+        let fields = "Cache-Control: max-age=600\r\n";
+        match number % 5 {
+            0 => {
+                let head = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{fields}\r\n");
+                let size = format!("{length:x}\r\n");
+                [head.as_bytes(), size.as_bytes(), content, b"\r\n0\r\n\r\n"].concat()
+            }
+            1 => ok(&format!("{fields}Vary: Accept-Language\r\n"), content),
+            _ => ok(fields, content),
+        }
+    })
+}
+
+/// What a store takes on disk.
+#[derive(Debug, Default, Clone, Copy)]
+struct Taken {
+    /// Blocks of files, those that have no name included.
+    files: u64,
+    /// Of those, the ones without a name.
+    unnamed: u64,
+    /// Blocks of everything with a name, directories too, as du counts them.
+    du: u64,
+}
+
+impl Taken {
+    /// What the store takes while none of the proxy's processes runs, so that all is of one moment.
+    fn by(proxy: &Proxy) -> Taken {
+        let mut pids = proxy.workers();
+        pids.push(proxy.pid());
+        let all = |signal| {
+            pids.iter().for_each(|pid| {
+                let _ = kill(Pid::from_raw(*pid), signal);
+            })
+        };
+        all(Signal::SIGSTOP);
+        wait_until("all have stopped", PATIENCE, || {
+            pids.iter().all(|pid| is_stopped(*pid))
+        });
+        let mut taken = Taken::default();
+        let mut seen = HashSet::new();
+        let mut folders = vec![proxy.store()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                let metadata = entry.metadata().unwrap();
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                } else if seen.insert(metadata.ino()) {
+                    taken.files += metadata.blocks() * 512;
+                }
+            }
+        }
+        for pid in &pids {
+            taken.unnamed += unnamed(*pid, &proxy.store(), &mut seen);
+        }
+        taken.files += taken.unnamed;
+        taken.du = du(&proxy.store());
+        all(Signal::SIGCONT);
+        taken
+    }
+
+    fn most(self, other: Taken) -> Taken {
+        Taken {
+            files: self.files.max(other.files),
+            unnamed: self.unnamed.max(other.unnamed),
+            du: self.du.max(other.du),
+        }
+    }
+}
+
+fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    matches!(state, None | Some('T' | 'Z'))
+}
+
+/// The blocks of the files of this store that a process has open and nobody else can.
+fn unnamed(pid: i32, store: &Path, seen: &mut HashSet<u64>) -> u64 {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return 0;
+    };
+    let mut bytes = 0;
+    for entry in entries.flatten() {
+        let (link, file) = (std::fs::read_link(entry.path()), entry.path().metadata());
+        let (Ok(link), Ok(file)) = (link, file) else {
+            continue;
+        };
+        if link.starts_with(store) && file.is_file() && file.nlink() == 0 && seen.insert(file.ino())
+        {
+            bytes += file.blocks() * 512;
+        }
+    }
+    bytes
+}
+
+fn du(store: &Path) -> u64 {
+    let told = Command::new("du")
+        .args(["-s", "-B1"])
+        .arg(store)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    told.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Asks for so many bytes, by eight clients, and calls `sample` all the while.
+fn fill(proxy: &Proxy, origin: &Origin, bytes: u64, mut sample: impl FnMut()) {
+    let next = Arc::new(AtomicUsize::new(0));
+    let each: u64 = LENGTHS.iter().map(|length| *length as u64).sum();
+    let last = (bytes / each) as usize * LENGTHS.len();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                let next = next.clone();
+                scope.spawn(move || {
+                    let mut client = Client::of(proxy);
+                    loop {
+                        let number = next.fetch_add(1, SeqCst);
+                        if number >= last {
+                            return;
+                        }
+                        let length = LENGTHS[number % LENGTHS.len()];
+                        let response = client.get(&origin.uri(&format!("/{number}/{length}")));
+                        assert_eq!((response.status, response.content.len()), (200, length));
+                    }
+                })
+            })
+            .collect();
+        while !clients.iter().all(|client| client.is_finished()) {
+            sample();
+            sleep(Duration::from_millis(15));
+        }
+    });
+}
+
+#[test]
+fn a_store_that_fills_stays_within_a_hundredth_of_its_limit() {
+    const LIMIT: u64 = 64 * MIB;
+    let proxy = Proxy::with("store_size = \"64MiB\"\nmin_free_disk = \"0B\"\n")
+        .workers(4)
+        .start();
+    let origin = sized();
+    let (mut most, mut samples) = (Taken::default(), 0);
+    fill(&proxy, &origin, 512 * MIB, || {
+        most = most.most(Taken::by(&proxy));
+        samples += 1;
+    });
+    println!("{samples} samples, of {LIMIT} bytes at most: {most:?}");
+    assert!(samples > 50, "{samples}");
+    assert!(most.files <= LIMIT + LIMIT / 100, "{most:?}");
+    assert!(most.du <= LIMIT + LIMIT / 100, "{most:?}");
+    assert!(most.files >= LIMIT / 10 * 9, "it was never full: {most:?}");
+}
+
+#[test]
+fn a_store_that_fills_leaves_the_floor_of_free_disk() {
+    const FLOOR: u64 = 64 * MIB;
+    if !may_mount() {
+        println!("left out: a file system of one's own can't be mounted here");
+        return;
+    }
+    let proxy = Proxy::with("store_size = \"1GiB\"\nmin_free_disk = \"64MiB\"\n")
+        .workers(4)
+        .disk(128 * MIB)
+        .start();
+    let origin = sized();
+    let (mut least, mut samples) = (u64::MAX, 0);
+    fill(&proxy, &origin, 256 * MIB, || {
+        least = least.min(proxy.free_disk());
+        samples += 1;
+    });
+    println!("{samples} samples, {least} bytes free at least, {FLOOR} wanted");
+    assert!(
+        least >= FLOOR - FLOOR / 100,
+        "{least} bytes free of {FLOOR}"
+    );
+    assert!(
+        least <= FLOOR + FLOOR / 2,
+        "it was never full: {least} bytes free"
+    );
+}
