@@ -9,6 +9,7 @@ mod checksum;
 mod draft;
 mod error;
 pub mod filesystem;
+mod lease;
 pub mod memory;
 pub mod postgres;
 pub mod record;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 pub use checksum::Checksum;
 pub use draft::Draft;
 pub use error::StoreError;
+pub use lease::{Lease, Word};
 
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
@@ -71,6 +73,25 @@ pub trait Store: Send + Sync {
     /// What the store itself removed since this was last asked: variants that were displaced, records
     /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`].
     fn take_removed(&self) -> Vec<Published>;
+
+    /// Whether other hosts share it, so that a key is to be leased before it is fetched.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Asks whether this host may fetch the key for all that share the store. Publishing ends the lease.
+    fn lease(&self, _key: &Key) -> Lease {
+        Lease::None
+    }
+
+    /// Keeps a lease for some seconds more.
+    fn renew(&self, _key: &Key) {}
+
+    /// Counts responses that were used, some time ago.
+    fn used(&self, _used: &[Used]) {}
+
+    /// Gives up a lease: what was fetched is of no use to others.
+    fn release(&self, _key: &Key) {}
 }
 
 /// What a lookup found.
@@ -169,6 +190,17 @@ pub struct Published {
     pub size: u64,
     /// The key's generation since: what a copy in the memory tier is current for.
     pub generation: u32,
+}
+
+/// How often a stored response was used.
+#[derive(Debug, Clone, Copy)]
+pub struct Used {
+    /// The hash of the key.
+    pub hash: Hash,
+    /// The hash of the variant; zero without `Vary`.
+    pub variant: Hash,
+    /// How often.
+    pub hits: u64,
 }
 
 /// Where a stored response's visited bit lies: its key's hash and its variant's in one.

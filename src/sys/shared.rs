@@ -7,6 +7,7 @@
 mod boot;
 mod fetching;
 mod hits;
+mod hosts;
 mod known;
 mod room;
 mod unshared;
@@ -55,6 +56,7 @@ struct Layout {
     version: AtomicU32,
     size: AtomicU32,
     boot: [AtomicU64; 2],
+    host: [AtomicU64; 2],
     limit: AtomicU64,
     ceiling: AtomicU64,
     stored: AtomicU64,
@@ -72,6 +74,8 @@ struct Layout {
     fetching: fetching::Table,
     unshared: unshared::Table,
     hits: hits::Table,
+    elsewhere: [AtomicU32; GENERATIONS],
+    heard: [AtomicU64; hosts::HEARD],
 }
 
 /// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].
@@ -132,6 +136,7 @@ impl Shared {
         layout.limit.store(u64::MAX, Relaxed);
         layout.ceiling.store(u64::MAX, Relaxed);
         shared.set_boot(boot::id());
+        shared.name_host();
         layout.magic.store(MAGIC, Relaxed);
         Ok(shared)
     }
@@ -206,11 +211,12 @@ impl Shared {
             .wrapping_add(1)
     }
 
-    /// How often keys with this hash were made invalid by unsafe requests. What was asked of an origin
-    /// server before this changed must not be stored after it.
+    /// How often keys with this hash were made invalid by unsafe requests, here and elsewhere. What was
+    /// asked of an origin server before this changed must not be stored after it.
     pub fn invalidations(&self, hash: &[u8; 16]) -> u32 {
-        self.invalidations_of(hash)
-            .load(std::sync::atomic::Ordering::Acquire)
+        let here = self.invalidations_of(hash);
+        here.load(std::sync::atomic::Ordering::Acquire)
+            .wrapping_add(self.invalidations_elsewhere(hash))
     }
 
     /// Counts that this key was made invalid. To be called before what is stored is removed.
@@ -227,8 +233,7 @@ impl Shared {
     }
 
     fn invalidations_of(&self, hash: &[u8; 16]) -> &AtomicU32 {
-        let index = usize::from(u16::from_le_bytes([hash[10], hash[11]]));
-        &self.layout().invalidations[index % GENERATIONS]
+        &self.layout().invalidations[usize::from(Shared::invalidation_slot(hash))]
     }
 
     fn generation_of(&self, hash: &[u8; 16]) -> &AtomicU32 {

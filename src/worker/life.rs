@@ -26,7 +26,7 @@ use crate::sys::{credentials, memory_file, notify, seqpacket, stream};
 
 /// How long a worker goes on without a supervisor.
 const ALONE: Duration = Duration::from_secs(10);
-/// How often idle connections to origin servers are looked through.
+/// How often idle connections to origin servers are looked through, and the store hears what was used.
 const SWEEP: Duration = Duration::from_secs(5);
 /// What stopping may take beyond `drain`, before systemd kills.
 const BEYOND_DRAIN: Duration = Duration::from_secs(10);
@@ -300,5 +300,6 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         sleep(SWEEP).await;
         worker.pool.sweep(worker.settings().times.origin_idle);
+        worker.tell_used();
     }
 }

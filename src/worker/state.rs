@@ -15,17 +15,20 @@ use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
 use super::outbox::Outbox;
 use super::stored::Stored;
-use crate::cache::key::Key;
+use crate::cache::key::{Hash, Key};
 use crate::cache::policy::{Policy, RuleTtl, Ttl};
 use crate::config::{self, Settings};
 use crate::http::fields::Fields;
 use crate::http::parse::HeadLimits;
 use crate::http::target::Uri;
-use crate::store::StoreError;
 use crate::store::memory::MemoryTier;
 use crate::store::place;
+use crate::store::{StoreError, Used};
 use crate::sys::bell::Bell;
 use crate::sys::shared::Shared;
+
+/// More stored responses than this are not counted until the store was told of them.
+const MOST_USED: usize = 64 << 10;
 
 /// The state of one worker.
 pub struct Worker {
@@ -55,6 +58,8 @@ pub struct Worker {
     pub phase: Phase,
     settings: RefCell<Rc<Settings>>,
     tokens: Cell<u64>,
+    /// How often what was used, by the hashes of key and variant.
+    used: RefCell<HashMap<(Hash, Hash), u64>>,
     /// The last store failure told, and when, so that each is told once a minute.
     complaint: Cell<u64>,
 }
@@ -145,6 +150,7 @@ impl Worker {
             settings: RefCell::new(Rc::new(settings)),
             complaint: Cell::new(0),
             tokens: Cell::new(0),
+            used: RefCell::default(),
         }
     }
 
@@ -202,6 +208,27 @@ impl Worker {
         let meta = &stored.object.meta;
         let place = place(meta.key.hash(), meta.variant.hash());
         self.shared.count_hit(&place);
+        let shares = |keeper: &Keeper| keeper.store().is_shared();
+        if self.store.as_ref().is_some_and(shares) {
+            let mut used = self.used.borrow_mut();
+            let place = (*meta.key.hash(), *meta.variant.hash());
+            if used.len() < MOST_USED || used.contains_key(&place) {
+                *used.entry(place).or_default() += 1;
+            }
+        }
+    }
+
+    /// Tells a store that hosts share what was used since this was last done.
+    pub fn tell_used(&self) {
+        let used = std::mem::take(&mut *self.used.borrow_mut());
+        if let Some(keeper) = self.store.as_ref().filter(|_| !used.is_empty()) {
+            let used = used.into_iter().map(|((hash, variant), hits)| Used {
+                hash,
+                variant,
+                hits,
+            });
+            keeper.store().used(&used.collect::<Vec<_>>());
+        }
     }
 
     /// Counts a request that has been answered.

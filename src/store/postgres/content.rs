@@ -20,8 +20,7 @@ const AT_ONCE: usize = 4;
 /// How often content that is being read is kept for longer.
 const KEPT: Duration = Duration::from_secs(30);
 
-const BEGIN: &str = "INSERT INTO cacheproxy.content (length, kept_until) \
-    VALUES ($1, now() + interval '2 minutes') RETURNING id";
+const BEGIN: &str = "INSERT INTO cacheproxy.content (length) VALUES ($1) RETURNING id";
 const WRITE: &str = "INSERT INTO cacheproxy.piece VALUES ($1, $2, $3)";
 const READ: &str = "SELECT bytes FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
 const KEEP: &str = "SELECT cacheproxy.keep($1)";

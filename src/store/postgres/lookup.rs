@@ -37,6 +37,9 @@ struct Candidate {
 
 impl PostgresStore {
     pub(super) fn find(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
+        if self.untold.has(key) {
+            return Ok(Found::Nothing);
+        }
         // Read first: a change while this lookup goes on then makes copies of its outcome stale.
         let generation = self.shared.generation(key.hash());
         let mut again = true;

@@ -6,6 +6,9 @@
 mod connect;
 mod content;
 mod failure;
+mod hits;
+mod lease;
+mod listen;
 mod lookup;
 pub mod pool;
 mod publish;
@@ -16,17 +19,26 @@ pub mod schema;
 pub mod session;
 pub mod survey;
 mod tls;
+mod untold;
+mod upkeep;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use connect::Connector;
+use hits::Hits;
+use lease::Waiting;
+use listen::{Listener, Told};
 use pool::Pool;
+use untold::Untold;
+use upkeep::Upkeep;
 
 use super::draft::Room;
-use super::{Draft, Found, Object, Published, Store, StoreError, Whole};
+use super::{Draft, Found, Lease, Object, Published, Store, StoreError, Used, Whole};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
@@ -64,7 +76,13 @@ pub struct PostgresStore {
     spool: PathBuf,
     /// Names this host in what others are told.
     host: String,
+    limit: i64,
     removed: Mutex<Vec<Published>>,
+    untold: Arc<Untold>,
+    waiting: Arc<Waiting>,
+    hits: Arc<Hits>,
+    /// To the thread that listens.
+    ear: Sender<Told>,
 }
 
 impl PostgresStore {
@@ -79,25 +97,60 @@ impl PostgresStore {
         // What a worker with this index had reserved before went with it.
         shared.release_all(options.worker);
         let logged = options.logged;
+        let host = format!("{:032x}", u128::from_be_bytes(shared.host()));
+        let untold = Arc::new(Untold::default());
+        let telling = (untold.clone(), host.clone(), shared.clone());
         let prepare = Box::new(move |session: &mut session::Session| {
             match schema::init(session, logged) {
                 Ok(schema::Outcome::Current) => {}
                 Ok(_) => log::info!("made the schema \"cacheproxy\" in the database"),
                 Err(why) => return Err(why.to_string()),
             }
-            Ok(())
+            let (untold, host, shared) = &telling;
+            // Changes may not have been heard while the server was away.
+            shared.bump_all();
+            let told = untold.tell(session, host, shared);
+            told.map_err(|why| failure::reason(&why))
         });
         let (told, worker) = (shared.clone(), options.worker);
-        let tell = Box::new(move |down| told.set_store_down(worker, down));
+        let (ear, ears) = channel();
+        let reached = ear.clone();
+        let tell = Box::new(move |down| {
+            told.set_store_down(worker, down);
+            if !down {
+                // It is gone only when nobody has to hear any more.
+                let _ = reached.send(Told::Reached);
+            }
+        });
         let pool = Pool::start(connector, prepare, tell)
             .map_err(|error| StoreError::at(&options.spool, error))?;
+        let (waiting, hits) = (
+            Arc::new(Waiting::default()),
+            Arc::new(Hits::new(Instant::now())),
+        );
+        let listener = Listener {
+            pool: pool.clone(),
+            shared: shared.clone(),
+            host: host.clone(),
+            untold: untold.clone(),
+            waiting: waiting.clone(),
+            hits: hits.clone(),
+            upkeep: Upkeep::new(options.limit, Instant::now()),
+        };
+        let listening = listener.start(ears);
+        listening.map_err(|error| StoreError::at(&options.spool, error))?;
         Ok(PostgresStore {
             pool,
+            ear,
             worker: options.worker,
             spool: options.spool.clone(),
-            host: format!("{:032x}", u128::from_be_bytes(shared.boot())),
+            host,
+            limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
             shared,
             removed: Mutex::new(Vec::new()),
+            untold,
+            waiting,
+            hits,
         })
     }
 
@@ -125,6 +178,8 @@ pub fn connect(
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.pool.end();
+        // A thread that has ended needs no telling.
+        let _ = self.ear.send(Told::Closed);
     }
 }
 
@@ -201,6 +256,26 @@ impl Store for PostgresStore {
 
     fn take_removed(&self) -> Vec<Published> {
         std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn lease(&self, key: &Key) -> Lease {
+        lease::take(&self.pool, &self.host, &self.waiting, key)
+    }
+
+    fn renew(&self, key: &Key) {
+        lease::renew(&self.pool, &self.host, key);
+    }
+
+    fn release(&self, key: &Key) {
+        lease::release(&self.pool, &self.host, key);
+    }
+
+    fn used(&self, used: &[Used]) {
+        self.hits.add(used);
     }
 }
 

@@ -1,22 +1,29 @@
 //! Storing a response and removing one: one round trip for content of one piece, else a transaction, so
 //! that nobody sees a response before it is whole.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use postgres::Row;
 
-use super::PostgresStore;
 use super::content::{self, Failure, PIECE, Source};
 use super::pool::CHANGE;
 use super::row::{Columns, Text, split};
 use super::session::Session;
+use super::{PostgresStore, listen};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
 use crate::store::checksum::Checksum;
 use crate::store::{Published, StoreError, Whole};
+use crate::sys::shared::Shared;
 
-const PUBLISH: &str = "SELECT number, variants, sizes FROM cacheproxy.publish(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+const PUBLISH: &str = "SELECT number, variants, sizes, is_full FROM cacheproxy.publish(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+const HAS_ROOM: &str = "SELECT cacheproxy.has_room($1, $2)";
 const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
+
+/// How long large content waits for room.
+const FOR_ROOM: Duration = Duration::from_secs(2);
 
 /// What a change in the database came to.
 pub(super) struct Changed {
@@ -24,6 +31,8 @@ pub(super) struct Changed {
     pub(super) number: Option<i64>,
     /// What went besides what was replaced: hashes of variants, and sizes.
     pub(super) gone: Vec<(Hash, u64)>,
+    /// Whether nothing was changed because there is no room.
+    is_full: bool,
 }
 
 /// Content that is to be stored with its metadata.
@@ -75,6 +84,7 @@ impl PostgresStore {
                 self.publish_row(session, &new, Some(&bytes), None)
             })?
         } else {
+            self.wait_for_room(new.size())?;
             self.pool.change(CHANGE, |session| {
                 session.begin()?;
                 let id = match content::write(session, &source, length) {
@@ -97,6 +107,32 @@ impl PostgresStore {
             return Err(StoreError::at(&self.spool, error));
         }
         self.published(meta, changed, new.size())
+    }
+
+    /// Large content isn't written before there is room for it, which is made meanwhile.
+    fn wait_for_room(&self, size: u64) -> Result<(), StoreError> {
+        let (give_up, mut nap) = (Instant::now() + FOR_ROOM, FOR_ROOM / 1000);
+        loop {
+            let room = self.pool.change(CHANGE, |session| {
+                let row = session.query_first(HAS_ROOM, &[&(size as i64), &self.limit])?;
+                row.map_or(Ok(false), |row| row.try_get(0))
+            })?;
+            if room {
+                return Ok(());
+            }
+            if Instant::now() >= give_up {
+                return Err(self.full());
+            }
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(FOR_ROOM / 20);
+        }
+    }
+
+    fn full(&self) -> StoreError {
+        StoreError::Full {
+            path: self.pool.server().into(),
+            reason: "what is stored takes all of store_size; some of it goes just now".to_owned(),
+        }
     }
 
     fn publish_row(
@@ -131,9 +167,17 @@ impl PostgresStore {
                 &&new.checksum[..],
                 &content.map(|content| &content[..]),
                 &content_id,
+                &self.limit,
             ],
         )?;
-        row.map_or(Ok(Changed::nothing()), |row| Changed::read(&row))
+        row.map_or(Ok(Changed::nothing()), |row| {
+            let is_full: Option<bool> = row.try_get(3)?;
+            let changed = Changed::read(&row)?;
+            Ok(Changed {
+                is_full: is_full.unwrap_or(false),
+                ..changed
+            })
+        })
     }
 
     /// What was stored, as it is told; everything here is current for a new generation from now on.
@@ -144,6 +188,9 @@ impl PostgresStore {
         size: u64,
     ) -> Result<Published, StoreError> {
         let hash = *meta.key.hash();
+        if changed.is_full {
+            return Err(self.full());
+        }
         if changed.number.is_none() {
             return Err(StoreError::Gone);
         }
@@ -163,25 +210,28 @@ impl PostgresStore {
     }
 
     /// How often the database may have counted the key as made invalid. Refused when it was made
-    /// invalid here since that count.
+    /// invalid since that count, as far as is known here.
     pub(super) fn began(&self, hash: &Hash, began: Option<u32>) -> Result<i64, StoreError> {
+        // Read first: as long as the sum of both counts is the same, so is this one.
+        let elsewhere = self.shared.invalidations_elsewhere(hash);
         match began {
             None => Ok(i64::MAX),
-            Some(began) if began == self.shared.invalidations(hash) => Ok(began.into()),
+            Some(began) if began == self.shared.invalidations(hash) => Ok(elsewhere.into()),
             Some(_) => Err(StoreError::Gone),
         }
     }
 
     pub(super) fn remove_all(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
         let hash = key.hash();
-        let (method, uri) = split(key.text());
-        let (method, uri) = (Text::from(method), Text::from(uri));
         let removed = self.pool.change(CHANGE, |session| {
-            let row = session.query_first(REMOVE, &[&self.host, &&hash[..], &method, &uri])?;
-            row.map_or(Ok(Changed::nothing()), |row| Changed::read(&row))
-        })?;
+            remove(session, &self.host, &self.shared, key)
+        });
+        if removed.is_err() {
+            self.untold.add(key);
+        }
+        // Nothing at hand is used any more, even where the database could not be told.
         let generation = self.shared.bump(hash);
-        let removed = removed.gone.into_iter().map(|(variant, size)| Published {
+        let removed = removed?.gone.into_iter().map(|(variant, size)| Published {
             hash: *hash,
             variant,
             size,
@@ -189,6 +239,24 @@ impl PostgresStore {
         });
         Ok(removed.collect())
     }
+}
+
+/// Removes what is stored under a key, and counts that it was made invalid.
+pub(super) fn remove(
+    session: &mut Session,
+    host: &str,
+    shared: &Shared,
+    key: &Key,
+) -> Result<Changed, postgres::Error> {
+    let hash = key.hash();
+    let (method, uri) = split(key.text());
+    let (method, uri) = (Text::from(method), Text::from(uri));
+    let row = session.query_first(REMOVE, &[&host, &&hash[..], &method, &uri])?;
+    let removed = row.map_or(Ok(Changed::nothing()), |row| Changed::read(&row))?;
+    if let Some(counted) = removed.number {
+        shared.heard_invalidations(Shared::invalidation_slot(hash), listen::counted(counted));
+    }
+    Ok(removed)
 }
 
 impl New<'_> {
@@ -203,6 +271,7 @@ impl Changed {
         Changed {
             number: None,
             gone: Vec::new(),
+            is_full: false,
         }
     }
 
@@ -219,6 +288,7 @@ impl Changed {
         Ok(Changed {
             number: row.try_get(0)?,
             gone: gone.collect(),
+            is_full: false,
         })
     }
 }

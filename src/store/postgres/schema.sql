@@ -46,8 +46,9 @@ COMMENT ON COLUMN cacheproxy.response.used IS 'Whether it was used since evictio
 CREATE /*UNLOGGED*/ TABLE cacheproxy.content (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     length bigint NOT NULL,
-    kept_until timestamptz NOT NULL
+    kept_until timestamptz NOT NULL DEFAULT 'infinity'
 );
+CREATE INDEX content_kept_until ON cacheproxy.content (kept_until);
 COMMENT ON TABLE cacheproxy.content IS
     'Content of more than 64 KiB. What no response refers to any more is removed some time after kept_until.';
 
@@ -67,6 +68,100 @@ CREATE TABLE cacheproxy.invalidation (
 COMMENT ON TABLE cacheproxy.invalidation IS
     'How often keys were made invalid, by two bytes of their hash. What was asked for before isn''t stored after.';
 
+CREATE UNLOGGED TABLE cacheproxy.fetching (
+    key_hash bytea PRIMARY KEY,
+    host text NOT NULL,
+    until timestamptz NOT NULL,
+    done boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE cacheproxy.fetching IS
+    'Which host fetches which key for all of them, or has just done so; until then the others wait for it.';
+
+CREATE /*UNLOGGED*/ TABLE cacheproxy.usage (
+    shard smallint PRIMARY KEY,
+    bytes bigint NOT NULL
+);
+COMMENT ON TABLE cacheproxy.usage IS
+    'The sum of the sizes of all responses, in parts so that hosts that store at once don''t wait for each other.';
+
+CREATE FUNCTION cacheproxy.used() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(bytes), 0)::bigint FROM cacheproxy.usage
+$$;
+
+CREATE FUNCTION cacheproxy.count_usage(_bytes bigint) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO cacheproxy.usage AS u VALUES (pg_backend_pid() % 64, _bytes)
+        ON CONFLICT (shard) DO UPDATE SET bytes = u.bytes + excluded.bytes
+$$;
+
+-- Whether so much more may be stored, where the most is this. When it is getting tight, the host that makes
+-- room is told how much is wanted.
+CREATE FUNCTION cacheproxy.has_room(_size bigint, _most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    _free bigint := _most - cacheproxy.used() - _size;
+BEGIN
+    IF _free < _most / 128 THEN
+        PERFORM pg_notify('cacheproxy_room', _size::text);
+    END IF;
+    RETURN _free >= -(_most / 128);
+END $$;
+
+-- Sizes are counted, and content kept for as long as it is referred to, whoever changes the responses.
+CREATE FUNCTION cacheproxy.stored() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    _bytes bigint;
+    _contents bigint[];
+BEGIN
+    SELECT sum(a.size), array_agg(a.content_id) FILTER (WHERE a.content_id IS NOT NULL)
+        INTO _bytes, _contents FROM added a;
+    IF _bytes <> 0 THEN
+        PERFORM cacheproxy.count_usage(_bytes);
+    END IF;
+    IF _contents IS NOT NULL THEN
+        UPDATE cacheproxy.content SET kept_until = 'infinity'
+            WHERE id = ANY (_contents) AND kept_until <> 'infinity';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER stored AFTER INSERT ON cacheproxy.response REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.stored();
+
+-- Content that was referred to stays a while for those who are being sent it.
+CREATE FUNCTION cacheproxy.removed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    _bytes bigint;
+    _contents bigint[];
+BEGIN
+    SELECT sum(g.size), array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
+        INTO _bytes, _contents FROM gone g;
+    IF _bytes <> 0 THEN
+        PERFORM cacheproxy.count_usage(-_bytes);
+    END IF;
+    IF _contents IS NOT NULL THEN
+        UPDATE cacheproxy.content SET kept_until = now() + interval '2 minutes'
+            WHERE id = ANY (_contents) AND kept_until = 'infinity';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER removed AFTER DELETE ON cacheproxy.response REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.removed();
+
+CREATE FUNCTION cacheproxy.resized() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM cacheproxy.count_usage(new.size - old.size);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER resized AFTER UPDATE OF size ON cacheproxy.response
+    FOR EACH ROW WHEN (old.size <> new.size) EXECUTE FUNCTION cacheproxy.resized();
+
+CREATE FUNCTION cacheproxy.emptied() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM cacheproxy.usage;
+    UPDATE cacheproxy.content SET kept_until = now() + interval '2 minutes' WHERE kept_until = 'infinity';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER emptied AFTER TRUNCATE ON cacheproxy.response
+    FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.emptied();
+
 CREATE TABLE cacheproxy.state (
     name text PRIMARY KEY,
     value text NOT NULL
@@ -81,12 +176,11 @@ CREATE FUNCTION cacheproxy.publish(
     _variant_hash bytea, _variant text, _vary text[],
     _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
-    _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint,
-    OUT number bigint, OUT variants bytea[], OUT sizes bigint[]
+    _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint, _most bigint,
+    OUT number bigint, OUT variants bytea[], OUT sizes bigint[], OUT is_full boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     _count bigint;
-    _contents bigint[];
 BEGIN
     -- One after another for a key, so that who makes it invalid is seen here or removes what is stored here.
     PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
@@ -95,9 +189,12 @@ BEGIN
     IF _count > _began THEN
         RETURN;
     END IF;
+    is_full := NOT cacheproxy.has_room(_size, _most);
+    IF is_full THEN
+        RETURN;
+    END IF;
     IF _content_id IS NULL AND _length > 65536 THEN
-        INSERT INTO cacheproxy.content (length, kept_until)
-            VALUES (_length, now() + interval '2 minutes') RETURNING id INTO _content_id;
+        INSERT INTO cacheproxy.content (length) VALUES (_length) RETURNING id INTO _content_id;
         INSERT INTO cacheproxy.piece VALUES (_content_id, 0, _content);
         _content := NULL;
     END IF;
@@ -105,12 +202,11 @@ BEGIN
         DELETE FROM cacheproxy.response r
         WHERE r.key_hash = _key_hash AND (_variant = '' OR r.variant = '' OR r.variant_hash = _variant_hash
             OR r.uri <> _uri OR r.method <> _method)
-        RETURNING r.variant_hash, r.size, r.content_id
+        RETURNING r.variant_hash, r.size
     )
     SELECT array_agg(g.variant_hash) FILTER (WHERE g.variant_hash <> _variant_hash),
-        array_agg(g.size) FILTER (WHERE g.variant_hash <> _variant_hash),
-        array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
-        INTO variants, sizes, _contents FROM gone g;
+        array_agg(g.size) FILTER (WHERE g.variant_hash <> _variant_hash)
+        INTO variants, sizes FROM gone g;
     number := nextval('cacheproxy.change');
     INSERT INTO cacheproxy.response (id, key_hash, variant_hash, method, uri, variant, vary, status, reason,
             fields, trailers, etag, last_modified, request_time, response_time, length, size, checksum,
@@ -123,18 +219,21 @@ BEGIN
             DELETE FROM cacheproxy.response d
             WHERE d.id IN (SELECT r.id FROM cacheproxy.response r WHERE r.key_hash = _key_hash
                 ORDER BY r.id DESC OFFSET 32)
-            RETURNING d.variant_hash, d.size, d.content_id
+            RETURNING d.variant_hash, d.size
         )
-        SELECT variants || array_agg(g.variant_hash), sizes || array_agg(g.size),
-            _contents || array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
-            INTO variants, sizes, _contents FROM gone g;
+        SELECT variants || array_agg(g.variant_hash), sizes || array_agg(g.size)
+            INTO variants, sizes FROM gone g;
     END IF;
-    IF _contents IS NOT NULL THEN
-        PERFORM cacheproxy.keep(_contents);
-    END IF;
+    PERFORM cacheproxy.fetched(_host, _key_hash);
     PERFORM pg_notify('cacheproxy',
         _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
 END $$;
+
+-- Whoever looked the key up before this and asks who fetches it after, is to look it up again.
+CREATE FUNCTION cacheproxy.fetched(_host text, _key_hash bytea) RETURNS void LANGUAGE sql AS $$
+    UPDATE cacheproxy.fetching SET done = true, until = now() + interval '2 s'
+        WHERE key_hash = _key_hash AND host = _host
+$$;
 
 -- Keeps content for those who are being sent it.
 CREATE FUNCTION cacheproxy.keep(_contents bigint[]) RETURNS void LANGUAGE sql AS $$
@@ -175,6 +274,7 @@ BEGIN
             WHERE id = _old.id;
         outcome := 'refreshed';
         number := nextval('cacheproxy.change');
+        PERFORM cacheproxy.fetched(_host, _key_hash);
         PERFORM pg_notify('cacheproxy',
             _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
     ELSE
@@ -182,7 +282,7 @@ BEGIN
         SELECT p.number, p.variants, p.sizes INTO number, variants, sizes FROM cacheproxy.publish(
             _host, _began, _key_hash, _method, _uri, _variant_hash, _variant, _vary, _status, _reason,
             _fields, _trailers, _etag, _last_modified, _request_time, _response_time,
-            _length, _size, _checksum, _content, _old.content_id) p;
+            _length, _size, _checksum, _content, _old.content_id, NULL) p;
         outcome := 'refreshed';
     END IF;
 END $$;
@@ -193,8 +293,6 @@ CREATE FUNCTION cacheproxy.remove(
     _host text, _key_hash bytea, _method text, _uri text,
     OUT counted bigint, OUT variants bytea[], OUT sizes bigint[]
 ) LANGUAGE plpgsql AS $$
-DECLARE
-    _contents bigint[];
 BEGIN
     -- What was made invalid may not come back with a crash of the server.
     PERFORM set_config('synchronous_commit', 'on', true);
@@ -205,14 +303,19 @@ BEGIN
     WITH gone AS (
         DELETE FROM cacheproxy.response r
         WHERE r.key_hash = _key_hash AND r.method = _method AND r.uri = _uri
-        RETURNING r.variant_hash, r.size, r.content_id
+        RETURNING r.variant_hash, r.size
     )
-    SELECT array_agg(g.variant_hash), array_agg(g.size),
-        array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
-        INTO variants, sizes, _contents FROM gone g;
-    IF _contents IS NOT NULL THEN
-        PERFORM cacheproxy.keep(_contents);
-    END IF;
+    SELECT array_agg(g.variant_hash), array_agg(g.size) INTO variants, sizes FROM gone g;
     PERFORM pg_notify('cacheproxy', _host || ' r ' || encode(_key_hash, 'hex') || ' '
         || nextval('cacheproxy.change') || ' ' || counted);
+END $$;
+
+-- Makes every key invalid and removes everything that is stored.
+CREATE FUNCTION cacheproxy.remove_all(_host text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    INSERT INTO cacheproxy.invalidation AS i SELECT slot, 1 FROM generate_series(0, 65535) slot
+        ON CONFLICT (slot) DO UPDATE SET count = i.count + 1;
+    DELETE FROM cacheproxy.response;
+    PERFORM pg_notify('cacheproxy', _host || ' a');
 END $$;

@@ -1,8 +1,10 @@
 //! The store on a server of its own.
 #![allow(clippy::unwrap_used)]
 
+mod hosts;
 mod outages;
 mod refusals;
+mod room;
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +16,17 @@ use crate::store::suite::{self, content, plain, publish};
 struct Bench {
     store: PostgresStore,
     shared: Arc<Shared>,
+    /// The database's name.
+    name: String,
     _spool: tempfile::TempDir,
 }
 
 fn bench(database: &str) -> Bench {
+    host(database, 1 << 30)
+}
+
+/// A host of its own, by its shared memory.
+fn host(database: &str, limit: u64) -> Bench {
     let spool = tempfile::tempdir().unwrap();
     let shared = Arc::new(Shared::anonymous().unwrap());
     let options = PostgresOptions {
@@ -26,11 +35,12 @@ fn bench(database: &str) -> Bench {
         logged: false,
         spool: spool.path().to_owned(),
         worker: 1,
-        limit: 1 << 30,
+        limit,
     };
     Bench {
         store: PostgresStore::open(&options, shared.clone()).unwrap(),
         shared,
+        name: database.rsplit('=').next().unwrap().to_owned(),
         _spool: spool,
     }
 }

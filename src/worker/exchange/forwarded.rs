@@ -90,6 +90,14 @@ impl Exchange<'_> {
                 let age = crate::cache::age::current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
+            Outcome::Stored(stored) => {
+                self.told.outcome = "collapsed";
+                if let Handling::Forwarded { collapsed, .. } = &mut status.handling {
+                    *collapsed = Some(true);
+                }
+                let age = crate::cache::age::current_age(&stored.facts, now());
+                self.answer_stored(&stored, age, &status).await
+            }
             Outcome::Switched(switched) => self.switch(&switched).await,
             Outcome::Trouble(trouble) => self.in_trouble(&trouble),
         };

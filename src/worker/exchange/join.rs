@@ -7,9 +7,10 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::reuse::reuse;
 use crate::cache::status::{CacheStatus, Forward, Handling};
-use crate::cache::vary::variant_of;
+use crate::cache::vary::{names, variant_of};
 use crate::worker::fetch::{Answer, News, Outcome, Ticket, is_unshared};
 use crate::worker::state::now;
+use crate::worker::stored::Stored;
 
 impl Exchange<'_> {
     /// Joins another client's fetch of the same key; `None` when there is none, or its response
@@ -63,7 +64,10 @@ impl Exchange<'_> {
                 }
                 Some(self.answer_fetched(&answer, reader, &status, None).await)
             }
-            Outcome::Validated(stored) => {
+            Outcome::Validated(stored) | Outcome::Stored(stored) => {
+                if !self.selects(&stored) {
+                    return None;
+                }
                 self.told.outcome = "collapsed";
                 let (age, _) = reuse(&directives, &stored.facts, now()).answers()?;
                 Some(self.answer_stored(&stored, age, &status).await)
@@ -105,6 +109,13 @@ impl Exchange<'_> {
         let after = after.await;
         drop(ticket);
         Some(after)
+    }
+
+    /// Whether a stored response that came of another client's request may answer this one.
+    fn selects(&self, stored: &Stored) -> bool {
+        let meta = &stored.object.meta;
+        let variant = names(&meta.fields).map(|names| variant_of(&names, &self.head.fields));
+        variant.as_ref() == Some(&meta.variant) && (self.client.is_local() || !stored.local)
     }
 
     fn shares(&self, answer: &Answer) -> bool {

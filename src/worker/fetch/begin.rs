@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::exchange::{Reply, exchange};
+use super::lease::{self, Turn};
 use super::outcome::{Outcome, Switched, Trouble};
 use super::part::misfits;
 use super::{Fetch, Order, Ticket, receive};
@@ -30,6 +31,10 @@ pub fn begin(worker: &Rc<Worker>, mut order: Order, shared: bool) -> Ticket {
 }
 
 async fn work(worker: &Rc<Worker>, mut order: Order, fetch: &Fetch) {
+    match lease::turn(worker, &order, fetch).await {
+        Turn::Ask(leased) => *fetch.leased.borrow_mut() = leased,
+        Turn::Stored(stored) => return fetch.settle(Outcome::Stored(stored)),
+    }
     let mut request_time = now();
     let Some(mut reply) = ask(worker, &mut order, fetch).await else {
         return;

@@ -9,6 +9,7 @@ mod claim;
 mod connection;
 mod content;
 mod exchange;
+mod lease;
 mod outcome;
 mod part;
 mod publish;
@@ -35,6 +36,7 @@ use super::stored::Stored;
 
 pub use begin::begin;
 pub use claim::{Claimed, Turn, claim};
+use lease::Leased;
 pub use outcome::{Answer, Outcome, Switched, Trouble};
 pub use part::Beside;
 pub use publish::{invalidate, remember};
@@ -89,6 +91,8 @@ pub struct Fetch {
     whole: RefCell<Option<Rc<Stored>>>,
     /// What tells other workers of it, until it has nothing that their clients may have too.
     claim: RefCell<Option<Claimed>>,
+    /// What tells other hosts of it, as long as its response may be for them.
+    leased: RefCell<Option<Leased>>,
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
@@ -152,7 +156,13 @@ impl Fetch {
     pub fn answer(&self) -> Option<Rc<Answer>> {
         match &*self.outcome.borrow() {
             Some(Outcome::Answer(answer)) => Some(answer.clone()),
-            Some(Outcome::Validated(_) | Outcome::Switched(_) | Outcome::Trouble(_)) | None => None,
+            Some(
+                Outcome::Validated(_)
+                | Outcome::Stored(_)
+                | Outcome::Switched(_)
+                | Outcome::Trouble(_),
+            )
+            | None => None,
         }
     }
 
@@ -173,6 +183,7 @@ impl Fetch {
     /// Takes it off the worker's table: who comes from now on finds the response stored.
     fn unlist(&self, worker: &Worker, key: &Key) {
         self.claim.take();
+        self.leased.take();
         let mut fetches = worker.fetches.borrow_mut();
         // Another fetch, for another variant, may have taken the place.
         if fetches
@@ -195,14 +206,22 @@ impl Fetch {
     fn settle(&self, outcome: Outcome) {
         let is_for_others = match &outcome {
             Outcome::Answer(answer) => answer.not_stored.is_none(),
-            Outcome::Validated(_) => true,
+            Outcome::Validated(_) | Outcome::Stored(_) => true,
             Outcome::Switched(_) | Outcome::Trouble(_) => false,
         };
         if !is_for_others {
             self.claim.take();
+            self.leased.take();
         }
         self.outcome.borrow_mut().get_or_insert(outcome);
         self.bell.ring();
+    }
+
+    /// What it brought is in the store, where other hosts find it.
+    fn is_stored(&self, key: &Key) {
+        if let Some(leased) = self.leased.take() {
+            leased.end_stored(key);
+        }
     }
 
     fn add_interim(&self, head: ResponseHead) {

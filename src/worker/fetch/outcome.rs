@@ -26,6 +26,8 @@ pub enum Outcome {
     Answer(Rc<Answer>),
     /// A 304 made the stored response fresh again (RFC 9111 §4.3.4).
     Validated(Rc<Stored>),
+    /// Another host fetched and stored it meanwhile.
+    Stored(Rc<Stored>),
     /// A 101: the connection is a tunnel now. The first to take it has it.
     Switched(Rc<Switched>),
     /// No response.

@@ -34,7 +34,7 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
     }
     let place = place(meta.key.hash(), meta.variant.hash());
     worker.shared.forget_hits(&place);
-    let began = fetch.began(&meta.key);
+    let (began, key) = (fetch.began(&meta.key), meta.key.clone());
     let bytes = match &whole {
         Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
         Whole::Draft { .. } => 0,
@@ -55,6 +55,7 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
     worker.outbox.removed(&displaced);
     match published {
         Ok(published) => {
+            fetch.is_stored(&key);
             worker.outbox.published(&published);
             if let Some(object) = small {
                 let generation = published.generation;
@@ -145,6 +146,7 @@ pub async fn refresh(
     };
     match refreshed {
         Ok(published) => {
+            fetch.is_stored(&old.meta.key);
             worker.outbox.published(&published);
             remember(worker, &order.policy, fresh(published.generation))
         }

@@ -1,0 +1,139 @@
+//! Which host fetches a key, so that a herd on many hosts makes one request to the origin server: a lease
+//! in the database, which runs out by itself when its host is gone.
+//!
+//! A hint, never a lock: whoever can't tell fetches, and nobody waits long.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot::{Receiver, Sender, channel};
+
+use super::pool::Pool;
+use crate::cache::key::{Hash, Key};
+use crate::store::{Lease, Word};
+
+/// How long asking for it may take: then everybody fetches for himself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Takes the lease where nobody has it, or it has run out. Else tells whether what was fetched is stored
+/// by now, and for how long the lease is another's.
+const TAKE: &str = "WITH taken AS ( \
+        INSERT INTO cacheproxy.fetching AS f (key_hash, host, until) \
+        VALUES ($1, $2, now() + interval '5 s') ON CONFLICT (key_hash) \
+        DO UPDATE SET host = excluded.host, until = excluded.until, done = false \
+        WHERE f.until <= now() OR f.host = excluded.host RETURNING 1) \
+    SELECT 'ours', 0::bigint FROM taken UNION ALL \
+    SELECT CASE WHEN done THEN 'done' ELSE 'theirs' END, \
+        ceil(extract(epoch FROM until - now()) * 1000)::bigint \
+    FROM cacheproxy.fetching WHERE key_hash = $1 AND NOT EXISTS (SELECT FROM taken)";
+const RENEW: &str = "UPDATE cacheproxy.fetching SET until = now() + interval '5 s' \
+    WHERE key_hash = $1 AND host = $2 AND NOT done";
+/// Whoever waits for it then fetches for himself.
+const RELEASE: &str = "WITH gone AS (DELETE FROM cacheproxy.fetching \
+        WHERE key_hash = $1 AND host = $2 AND NOT done RETURNING key_hash) \
+    SELECT pg_notify('cacheproxy', $2 || ' f ' || encode(key_hash, 'hex')) FROM gone";
+
+/// More keys than this are looked through for those that nobody waits for any more.
+const MANY: usize = 1024;
+
+/// Who waits for which key.
+#[derive(Debug, Default)]
+pub struct Waiting(Mutex<Waiters>);
+
+#[derive(Debug, Default)]
+struct Waiters {
+    /// Whether anybody would be woken.
+    heard: bool,
+    keys: HashMap<Hash, Vec<Sender<Word>>>,
+}
+
+impl Waiting {
+    /// Says whether other hosts are heard. When not, nobody waits for them.
+    pub fn set_heard(&self, heard: bool) {
+        let mut waiters = self.lock();
+        waiters.heard = heard;
+        if !heard {
+            waiters.keys.clear();
+        }
+    }
+
+    /// Whether other hosts are heard.
+    #[cfg(test)]
+    pub fn is_heard(&self) -> bool {
+        self.lock().heard
+    }
+
+    /// What will be said of this key from now on; None when nothing would be heard.
+    fn register(&self, hash: &Hash) -> Option<Receiver<Word>> {
+        let mut waiters = self.lock();
+        if !waiters.heard {
+            return None;
+        }
+        if waiters.keys.len() > MANY {
+            waiters.keys.retain(|_, senders| {
+                senders.retain(|sender| !sender.is_closed());
+                !senders.is_empty()
+            });
+        }
+        let (sender, receiver) = channel();
+        let senders = waiters.keys.entry(*hash).or_default();
+        senders.retain(|sender| !sender.is_closed());
+        senders.push(sender);
+        Some(receiver)
+    }
+
+    /// Tells everybody who waits for this key.
+    pub fn wake(&self, hash: &Hash, word: Word) {
+        for sender in self.lock().keys.remove(hash).into_iter().flatten() {
+            // Who has stopped waiting needs no word.
+            let _ = sender.send(word);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiters> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks for the lease on this key.
+pub fn take(pool: &Pool, host: &str, waiting: &Waiting, key: &Key) -> Lease {
+    // Before asking, so that no word of it is missed.
+    let Some(news) = waiting.register(key.hash()) else {
+        return Lease::None;
+    };
+    let hash = key.hash().as_slice();
+    let answer = pool.run(PATIENCE, |session| {
+        let row = session.query_first(TAKE, &[&hash, &host])?;
+        Ok(row.map(|row| (row.get::<_, String>(0), row.get::<_, i64>(1))))
+    });
+    match answer {
+        Ok(Some((answer, _))) if answer == "ours" => Lease::Ours,
+        Ok(Some((answer, _))) if answer == "done" => Lease::Fetched,
+        Ok(Some((_, left))) => Lease::Theirs {
+            news,
+            left: Duration::from_millis(left.max(0) as u64),
+        },
+        // It was taken this very moment.
+        Ok(None) => Lease::Theirs {
+            news,
+            left: Duration::from_secs(5),
+        },
+        // What fails here fails in lookups and changes too, and is told there.
+        Err(_) => Lease::None,
+    }
+}
+
+/// Keeps the lease while the key is still being fetched.
+pub fn renew(pool: &Pool, host: &str, key: &Key) {
+    let hash = key.hash().as_slice();
+    let _ = pool.run(PATIENCE, |session| session.execute(RENEW, &[&hash, &host]));
+}
+
+/// Gives up the lease: nothing came of it for others.
+pub fn release(pool: &Pool, host: &str, key: &Key) {
+    let hash = key.hash().as_slice();
+    let _ = pool.run(PATIENCE, |session| {
+        session.execute(RELEASE, &[&hash, &host])
+    });
+}

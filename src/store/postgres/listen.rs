@@ -1,0 +1,296 @@
+//! What other hosts change is heard here (LISTEN), by a thread with a connection of its own in each worker:
+//! generations begin anew, invalidations are counted, who waits for a key is woken.
+//!
+//! After the connection was lost, anything may have changed unheard, so nothing at hand is used any more.
+//! The same thread flushes hits and, on one host at a time, does the upkeep: connections are few.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::hits::Hits;
+use super::lease::Waiting;
+use super::pool::Pool;
+use super::session::Session;
+use super::untold::Untold;
+use super::upkeep::Upkeep;
+use crate::cache::key::Hash;
+use crate::store::Word;
+use crate::sys::shared::Shared;
+
+/// The channel on which changes are told.
+const LISTEN: &str = "LISTEN cacheproxy";
+/// A host that is gone without a word is to be noticed by the server too: it may hold the upkeep's lock.
+const SETTINGS: &str = "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; \
+    SET tcp_keepalives_count = 3; SET lock_timeout = '500ms'";
+/// How often invalidations were counted, by slot.
+const COUNTS: &str = "SELECT slot, count FROM cacheproxy.invalidation";
+/// Counts that the database had and has lost, with a standby that was behind or a backup.
+const COUNT_AGAIN: &str = "INSERT INTO cacheproxy.invalidation AS i \
+    SELECT * FROM unnest($1::integer[], $2::bigint[]) ON CONFLICT (slot) \
+    DO UPDATE SET count = excluded.count WHERE i.count < excluded.count";
+
+/// How long connecting, and everything that is asked on the connection, may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the connection is checked.
+const CHECK: Duration = Duration::from_secs(5);
+/// The longest that the thread sleeps: so long may ending it take.
+const NAP: Duration = Duration::from_secs(1);
+/// How long it waits before it connects again, at first and at most.
+const AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
+
+/// What the thread works with.
+pub struct Listener {
+    /// The way to the database.
+    pub pool: Arc<Pool>,
+    /// Where what is heard goes.
+    pub shared: Arc<Shared>,
+    /// What this host is called there.
+    pub host: String,
+    /// What the database is still to be told.
+    pub untold: Arc<Untold>,
+    /// Who waits for a key that another host fetches.
+    pub waiting: Arc<Waiting>,
+    /// Hits that are to be flushed.
+    pub hits: Arc<Hits>,
+    /// What is done while this worker holds the lock.
+    pub upkeep: Upkeep,
+}
+
+/// What the thread is told.
+#[derive(Debug, Clone, Copy)]
+pub enum Told {
+    /// The server was reached: it isn't to be waited for.
+    Reached,
+    /// The store was closed.
+    Closed,
+}
+
+/// Why listening ended.
+#[derive(Debug)]
+struct Lost(String);
+
+impl From<postgres::Error> for Lost {
+    fn from(why: postgres::Error) -> Lost {
+        Lost(super::failure::reason(&why))
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(why: io::Error) -> Lost {
+        Lost(why.to_string())
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.0)
+    }
+}
+
+impl Listener {
+    /// Starts the thread.
+    pub fn start(mut self, told: Receiver<Told>) -> io::Result<()> {
+        std::thread::Builder::new()
+            .name("listen".to_owned())
+            .spawn(move || self.live(&told))?;
+        Ok(())
+    }
+
+    fn live(&mut self, told: &Receiver<Told>) {
+        let mut again = AGAIN[0];
+        loop {
+            let lost = match self.pool.connect(PATIENCE) {
+                Ok(mut session) => {
+                    let lost = self.attend(&mut session, told);
+                    again = AGAIN[0];
+                    lost.err()
+                }
+                Err(why) => Some(Lost(why.to_string())),
+            };
+            // Nobody will be woken.
+            self.waiting.set_heard(false);
+            self.upkeep.lost();
+            match lost {
+                Some(why) => log::debug!("changes of other hosts are not heard: {why}"),
+                None => return,
+            }
+            match told.recv_timeout(again) {
+                Ok(Told::Closed) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Told::Reached) => again = AGAIN[0],
+                Err(RecvTimeoutError::Timeout) => again = AGAIN[1].min(2 * again),
+            }
+        }
+    }
+
+    /// Listens until the connection is lost; Ok when the store has been closed.
+    fn attend(&mut self, session: &mut Session, told: &Receiver<Told>) -> Result<(), Lost> {
+        session.set_deadline(Instant::now() + PATIENCE);
+        session.batch(SETTINGS)?;
+        session.batch(LISTEN)?;
+        self.catch_up(session)?;
+        self.waiting.set_heard(true);
+        let mut check = Instant::now() + CHECK;
+        loop {
+            match told.try_recv() {
+                Ok(Told::Closed) | Err(TryRecvError::Disconnected) => return Ok(()),
+                Ok(Told::Reached) | Err(TryRecvError::Empty) => {}
+            }
+            let due = check.min(self.upkeep.due()).min(self.hits.due());
+            let nap = due.saturating_duration_since(Instant::now()).min(NAP);
+            let mut heard = session.notification(nap)?;
+            while let Some(notification) = heard {
+                match notification.channel() {
+                    "cacheproxy" => self.hear(notification.payload(), session)?,
+                    _ => self.upkeep.is_wanted(),
+                }
+                heard = session.notification(Duration::ZERO)?;
+            }
+            let now = Instant::now();
+            session.set_deadline(now + PATIENCE);
+            if now >= check {
+                session.batch("")?;
+                check = now + CHECK;
+            }
+            if self.untold.any() {
+                self.untold.tell(session, &self.host, &self.shared)?;
+            }
+            if now >= self.hits.due() {
+                self.hits.flush(session)?;
+            }
+            if now >= self.upkeep.due() {
+                self.upkeep.round(session, &self.shared)?;
+            }
+        }
+    }
+
+    /// Nothing that was at hand before is used any more; what was made invalid meanwhile is counted.
+    fn catch_up(&self, session: &mut Session) -> Result<(), Lost> {
+        let mut slots: std::collections::HashMap<u16, u32> =
+            self.shared.invalidations_heard().collect();
+        for row in session.query(COUNTS, &[])? {
+            let (slot, count) = (row.get::<_, i32>(0) as u16, counted(row.get(1)));
+            self.shared.heard_invalidations(slot, count);
+            slots.retain(|known, heard| *known != slot || *heard > count);
+        }
+        if !slots.is_empty() && !session.read_only {
+            let (slots, counts): (Vec<i32>, Vec<i64>) = slots
+                .iter()
+                .map(|(slot, count)| (i32::from(*slot), i64::from(*count)))
+                .unzip();
+            session.execute(COUNT_AGAIN, &[&slots, &counts])?;
+        }
+        self.shared.bump_all();
+        Ok(())
+    }
+
+    fn hear(&self, payload: &str, session: &mut Session) -> Result<(), Lost> {
+        match parse(payload) {
+            Some(Heard::Changed(change)) => {
+                let slot = Shared::invalidation_slot(&change.hash);
+                self.shared.heard_invalidations(slot, change.count);
+                // What this host does itself begins a generation there and then.
+                if change.host != self.host {
+                    self.shared.heard_change(&change.hash, change.number);
+                }
+                self.waiting.wake(&change.hash, Word::Changed);
+            }
+            Some(Heard::Free(hash)) => self.waiting.wake(&hash, Word::Free),
+            Some(Heard::All) => {
+                session.set_deadline(Instant::now() + PATIENCE);
+                self.catch_up(session)?;
+            }
+            // Of a later version, or somebody's own.
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// What a notification says.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard<'a> {
+    /// What is stored under a key has changed.
+    Changed(Change<'a>),
+    /// A key is no longer being fetched, and nothing came of it for others.
+    Free(Hash),
+    /// Anything may have changed.
+    All,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Change<'a> {
+    host: &'a str,
+    hash: Hash,
+    number: u64,
+    count: u32,
+}
+
+fn parse(payload: &str) -> Option<Heard<'_>> {
+    let mut words = payload.split(' ');
+    let (host, kind) = (words.next()?, words.next()?);
+    let mut hash = || unhex(words.next()?);
+    match kind {
+        "p" | "r" => {
+            let hash = hash()?;
+            Some(Heard::Changed(Change {
+                host,
+                hash,
+                number: words.next()?.parse().ok()?,
+                count: counted(words.next()?.parse().ok()?),
+            }))
+        }
+        "f" => Some(Heard::Free(hash()?)),
+        "a" => Some(Heard::All),
+        _ => None,
+    }
+}
+
+fn unhex(text: &str) -> Option<Hash> {
+    let number = u128::from_str_radix(text, 16).ok();
+    number.filter(|_| text.len() == 32).map(u128::to_be_bytes)
+}
+
+/// A count of the database as shared memory has it.
+pub(super) fn counted(count: i64) -> u32 {
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads() {
+        let hex = "000102030405060708090a0b0c0d0e0f";
+        let hash: Hash = std::array::from_fn(|at| at as u8);
+        let changed = |number, count| {
+            Some(Heard::Changed(Change {
+                host: "h",
+                hash,
+                number,
+                count,
+            }))
+        };
+        let rows = [
+            (format!("h p {hex} 17 3"), changed(17, 3)),
+            (format!("h r {hex} 18 4"), changed(18, 4)),
+            (format!("h r {hex} 18 9999999999"), changed(18, u32::MAX)),
+            (format!("h p {hex} 17 3 later"), changed(17, 3)),
+            (format!("h f {hex}"), Some(Heard::Free(hash))),
+            ("h a".to_owned(), Some(Heard::All)),
+            (format!("h z {hex}"), None),
+            (format!("h p {hex} x 3"), None),
+            (format!("h p {hex} 17"), None),
+            (format!("h p {} 17 3", &hex[2..]), None),
+            ("h f".to_owned(), None),
+            (String::new(), None),
+        ];
+        for (payload, expected) in rows {
+            assert_eq!(parse(&payload), expected, "{payload}");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Two stores with shared memory each, on one database: two hosts.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::store::suite::{content, look, plain, publish};
+use crate::store::{Lease, Whole, Word};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Polls until it holds; how long that took.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "not in time: {what}");
+        thread::sleep(Duration::from_micros(200));
+    }
+    since.elapsed()
+}
+
+/// Two hosts that hear each other.
+fn two() -> (Bench, Bench) {
+    let database = Server::shared().database();
+    let hosts = (bench(&database), bench(&database));
+    for host in [&hosts.0, &hosts.1] {
+        until("it listens", || host.store.waiting.is_heard());
+    }
+    hosts
+}
+
+#[test]
+fn changes_reach_the_other_hosts_memory() {
+    let (one, two) = two();
+    let meta = plain("GET http://hosts/changes");
+    let hash = *meta.key.hash();
+    let other = *Key::new("GET http://hosts/other").hash();
+    // (what one host does)
+    let steps: [(&str, &dyn Fn()); 4] = [
+        ("stored", &|| {
+            publish(&one.store, &meta, &content(10, 1));
+        }),
+        ("replaced", &|| {
+            publish(&one.store, &meta, &content(10, 2));
+        }),
+        ("refreshed", &|| {
+            let object = look(&one.store, &meta.key).unwrap();
+            one.store.refresh(&object, &meta, None).unwrap();
+        }),
+        ("removed", &|| drop(one.store.remove(&meta.key).unwrap())),
+    ];
+    for (name, step) in steps {
+        let generations = |host: &Bench| {
+            (
+                host.shared.generation(&hash),
+                host.shared.generation(&other),
+            )
+        };
+        let (before, here) = (generations(&two), generations(&one));
+        step();
+        let took = until(name, || generations(&two) != before);
+        assert_eq!(
+            generations(&two),
+            (before.0 + 1, before.1),
+            "{name}: once, and no other key"
+        );
+        assert!(generations(&one).0 > here.0, "{name}: at once here");
+        println!("{name}: heard after {took:?}");
+        assert_eq!(look(&two.store, &meta.key).is_some(), name != "removed");
+    }
+    // Removing what isn't there is a change too: what was evicted may still be in somebody's memory.
+    let before = two.shared.generation(&hash);
+    one.store.remove(&meta.key).unwrap();
+    until("removed again", || two.shared.generation(&hash) > before);
+}
+
+#[test]
+fn several_workers_of_a_host_begin_one_generation() {
+    let database = Server::shared().database();
+    let (one, two) = (bench(&database), bench(&database));
+    let spool = tempfile::tempdir().unwrap();
+    let options = PostgresOptions {
+        database,
+        password_file: None,
+        logged: false,
+        spool: spool.path().to_owned(),
+        worker: 2,
+        limit: 1 << 30,
+    };
+    let second = PostgresStore::open(&options, two.shared.clone()).unwrap();
+    for waiting in [&one.store.waiting, &two.store.waiting, &second.waiting] {
+        until("it listens", || waiting.is_heard());
+    }
+    let meta = plain("GET http://hosts/workers");
+    let hash = *meta.key.hash();
+    let before = two.shared.generation(&hash);
+    for round in 1..=20 {
+        publish(&one.store, &meta, &content(10, 1));
+        until("it is heard", || {
+            two.shared.generation(&hash) >= before + round
+        });
+    }
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(two.shared.generation(&hash), before + 20);
+}
+
+#[test]
+fn what_was_asked_for_before_another_host_made_it_invalid_is_not_stored() {
+    let (one, two) = two();
+    let meta = plain("GET http://hosts/invalid");
+    let began = two.shared.invalidations(meta.key.hash());
+    one.shared.invalidate(meta.key.hash());
+    one.store.remove(&meta.key).unwrap();
+    // Whether or not this host has heard of it.
+    let whole = || Whole::Memory(vec![content(10, 1)]);
+    let late = two.store.publish(&meta, whole(), Some(began));
+    assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
+    until("it is counted", || {
+        two.shared.invalidations(meta.key.hash()) != began
+    });
+    let began = two.shared.invalidations(meta.key.hash());
+    two.store.publish(&meta, whole(), Some(began)).unwrap();
+    assert!(look(&one.store, &meta.key).is_some());
+    // And here it was counted twice, as it was made invalid and in the database: stored all the same.
+    let began = one.shared.invalidations(meta.key.hash());
+    one.store.publish(&meta, whole(), Some(began)).unwrap();
+}
+
+/// Ends the connections on which hosts listen, and keeps new ones from being made.
+fn cut(server: &Server, name: &str, allowed: bool) {
+    server.sql(
+        "postgres",
+        &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"),
+    );
+    let end =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    server.sql("postgres", &end);
+}
+
+#[test]
+fn nothing_made_invalid_while_the_connection_was_lost_is_used() {
+    let server = Server::shared();
+    let (one, two) = two();
+    let name = &two.name;
+    let meta = plain("GET http://hosts/lost");
+    let hash = *meta.key.hash();
+    publish(&one.store, &meta, &content(10, 1));
+    let (began, generation) = (
+        two.shared.invalidations(&hash),
+        two.shared.generation(&hash),
+    );
+    // The connections end; in the database the key is made invalid unheard.
+    cut(server, name, false);
+    until("nothing is heard", || !two.store.waiting.is_heard());
+    let slot = Shared::invalidation_slot(&hash);
+    let since = Instant::now();
+    server.sql(
+        "postgres",
+        &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+    );
+    server.sql(name, &format!("INSERT INTO cacheproxy.invalidation AS i VALUES ({slot}, 1) ON CONFLICT (slot) DO UPDATE SET count = i.count + 1"));
+    until("it listens again", || two.store.waiting.is_heard());
+    println!("heard again after {:?}", since.elapsed());
+    assert!(two.shared.generation(&hash) > generation);
+    assert!(two.shared.invalidations(&hash) > began);
+    let late = two
+        .store
+        .publish(&meta, Whole::Memory(vec![content(10, 2)]), Some(began));
+    assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
+    // What the database has forgotten is counted there again.
+    let heard = two.shared.invalidations_elsewhere(&hash);
+    server.sql(name, "DELETE FROM cacheproxy.invalidation");
+    cut(server, name, true);
+    let count =
+        format!("SELECT coalesce(max(count), 0) FROM cacheproxy.invalidation WHERE slot = {slot}");
+    until("it is counted again", || {
+        server.sql(name, &count) == heard.to_string()
+    });
+}
+
+#[test]
+fn what_is_made_invalid_without_the_database_is_removed_before_it_is_used_again() {
+    let mut server = Server::start();
+    let database = server.database();
+    let (one, two) = (bench(&database), bench(&database));
+    let (meta, other) = (
+        plain("GET http://hosts/untold"),
+        plain("GET http://hosts/kept"),
+    );
+    let hash = *meta.key.hash();
+    publish(&one.store, &meta, &content(10, 1));
+    publish(&one.store, &other, &content(10, 1));
+    let generation = two.shared.generation(&hash);
+    server.stop();
+    two.shared.invalidate(&hash);
+    assert!(two.store.remove(&meta.key).is_err());
+    assert!(two.shared.generation(&hash) > generation, "at once here");
+    server.start_again();
+    let mut found = None;
+    until("it is back", || {
+        let purged = two.store.lookup(&meta.key, &Fields::default());
+        assert!(!matches!(purged, Ok(Found::Object(_))));
+        found = two.store.lookup(&other.key, &Fields::default()).ok();
+        found.is_some()
+    });
+    assert!(matches!(found, Some(Found::Object(_))));
+    assert!(!two.store.untold.any());
+    assert!(look(&two.store, &meta.key).is_none());
+    until("the other host is back", || {
+        one.store.lookup(&meta.key, &Fields::default()).is_ok()
+    });
+    assert!(look(&one.store, &meta.key).is_none());
+    assert!(look(&one.store, &other.key).is_some());
+}
+
+#[test]
+fn one_host_at_a_time_has_the_lease() {
+    let (one, two) = two();
+    let key = Key::new("GET http://hosts/lease");
+    // What the second host is told: of the publishing, the release, the end of the first.
+    let asks = || match two.store.lease(&key) {
+        Lease::Theirs { news, left } => (news, left),
+        other @ (Lease::None | Lease::Ours | Lease::Fetched) => panic!("{other:?}"),
+    };
+    assert!(matches!(one.store.lease(&key), Lease::Ours));
+    assert!(
+        matches!(one.store.lease(&key), Lease::Ours),
+        "another worker of the same host"
+    );
+    let (news, left) = asks();
+    assert!(
+        left > Duration::from_secs(3) && left <= Duration::from_secs(5),
+        "{left:?}"
+    );
+    publish(
+        &one.store,
+        &plain("GET http://hosts/lease"),
+        &content(10, 1),
+    );
+    assert_eq!(news.blocking_recv(), Ok(Word::Changed));
+    // Whoever had looked it up before that.
+    assert!(matches!(two.store.lease(&key), Lease::Fetched));
+    assert!(matches!(one.store.lease(&key), Lease::Ours));
+    let (news, _) = asks();
+    one.store.release(&key);
+    assert_eq!(news.blocking_recv(), Ok(Word::Free));
+    assert!(matches!(two.store.lease(&key), Lease::Ours));
+    two.store.release(&key);
+    two.store.release(&key);
+    assert!(matches!(one.store.lease(&key), Lease::Ours));
+    thread::sleep(Duration::from_secs(3));
+    one.store.renew(&key);
+    let (_, left) = asks();
+    assert!(left > Duration::from_secs(4), "{left:?}");
+    drop(one);
+    thread::sleep(left + Duration::from_millis(50));
+    assert!(
+        matches!(two.store.lease(&key), Lease::Ours),
+        "it has run out"
+    );
+}
+
+#[test]
+fn of_many_who_ask_at_once_one_host_gets_the_lease() {
+    let database = Server::shared().database();
+    let hosts: Vec<Bench> = (0..4).map(|_| bench(&database)).collect();
+    for host in &hosts {
+        until("it listens", || host.store.waiting.is_heard());
+    }
+    for round in 0..50 {
+        let key = Key::new(format!("GET http://hosts/race/{round}"));
+        let barrier = Barrier::new(hosts.len());
+        let ours: usize = thread::scope(|scope| {
+            let asking: Vec<_> = hosts
+                .iter()
+                .map(|host| {
+                    let (barrier, key) = (&barrier, &key);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        match host.store.lease(key) {
+                            Lease::Ours => 1,
+                            Lease::Theirs { .. } => 0,
+                            other @ (Lease::None | Lease::Fetched) => panic!("{other:?}"),
+                        }
+                    })
+                })
+                .collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).sum()
+        });
+        assert_eq!(ours, 1, "round {round}");
+    }
+}
+
+#[test]
+fn hits_are_written_in_batches() {
+    let (one, _two) = two();
+    let meta = plain("GET http://hosts/hits");
+    publish(&one.store, &meta, &content(10, 1));
+    let used = |hits| Used {
+        hash: *meta.key.hash(),
+        variant: *meta.variant.hash(),
+        hits,
+    };
+    one.store.used(&[used(2), used(3)]);
+    one.store.used(&[used(4)]);
+    let server = Server::shared();
+    let row = "SELECT hits, used, last_used > now() - interval '1 minute' FROM cacheproxy.response";
+    until("they are written", || server.sql(&one.name, row) == "9|t|t");
+}

@@ -1,0 +1,106 @@
+//! Keys that were made invalid while the database could not be told. They are removed there before it is
+//! used again; until then nothing that it has under them is found here.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use postgres::Error;
+
+use super::publish::remove;
+use super::session::Session;
+use crate::cache::key::Key;
+use crate::sys::shared::Shared;
+
+/// The most keys that are remembered. With more, everything is removed.
+const MOST: usize = 10_000;
+const REMOVE_ALL: &str = "SELECT cacheproxy.remove_all($1)";
+
+/// The keys.
+#[derive(Debug, Default)]
+pub struct Untold {
+    /// Whether there are any.
+    any: AtomicBool,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Debug, Default)]
+struct Keys {
+    /// Every key.
+    all: bool,
+    some: HashSet<Key>,
+}
+
+impl Untold {
+    /// The database could not be told of this key.
+    pub fn add(&self, key: &Key) {
+        let mut keys = self.lock();
+        if keys.some.len() < MOST {
+            keys.some.insert(key.clone());
+        } else {
+            keys.all = true;
+        }
+        self.any.store(true, Release);
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.any.load(Acquire)
+    }
+
+    /// Whether what the database has under this key is not to be used.
+    pub fn has(&self, key: &Key) -> bool {
+        self.any() && {
+            let keys = self.lock();
+            keys.all || keys.some.contains(key)
+        }
+    }
+
+    /// Tells the database of all of them. Those that it could not be told of remain.
+    pub fn tell(&self, session: &mut Session, host: &str, shared: &Shared) -> Result<(), Error> {
+        if !self.any() || session.read_only {
+            return Ok(());
+        }
+        let (all, some) = {
+            let keys = self.lock();
+            (keys.all, keys.some.iter().cloned().collect::<Vec<_>>())
+        };
+        if all {
+            session.query(REMOVE_ALL, &[&host])?;
+            shared.invalidate_all();
+            shared.bump_all();
+            // What came meanwhile is in it too, or is added again by who failed.
+            self.lock().all = false;
+        }
+        for key in &some {
+            if !all {
+                remove(session, host, shared, key)?;
+                shared.bump(key.hash());
+            }
+            self.lock().some.remove(key);
+        }
+        let keys = self.lock();
+        self.any.store(!keys.some.is_empty() || keys.all, Release);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_can_be_remembered_is_everything() {
+        let untold = Untold::default();
+        let key = |number: usize| Key::new(format!("GET http://a/{number}"));
+        assert!(!untold.any() && !untold.has(&key(0)));
+        (0..MOST).for_each(|number| untold.add(&key(number)));
+        assert!(untold.any() && untold.has(&key(0)) && !untold.has(&key(MOST)));
+        untold.add(&key(MOST));
+        assert!(untold.has(&key(MOST)) && untold.has(&key(MOST + 1)));
+    }
+}

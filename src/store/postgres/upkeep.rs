@@ -1,0 +1,255 @@
+//! What one worker of one host does for all: when the stored responses take more than their limit some go,
+//! in the order of SIEVE; content that nobody refers to goes, and leases that have run out.
+//!
+//! Whoever holds an advisory lock does it. Nothing here waits for a row that somebody else has locked.
+
+use std::time::{Duration, Instant};
+
+use postgres::Error;
+
+use super::session::Session;
+use crate::sys::shared::Shared;
+
+/// The lock: "cacheproxy" in four bytes, and which of its tasks.
+const LOCK: &str = "SELECT pg_try_advisory_lock(1668313721, 1)";
+const LISTEN: &str = "LISTEN cacheproxy_room";
+const USED: &str = "SELECT cacheproxy.used()";
+const HAND: &str = "SELECT value FROM cacheproxy.state WHERE name = 'hand'";
+const NEXT: &str =
+    "SELECT id, size, used FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 100";
+const EVICT: &str = "WITH \
+    hand AS (INSERT INTO cacheproxy.state VALUES ('hand', $3::bigint::text) \
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value), \
+    passed AS (UPDATE cacheproxy.response SET used = false WHERE id IN ( \
+        SELECT id FROM cacheproxy.response WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)), \
+    gone AS (DELETE FROM cacheproxy.response WHERE id IN ( \
+        SELECT id FROM cacheproxy.response WHERE id = ANY ($2) FOR UPDATE SKIP LOCKED) \
+        RETURNING size, content_id), \
+    kept AS (UPDATE cacheproxy.content SET kept_until = now() + interval '2 minutes' \
+        WHERE id IN (SELECT content_id FROM gone) AND kept_until < now() + interval '2 minutes') \
+    SELECT count(*), coalesce(sum(size), 0)::bigint FROM gone";
+/// Content that nothing refers to any more, little by little: the second looks where the first was wrong.
+const ORPHANS: &str = "WITH gone AS (DELETE FROM cacheproxy.content WHERE id IN ( \
+        SELECT c.id FROM cacheproxy.content c WHERE c.id > $1 AND c.kept_until < now() \
+        AND NOT EXISTS (SELECT FROM cacheproxy.response r WHERE r.content_id = c.id) \
+        ORDER BY c.id LIMIT 32 FOR UPDATE SKIP LOCKED) RETURNING id), \
+    pieces AS (DELETE FROM cacheproxy.piece WHERE content_id IN (SELECT id FROM gone)) \
+    SELECT count(*), max(id) FROM gone";
+const LEASES: &str = "DELETE FROM cacheproxy.fetching WHERE until < now() - interval '1 minute'";
+
+/// How often it is looked whether there is something to do, and whether the lock is free.
+const EVERY: Duration = Duration::from_secs(10);
+/// How often old content and leases are looked for.
+const SELDOM: Duration = Duration::from_secs(60);
+/// The longest that it goes on without a look at what is to be heard.
+const STRETCH: Duration = Duration::from_millis(100);
+
+/// A response in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    id: i64,
+    size: u64,
+    used: bool,
+}
+
+/// What becomes of some entries of the queue, from the hand towards the newest.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Step {
+    /// They were used: passed over this once.
+    passed: Vec<i64>,
+    /// They go.
+    evicted: Vec<i64>,
+    /// The last that was looked at.
+    hand: i64,
+}
+
+/// Decides about entries until `wanted` bytes are freed.
+fn step(entries: &[Entry], wanted: u64) -> Step {
+    let mut step = Step::default();
+    let mut freed = 0;
+    for entry in entries {
+        if freed >= wanted {
+            break;
+        }
+        step.hand = entry.id;
+        if entry.used {
+            step.passed.push(entry.id);
+        } else {
+            step.evicted.push(entry.id);
+            freed += entry.size;
+        }
+    }
+    step
+}
+
+/// How far over the limit is too far, and how much is left free when something has to go: 1/128 each way,
+/// so that many go at once.
+fn floor(limit: u64) -> u64 {
+    limit - limit / 64
+}
+
+/// The upkeep of a database, while the lock is ours.
+pub struct Upkeep {
+    limit: u64,
+    due: Instant,
+    /// Whether the lock is ours.
+    ours: bool,
+    /// When old content and leases are looked for again.
+    seldom: Instant,
+    /// The last content that was looked at.
+    content: i64,
+}
+
+impl Upkeep {
+    /// The upkeep of stored responses that may take `limit` bytes.
+    pub fn new(limit: u64, now: Instant) -> Upkeep {
+        Upkeep {
+            limit,
+            due: now,
+            ours: false,
+            seldom: now,
+            content: 0,
+        }
+    }
+
+    /// When it is to be looked at next.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// There is something to do: the stored responses take too much.
+    pub fn is_wanted(&mut self) {
+        self.due = Instant::now();
+    }
+
+    /// The connection was lost, and with it the lock.
+    pub fn lost(&mut self) {
+        self.ours = false;
+        self.due = Instant::now();
+    }
+
+    /// Does a part of what is to be done. `due` tells when to go on.
+    pub fn round(&mut self, session: &mut Session, shared: &Shared) -> Result<(), Error> {
+        let begun = Instant::now();
+        self.due = begun + EVERY;
+        if session.read_only {
+            return Ok(());
+        }
+        if !self.ours {
+            let row = session.query_first(LOCK, &[])?;
+            self.ours = row.is_some_and(|row| row.get(0));
+            if self.ours {
+                session.batch(LISTEN)?;
+            }
+        }
+        let used = read_used(session)?;
+        shared.set_stored(used);
+        if !self.ours {
+            return Ok(());
+        }
+        if used > self.limit - self.limit / 128 {
+            let more = self.make_room(session, used - floor(self.limit), begun + STRETCH)?;
+            if more {
+                self.due = Instant::now();
+            }
+            shared.set_stored(read_used(session)?);
+        }
+        if begun >= self.seldom {
+            let more = self.remove_orphans(session)?;
+            session.execute(LEASES, &[])?;
+            self.seldom = if more { begun } else { begun + SELDOM };
+        }
+        Ok(())
+    }
+
+    /// Moves the hand until so many bytes are freed; true when there was no time for all.
+    fn make_room(
+        &self,
+        session: &mut Session,
+        mut wanted: u64,
+        until: Instant,
+    ) -> Result<bool, Error> {
+        let row = session.query_first(HAND, &[])?;
+        let mut hand: i64 = row
+            .and_then(|row| row.get::<_, String>(0).parse().ok())
+            .unwrap_or(0);
+        // Bits are set while the hand moves: it goes round twice at most without removing anything.
+        let mut rounds = 0;
+        while wanted > 0 && rounds < 2 {
+            let rows = session.query(NEXT, &[&hand])?;
+            let entries: Vec<Entry> = rows
+                .iter()
+                .map(|row| Entry {
+                    id: row.get(0),
+                    size: row.get::<_, i64>(1).max(0) as u64,
+                    used: row.get(2),
+                })
+                .collect();
+            let step = step(&entries, wanted);
+            if step.hand == 0 {
+                // Beyond the newest comes the oldest.
+                rounds += 1;
+                hand = 0;
+                continue;
+            }
+            hand = step.hand;
+            let row = session.query_first(EVICT, &[&step.passed, &step.evicted, &hand])?;
+            let freed = row.map_or(0, |row| row.get::<_, i64>(1).max(0) as u64);
+            if freed > 0 {
+                rounds = 0;
+            }
+            wanted = wanted.saturating_sub(freed);
+            if Instant::now() >= until {
+                return Ok(wanted > 0);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes some content that nobody refers to; true when there may be more.
+    fn remove_orphans(&mut self, session: &mut Session) -> Result<bool, Error> {
+        let row = session.query_first(ORPHANS, &[&self.content])?;
+        let found: i64 = row.as_ref().map_or(0, |row| row.get(0));
+        let last: Option<i64> = row.and_then(|row| row.get(1));
+        self.content = last.unwrap_or(0);
+        Ok(found > 0)
+    }
+}
+
+fn read_used(session: &mut Session) -> Result<u64, Error> {
+    let row = session.query_first(USED, &[])?;
+    Ok(row.map_or(0, |row| row.get::<_, i64>(0).max(0) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps() {
+        let entry = |id, used| Entry { id, size: 10, used };
+        let queue = [
+            entry(1, true),
+            entry(2, false),
+            entry(5, true),
+            entry(7, false),
+        ];
+        // (bytes wanted, passed, evicted, where the hand is then)
+        let rows: [(u64, &[i64], &[i64], i64); 5] = [
+            (0, &[], &[], 0),
+            (1, &[1], &[2], 2),
+            (10, &[1], &[2], 2),
+            (11, &[1, 5], &[2, 7], 7),
+            (100, &[1, 5], &[2, 7], 7),
+        ];
+        for (wanted, passed, evicted, hand) in rows {
+            let expected = Step {
+                passed: passed.to_vec(),
+                evicted: evicted.to_vec(),
+                hand,
+            };
+            assert_eq!(step(&queue, wanted), expected, "{wanted}");
+        }
+        assert_eq!(step(&[], 5), Step::default());
+    }
+}

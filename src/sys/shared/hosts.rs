@@ -1,0 +1,115 @@
+//! What is heard from other hosts that share a database: changes of keys, each counted once however many
+//! workers hear of it, and how often keys were made invalid by anybody.
+//!
+//! The second is a table beside the host's own count: as long as neither of the two has changed, what
+//! the database was known to count when a request was sent is still there to be compared with it.
+
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+
+use super::{Shared, boot};
+
+/// The changes that are remembered as heard. One that is forgotten begins a generation once more.
+pub(super) const HEARD: usize = 1 << 12;
+
+impl Shared {
+    /// Names this host to the others: random, made with the shared file.
+    pub fn host(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        for (part, word) in id.chunks_mut(8).zip(&self.layout().host) {
+            part.copy_from_slice(&word.load(Relaxed).to_le_bytes());
+        }
+        id
+    }
+
+    pub(super) fn name_host(&self) {
+        let id = u128::from_le_bytes(boot::random());
+        let words = [id as u64, (id >> 64) as u64];
+        for (place, word) in self.layout().host.iter().zip(words) {
+            place.store(word, Relaxed);
+        }
+    }
+
+    /// Begins a new generation of this key after another host's change of this number, unless one of
+    /// this host's workers has heard of it before.
+    pub fn heard_change(&self, hash: &[u8; 16], number: u64) {
+        let place: &AtomicU64 = &self.layout().heard[(number % HEARD as u64) as usize];
+        if place.swap(number, AcqRel) != number {
+            self.bump(hash);
+        }
+    }
+
+    /// Begins a new generation of every key: any may have changed unheard.
+    pub fn bump_all(&self) {
+        for generation in &self.layout().generations {
+            generation.fetch_add(1, AcqRel);
+        }
+    }
+
+    /// How often the database is known to have counted that keys with this hash were made invalid.
+    pub fn invalidations_elsewhere(&self, hash: &[u8; 16]) -> u32 {
+        self.layout().elsewhere[usize::from(Shared::invalidation_slot(hash))].load(Acquire)
+    }
+
+    /// The database counts `count` for the keys in this slot. It never becomes less.
+    pub fn heard_invalidations(&self, slot: u16, count: u32) {
+        self.layout().elsewhere[usize::from(slot)].fetch_max(count, AcqRel);
+    }
+
+    /// The slots for which the database is known to have counted anything.
+    pub fn invalidations_heard(&self) -> impl Iterator<Item = (u16, u32)> {
+        let counts = self.layout().elsewhere.iter().enumerate();
+        counts.filter_map(|(slot, count)| match count.load(Acquire) {
+            0 => None,
+            count => Some((slot as u16, count)),
+        })
+    }
+
+    /// The slot in which it is counted how often keys with this hash were made invalid.
+    pub fn invalidation_slot(hash: &[u8; 16]) -> u16 {
+        u16::from_le_bytes([hash[10], hash[11]])
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_begins_one_generation_however_many_hear_of_it() {
+        let one = Shared::anonymous().unwrap();
+        let two = Shared::from_fd(one.fd().try_clone_to_owned().unwrap()).unwrap();
+        let (hash, other) = ([7; 16], [8; 16]);
+        // (who hears, of which change, the generation then)
+        let rows = [(&one, 3, 1), (&two, 3, 1), (&two, 9, 2), (&one, 9, 2)];
+        for (who, number, generation) in rows {
+            who.heard_change(&hash, number);
+            assert_eq!(one.generation(&hash), generation, "change {number}");
+        }
+        // One that comes late and out of order is a change all the same.
+        one.heard_change(&hash, 4);
+        two.heard_change(&hash, 4);
+        assert_eq!((two.generation(&hash), two.generation(&other)), (3, 0));
+        two.bump_all();
+        assert_eq!((one.generation(&hash), one.generation(&other)), (4, 1));
+        assert_eq!(one.host(), two.host());
+        assert_ne!(one.host(), Shared::anonymous().unwrap().host());
+    }
+
+    #[test]
+    fn invalidations_here_and_elsewhere_are_both_counted() {
+        let shared = Shared::anonymous().unwrap();
+        let hash = [7; 16];
+        let slot = Shared::invalidation_slot(&hash);
+        shared.invalidate(&hash);
+        shared.heard_invalidations(slot, 5);
+        assert_eq!(shared.invalidations(&hash), 6);
+        shared.heard_invalidations(slot, 4);
+        assert_eq!(shared.invalidations_elsewhere(&hash), 5, "never less");
+        assert_eq!(shared.invalidations(&[8; 16]), 0);
+        assert_eq!(
+            shared.invalidations_heard().collect::<Vec<_>>(),
+            [(slot, 5)]
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! The lease on a key where other hosts share the store: taken before the origin server is asked, so that a
+//! herd on many hosts makes one request. Whoever has to wait looks up what the other host stored.
+//!
+//! The wait is bounded, and nobody waits who wasn't the first on this host.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Fetch, Order, remember};
+use crate::cache::directives::RequestDirectives;
+use crate::cache::key::Key;
+use crate::cache::reuse::{Reuse, reuse};
+use crate::store::{Found, Lease, Store, Word};
+use crate::worker::state::{Worker, now};
+use crate::worker::stored::Stored;
+
+/// The longest that another host is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a lease is renewed.
+const RENEWED: Duration = Duration::from_secs(2);
+
+/// A lease that is kept up until it is dropped.
+pub(super) struct Leased {
+    store: Arc<dyn Store>,
+    key: Key,
+    renewing: AbortHandle,
+    /// Whether storing has ended it, so that there is nothing to give up.
+    stored: bool,
+}
+
+/// Who asks the origin server.
+pub(super) enum Turn {
+    /// This host; with a lease the others wait for it.
+    Ask(Option<Leased>),
+    /// Another host has, and this is what it stored.
+    Stored(Rc<Stored>),
+}
+
+/// Waits for this host's turn to fetch what is ordered.
+pub(super) async fn turn(worker: &Rc<Worker>, order: &Order, fetch: &Fetch) -> Turn {
+    let (Some(key), Some(keeper)) = (&order.key, &worker.store) else {
+        return Turn::Ask(None);
+    };
+    // Without a claim on this host it isn't for others either.
+    if !keeper.store().is_shared() || fetch.claim.borrow().is_none() {
+        return Turn::Ask(None);
+    }
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match ask(keeper.store(), key).await {
+            Lease::None => return Turn::Ask(None),
+            Lease::Ours => return Turn::Ask(Some(Leased::new(keeper.store(), key))),
+            Lease::Fetched => return look_up(worker, order, key).await,
+            Lease::Theirs { news, left } => {
+                let wait = give_up.min(Instant::now() + left);
+                match timeout(wait.saturating_duration_since(Instant::now()), news).await {
+                    Ok(Ok(Word::Changed)) => return look_up(worker, order, key).await,
+                    Ok(Ok(Word::Free) | Err(_)) => return Turn::Ask(None),
+                    Err(_) if Instant::now() >= give_up => return Turn::Ask(None),
+                    // It has run out, or was renewed.
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+async fn ask(store: &Arc<dyn Store>, key: &Key) -> Lease {
+    let (store, key) = (store.clone(), key.clone());
+    let (answer, asked) = oneshot::channel();
+    spawn_blocking(move || {
+        if let Err(Lease::Ours) = answer.send(store.lease(&key)) {
+            // Who asked has gone.
+            store.release(&key);
+        }
+    });
+    asked.await.unwrap_or(Lease::None)
+}
+
+/// What another host has stored, if it answers what is ordered.
+async fn look_up(worker: &Rc<Worker>, order: &Order, key: &Key) -> Turn {
+    let Some(keeper) = &worker.store else {
+        return Turn::Ask(None);
+    };
+    let (store, key) = (keeper.store().clone(), key.clone());
+    let fields = order.head.fields.clone();
+    let found = spawn_blocking(move || store.lookup(&key, &fields)).await;
+    let Ok(Ok(Found::Object(object))) = found else {
+        return Turn::Ask(None);
+    };
+    let stored = remember(worker, &order.policy, *object);
+    let directives = RequestDirectives::of(&order.head.fields);
+    match reuse(&directives, &stored.facts, now()) {
+        Reuse::Fresh { .. } | Reuse::Stale { .. } if order.local_allowed || !stored.local => {
+            Turn::Stored(stored)
+        }
+        Reuse::Fresh { .. } | Reuse::Stale { .. } | Reuse::Validate { .. } => Turn::Ask(None),
+    }
+}
+
+impl Leased {
+    fn new(store: &Arc<dyn Store>, key: &Key) -> Leased {
+        let renewed = (store.clone(), key.clone());
+        let renewing = spawn_local(async move {
+            loop {
+                sleep(RENEWED).await;
+                let (store, key) = renewed.clone();
+                // When it fails the lease runs out, and others fetch too.
+                let _ = spawn_blocking(move || store.renew(&key)).await;
+            }
+        });
+        Leased {
+            store: store.clone(),
+            key: key.clone(),
+            renewing: renewing.abort_handle(),
+            stored: false,
+        }
+    }
+
+    /// What was fetched is stored under this key, which has ended its lease.
+    pub(super) fn end_stored(mut self, key: &Key) {
+        self.stored = *key == self.key;
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        self.renewing.abort();
+        if !self.stored {
+            let (store, key) = (self.store.clone(), self.key.clone());
+            spawn_blocking(move || store.release(&key));
+        }
+    }
+}
