@@ -51,6 +51,8 @@ impl Held {
 pub enum Plan {
     /// It answers the request by itself.
     Answer,
+    /// It would answer the request, but has to be validated before.
+    Validate,
     /// The origin server is asked for this, which touches it, and the two are combined.
     Ask(Part),
     /// Nothing.
@@ -73,10 +75,12 @@ pub fn plan(request: &RequestHead, held: Held, fields: &Fields, fresh: bool) -> 
             return Plan::Answer;
         }
         Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable => {
-            return Plan::Nothing;
+            // Asked under our own condition, the origin server wouldn't look at the client's.
+            let ours = validation::has_validator(fields) && !request.fields.has("if-range");
+            return if ours { Plan::Validate } else { Plan::Nothing };
         }
     };
-    if validator(fields).is_none() {
+    if held.is_whole() || validator(fields).is_none() {
         return Plan::Nothing;
     }
     let (ours, wanted) = (span(held.part), span(wanted));

@@ -131,6 +131,14 @@ pub fn is_near(request: &RequestHead, ready: u64) -> bool {
     }
 }
 
+/// Whether all that is asked for is among the first `ready` bytes, which are there already.
+pub fn is_there(request: &RequestHead, ready: u64) -> bool {
+    match specs(&request.fields).as_deref() {
+        Some([Spec::Int(_, last)]) => *last < ready,
+        _ => false,
+    }
+}
+
 /// Has the request ask for the whole of what it asks a part of.
 pub fn ask_for_the_whole(request: &mut RequestHead) {
     if request.fields.has("range") || request.fields.has("if-range") {

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives};
+use cacheproxy::cache::parts::{self, Plan};
+use cacheproxy::cache::range::{self, Part, Selection};
 use cacheproxy::cache::vary;
 use cacheproxy::config::{self, Role, Text};
 use cacheproxy::http::date;
 use cacheproxy::http::fields::{Fields, elements};
+use cacheproxy::http::head::{Method, RequestHead, ResponseHead, Version};
 use cacheproxy::http::validator::{EntityTag, EntityTags};
 
 use crate::fuzz;
@@ -49,6 +52,71 @@ fn cache_fields() {
             assert!(tag.weak_eq(&tag), "a tag is itself");
         }
         EntityTags::of(&fields, "if-none-match").is_some()
+    });
+}
+
+/// Range on the first line, Content-Range on the second: what they select lies where they say.
+#[test]
+fn ranges() {
+    let tokens: &[&[u8]] = &[
+        b"bytes=",
+        b"bytes ",
+        b"0-",
+        b"-1",
+        b"18446744073709551615",
+        b"/*",
+    ];
+    fuzz("ranges", Vec::new(), tokens, |input| {
+        let mut lines = input.splitn(2, |byte| *byte == b'\n');
+        let mut line = || lines.next().unwrap_or_default();
+        let request = RequestHead {
+            method: Method::Get,
+            target: "http://a.example/".into(),
+            version: Version::Http11,
+            fields: [(&b"Range"[..], line())].into_iter().collect(),
+        };
+        let tag = (&b"ETag"[..], &b"\"a\""[..]);
+        let response = ResponseHead {
+            status: 206,
+            version: Version::Http11,
+            reason: "Partial Content".into(),
+            fields: [(&b"Content-Range"[..], line()), tag].into_iter().collect(),
+        };
+        let mut selected = false;
+        for length in [0, 1, 100, u64::MAX] {
+            let parts = match range::select(&request, 200, &response.fields, length) {
+                Selection::Part(part) => vec![part],
+                Selection::Parts(parts) => parts,
+                Selection::Whole | Selection::Unsatisfiable => continue,
+            };
+            selected = true;
+            assert!(parts.len() <= range::MOST);
+            assert!(
+                parts
+                    .iter()
+                    .all(|part| part.len > 0 && part.end() <= length)
+            );
+            let apart = |one: &Part, other: &Part| {
+                one == other || one.end() < other.first || other.end() < one.first
+            };
+            assert!(
+                parts
+                    .iter()
+                    .all(|one| parts.iter().all(|other| apart(one, other)))
+            );
+        }
+        for content in [1, 10, u64::MAX] {
+            let Some(held) = parts::received(&response, Some(content)) else {
+                continue;
+            };
+            selected = true;
+            assert!(held.part.len == content && held.part.end() <= held.length);
+            if let Plan::Ask(more) = parts::plan(&request, held, &response.fields, true) {
+                assert!(more.len > 0 && more.end() <= held.length);
+                assert!(more.first == held.part.end() || more.end() == held.part.first);
+            }
+        }
+        selected
     });
 }
 

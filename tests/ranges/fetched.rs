@@ -10,6 +10,10 @@ use super::{BEFORE, DIGITS, ask, have_stored};
 /// What an origin server makes of ranges of some content: one range, If-Range by its tag.
 pub fn served(request: &Received, fields: &str, content: &[u8]) -> Vec<u8> {
     let whole = || ok(fields, content);
+    let tag = request.head.first("if-none-match");
+    if tag.is_some_and(|tag| fields.contains(&format!("ETag: {tag}"))) {
+        return reply("304 x", fields, "");
+    }
     let Some(range) = request.head.first("range") else {
         return whole();
     };
@@ -215,6 +219,9 @@ fn of_growing_content() {
         }
         clients.push((client, *first));
     }
+    // What is all there is sent to whoever asks for no more.
+    let got = ask(&proxy, &origin, "/", "Range: bytes=10-99\r\n");
+    assert!(got.status == 206 && got.content == content[10..100]);
     assert_eq!(origin.count(), 1, "one fetch serves them all");
     gate.open();
     for (mut client, first) in clients {

@@ -6,7 +6,7 @@ use super::fetched::served;
 use super::{BEFORE, DIGITS, ask, settle};
 
 /// The fields of a request, what the origin server is asked (nothing; `whole`; a Range, with `if` the If-Range
-/// after it), the status, `Content-Range` and the content. The step `change` is another representation from then on.
+/// after it, with `unless` the If-None-Match), the status, `Content-Range` and the content. The step `change` is another representation from then on.
 type Step = (&'static str, &'static str, u16, &'static str, &'static str);
 
 /// A name, the fields of the representation, the steps.
@@ -58,8 +58,21 @@ const ROWS: &[Row] = &[
     ]),
     ("a stale one", "ETag: \"a\"\r\nCache-Control: max-age=0", &[
         ("Range: bytes=0-5", "bytes=0-5", 206, "bytes 0-5/10", "012345"),
-        ("Range: bytes=0-5", "bytes=0-5", 206, "bytes 0-5/10", "012345"),
+        ("Range: bytes=1-2", "bytes=1-2 unless \"a\"", 206, "bytes 1-2/10", "12"),
+        ("Range: bytes=1-2\r\nIf-Range: \"a\"", "bytes=1-2 if \"a\"", 206, "bytes 1-2/10", "12"),
         ("", "bytes=6- if \"a\"", 200, "", DIGITS),
+    ]),
+    ("a stale one by a weak validator", "ETag: W/\"a\"\r\nCache-Control: max-age=0", &[
+        ("Range: bytes=0-5", "bytes=0-5", 206, "bytes 0-5/10", "012345"),
+        ("Range: bytes=1-2", "bytes=1-2 unless W/\"a\"", 206, "bytes 1-2/10", "12"),
+        ("", "whole", 200, "", DIGITS),
+    ]),
+    ("a stale one that changed", "ETag: \"a\"\r\nCache-Control: max-age=0", &[
+        ("Range: bytes=0-5", "bytes=0-5", 206, "bytes 0-5/10", "012345"),
+        CHANGE,
+        ("Range: bytes=1-2", "bytes=1-2 unless \"a\"", 206, "bytes 1-2/10", "bc"),
+        ("Range: bytes=1-2", "bytes=1-2 unless \"b\"", 206, "bytes 1-2/10", "bc"),
+        ("Range: bytes=2-5", "bytes=3-5 if \"b\"", 206, "bytes 2-5/10", "cdef"),
     ]),
     ("no-store", "ETag: \"a\"\r\nCache-Control: no-store", &[
         ("Range: bytes=0-5", "bytes=0-5", 206, "bytes 0-5/10", "012345"),
@@ -77,7 +90,7 @@ const ROWS: &[Row] = &[
     ]),
     ("no-cache", FAST, &[
         ("Range: bytes=0-5", "bytes=0-5", 206, "bytes 0-5/10", "012345"),
-        ("Range: bytes=0-5\r\nCache-Control: no-cache", "bytes=0-5", 206, "bytes 0-5/10", "012345"),
+        ("Range: bytes=0-5\r\nCache-Control: no-cache", "bytes=0-5 unless \"a\"", 206, "bytes 0-5/10", "012345"),
     ]),
     ("If-Range of the client may have brought too little", FAST, &[
         ("Range: bytes=2-5\r\nIf-Range: \"a\"", "bytes=2-5 if \"a\"", 206, "bytes 2-5/10", "2345"),
@@ -240,12 +253,14 @@ fn converse(proxy: &Proxy, origin: &Origin, number: usize, (name, _, steps): &Ro
     }
 }
 
-/// The Range that the origin server got, and If-Range.
+/// The Range that the origin server got, and a condition.
 pub fn as_asked(request: &Received) -> String {
     let range = request.head.first("range").unwrap_or("whole");
-    match request.head.first("if-range") {
-        Some(condition) => format!("{range} if {condition}"),
-        None => range.to_owned(),
+    let condition = |name| request.head.first(name);
+    match (condition("if-range"), condition("if-none-match")) {
+        (Some(condition), _) => format!("{range} if {condition}"),
+        (None, Some(condition)) => format!("{range} unless {condition}"),
+        (None, None) => range.to_owned(),
     }
 }
 

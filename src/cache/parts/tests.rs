@@ -65,9 +65,11 @@ fn what_a_stored_part_is_good_for() {
         (begin, &[("Range", "bytes=0-1,40-50")], true, Plan::Nothing),
         (begin, &[("Range", "bytes=100-")], true, Plan::Answer),
         (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], true, Plan::Answer),
-        // a stale one answers nothing
-        (begin, &[("Range", "bytes=0-49")], false, Plan::Nothing),
-        (begin, &[("Range", "bytes=100-")], false, Plan::Nothing),
+        // a stale one is validated first
+        (begin, &[("Range", "bytes=0-49")], false, Plan::Validate),
+        (begin, &[("Range", "bytes=0-1,40-49")], false, Plan::Validate),
+        (begin, &[("Range", "bytes=100-")], false, Plan::Validate),
+        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], false, Plan::Nothing),
         // §3.3: completed by a range request
         (begin, &[], true, ask(50, 50)),
         (begin, &[], false, ask(50, 50)),
@@ -87,6 +89,7 @@ fn what_a_stored_part_is_good_for() {
         (middle, &[("Range", "bytes=70-79")], true, ask(75, 5)),
         (middle, &[("Range", "bytes=20-30")], true, ask(20, 5)),
         (middle, &[("Range", "bytes=20-80")], true, Plan::Nothing),
+        (held(0, 100, 100), &[], true, Plan::Nothing),
     ];
     for (held, lines, fresh, expected) in table {
         let request = request("GET", lines);

@@ -218,6 +218,23 @@ fn near() {
 }
 
 #[test]
+fn there() {
+    let table = [
+        ("bytes=0-9", 10, true),
+        ("bytes=9-9", 10, true),
+        ("bytes=9-10", 10, false),
+        ("bytes=0-", 10, false),
+        ("bytes=-1", 10, false),
+        ("bytes=0-1,2-3", 10, false),
+        ("bytes=x", 10, false),
+    ];
+    for (range, ready, expected) in table {
+        let request = request("GET", &[("Range", range)]);
+        assert_eq!(is_there(&request, ready), expected, "{range} {ready}");
+    }
+}
+
+#[test]
 fn the_whole_is_asked_without_the_range() {
     let lines = [
         ("range", "bytes=0-"),

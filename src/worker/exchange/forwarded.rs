@@ -87,6 +87,15 @@ impl Exchange<'_> {
                 }
             }
             Outcome::Validated(stored) => {
+                self.told.hit = true;
+                self.told.outcome = "revalidated";
+                if let Handling::Forwarded {
+                    status: of, stored, ..
+                } = &mut status.handling
+                {
+                    *of = Some(304);
+                    *stored = true;
+                }
                 let age = crate::cache::age::current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }

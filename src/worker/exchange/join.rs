@@ -5,6 +5,7 @@ use super::validate::Fallback;
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
+use crate::cache::range;
 use crate::cache::reuse::reuse;
 use crate::cache::status::{CacheStatus, Forward, Handling};
 use crate::cache::vary::{names, variant_of};
@@ -31,7 +32,11 @@ impl Exchange<'_> {
         self.alone = true;
         let directives = RequestDirectives::of(&self.head.fields);
         let near = match running.answer() {
-            Some(answer) => answer.spool.is_whole() || self.wants_whole(answer.spool.len()),
+            Some(answer) => {
+                let ready = answer.spool.len();
+                let there = answer.spool.is_whole() || range::is_there(&self.head, ready);
+                there || self.wants_whole(ready)
+            }
             None => self.wants_whole(0),
         };
         if self.is_conditional()

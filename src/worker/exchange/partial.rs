@@ -24,28 +24,39 @@ impl Exchange<'_> {
         directives: &RequestDirectives,
     ) -> After {
         let mut beside = self.look_up_part(&key, &uri).await;
+        let mut validate = None;
         if let Some(part) = &mut beside {
             let fields = &part.stored.object.meta.fields;
-            let usable = match reuse(directives, &part.stored.facts, now()) {
-                Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => Some((age, ttl)),
-                Reuse::Validate { .. } => None,
-            };
-            match parts::plan(&self.head, part.held, fields, usable.is_some()) {
-                Plan::Answer => {
-                    if let Some((age, ttl)) = usable {
-                        self.hit("hit");
-                        let status = CacheStatus::hit(ttl);
-                        return self.answer_stored(&part.stored, age, &status).await;
-                    }
+            let usable = reuse(directives, &part.stored.facts, now());
+            let fresh = usable.answers().is_some();
+            match (parts::plan(&self.head, part.held, fields, fresh), usable) {
+                (Plan::Answer, Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl }) => {
+                    self.hit("hit");
+                    let status = CacheStatus::hit(ttl);
+                    return self.answer_stored(&part.stored, age, &status).await;
                 }
-                Plan::Ask(lacking) if !self.is_conditional() => part.ask = Some(lacking),
-                Plan::Ask(_) | Plan::Nothing => {}
+                (Plan::Ask(lacking), _) if !self.is_conditional() => part.ask = Some(lacking),
+                (Plan::Validate, Reuse::Validate { why, ttl, .. }) if !self.is_conditional() => {
+                    validate = Some((why.forward(ttl), why.token()));
+                }
+                _ => {}
             }
         }
         if directives.only_if_cached {
             return self.not_cached();
         }
-        self.miss(uri, key, why, beside).await
+        match validate {
+            Some((why, detail)) => {
+                // Asked for under the condition that what is stored isn't valid any more.
+                let stored = beside.as_ref().map(|part| part.stored.clone());
+                let mut order = self.order(uri, None, stored);
+                order.key = Some(key);
+                order.beside = beside;
+                self.told.outcome = "expired";
+                self.forward(order, why, detail).await
+            }
+            None => self.miss(uri, key, why, beside).await,
+        }
     }
 
     /// The stored part that this request selects.

@@ -79,19 +79,6 @@ impl Exchange<'_> {
         status.detail = Some(detail).filter(|detail| !detail.is_empty());
         match self.outcome(&mut ticket).await {
             Err(after) => after,
-            Ok(Outcome::Validated(stored)) => {
-                self.told.hit = true;
-                self.told.outcome = "revalidated";
-                if let Handling::Forwarded {
-                    status: of, stored, ..
-                } = &mut status.handling
-                {
-                    *of = Some(304);
-                    *stored = true;
-                }
-                let age = current_age(&stored.facts, now());
-                self.answer_stored(&stored, age, &status).await
-            }
             Ok(Outcome::Answer(answer)) if fallback.covers_answer(&answer) => {
                 if let Handling::Forwarded { status: of, .. } = &mut status.handling {
                     *of = Some(answer.head.status);
