@@ -278,6 +278,11 @@ impl Shared {
         }
     }
 
+    /// Whether worker `index` can't reach its store.
+    pub fn is_store_down_for(&self, index: usize) -> bool {
+        self.layout().store_down.load(Relaxed) & (1 << (index % WORKERS)) != 0
+    }
+
     /// Whether some worker can't reach its store.
     pub fn is_store_down(&self) -> bool {
         self.layout().store_down.load(Relaxed) != 0
@@ -335,7 +340,7 @@ mod tests {
         one.set_store_down(3, true);
         one.set_store_down(5, true);
         two.set_store_down(3, false);
-        assert!(two.is_store_down());
+        assert!(two.is_store_down() && two.is_store_down_for(5) && !two.is_store_down_for(3));
         two.set_store_down(5, false);
         assert!(!one.is_store_down());
         two.counters(3).hits.fetch_add(2, Relaxed);

@@ -297,9 +297,18 @@ async fn stay_alive() {
 }
 
 async fn sweep(worker: Rc<Worker>) {
+    let mut without_store = false;
     loop {
         sleep(SWEEP).await;
         worker.pool.sweep(worker.settings().times.origin_idle);
         worker.tell_used();
+        let down = worker.shared.is_store_down_for(usize::from(worker.index));
+        if std::mem::replace(&mut without_store, down) != down && !worker.phase.draining() {
+            notify::status(if down {
+                "serving without its store, which can't be reached"
+            } else {
+                "serving"
+            });
+        }
     }
 }

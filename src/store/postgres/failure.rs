@@ -49,6 +49,11 @@ pub fn is_crowded(error: &Error) -> bool {
     matches!(error.code(), Some(code) if code.code().starts_with("533"))
 }
 
+/// Whether it goes when it is done again: two changes stood in each other's way.
+pub fn is_passing(error: &Error) -> bool {
+    matches!(error.code(), Some(code) if matches!(code.code(), "40001" | "40P01"))
+}
+
 /// Whether the connection is of no more use after this, or what is prepared on it.
 pub fn ends_session(error: &Error) -> bool {
     let Some(error) = error.as_db_error() else {

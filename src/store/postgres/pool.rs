@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use postgres::Error;
 
 use super::connect::{Connector, Refusal};
-use super::failure::{ends_session, reason, refuses_writes};
+use super::failure::{ends_session, is_passing, reason, refuses_writes};
 use super::reach::{Phase, Reach};
 use super::session::Session;
 use crate::store::StoreError;
@@ -196,6 +196,9 @@ impl Pool {
                 }
             } else if session.roll_back().is_ok() {
                 self.give_back(lane, session);
+                if is_passing(&error) && Instant::now() < until {
+                    continue;
+                }
             } else {
                 self.lose(lane, session);
             }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cache::key::Key;
+use crate::postgres_server::{Authority, Login};
 use crate::store::Store;
 
 /// Why the store can't be used.
@@ -136,4 +137,87 @@ fn many_make_the_schema_at_once() {
             });
         }
     });
+}
+
+#[test]
+fn certificates_are_checked_as_libpq_does() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let server = Server::with().tls(&ours, &["localhost"]).start();
+    server.create_database("tls", "cacheproxy");
+    let (ours, other) = (ours.file(), other.file());
+    let (ours, other) = (ours.display(), other.display());
+    let table = [
+        (
+            "localhost",
+            format!("sslmode=verify-full sslrootcert={ours}"),
+            None,
+        ),
+        (
+            "127.0.0.1",
+            format!("sslmode=verify-full sslrootcert={ours}"),
+            Some("certificate"),
+        ),
+        (
+            "127.0.0.1",
+            format!("sslmode=verify-ca sslrootcert={ours}"),
+            None,
+        ),
+        (
+            "localhost",
+            format!("sslmode=verify-ca sslrootcert={other}"),
+            Some("certificate"),
+        ),
+        (
+            "localhost",
+            format!("sslmode=require sslrootcert={other}"),
+            Some("certificate"),
+        ),
+        (
+            "localhost",
+            "sslmode=verify-full".to_owned(),
+            Some("certificate"),
+        ),
+        ("localhost", "sslmode=require".to_owned(), None),
+        ("localhost", String::new(), None),
+        (
+            "localhost",
+            "sslmode=disable".to_owned(),
+            Some("pg_hba.conf"),
+        ),
+    ];
+    for (host, how, refused) in table {
+        let database = format!("{} {how}", server.connection_by(host, "tls"));
+        let outcome = connect(&database, None, Duration::from_secs(10));
+        let why = outcome.err().map(|why| why.to_string());
+        match (refused, &why) {
+            (None, None) => {}
+            (Some(expected), Some(why)) if why.contains(expected) => {}
+            _ => panic!("{host} {how}: {why:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_password_is_read_from_its_file_each_time() {
+    let server = Server::with()
+        .login(Login::Password("s3cret".to_owned()))
+        .start();
+    let database = server.database();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    let patience = Duration::from_secs(10);
+    let outcome = || {
+        connect(&database, Some(&file), patience)
+            .err()
+            .map(|why| why.to_string())
+    };
+    assert!(outcome().unwrap().contains("can't be read from"));
+    std::fs::write(&file, "wrong\n").unwrap();
+    assert!(
+        outcome()
+            .unwrap()
+            .contains("password authentication failed")
+    );
+    std::fs::write(&file, "s3cret\n").unwrap();
+    assert_eq!(outcome(), None);
 }
