@@ -94,15 +94,38 @@ fn mounting(bytes: u64, directory: &Path) -> Vec<String> {
 /// How a proxy is to be started.
 pub struct Setup {
     config: String,
+    store: Store,
     workers: usize,
     listen: Vec<String>,
     disk: Option<u64>,
+}
+
+/// Where a proxy stores.
+enum Store {
+    /// In a directory of its own.
+    Directory,
+    /// In the database of this connection string, by the configuration.
+    Database(String),
+    /// In the database of this URL, by the command line.
+    Url(String),
 }
 
 impl Setup {
     /// Stores on a file system of its own with so many bytes. Only where [`may_mount`].
     pub fn disk(mut self, bytes: u64) -> Setup {
         self.disk = Some(bytes);
+        self
+    }
+
+    /// Stores in the database of this connection string.
+    pub fn database(mut self, connection: &str) -> Setup {
+        self.store = Store::Database(connection.to_owned());
+        self
+    }
+
+    /// Stores in the database of this URL, given as `--store`.
+    pub fn database_url(mut self, url: &str) -> Setup {
+        self.store = Store::Url(url.to_owned());
         self
     }
 
@@ -134,7 +157,14 @@ impl Setup {
             dir,
             running: None,
         };
-        proxy.write_config(&proxy.setup.config.clone());
+        let mut config = proxy.setup.config.clone();
+        if let Store::Database(connection) = &proxy.setup.store {
+            let spool = proxy.store();
+            config = format!(
+                "store = \"postgres\"\ndatabase = \"{connection}\"\nstore_path = {spool:?}\n{config}"
+            );
+        }
+        proxy.write_config(&config);
         proxy.spawn();
         proxy
     }
@@ -169,6 +199,7 @@ impl Proxy {
         };
         Setup {
             config,
+            store: Store::Directory,
             workers: 1,
             listen: vec!["127.0.0.1:0".to_owned()],
             disk: None,
@@ -214,7 +245,11 @@ impl Proxy {
         let through = mount.unwrap_or_default();
         let mut command = command_through(&through, &self.dir.path().join("run"));
         command.arg("run").arg("--config").arg(self.config_path());
-        command.arg("--store").arg(self.store());
+        match &self.setup.store {
+            Store::Directory => _ = command.arg("--store").arg(self.store()),
+            Store::Database(_) => {}
+            Store::Url(url) => _ = command.args(["--store", url]),
+        }
         command.arg("--workers").arg(self.setup.workers.to_string());
         for address in &self.setup.listen {
             command.arg("--listen").arg(address);
