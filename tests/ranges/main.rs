@@ -27,7 +27,7 @@ fn have_stored(proxy: &Proxy, origin: &Origin, path: &str) {
 
 /// Long enough for what came to be in the store.
 fn settle() {
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::thread::sleep(std::time::Duration::from_millis(300));
 }
 
 /// One request and its response.
