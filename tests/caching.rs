@@ -969,6 +969,68 @@ fn trailers_are_stored_or_dropped_but_never_content() {
 }
 
 #[test]
+fn stored_trailers_are_for_those_who_look_at_them() {
+    // RFC 9110 §6.5.1, §10.1.4.
+    let mut proxy = Proxy::start("");
+    let origin = Origin::answering(|request| {
+        let length: usize = request.target()[1..].parse().unwrap();
+        let content = common::pattern(length);
+        let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: \"a\"\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let size = format!("{length:x}\r\n");
+        let end = b"\r\n0\r\nX-Sum: 42\r\nContent-Type: no/trailer\r\n\r\n";
+        [head.as_bytes(), size.as_bytes(), &content, end].concat()
+    });
+    // (method, fields, status, whether there are trailers)
+    let rows = [
+        ("GET", "TE: trailers\r\nConnection: TE\r\n", 200, true),
+        (
+            "GET",
+            "TE: gzip;q=0.5, trailers\r\nConnection: TE\r\n",
+            200,
+            true,
+        ),
+        ("GET", "", 200, false),
+        ("GET", "TE: gzip\r\nConnection: TE\r\n", 200, false),
+        ("HEAD", "TE: trailers\r\nConnection: TE\r\n", 200, false),
+        (
+            "GET",
+            "TE: trailers\r\nIf-None-Match: \"a\"\r\n",
+            304,
+            false,
+        ),
+        ("GET", "TE: trailers\r\nRange: bytes=0-1\r\n", 206, false),
+    ];
+    // From memory, copied or not, and from the store.
+    let lengths = [100, 40_000, 500_000];
+    for restart in [false, true] {
+        for length in lengths {
+            let uri = origin.uri(&format!("/{length}"));
+            proxy.get(&uri);
+            let mut client = Client::of(&proxy);
+            for (method, fields, status, has) in rows {
+                let response = client.request(method, &uri, fields);
+                let row = format!("{restart} {length} {method} {fields:?}");
+                assert_eq!(
+                    (response.status, response.is_hit()),
+                    (status, true),
+                    "{row}"
+                );
+                let sums = [("X-Sum".to_owned(), "42".to_owned())];
+                assert_eq!(response.trailers, sums[..usize::from(has)], "{row}");
+                if method == "GET" && status == 200 {
+                    assert!(response.content == common::pattern(length), "{row}");
+                    assert_eq!(response.head.has("content-length"), !has, "{row}");
+                }
+            }
+        }
+        if !restart {
+            proxy.restart();
+        }
+    }
+    assert_eq!(origin.count(), lengths.len());
+}
+
+#[test]
 fn empty_contents_are_contents() {
     let proxy = Proxy::start("");
     let origin = Origin::answering(|_| fresh(""));

@@ -196,6 +196,32 @@ fn what_turned_out_not_reusable_is_not_waited_for() {
 }
 
 #[test]
+fn a_condition_of_one_client_s_keeps_nobody_from_joining() {
+    let gate = Gate::new();
+    let origin = Origin::gated(&gate, |conn, _, gate| {
+        conn.send(
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst",
+        );
+        gate.wait();
+        conn.send(" half");
+    });
+    let proxy = proxy();
+    let uri = origin.uri("/one");
+    let mut first = Client::of(&proxy);
+    first.ask("GET", &uri, "If-None-Match: \"other\"\r\n");
+    first.response_head("GET");
+    // Its response is being stored by now: it is the others' too, in all workers.
+    let mut others = asking(&proxy, 20, &uri);
+    std::thread::sleep(A_MOMENT);
+    gate.open_for_all();
+    for client in &mut others {
+        assert_eq!(client.response("GET").text(), "first half");
+    }
+    assert_eq!(first.wire.exactly(10).unwrap(), b"first half");
+    assert_eq!(origin.count(), 1);
+}
+
+#[test]
 fn a_worker_killed_while_fetching_frees_its_keys() {
     let gate = Gate::new();
     let origin = held(&gate, || fresh("content"));

@@ -243,6 +243,34 @@ fn purge_through(socket: &Path, uri: &str) -> u16 {
 }
 
 #[test]
+fn commands_read_a_url_as_the_rules_do() {
+    let origin = Origin::answering(|_| fresh("x"));
+    let rule = |path, says| format!("[[rule]]\nmatch = \"{}*\"\n{says}\n", origin.uri(path));
+    let rules = rule("/a", "ignore_query = [\"utm_*\"]") + &rule("/b", "bypass = true");
+    let proxy = Proxy::start(&rules);
+    proxy.get(&origin.uri("/a?x=1&utm_source=2"));
+    wait_for_stored(&proxy, 1);
+    let config = proxy.config_path();
+    let other = origin.uri("/a?utm_medium=3&x=1");
+    let bypassed = origin.uri("/b");
+    let rows = [
+        ("explain", &other, "One response"),
+        ("explain", &other, "/a?x=1: a rule"),
+        ("explain", &bypassed, "bypass the cache"),
+        ("purge", &other, "removed 1 stored"),
+        ("explain", &other, "Nothing is stored"),
+    ];
+    for (command, uri, words) in rows {
+        let args = [uri, "--config", config.to_str().unwrap()];
+        let text = said(command, &args, &proxy.store(), &proxy.runtime_dir());
+        assert!(
+            text.contains(words),
+            "{command} {uri}: no {words:?} in {text}"
+        );
+    }
+}
+
+#[test]
 fn list_and_explain_tell_what_is_stored_and_why() {
     let proxy = Proxy::start("");
     let origin = Origin::answering(|request| match request.target() {

@@ -20,6 +20,7 @@ use crate::http::head::{Method, RequestHead, Version};
 use crate::http::target::Uri;
 use crate::store::survey::Seen;
 use crate::sys::exit::Failure;
+use crate::worker;
 
 /// Explain what is stored for a URL, and why a request for it would or wouldn't be answered from it now.
 #[derive(Debug, clap::Args)]
@@ -59,9 +60,11 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
             .collect(),
     };
     let of_key = |key: Key| opened.survey.of_key(&key);
-    let seen = of_key(Key::of(&args.uri)).map_err(|error| stored::failed(&error))?;
-    let of_head = of_key(Key::of_head(&args.uri)).map_err(|error| stored::failed(&error))?;
-    let parts = of_key(Key::of(&args.uri).part()).map_err(|error| stored::failed(&error))?;
+    let keyed = worker::keyed(&opened.settings, &args.uri);
+    let key = Key::of(&keyed);
+    let parts = of_key(key.part()).map_err(|error| stored::failed(&error))?;
+    let seen = of_key(key).map_err(|error| stored::failed(&error))?;
+    let of_head = of_key(Key::of_head(&keyed)).map_err(|error| stored::failed(&error))?;
     let uri = args.uri.as_str();
     let shared = opened.shared.as_ref();
     let known: Vec<Known> = seen
@@ -73,6 +76,13 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
         })
         .collect();
     let mut others = String::new();
+    if keyed != args.uri {
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            others,
+            "\nIts key is {keyed}: a rule of the configuration ignores the rest of its query."
+        );
+    }
     if !of_head.is_empty() {
         others.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
     }
@@ -85,7 +95,15 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
             amount(part.content)
         );
     }
-    control::print(&told(uri, &known, &others, &request, now()))
+    let verdict = match opened.settings.rules.bypass(uri) {
+        true => {
+            "it goes to the origin server whatever is stored, since a rule of the configuration \
+            has it bypass the cache."
+                .to_owned()
+        }
+        false => verdict(&known, &request, now()),
+    };
+    control::print(&told(uri, &known, &others, &verdict, now()))
 }
 
 /// A stored response, and what is known of it.
@@ -97,13 +115,7 @@ struct Known {
 }
 
 /// All there is to say.
-fn told(
-    uri: &str,
-    known: &[Known],
-    others: &str,
-    request: &RequestHead,
-    now: UnixSeconds,
-) -> String {
+fn told(uri: &str, known: &[Known], others: &str, verdict: &str, now: UnixSeconds) -> String {
     let mut text = match known.len() {
         0 => format!("Nothing is stored for GET {uri}\n"),
         1 => format!("One response is stored for {uri}\n"),
@@ -114,11 +126,7 @@ fn told(
         let _ = write!(text, "\n{}. {}", at + 1, described(known, now));
     }
     text.push_str(others);
-    let _ = write!(
-        text,
-        "\nA GET request now: {}\n",
-        verdict(known, request, now)
-    );
+    let _ = writeln!(text, "\nA GET request now: {verdict}");
     text
 }
 

@@ -7,6 +7,7 @@ use crate::http::target::Uri;
 use crate::store::Published;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
+use crate::worker;
 
 /// Remove stored responses: those of a URL with all their variants, or all below a URL or of a host.
 #[derive(Debug, clap::Args)]
@@ -45,8 +46,9 @@ pub(super) fn purge(args: &Args) -> Result<(), Failure> {
     let survey = &opened.survey;
     let mut removed = Vec::new();
     for uri in &args.urls {
-        let key = Key::of(uri);
-        for key in [key.part(), key, Key::of_head(uri)] {
+        let uri = worker::keyed(&opened.settings, uri);
+        let key = Key::of(&uri);
+        for key in [key.part(), key, Key::of_head(&uri)] {
             let of_key = survey.purge(&key, shared);
             removed.extend(of_key.map_err(|error| stored::failed(&error))?);
         }

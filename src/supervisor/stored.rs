@@ -26,6 +26,8 @@ impl Room {
         let store = &settings.store;
         let (size, min_free) = (store.size(), store.min_free());
         let path = store.path().to_owned();
+        // Of the store before.
+        shared.set_ceiling(u64::MAX);
         match store {
             StoreChoice::Filesystem { .. } => {
                 let options = EvictorOptions {

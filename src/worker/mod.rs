@@ -17,7 +17,7 @@ mod state;
 mod stored;
 mod tunnel;
 
-pub use state::policy;
+pub use state::{keyed, policy};
 
 use std::os::fd::OwnedFd;
 

@@ -51,6 +51,9 @@ impl Exchange<'_> {
             Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => (age, ttl),
             Reuse::Validate { .. } => return None,
         };
+        if self.takes_trailers_of(&stored) {
+            return None;
+        }
         let content = match &stored.object.content {
             Content::Memory(content) if content.len() <= COPIED => content.clone(),
             Content::Memory(_) | Content::File { .. } | Content::Pieces(_) => return None,
@@ -77,6 +80,9 @@ impl Exchange<'_> {
             if let Some(after) = self.answer_ranges(stored, age, status).await {
                 return after;
             }
+        }
+        if self.takes_trailers_of(stored) {
+            return self.answer_with_trailers(stored, age, status).await;
         }
         if !self.stored_head(stored, age, status) {
             return self.after();

@@ -12,6 +12,7 @@ mod purge;
 mod ranged;
 mod sink;
 mod told;
+mod trailers;
 mod upload;
 mod validate;
 

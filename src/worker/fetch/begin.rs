@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::claim::{self, claim};
 use super::exchange::{Reply, exchange};
 use super::lease::{self, Turn};
 use super::outcome::{Outcome, Switched, Trouble};
@@ -30,7 +31,7 @@ pub fn begin(worker: &Rc<Worker>, mut order: Order, shared: bool) -> Ticket {
     ticket
 }
 
-async fn work(worker: &Rc<Worker>, mut order: Order, fetch: &Fetch) {
+async fn work(worker: &Rc<Worker>, mut order: Order, fetch: &Rc<Fetch>) {
     match lease::turn(worker, &order, fetch).await {
         Turn::Ask(leased) => *fetch.leased.borrow_mut() = leased,
         Turn::Stored(stored) => return fetch.settle(Outcome::Stored(stored)),
@@ -85,8 +86,21 @@ fn answers_another(reply: &Result<Reply, Trouble>, order: &Order) -> bool {
     head.status == 304 && order.validate.as_ref().is_some_and(other) || misfits(order, head)
 }
 
+/// Lets others find a fetch that was one client's own, unless they have another: its response turned
+/// out to be for all.
+pub(super) fn list(worker: &Rc<Worker>, order: &Order, fetch: &Rc<Fetch>) -> Option<Entry> {
+    let key = order.key.clone()?;
+    if worker.fetches.borrow().contains_key(&key) {
+        return None;
+    }
+    if let claim::Turn::Ours(claimed) = claim(worker, &key, order.local_allowed) {
+        fetch.claim.replace(Some(claimed));
+    }
+    Some(Entry::new(worker, key, fetch))
+}
+
 /// A fetch's place in the worker's table, as long as others may join it.
-struct Entry {
+pub(super) struct Entry {
     worker: Rc<Worker>,
     key: Key,
     fetch: Rc<Fetch>,

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::begin::list;
 use super::connection::Connection;
 use super::content::Content;
 use super::exchange::Response;
@@ -33,7 +34,7 @@ use crate::worker::stored::{LOCAL_MARK, Stored};
 pub async fn receive(
     worker: &Rc<Worker>,
     order: &Order,
-    fetch: &Fetch,
+    fetch: &Rc<Fetch>,
     response: Response,
     request_time: u64,
 ) {
@@ -95,6 +96,9 @@ pub async fn receive(
         // An origin server in trouble isn't to get more requests for it.
         unshared::note(worker, order, facts.as_ref(), not_stored);
     }
+    let is_whole = held.is_none() && !range::is_asked(&order.head);
+    // A request with a condition of the client's own wasn't listed from its beginning.
+    let _entry = (wanted.is_ok() && is_whole).then(|| list(worker, order, fetch));
     fetch.settle(Outcome::Answer(Rc::new(Answer {
         head,
         framing: total,

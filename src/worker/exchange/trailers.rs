@@ -1,0 +1,62 @@
+//! A stored response with the trailer fields that it came with (RFC 9110 §6.5), for a client that says it
+//! looks at them; others get the length of the content instead. They never become header fields (RFC 9111 §3.1).
+
+use bytes::{BufMut, BytesMut};
+
+use super::{After, Exchange};
+use crate::cache::range::Part;
+use crate::cache::status::CacheStatus;
+use crate::cache::validation::{Condition, client_condition};
+use crate::http::chunked::{CRLF, write_chunk_head, write_last};
+use crate::http::forward::{ResponseAs, write_response_head};
+use crate::http::framing::Framing;
+use crate::http::head::{Method, Version};
+use crate::worker::stored::{Stored, shown};
+
+impl Exchange<'_> {
+    /// Whether the answer has trailer fields: the client said `TE: trailers` (RFC 9110 §10.1.4), and gets
+    /// the content.
+    pub(super) fn takes_trailers_of(&self, stored: &Stored) -> bool {
+        let (head, meta) = (&self.head, &stored.object.meta);
+        !meta.trailers.is_empty()
+            && head.method == Method::Get
+            && head.version == Version::Http11
+            && head.fields.has_token("te", "trailers")
+            && !stored.object.content.is_empty()
+            && client_condition(&head.method, &head.fields, meta) == Condition::Send
+    }
+
+    /// Answers with all of it, in one chunk.
+    pub(super) async fn answer_with_trailers(
+        &mut self,
+        stored: &Stored,
+        age: u64,
+        status: &CacheStatus<'_>,
+    ) -> After {
+        let mut value = BytesMut::with_capacity(64);
+        status.write(&mut value);
+        let age = age.to_string();
+        let how = ResponseAs {
+            framing: Framing::Chunked,
+            keep_alive: self.keep,
+            client: self.head.version,
+            via: Some((Version::Http11, &self.worker.pseudonym)),
+            extra: &[(b"Age", age.as_bytes()), (b"Cache-Status", &value)],
+            without: &["age"],
+            upgrade: false,
+        };
+        let (meta, content) = (&stored.object.meta, &stored.object.content);
+        let fields = shown(&meta.fields);
+        let out = &mut self.client.out;
+        write_response_head(out, meta.status, &meta.reason, &fields, &how);
+        self.told.status = meta.status;
+        let (first, len) = (0, content.len());
+        write_chunk_head(out, len as usize);
+        if self.send(content, Part { first, len }).await.is_err() {
+            return After::Over;
+        }
+        self.client.out.put_slice(CRLF);
+        write_last(&mut self.client.out, &meta.trailers);
+        self.after()
+    }
+}
