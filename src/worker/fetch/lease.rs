@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
@@ -131,9 +132,13 @@ impl Leased {
 impl Drop for Leased {
     fn drop(&mut self) {
         self.renewing.abort();
-        if !self.stored {
+        if self.stored {
+            return;
+        }
+        // Where the worker's end has dropped it, the lease runs out by itself.
+        if let Ok(runtime) = Handle::try_current() {
             let (store, key) = (self.store.clone(), self.key.clone());
-            spawn_blocking(move || store.release(&key));
+            runtime.spawn_blocking(move || store.release(&key));
         }
     }
 }
