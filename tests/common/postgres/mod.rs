@@ -115,6 +115,11 @@ impl Server {
         session::run(self, database, commands).unwrap_or_else(|error| panic!("{commands}: {error}"))
     }
 
+    /// The same where the server may refuse it, or not be there.
+    pub fn try_sql(&self, database: &str, commands: &str) -> Result<String, String> {
+        session::run(self, database, commands)
+    }
+
     /// A superuser's session that stays open, to hold locks with.
     #[track_caller]
     pub fn session(&self, database: &str) -> Session {

@@ -1,0 +1,202 @@
+//! What is stored in the database is a hit later, whoever stored it: after restarts, by variants, after validation, and whatever
+//! its size.
+
+use std::time::Duration;
+
+use super::stage::{proxy, stored, wait_until_stored};
+use crate::common::message::Framing;
+use crate::common::origin::{fresh, ok, reply};
+use crate::common::postgres::Server;
+use crate::common::{Client, Expected, Origin, PATIENCE, Proxy, each, send_pattern};
+
+#[test]
+fn a_hit_survives_restarts_of_the_proxy_and_of_the_server() {
+    let mut server = Server::start();
+    let connection = server.database();
+    let origin = Origin::answering(|_| fresh("kept"));
+    let mut proxy = proxy(&connection);
+    assert!(!proxy.get(&origin.uri("/kept")).is_hit());
+    wait_until_stored(&server, &connection, "/kept", 1);
+    proxy.restart();
+    let response = proxy.get(&origin.uri("/kept"));
+    assert!(
+        response.is_hit() && response.text() == "kept",
+        "{response:?}"
+    );
+    proxy.stop();
+    server.restart();
+    proxy.start_again();
+    assert!(proxy.get(&origin.uri("/kept")).is_hit());
+    assert_eq!(origin.count(), 1);
+}
+
+#[test]
+fn a_database_can_be_given_as_a_url() {
+    let server = Server::with().tcp().start();
+    let connection = server.database();
+    let name = super::stage::name(&connection);
+    let port = server.port();
+    let url = format!("postgresql://cacheproxy@127.0.0.1:{port}/{name}?sslmode=disable");
+    let proxy = Proxy::with("").database_url(&url).start();
+    let origin = Origin::answering(|_| fresh("by URL"));
+    proxy.get(&origin.uri("/url"));
+    wait_until_stored(&server, &connection, "/url", 1);
+    assert!(proxy.get(&origin.uri("/url")).is_hit());
+}
+
+#[test]
+fn each_size_is_stored_and_comes_back() {
+    let server = Server::shared();
+    let connection = server.database();
+    let origin = Origin::answering(|request| {
+        let len = request
+            .target()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        fresh(crate::common::pattern(len))
+    });
+    let (one, other) = (proxy(&connection), proxy(&connection));
+    let sizes = [
+        0,
+        1,
+        1_024,
+        65_535,
+        65_536,
+        65_537,
+        262_143,
+        262_144,
+        262_145,
+        1 << 20,
+        (4 << 20) + 1,
+    ];
+    each(sizes, |size| {
+        let path = format!("/size/{size}");
+        let uri = origin.uri(&path);
+        assert!(
+            one.get(&uri).content == crate::common::pattern(size),
+            "{size}"
+        );
+        wait_until_stored(server, &connection, &path, 1);
+        let response = other.get(&uri);
+        assert!(response.is_hit(), "{size}: {}", response.cache_status());
+        assert!(
+            response.content == crate::common::pattern(size),
+            "{size}: differs"
+        );
+        // And again, where it may be in memory by now.
+        assert!(
+            other.get(&uri).content == crate::common::pattern(size),
+            "{size}"
+        );
+    });
+    assert_eq!(origin.count(), sizes.len());
+}
+
+#[test]
+fn variants_are_kept_apart() {
+    let server = Server::shared();
+    let connection = server.database();
+    let origin = Origin::answering(|request| {
+        let language = request
+            .head
+            .first("accept-language")
+            .unwrap_or("none")
+            .to_owned();
+        ok(
+            "Cache-Control: max-age=60\r\nVary: Accept-Language\r\n",
+            language,
+        )
+    });
+    let (one, other) = (proxy(&connection), proxy(&connection));
+    let uri = origin.uri("/vary");
+    for (count, language) in ["de", "en"].iter().enumerate() {
+        one.request("GET", &uri, &format!("Accept-Language: {language}\r\n"));
+        wait_until_stored(server, &connection, "/vary", count + 1);
+    }
+    for (language, hit) in [("de", true), ("en", true), ("fr", false), ("de", true)] {
+        let response = other.request("GET", &uri, &format!("Accept-Language: {language}\r\n"));
+        assert_eq!(
+            (response.is_hit(), response.text().as_str()),
+            (hit, language)
+        );
+    }
+    wait_until_stored(server, &connection, "/vary", 3);
+}
+
+#[test]
+fn what_one_proxy_validated_is_fresh_on_the_other() {
+    let server = Server::shared();
+    let connection = server.database();
+    let origin = Origin::answering(|request| match request.head.has("if-none-match") {
+        true => reply(
+            "304 Not Modified",
+            "ETag: \"a\"\r\nCache-Control: max-age=60\r\n",
+            "",
+        ),
+        false => ok("ETag: \"a\"\r\nCache-Control: max-age=1\r\n", "same"),
+    });
+    let (one, other) = (proxy(&connection), proxy(&connection));
+    let uri = origin.uri("/validated");
+    one.get(&uri);
+    wait_until_stored(server, &connection, "/validated", 1);
+    assert!(other.get(&uri).is_hit());
+    std::thread::sleep(Duration::from_millis(2_100));
+    let response = one.get(&uri);
+    assert_eq!(
+        response.cache_parameter("fwd-status").as_deref(),
+        Some("304"),
+        "{}",
+        response.cache_status()
+    );
+    let refreshed = || {
+        let response = other.get(&uri);
+        assert_eq!(response.text(), "same");
+        response.is_hit()
+    };
+    crate::common::wait_until("a hit on the other", PATIENCE, refreshed);
+    // The other may have asked once itself, before the refreshed metadata were there.
+    let asked = origin.count();
+    assert!((2..=3).contains(&asked), "{asked} requests");
+    assert!(other.get(&uri).is_hit() && one.get(&uri).is_hit());
+    assert_eq!(stored(server, &connection, "/validated"), 1);
+}
+
+#[test]
+fn a_large_response_takes_little_memory() {
+    const LEN: u64 = 128 << 20;
+    let server = Server::start();
+    let connection = server.database();
+    let origin = Origin::scripted(|mut conn| {
+        if conn.request().is_ok() {
+            conn.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {LEN}\r\nCache-Control: max-age=60\r\n\r\n"
+            ));
+            send_pattern(&mut |piece| conn.send(piece), LEN);
+        }
+    });
+    let (one, other) = (proxy(&connection), proxy(&connection));
+    let uri = origin.uri("/large");
+    let fetch = |proxy: &Proxy| {
+        let mut client = Client::of(proxy);
+        client.ask("GET", &uri, "");
+        let head = client.response_head("GET");
+        let mut expected = Expected::new();
+        client
+            .content(Framing::Length(LEN), &mut |piece| expected.take(piece))
+            .unwrap();
+        assert_eq!(expected.seen(), LEN);
+        head.is_hit()
+    };
+    assert!(!fetch(&one));
+    wait_until_stored(&server, &connection, "/large", 1);
+    assert!(fetch(&one) && fetch(&other) && fetch(&other));
+    assert_eq!(origin.count(), 1);
+    for (name, proxy) in [("that stored", one), ("that only sent", other)] {
+        let peak = proxy.worker_peak() >> 20;
+        eprintln!("the worker {name} used at most {peak} MiB");
+        assert!(peak < 128, "the worker {name} used {peak} MiB");
+    }
+}
