@@ -1,0 +1,95 @@
+//! Clients that drip, stall or never read: each is given up, and holds up nobody.
+
+use std::time::{Duration, Instant};
+
+use crate::common;
+use crate::common::origin::{fresh, passing};
+use crate::common::{Client, Ended, Gate, Origin, Proxy};
+
+#[test]
+fn clients_that_drip_are_408_and_hold_up_nobody() {
+    let proxy = Proxy::start("[timeouts]\nclient_header = \"1s\"\n");
+    let origin = Origin::answering(|_| fresh("origin"));
+    let mut dripping: Vec<Client> = (0..30).map(|_| Client::of(&proxy)).collect();
+    let head = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nX: ",
+        origin.uri("/"),
+        origin.authority()
+    );
+    for client in &mut dripping {
+        client.send(&head);
+    }
+    // The others are served meanwhile.
+    assert_eq!(proxy.get(&origin.uri("/")).text(), "origin");
+    let first = &mut dripping[0];
+    let begun = Instant::now();
+    let mut writer = first.wire.writer();
+    let dripped = std::thread::spawn(move || {
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(100));
+            if std::io::Write::write_all(&mut writer, b"x").is_err() {
+                return;
+            }
+        }
+    });
+    assert_eq!(first.response("GET").status, 408);
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    for client in &mut dripping[1..] {
+        assert_eq!(client.response("GET").status, 408);
+        assert!(client.rest().1.is_over());
+    }
+    proxy.wait_for_line(&["408"]);
+    drop(dripping);
+    dripped.join().unwrap();
+    assert_eq!(proxy.get(&origin.uri("/")).text(), "origin");
+}
+
+#[test]
+fn a_client_whose_content_stalls_is_given_up() {
+    let proxy = Proxy::start("[timeouts]\nbody_stall = \"1s\"\n");
+    let origin = Origin::answering(|_| passing("origin"));
+    let mut client = Client::of(&proxy);
+    let (uri, authority) = (origin.uri("/"), origin.authority());
+    client.send(format!(
+        "POST {uri} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 9\r\n\r\nhalf"
+    ));
+    match client.try_response("POST") {
+        Ok(response) => assert!([400, 408].contains(&response.status), "{}", response.status),
+        Err(ended) => assert!(ended.is_over(), "{ended:?}"),
+    }
+    assert_eq!(origin.count(), 0);
+}
+
+#[test]
+fn a_client_that_never_reads_is_given_up() {
+    let proxy = Proxy::start("[timeouts]\nbody_stall = \"1s\"\n");
+    let closed = Gate::new();
+    let origin = Origin::scripted({
+        let closed = closed.clone();
+        move |mut conn| {
+            let _ = conn.request();
+            conn.send(
+                "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 100000000\r\n\r\n",
+            );
+            while conn.send([b'x'; 65536]) {}
+            closed.open();
+        }
+    });
+    let mut client = Client::of(&proxy);
+    client.ask("GET", &origin.uri("/"), "");
+    client.response_head("GET");
+    closed.wait();
+    let mut length = 0;
+    let ended = client.content(
+        common::message::Framing::Length(100_000_000),
+        &mut |piece| length += piece.len(),
+    );
+    assert!(
+        matches!(ended, Err(Ended::Partial(_) | Ended::Reset)),
+        "{ended:?} after {length}"
+    );
+}
