@@ -58,6 +58,11 @@ pub trait Store: Send + Sync {
         began: Option<u32>,
     ) -> Result<Published, StoreError>;
 
+    /// Whether storing a response removes a stored part of it by itself.
+    fn displaces_parts(&self) -> bool {
+        false
+    }
+
     /// Gives a stored response new metadata after a 304 (RFC 9111 §3.2); its content stays where it is.
     /// [`StoreError::Gone`] when it was removed or replaced meanwhile; `began` as for [`Store::publish`].
     fn refresh(

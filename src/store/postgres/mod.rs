@@ -258,6 +258,10 @@ impl Store for PostgresStore {
         std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn displaces_parts(&self) -> bool {
+        true
+    }
+
     fn is_shared(&self) -> bool {
         true
     }

@@ -17,8 +17,8 @@ use crate::store::checksum::Checksum;
 use crate::store::{Published, StoreError, Whole};
 use crate::sys::shared::Shared;
 
-const PUBLISH: &str = "SELECT number, variants, sizes, is_full FROM cacheproxy.publish(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+const PUBLISH: &str = "SELECT number, variants, sizes, is_full, part_gone FROM cacheproxy.publish(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
 const HAS_ROOM: &str = "SELECT cacheproxy.has_room($1, $2)";
 const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
 
@@ -33,11 +33,15 @@ pub(super) struct Changed {
     pub(super) gone: Vec<(Hash, u64)>,
     /// Whether nothing was changed because there is no room.
     is_full: bool,
+    /// Whether a stored part of it went.
+    part_gone: bool,
 }
 
 /// Content that is to be stored with its metadata.
 struct New<'a> {
     columns: Columns<'a>,
+    /// The key of a stored part of it.
+    part: Option<Key>,
     length: u64,
     checksum: [u8; 16],
     began: i64,
@@ -72,6 +76,7 @@ impl PostgresStore {
         };
         let new = New {
             columns,
+            part: (!meta.key.is_for_part()).then(|| meta.key.part()),
             length,
             checksum: checksum.finish().to_le_bytes(),
             began,
@@ -168,13 +173,16 @@ impl PostgresStore {
                 &content.map(|content| &content[..]),
                 &content_id,
                 &self.limit,
+                &new.part.as_ref().map(|part| &part.hash()[..]),
             ],
         )?;
         row.map_or(Ok(Changed::nothing()), |row| {
             let is_full: Option<bool> = row.try_get(3)?;
+            let part_gone: Option<bool> = row.try_get(4)?;
             let changed = Changed::read(&row)?;
             Ok(Changed {
                 is_full: is_full.unwrap_or(false),
+                part_gone: part_gone.unwrap_or(false),
                 ..changed
             })
         })
@@ -195,6 +203,9 @@ impl PostgresStore {
             return Err(StoreError::Gone);
         }
         let generation = self.shared.bump(&hash);
+        if changed.part_gone {
+            self.shared.bump(meta.key.part().hash());
+        }
         self.remember_removed(changed.gone.iter().map(|(variant, size)| Published {
             hash,
             variant: *variant,
@@ -272,6 +283,7 @@ impl Changed {
             number: None,
             gone: Vec::new(),
             is_full: false,
+            part_gone: false,
         }
     }
 
@@ -289,6 +301,7 @@ impl Changed {
             number: row.try_get(0)?,
             gone: gone.collect(),
             is_full: false,
+            part_gone: false,
         })
     }
 }

@@ -176,8 +176,8 @@ CREATE FUNCTION cacheproxy.publish(
     _variant_hash bytea, _variant text, _vary text[],
     _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
-    _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint, _most bigint,
-    OUT number bigint, OUT variants bytea[], OUT sizes bigint[], OUT is_full boolean
+    _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint, _most bigint, _part_hash bytea,
+    OUT number bigint, OUT variants bytea[], OUT sizes bigint[], OUT is_full boolean, OUT part_gone boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     _count bigint;
@@ -223,6 +223,14 @@ BEGIN
         )
         SELECT variants || array_agg(g.variant_hash), sizes || array_agg(g.size)
             INTO variants, sizes FROM gone g;
+    END IF;
+    -- The whole takes the place of a part.
+    DELETE FROM cacheproxy.response r
+        WHERE r.key_hash = _part_hash AND r.uri = _uri AND r.method = 'GET-part';
+    part_gone := FOUND;
+    IF part_gone THEN
+        PERFORM pg_notify('cacheproxy',
+            _host || ' p ' || encode(_part_hash, 'hex') || ' ' || nextval('cacheproxy.change') || ' 0');
     END IF;
     PERFORM cacheproxy.fetched(_host, _key_hash);
     PERFORM pg_notify('cacheproxy',
@@ -282,7 +290,7 @@ BEGIN
         SELECT p.number, p.variants, p.sizes INTO number, variants, sizes FROM cacheproxy.publish(
             _host, _began, _key_hash, _method, _uri, _variant_hash, _variant, _vary, _status, _reason,
             _fields, _trailers, _etag, _last_modified, _request_time, _response_time,
-            _length, _size, _checksum, _content, _old.content_id, NULL) p;
+            _length, _size, _checksum, _content, _old.content_id, NULL, NULL) p;
         outcome := 'refreshed';
     END IF;
 END $$;

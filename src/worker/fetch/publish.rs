@@ -43,7 +43,9 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         let published = store.publish(&meta, whole, began);
         let mut removed = store.take_removed();
         // The whole takes the place of a part.
-        if let Some(part) = part.filter(|part| published.is_ok() && store.may_have(part)) {
+        let left =
+            |part: &Key| published.is_ok() && !store.displaces_parts() && store.may_have(part);
+        if let Some(part) = part.filter(left) {
             removed.extend(store.remove(&part).unwrap_or_default());
         }
         (published, removed)

@@ -309,3 +309,23 @@ fn hits_are_written_in_batches() {
     let row = "SELECT hits, used, last_used > now() - interval '1 minute' FROM cacheproxy.response";
     until("they are written", || server.sql(&one.name, row) == "9|t|t");
 }
+
+#[test]
+fn the_whole_takes_the_place_of_a_part_on_every_host() {
+    let (one, two) = two();
+    let whole = plain("GET http://hosts/part");
+    let part = plain(&String::from_utf8_lossy(whole.key.part().text()));
+    assert!(part.key.is_for_part() && one.store.displaces_parts());
+    publish(&one.store, &part, &content(10, 1));
+    assert!(look(&two.store, &part.key).is_some());
+    let (here, there) = (
+        one.shared.generation(part.key.hash()),
+        two.shared.generation(part.key.hash()),
+    );
+    publish(&one.store, &whole, &content(20, 1));
+    assert!(look(&two.store, &part.key).is_none() && look(&two.store, &whole.key).is_some());
+    assert!(one.shared.generation(part.key.hash()) > here);
+    until("it is heard", || {
+        two.shared.generation(part.key.hash()) > there
+    });
+}
