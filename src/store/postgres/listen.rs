@@ -144,7 +144,9 @@ impl Listener {
             while let Some(notification) = heard {
                 match notification.channel() {
                     "cacheproxy" => self.hear(notification.payload(), session)?,
-                    _ => self.upkeep.is_wanted(),
+                    _ => self
+                        .upkeep
+                        .is_wanted(notification.payload().parse().unwrap_or(0)),
                 }
                 heard = session.notification(Duration::ZERO)?;
             }
@@ -161,7 +163,7 @@ impl Listener {
                 self.hits.flush(session)?;
             }
             if now >= self.upkeep.due() {
-                self.upkeep.round(session, &self.shared)?;
+                self.upkeep.round(session)?;
             }
         }
     }

@@ -93,13 +93,18 @@ CREATE FUNCTION cacheproxy.count_usage(_bytes bigint) RETURNS void LANGUAGE sql 
         ON CONFLICT (shard) DO UPDATE SET bytes = u.bytes + excluded.bytes
 $$;
 
+-- What is kept free of a store that may have this many bytes, so that storing needn't wait for room.
+CREATE FUNCTION cacheproxy.margin(_most bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT greatest(_most / 64, least(_most / 8, 16777216))
+$$;
+
 -- Whether so much more may be stored, where the most is this. When it is getting tight, the host that makes
 -- room is told how much is wanted.
 CREATE FUNCTION cacheproxy.has_room(_size bigint, _most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     _free bigint := _most - cacheproxy.used() - _size;
 BEGIN
-    IF _free < _most / 128 THEN
+    IF _free < cacheproxy.margin(_most) / 2 AND _size < _most / 2 THEN
         PERFORM pg_notify('cacheproxy_room', _size::text);
     END IF;
     RETURN _free >= -(_most / 128);

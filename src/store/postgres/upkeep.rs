@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use postgres::Error;
 
 use super::session::Session;
-use crate::sys::shared::Shared;
 
 /// The lock: "cacheproxy" in four bytes, and which of its tasks.
 const LOCK: &str = "SELECT pg_try_advisory_lock(1668313721, 1)";
@@ -28,13 +27,13 @@ const EVICT: &str = "WITH \
     kept AS (UPDATE cacheproxy.content SET kept_until = now() + interval '2 minutes' \
         WHERE id IN (SELECT content_id FROM gone) AND kept_until < now() + interval '2 minutes') \
     SELECT count(*), coalesce(sum(size), 0)::bigint FROM gone";
-/// Content that nothing refers to any more, little by little: the second looks where the first was wrong.
+/// Content that nothing refers to any more, little by little. What is referred to is kept for ever.
 const ORPHANS: &str = "WITH gone AS (DELETE FROM cacheproxy.content WHERE id IN ( \
-        SELECT c.id FROM cacheproxy.content c WHERE c.id > $1 AND c.kept_until < now() \
+        SELECT c.id FROM cacheproxy.content c WHERE c.kept_until < now() \
         AND NOT EXISTS (SELECT FROM cacheproxy.response r WHERE r.content_id = c.id) \
-        ORDER BY c.id LIMIT 32 FOR UPDATE SKIP LOCKED) RETURNING id), \
+        ORDER BY c.kept_until LIMIT 32 FOR UPDATE SKIP LOCKED) RETURNING id), \
     pieces AS (DELETE FROM cacheproxy.piece WHERE content_id IN (SELECT id FROM gone)) \
-    SELECT count(*), max(id) FROM gone";
+    SELECT count(*) FROM gone";
 const LEASES: &str = "DELETE FROM cacheproxy.fetching WHERE until < now() - interval '1 minute'";
 
 /// How often it is looked whether there is something to do, and whether the lock is free.
@@ -82,22 +81,21 @@ fn step(entries: &[Entry], wanted: u64) -> Step {
     step
 }
 
-/// How far over the limit is too far, and how much is left free when something has to go: 1/128 each way,
-/// so that many go at once.
-fn floor(limit: u64) -> u64 {
-    limit - limit / 64
+/// What is kept free, as the schema's function of this name has it; half of it may be used before more goes.
+fn margin(limit: u64) -> u64 {
+    (limit / 64).max((limit / 8).min(16 << 20))
 }
 
 /// The upkeep of a database, while the lock is ours.
 pub struct Upkeep {
     limit: u64,
+    /// The largest that somebody wanted room for.
+    wanted: u64,
     due: Instant,
     /// Whether the lock is ours.
     ours: bool,
     /// When old content and leases are looked for again.
     seldom: Instant,
-    /// The last content that was looked at.
-    content: i64,
 }
 
 impl Upkeep {
@@ -105,11 +103,17 @@ impl Upkeep {
     pub fn new(limit: u64, now: Instant) -> Upkeep {
         Upkeep {
             limit,
+            wanted: 0,
             due: now,
             ours: false,
             seldom: now,
-            content: 0,
         }
+    }
+
+    /// Whether the lock is ours.
+    #[cfg(test)]
+    pub fn is_ours(&self) -> bool {
+        self.ours
     }
 
     /// When it is to be looked at next.
@@ -117,8 +121,9 @@ impl Upkeep {
         self.due
     }
 
-    /// There is something to do: the stored responses take too much.
-    pub fn is_wanted(&mut self) {
+    /// Somebody stores something of this size, and it is getting tight.
+    pub fn is_wanted(&mut self, bytes: u64) {
+        self.wanted = self.wanted.max(bytes.min(self.limit / 2));
         self.due = Instant::now();
     }
 
@@ -129,7 +134,7 @@ impl Upkeep {
     }
 
     /// Does a part of what is to be done. `due` tells when to go on.
-    pub fn round(&mut self, session: &mut Session, shared: &Shared) -> Result<(), Error> {
+    pub fn round(&mut self, session: &mut Session) -> Result<(), Error> {
         let begun = Instant::now();
         self.due = begun + EVERY;
         if session.read_only {
@@ -142,22 +147,26 @@ impl Upkeep {
                 session.batch(LISTEN)?;
             }
         }
-        let used = read_used(session)?;
-        shared.set_stored(used);
         if !self.ours {
             return Ok(());
         }
-        if used > self.limit - self.limit / 128 {
-            let more = self.make_room(session, used - floor(self.limit), begun + STRETCH)?;
-            if more {
+        let used = read_used(session)?;
+        let (margin, most) = (margin(self.limit), self.limit - self.wanted);
+        if used > most - margin / 2 {
+            let more = used - most.saturating_sub(margin);
+            if self.make_room(session, more, begun + STRETCH)? {
                 self.due = Instant::now();
+            } else {
+                self.wanted = 0;
             }
-            shared.set_stored(read_used(session)?);
         }
         if begun >= self.seldom {
-            let more = self.remove_orphans(session)?;
+            let more = remove_orphans(session)?;
             session.execute(LEASES, &[])?;
             self.seldom = if more { begun } else { begun + SELDOM };
+            if more {
+                self.due = begun + STRETCH;
+            }
         }
         Ok(())
     }
@@ -205,15 +214,12 @@ impl Upkeep {
         }
         Ok(false)
     }
+}
 
-    /// Removes some content that nobody refers to; true when there may be more.
-    fn remove_orphans(&mut self, session: &mut Session) -> Result<bool, Error> {
-        let row = session.query_first(ORPHANS, &[&self.content])?;
-        let found: i64 = row.as_ref().map_or(0, |row| row.get(0));
-        let last: Option<i64> = row.and_then(|row| row.get(1));
-        self.content = last.unwrap_or(0);
-        Ok(found > 0)
-    }
+/// Removes some content that nobody refers to; true when there may be more.
+fn remove_orphans(session: &mut Session) -> Result<bool, Error> {
+    let row = session.query_first(ORPHANS, &[])?;
+    Ok(row.is_some_and(|row| row.get::<_, i64>(0) > 0))
 }
 
 fn read_used(session: &mut Session) -> Result<u64, Error> {
