@@ -85,6 +85,11 @@ fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> 
     if section != Section::Response || at == 0 || first_field == Some(at) {
         return Err(HeadError::Folded);
     }
+    let begins = memchr::memrchr(b'\n', &buf[..at - 2]).map_or(0, |end| end + 1);
+    if !buf[begins..at].contains(&b':') {
+        // A name isn't to be put together out of two lines.
+        return Err(HeadError::FieldName);
+    }
     buf[at - 2..at].fill(b' ');
     Ok(())
 }

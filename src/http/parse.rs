@@ -142,7 +142,8 @@ pub fn parse_request(
 }
 
 /// Takes a response head off the front of `buf`, as [`parse_request`] does a request's. A folded
-/// field line is unfolded (RFC 9112 §5.2).
+/// field line is unfolded (RFC 9112 §5.2), and whitespace before a colon is no part of the name (§5.1):
+/// before anything reads the fields, so that all see the same ones.
 pub fn parse_response(
     buf: &mut BytesMut,
     scanned: &mut usize,
@@ -164,11 +165,15 @@ pub fn parse_response(
     let head = buf.split_to(end).freeze();
     let line = line_end(&head).ok_or(HeadError::StatusLine)?;
     let (version, status, reason) = status_line(&head[..line])?;
+    let fields = match field_lines(&head, line + 2, limits) {
+        Err(HeadError::FieldName) => field_lines(&closed_up(&head), line + 2, limits)?,
+        fields => fields?,
+    };
     Ok(Some(ResponseHead {
         status,
         version,
         reason: head.slice_ref(reason),
-        fields: field_lines(&head, line + 2, limits)?,
+        fields,
     }))
 }
 
@@ -188,6 +193,20 @@ pub fn parse_trailers(
         return Ok(Some(Fields::default()));
     }
     field_lines(&section, 0, limits).map(Some)
+}
+
+/// The head with each colon next to its field's name, and the whitespace that was between them after it.
+fn closed_up(head: &Bytes) -> Bytes {
+    let mut head = BytesMut::from(&head[..]);
+    for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
+        let Some(colon) = memchr::memchr(b':', line) else {
+            continue;
+        };
+        let name = line[..colon].trim_ascii_end().len();
+        line[name..=colon].fill(b' ');
+        line[name] = b':';
+    }
+    head.freeze()
 }
 
 /// The length of the empty lines before a request line.

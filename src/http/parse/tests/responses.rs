@@ -42,8 +42,20 @@ fn responses() {
         (b"HTTP/1.1 200 OK\nA: b\r\n\r\n", Err(BareLf)),
         (b"HTTP/1.1 200 OK\r\nA: b\n\r\n", Err(BareLf)),
         (b"HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n", Err(BareCr)),
-        // §5.1: whitespace before the colon.
-        (b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", Err(FieldName)),
+        // §5.1: whitespace before the colon goes, but only that.
+        (
+            b"HTTP/1.1 200 OK\r\nA : b\r\nC \t :d\r\nE\t:\r\n\r\n",
+            Ok(Some("Http11 200 (OK) A=b C=d E=")),
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nA : b : c\r\n d : e\r\n\r\n",
+            Ok(Some("Http11 200 (OK) A=b : c   d : e")),
+        ),
+        (b"HTTP/1.1 200 OK\r\n : b\r\n\r\n", Err(Folded)),
+        (b"HTTP/1.1 200 OK\r\n: b\r\n\r\n", Err(FieldName)),
+        (b"HTTP/1.1 200 OK\r\nA b : c\r\n\r\n", Err(FieldName)),
+        (b"HTTP/1.1 200 OK\r\nA\x0b: b\r\n\r\n", Err(FieldName)),
+        (b"HTTP/1.1 200 OK\r\nA \r\n\r\n", Err(FieldName)),
         (b"HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n", Err(FieldValue)),
         // §5.2: a folded line is unfolded.
         (
