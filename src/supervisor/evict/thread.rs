@@ -38,6 +38,8 @@ pub(super) struct Thread {
     scanned: Instant,
     /// Free disk when last looked at, and what was evicted since.
     free: u64,
+    /// The floor that was in force then.
+    floor: u64,
     looked: Option<Instant>,
     heard: bool,
     headroom: u64,
@@ -64,6 +66,7 @@ impl Thread {
             sieve: Sieve::new(),
             scanned: now,
             free: u64::MAX,
+            floor: 0,
             looked: None,
             heard: false,
             headroom: 0,
@@ -184,7 +187,8 @@ impl Thread {
     /// since what it finds changes what counts as used though not what is.
     fn look(&mut self, now: Instant) {
         let lately = self.looked.is_some_and(|last| now - last < BUSY);
-        if lately && self.scan.is_none() {
+        let floor = self.asked.min_free.load(Relaxed);
+        if lately && self.scan.is_none() && floor == self.floor {
             return;
         }
         self.looked = Some(now);
@@ -194,7 +198,7 @@ impl Thread {
         match self.upkeep.free() {
             Ok(free) => {
                 self.free = free;
-                let floor = self.asked.min_free.load(Relaxed);
+                self.floor = floor;
                 let ceiling = held.saturating_add(free).saturating_sub(floor);
                 self.shared.set_ceiling(ceiling);
             }
@@ -222,7 +226,7 @@ impl Thread {
     }
 
     fn is_below_floor(&self) -> bool {
-        self.free < self.asked.min_free.load(Relaxed)
+        self.free < self.floor
     }
 
     /// Evicts what has to go, a batch of it.
