@@ -84,14 +84,20 @@ CREATE /*UNLOGGED*/ TABLE cacheproxy.usage (
 COMMENT ON TABLE cacheproxy.usage IS
     'The sum of the sizes of all responses, in parts so that hosts that store at once don''t wait for each other.';
 
-CREATE FUNCTION cacheproxy.used() RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT coalesce(sum(bytes), 0)::bigint FROM cacheproxy.usage
-$$;
+-- What every change calls is in plpgsql, which keeps its plans.
+CREATE FUNCTION cacheproxy.used() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(sum(bytes), 0)::bigint FROM cacheproxy.usage);
+END $$;
 
-CREATE FUNCTION cacheproxy.count_usage(_bytes bigint) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO cacheproxy.usage AS u VALUES (pg_backend_pid() % 64, _bytes)
-        ON CONFLICT (shard) DO UPDATE SET bytes = u.bytes + excluded.bytes
-$$;
+CREATE FUNCTION cacheproxy.count_usage(_bytes bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE cacheproxy.usage SET bytes = bytes + _bytes WHERE shard = pg_backend_pid() % 64;
+    IF NOT FOUND THEN
+        INSERT INTO cacheproxy.usage AS u VALUES (pg_backend_pid() % 64, _bytes)
+            ON CONFLICT (shard) DO UPDATE SET bytes = u.bytes + excluded.bytes;
+    END IF;
+END $$;
 
 -- What is kept free of a store that may have this many bytes, so that storing needn't wait for room.
 CREATE FUNCTION cacheproxy.margin(_most bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
@@ -243,10 +249,11 @@ BEGIN
 END $$;
 
 -- Whoever looked the key up before this and asks who fetches it after, is to look it up again.
-CREATE FUNCTION cacheproxy.fetched(_host text, _key_hash bytea) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION cacheproxy.fetched(_host text, _key_hash bytea) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     UPDATE cacheproxy.fetching SET done = true, until = now() + interval '2 s'
-        WHERE key_hash = _key_hash AND host = _host
-$$;
+        WHERE key_hash = _key_hash AND host = _host;
+END $$;
 
 -- Keeps content for those who are being sent it.
 CREATE FUNCTION cacheproxy.keep(_contents bigint[]) RETURNS void LANGUAGE sql AS $$
