@@ -12,6 +12,7 @@ from pathlib import Path
 COMMON = ["ca-certificates", "iproute2", "procps"]
 BOOTED = COMMON + [
     "systemd", "systemd-sysv", "dbus", "curl", "nginx", "python3", "apt-utils", "openssl", "chromium",
+    "postgresql",
 ]
 BUILDER = COMMON + ["build-essential", "debhelper", "dpkg-dev", "fakeroot", "lintian"]
 # Debian 12 has a Rust that is new enough under other names, for its browsers.
