@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{After, Exchange, pieces};
+use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::presented::bypass;
@@ -87,19 +87,18 @@ impl Exchange<'_> {
         if !self.stored_head(stored, age, status) {
             return self.after();
         }
-        let content = &stored.object.content;
-        let (first, len) = (0, content.len());
-        match self.send(content, Part { first, len }).await {
+        let (first, len) = (0, stored.object.content.len());
+        match self.send(stored, Part { first, len }).await {
             Ok(()) => self.after(),
             Err(_) => After::Over,
         }
     }
 
     /// Sends a part of stored content after what is gathered.
-    pub(super) async fn send(&mut self, content: &Content, part: Part) -> io::Result<()> {
+    pub(super) async fn send(&mut self, stored: &Stored, part: Part) -> io::Result<()> {
         let patience = self.settings.times.body_stall;
         let client = &mut *self.client;
-        let sent = match content {
+        let sent = match &stored.object.content {
             Content::Memory(content) => {
                 let content = content.slice(part.first as usize..part.end() as usize);
                 if content.len() <= COPIED {
@@ -116,7 +115,7 @@ impl Exchange<'_> {
                 let more = client.stream.write_more(&client.out, patience).await;
                 client.out.clear();
                 match more {
-                    Ok(()) => pieces::send(&client.stream, pieces, part, patience).await,
+                    Ok(()) => self.send_pieces(stored, pieces, part).await,
                     gone => gone,
                 }
             }

@@ -10,6 +10,7 @@ mod partial;
 mod pieces;
 mod purge;
 mod ranged;
+mod rest;
 mod sink;
 mod told;
 mod trailers;

@@ -1,40 +1,84 @@
 //! Content that lies elsewhere on its way to a client: piece by piece, the next one read while one is sent,
-//! so that neither waits for the other and no more than two are in memory.
+//! so that neither waits for the other and no more than two are in memory. What its store loses meanwhile comes
+//! from the origin server.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
+use super::Exchange;
 use crate::cache::range::Part;
 use crate::store::{Pieces, StoreError};
 use crate::sys::stream::Stream;
+use crate::worker::stored::Stored;
 
 /// How long a store may be away in the middle of content, and how often it is asked.
 const OUTAGE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Sends this part of the content. Fails when the client is gone, or the content.
-pub async fn send(
+/// Why sending ended early.
+enum Ended {
+    /// The client is gone.
+    Gone(io::Error),
+    /// The store lost what begins there.
+    Lost(u64, StoreError),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Ended {
+        Ended::Gone(error)
+    }
+}
+
+impl Exchange<'_> {
+    /// Sends this part of the content. Fails when the client is gone, or the content.
+    pub(super) async fn send_pieces(
+        &mut self,
+        stored: &Stored,
+        pieces: &Arc<dyn Pieces>,
+        mut part: Part,
+    ) -> io::Result<()> {
+        let patience = self.settings.times.body_stall;
+        loop {
+            let (at, failure) = match send(&self.client.stream, pieces, part, patience).await {
+                Ok(()) => return Ok(()),
+                Err(Ended::Gone(error)) => return Err(error),
+                Err(Ended::Lost(at, failure)) => (at, failure),
+            };
+            part = Part {
+                first: at,
+                len: part.end() - at,
+            };
+            self.worker.complain_of(&failure);
+            if Box::pin(self.send_rest(stored, part)).await? {
+                return Ok(());
+            }
+            // A store that can't be reached just now has ends like a restart's.
+            if !failure.is_told() || !returns(pieces, at).await {
+                return Err(io::Error::other(failure));
+            }
+        }
+    }
+}
+
+async fn send(
     stream: &Stream,
     pieces: &Arc<dyn Pieces>,
     part: Part,
     patience: Duration,
-) -> io::Result<()> {
+) -> Result<(), Ended> {
     let mut at = part.first;
     let mut next = (at < part.end()).then(|| read(pieces, at));
     while let Some(reading) = next.take() {
-        let mut piece = match reading.await? {
-            Err(failure) if failure.is_told() => read_later(pieces, at).await?,
-            piece => piece,
-        }
-        .map_err(io::Error::other)?;
+        let read_piece = reading.await.map_err(io::Error::from)?;
+        let mut piece = read_piece.map_err(|failure| Ended::Lost(at, failure))?;
         piece.truncate(usize::try_from(part.end() - at).unwrap_or(usize::MAX));
         if piece.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(Ended::Lost(at, StoreError::Gone));
         }
         at += piece.len() as u64;
         next = (at < part.end()).then(|| read(pieces, at));
@@ -45,18 +89,15 @@ pub async fn send(
     Ok(())
 }
 
-/// Reads a piece from a store that can't be reached just now, which has ends like a restart's.
-async fn read_later(
-    pieces: &Arc<dyn Pieces>,
-    at: u64,
-) -> Result<Result<Bytes, StoreError>, JoinError> {
+/// Whether a store that couldn't be reached is back in time, and still has what begins there.
+async fn returns(pieces: &Arc<dyn Pieces>, at: u64) -> bool {
     let until = Instant::now() + OUTAGE;
     loop {
         sleep(RETRY).await;
-        let piece = read(pieces, at).await?;
-        let again = matches!(&piece, Err(failure) if failure.is_told());
-        if !again || Instant::now() >= until {
-            return Ok(piece);
+        match read(pieces, at).await {
+            Ok(Ok(_)) => return true,
+            Ok(Err(failure)) if failure.is_told() && Instant::now() < until => {}
+            _ => return false,
         }
     }
 }

@@ -46,7 +46,7 @@ impl Exchange<'_> {
                 let range: (&[u8], &[u8]) = (b"Content-Range", value.as_bytes());
                 self.partial_head(stored, age, status, range, part.len);
                 let within = held.within(part);
-                Some(match self.send(&stored.object.content, within).await {
+                Some(match self.send(stored, within).await {
                     Ok(()) => self.after(),
                     Err(_) => After::Over,
                 })
@@ -66,7 +66,6 @@ impl Exchange<'_> {
         status: &CacheStatus<'_>,
         (held, parts): (Held, &[Part]),
     ) -> After {
-        let content = &stored.object.content;
         let boundary = boundary();
         let media_type = stored.object.meta.fields.first("content-type");
         let heads: Vec<BytesMut> = parts
@@ -81,7 +80,7 @@ impl Exchange<'_> {
         self.partial_head(stored, age, status, multipart, within + around as u64);
         for (head, part) in heads.iter().zip(parts) {
             self.client.out.extend_from_slice(head);
-            if self.send(content, held.within(*part)).await.is_err() {
+            if self.send(stored, held.within(*part)).await.is_err() {
                 return After::Over;
             }
         }

@@ -45,14 +45,14 @@ impl Exchange<'_> {
             without: &["age"],
             upgrade: false,
         };
-        let (meta, content) = (&stored.object.meta, &stored.object.content);
+        let meta = &stored.object.meta;
         let fields = shown(&meta.fields);
         let out = &mut self.client.out;
         write_response_head(out, meta.status, &meta.reason, &fields, &how);
         self.told.status = meta.status;
-        let (first, len) = (0, content.len());
+        let (first, len) = (0, stored.object.content.len());
         write_chunk_head(out, len as usize);
-        if self.send(content, Part { first, len }).await.is_err() {
+        if self.send(stored, Part { first, len }).await.is_err() {
             return After::Over;
         }
         self.client.out.put_slice(CRLF);

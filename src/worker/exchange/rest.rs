@@ -1,0 +1,117 @@
+//! The rest of stored content that its store lost while it was being sent: from the origin server, if that still
+//! has the very same representation (RFC 9110 §13.1.5, §14.2).
+
+use std::io;
+
+use super::Exchange;
+use super::sink::{Ended, Sink};
+use crate::cache::parts::{self, Held};
+use crate::cache::range::Part;
+use crate::http::fields::Fields;
+use crate::http::framing::Framing;
+use crate::http::head::Method;
+use crate::http::target::Uri;
+use crate::store::spool::Reader;
+use crate::worker::fetch::{self, Answer, News, Outcome};
+use crate::worker::stored::Stored;
+
+/// What the client asked about parts and conditions, which its answer has settled.
+const SETTLED: [&str; 6] = [
+    "range",
+    "if-range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+];
+
+impl Exchange<'_> {
+    /// Sends this part of the stored content from the origin server; false when that is of no use, and
+    /// nothing was sent.
+    pub(super) async fn send_rest(&mut self, stored: &Stored, rest: Part) -> io::Result<bool> {
+        let object = &stored.object;
+        let held = parts::stored(&object.meta, object.content.len());
+        let wanted = Part {
+            first: held.part.first + rest.first,
+            len: rest.len,
+        };
+        let Some(validator) = parts::validator(&object.meta.fields) else {
+            return Ok(false);
+        };
+        let key = object.meta.key.text();
+        let uri = key.iter().position(|byte| *byte == b' ');
+        let Some(Ok(uri)) = uri.map(|space| Uri::parse(&key.slice(space + 1..))) else {
+            return Ok(false);
+        };
+        let asked = wanted.asked(held.length);
+        let ours = [
+            (&b"Range"[..], asked.as_bytes()),
+            (&b"If-Range"[..], validator),
+        ];
+        let mut order = self.order(uri, None, None);
+        order.upgrade = false;
+        order.head.method = Method::Get;
+        let presented = order.head.fields.iter().filter(|(name, _)| {
+            let settled = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+            !SETTLED.iter().any(|known| settled(known))
+        });
+        order.head.fields = presented.chain(ours).collect::<Fields>();
+        let mut ticket = fetch::begin(self.worker, order, false);
+        let outcome = loop {
+            // The client has its final head, so that interim ones are nothing to it.
+            if let News::Outcome(outcome) = ticket.news().await {
+                break outcome;
+            }
+        };
+        let Outcome::Answer(answer) = outcome else {
+            return Ok(false);
+        };
+        let Some(mut reader) = reader(&answer, &object.meta.fields, (held, wanted)) else {
+            return Ok(false);
+        };
+        let client = &mut *self.client;
+        let mut sink = Sink {
+            stream: &client.stream,
+            out: &mut client.out,
+            framing: Framing::Length(wanted.len),
+            patience: self.settings.times.body_stall,
+            sent: 0,
+            written: true,
+        };
+        let ended = sink.drain(&mut reader).await?;
+        sink.flush().await?;
+        let whole = matches!(ended, Ended::Whole) && sink.sent == wanted.len;
+        drop(ticket);
+        match whole {
+            true => Ok(true),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// Reads what is wanted of this answer, if it is of the same representation.
+fn reader(answer: &Answer, stored: &Fields, (held, wanted): (Held, Part)) -> Option<Reader> {
+    let content = match answer.framing {
+        Framing::Length(content) => Some(content),
+        Framing::None | Framing::Chunked | Framing::UntilClose => None,
+    };
+    let fields = &answer.head.fields;
+    let first = match answer.received {
+        200 if content == Some(held.length) && parts::share_validator(stored, fields) => {
+            wanted.first
+        }
+        206 => {
+            let got = parts::received(&answer.head, content)?;
+            // If-Range was the condition; what it says against it counts all the same.
+            let other = fields.has("etag") && !parts::share_validator(stored, fields);
+            if other || got.part != wanted || got.length != held.length {
+                return None;
+            }
+            0
+        }
+        _ => return None,
+    };
+    let mut reader = answer.spool.reader()?;
+    reader.narrow(first..first + wanted.len);
+    Some(reader)
+}
