@@ -34,7 +34,14 @@ impl Running {
         );
         std::fs::write(dir.join("the.toml"), config).unwrap();
         let mut child = command(dir)
-            .args(["run", "--listen", "127.0.0.1:0", "--workers", "1", "--config"])
+            .args([
+                "run",
+                "--listen",
+                "127.0.0.1:0",
+                "--workers",
+                "1",
+                "--config",
+            ])
             .arg(dir.join("the.toml"))
             .stderr(Stdio::piped())
             .spawn()
@@ -99,7 +106,10 @@ fn origin(then: Then, tag: &'static str) -> Origin {
         let from: usize = range.parse().unwrap_or(0);
         match then {
             Then::Part => {
-                let part = format!("{fields}Content-Range: bytes {from}-{}/{LARGE}\r\n", LARGE - 1);
+                let part = format!(
+                    "{fields}Content-Range: bytes {from}-{}/{LARGE}\r\n",
+                    LARGE - 1
+                );
                 reply("206 Partial Content", &part, &content[from..])
             }
             Then::Another => reply("200 OK", "ETag: \"new\"\r\n", content),
@@ -133,6 +143,8 @@ fn what_a_killed_server_had_comes_from_the_origin_server() {
         wait_until("it is stored", PATIENCE, || {
             server.sql(name, "SELECT count(*) FROM cacheproxy.response") == "1"
         });
+        // Until then the fetch itself would answer.
+        std::thread::sleep(std::time::Duration::from_secs(1));
 
         let (head, mut reader) = proxy.ask(&uri, &format!("{fields}Connection: close\r\n"));
         assert!(head.contains("; hit"), "{row}: {head}");
@@ -145,7 +157,9 @@ fn what_a_killed_server_had_comes_from_the_origin_server() {
         let is_whole = content.len() == LARGE - skipped;
         assert_eq!(is_whole, whole, "{row}: {} bytes, {ended:?}", content.len());
         let asked = origin.requests();
-        let again = asked.get(1).map(|request| request.head.first("if-range").map(str::to_owned));
+        let again = asked
+            .get(1)
+            .map(|request| request.head.first("if-range").map(str::to_owned));
         match tag.is_empty() {
             true => assert_eq!(again, None, "{row}"),
             false => assert_eq!(again, Some(Some("\"one\"".to_owned())), "{row}"),

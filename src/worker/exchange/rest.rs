@@ -51,10 +51,12 @@ impl Exchange<'_> {
         let mut order = self.order(uri, None, None);
         order.upgrade = false;
         order.head.method = Method::Get;
-        let presented = order.head.fields.iter().filter(|(name, _)| {
+        let is_open = |name: &[u8]| {
             let settled = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-            !SETTLED.iter().any(|known| settled(known))
-        });
+            !SETTLED.iter().any(settled)
+        };
+        let presented = order.head.fields.iter();
+        let presented = presented.filter(|(name, _)| is_open(name));
         order.head.fields = presented.chain(ours).collect::<Fields>();
         let mut ticket = fetch::begin(self.worker, order, false);
         let outcome = loop {

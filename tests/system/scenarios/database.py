@@ -76,6 +76,8 @@ def lost(box, when):
 
 @check("check says that the database isn't there, and what to do", needed=True)
 def not_there(box):
+    for _ in range(2):
+        curl(box, "http://www.test/kept", "-o /dev/null -D -")
     box.run("cacheproxy export /srv/before.archive")
     box.run(f"systemctl stop postgresql {server(box)}")
     box.write(DROPIN, ONE)
@@ -155,8 +157,8 @@ def purged(box):
 
 @check("clients of both at once make one request to the origin")
 def collapsed(box):
-    clients = [box.start(f"curl -sS -o /dev/null -w '%{{http_code}} ' -x http://{proxy} http://www.test/slow/herd "
-                         f"http://www.test/slow/herd") for proxy in ("127.0.0.1:3128", SECOND) * 6]
+    clients = [box.start(f"curl -sS -o /dev/null -w '%{{http_code}} ' "
+                         f"-x http://{proxy} http://www.test/slow/herd") for proxy in ("127.0.0.1:3128", SECOND) * 6]
     for client in clients:
         printed, problems = client.communicate(timeout=90)
         assert printed.split()[:1] == ["200"], printed + problems
