@@ -1,0 +1,17 @@
+//! Forwarding, seen from outside: what an origin receives of a request, what a client receives of a
+//! response, and how connections are kept on both sides (RFC 9110 §7, RFC 9112 §3–§9).
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod clients;
+mod interim;
+mod itself;
+mod long;
+mod origins;
+mod requests;
+mod responses;
+mod trailers;
+
+const MIB: u64 = 1 << 20;
