@@ -1,0 +1,174 @@
+//! Origin servers that speak TLS, with certificates made by the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
+
+/// An authority, whose certificate is in a file as the proxy reads it.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    dir: tempfile::TempDir,
+}
+
+impl Authority {
+    pub fn new() -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Authorities of one name would be tried, and found to have signed nothing.
+        let name = format!("authority {}", AUTHORITIES.fetch_add(1, SeqCst));
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("ca.pem"), certificate.pem()).unwrap();
+        Authority {
+            issuer: Issuer::new(params, key),
+            dir,
+        }
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
+    /// A configuration that believes this authority alone.
+    pub fn config(&self) -> String {
+        format!("ca_file = \"{}\"\n", self.file().display())
+    }
+
+    /// What a server with a certificate for these names needs.
+    pub fn server(&self, names: &[&str], valid: bool, version: Version) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        if !valid {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let versions: &[&rustls::SupportedProtocolVersion] = match version {
+            Version::Both => rustls::ALL_VERSIONS,
+            Version::Tls12 => &[&rustls::version::TLS12],
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider);
+        let config = builder
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            );
+        Arc::new(config.unwrap())
+    }
+}
+
+#[derive(Clone, Copy)]
+pub enum Version {
+    Both,
+    Tls12,
+}
+
+/// What an origin does with one request.
+pub enum Answer {
+    Bytes(Vec<u8>),
+    /// Sends these and closes: with close_notify or without.
+    Closing(Vec<u8>, bool),
+}
+
+pub struct Origin {
+    pub address: SocketAddr,
+    pub connections: Arc<AtomicUsize>,
+    pub heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Origin {
+    pub fn of(
+        config: Arc<ServerConfig>,
+        answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
+    ) -> Origin {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = Origin {
+            address: listener.local_addr().unwrap(),
+            connections: Arc::default(),
+            heads: Arc::default(),
+        };
+        let (connections, heads) = (origin.connections.clone(), origin.heads.clone());
+        let answer = Arc::new(answer);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                connections.fetch_add(1, SeqCst);
+                let session = ServerConnection::new(config.clone()).unwrap();
+                let (heads, answer) = (heads.clone(), answer.clone());
+                std::thread::spawn(move || serve(session, stream, &heads, &*answer));
+            }
+        });
+        origin
+    }
+
+    pub fn answering(
+        config: Arc<ServerConfig>,
+        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Origin {
+        Origin::of(config, move |path| Answer::Bytes(answer(path)))
+    }
+
+    pub fn uri(&self, host: &str, path: &str) -> String {
+        format!("https://{host}:{}{path}", self.address.port())
+    }
+
+    pub fn count(&self) -> usize {
+        self.heads.lock().unwrap().len()
+    }
+}
+
+fn serve(
+    session: ServerConnection,
+    stream: TcpStream,
+    heads: &Mutex<Vec<String>>,
+    answer: &dyn Fn(&str) -> Answer,
+) {
+    let mut reader = BufReader::new(StreamOwned::new(session, stream));
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if !matches!(reader.read_line(&mut head), Ok(1..)) {
+                return;
+            }
+        }
+        let field = |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
+        let length = head.lines().find(field).map_or(0, |line| {
+            let (_, value) = line.split_once(':').unwrap();
+            value.trim().parse().unwrap()
+        });
+        let mut content = vec![0; length];
+        reader.read_exact(&mut content).unwrap();
+        head.push_str(&String::from_utf8_lossy(&content));
+        heads.lock().unwrap().push(head.clone());
+        let path = head.split(' ').nth(1).unwrap().to_owned();
+        let tls = reader.get_mut();
+        match answer(&path) {
+            Answer::Bytes(bytes) => {
+                let _ = tls.write_all(&bytes);
+                let _ = tls.flush();
+            }
+            Answer::Closing(bytes, notify) => {
+                let _ = tls.write_all(&bytes);
+                if notify {
+                    tls.conn.send_close_notify();
+                }
+                let _ = tls.flush();
+                return;
+            }
+        }
+    }
+}
