@@ -1,0 +1,87 @@
+//! What a proxy listens on, how many clients it takes, and what it does where another one runs.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::common::origin::{fresh, passing};
+use crate::common::proxy::command;
+use crate::common::{Client, Origin, PATIENCE, Proxy, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+#[test]
+fn it_listens_on_several_addresses() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("proxy.sock");
+    let origin = Origin::answering(|_| passing("ok"));
+    let proxy = Proxy::with("")
+        .listen("[::1]:0")
+        .listen_also(path.to_str().unwrap())
+        .start();
+    assert!(proxy.address().is_ipv6());
+    assert_eq!(proxy.get(&origin.uri("/")).text(), "ok");
+    wait_until("the socket", PATIENCE, || path.exists());
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        origin.uri("/"),
+        origin.authority()
+    );
+    std::io::Write::write_all(&mut client, request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut client, &mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn more_clients_than_allowed_wait() {
+    let proxy = Proxy::start("max_clients = 5\n");
+    let origin = Origin::answering(|_| passing("ok"));
+    let idle: Vec<Client> = (0..5).map(|_| Client::of(&proxy)).collect();
+    for client in &idle {
+        proxy.wait_until_parked(client);
+    }
+    let mut waiting = Client::of(&proxy);
+    waiting.ask("GET", &origin.uri("/"), "");
+    assert!(waiting.is_quiet(Duration::from_millis(300)));
+    drop(idle);
+    assert_eq!(waiting.response("GET").text(), "ok");
+}
+
+#[test]
+fn two_proxies_do_not_share_a_store_by_accident() {
+    // Either the second refuses the store with the reason, or both work on it without a wrong object.
+    let first = Proxy::start("");
+    let origin = Origin::answering(|request| fresh(request.target()));
+    first.get(&origin.uri("/a"));
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = command(dir.path())
+        .args([
+            "run",
+            "--listen",
+            "127.0.0.1:0",
+            "--workers",
+            "1",
+            "--store",
+        ])
+        .arg(first.store())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(first.get(&origin.uri("/a")).is_hit());
+    let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        assert!(said.contains("store"), "{said}");
+    }
+    assert!(first.get(&origin.uri("/a")).is_hit());
+}
