@@ -29,7 +29,7 @@ impl Shared {
             .or_else(|| notes().min_by_key(|(_, note)| ends(*note)));
         if let Some((slot, _)) = slot {
             let until = u32::try_from(until).unwrap_or(u32::MAX);
-            slot.store(u64::from(tag) << 32 | u64::from(until), Relaxed);
+            slot.store((u64::from(tag) << 32) | u64::from(until), Relaxed);
         }
     }
 
@@ -55,7 +55,7 @@ impl Shared {
         let [a, b, c, d, e, f, ..] = *hash;
         let index = usize::from(u16::from_le_bytes([a, b]));
         // Never 0, which a free slot has.
-        let tag = u32::from_le_bytes([c, d, e, f]) | 1 << 31;
+        let tag = u32::from_le_bytes([c, d, e, f]) | (1 << 31);
         (&self.layout().unshared[index % BUCKETS], tag)
     }
 }
