@@ -5,6 +5,7 @@
 
 mod connect;
 mod content;
+mod expiry;
 mod failure;
 mod hits;
 mod lease;

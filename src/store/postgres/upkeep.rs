@@ -1,5 +1,5 @@
 //! What one worker of one host does for all: when the stored responses take more than their limit some go,
-//! in the order of SIEVE; content that nobody refers to goes, and leases that have run out.
+//! in the order of SIEVE; what is of no use goes, content that nobody refers to, leases that have run out.
 //!
 //! Whoever holds an advisory lock does it. Nothing here waits for a row that somebody else has locked.
 
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Error;
 
+use super::expiry;
 use super::session::Session;
 
 /// The lock: "cacheproxy" in four bytes, and which of its tasks.
@@ -94,6 +95,8 @@ pub struct Upkeep {
     due: Instant,
     /// Whether the lock is ours.
     ours: bool,
+    /// The last response that was looked at for whether it is of any use.
+    looked: i64,
     /// When old content and leases are looked for again.
     seldom: Instant,
 }
@@ -106,6 +109,7 @@ impl Upkeep {
             wanted: 0,
             due: now,
             ours: false,
+            looked: 0,
             seldom: now,
         }
     }
@@ -159,6 +163,8 @@ impl Upkeep {
             } else {
                 self.wanted = 0;
             }
+        } else {
+            self.looked = expiry::remove_some(session, self.looked)?;
         }
         if begun >= self.seldom {
             let more = remove_orphans(session)?;

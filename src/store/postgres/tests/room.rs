@@ -149,3 +149,34 @@ fn content_goes_some_time_after_nothing_refers_to_it() {
     keep_up(&database, 1 << 30);
     assert_eq!(server.sql(name, counts), "1|3|0");
 }
+
+#[test]
+fn what_is_of_no_use_goes() {
+    let server = Server::shared();
+    let database = server.database();
+    let bench = host(&database, 1 << 30);
+    let name = &bench.name;
+    let fields = [
+        ("old", ("Cache-Control", "max-age=60")),
+        ("used", ("Cache-Control", "max-age=60")),
+        ("fresh", ("Cache-Control", "max-age=1000000")),
+        ("validated", ("ETag", "\"1\"")),
+    ];
+    for (path, field) in fields {
+        let meta = suite::meta(
+            &format!("GET http://room/{path}"),
+            &[field],
+            &Fields::default(),
+        );
+        let whole = Whole::Memory(vec![content(10, 1)]);
+        bench.store.publish(&meta, whole, None).unwrap();
+    }
+    let aged = "UPDATE cacheproxy.response SET stored = now() - interval '3 days', \
+        request_time = now() - interval '3 days', response_time = now() - interval '3 days'; \
+        UPDATE cacheproxy.response SET last_used = now() - interval '1 hour' WHERE uri ~ 'used$'";
+    server.sql(name, aged);
+    drop(bench.store);
+    keep_up(&database, 1 << 30);
+    let left = "SELECT string_agg(substr(uri, 13), ' ' ORDER BY id) FROM cacheproxy.response";
+    assert_eq!(server.sql(name, left), "used fresh validated");
+}

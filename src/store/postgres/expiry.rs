@@ -1,0 +1,91 @@
+//! Stored responses that can't answer any more go: stale by their own account for a day, without anything
+//! by which they could be validated, and not used for a day, which an operator's rule may have allowed.
+//!
+//! They are looked through a few at a time, by whoever does the upkeep.
+
+use postgres::Error;
+
+use super::row;
+use super::session::Session;
+use crate::cache::age::current_age;
+use crate::cache::freshness::Facts;
+use crate::cache::policy::Policy;
+use crate::cache::stored::Meta;
+use crate::http::date::UnixSeconds;
+
+/// How far this look goes; nothing at the end.
+const TO: &str = "SELECT max(id) FROM (SELECT id FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 500) r";
+/// What begins it is read by [`row::meta`].
+const LOOK: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
+    id, extract(epoch FROM now())::bigint FROM cacheproxy.response WHERE id > $1 AND id <= $2 \
+    AND etag IS NULL AND last_modified IS NULL AND coalesce(last_used, stored) < now() - interval '1 day'";
+const REMOVE: &str = "DELETE FROM cacheproxy.response WHERE id IN ( \
+    SELECT id FROM cacheproxy.response WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED)";
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Whether a response has been of no use for a day.
+fn is_over(meta: &Meta, now: UnixSeconds) -> bool {
+    let facts = Facts::of(meta, &Policy::default());
+    let stale = facts
+        .stale_while_revalidate
+        .max(facts.stale_if_error.unwrap_or(0));
+    !facts.has_validator
+        && current_age(&facts, now) > facts.lifetime.saturating_add(stale).saturating_add(DAY)
+}
+
+/// Looks through some responses after this one; the last of them, or 0 to begin again.
+pub fn remove_some(session: &mut Session, after: i64) -> Result<i64, Error> {
+    let row = session.query_first(TO, &[&after])?;
+    let Some(to) = row.and_then(|row| row.get::<_, Option<i64>>(0)) else {
+        return Ok(0);
+    };
+    let mut over = Vec::new();
+    for row in session.query(LOOK, &[&after, &to])? {
+        let now = row.try_get::<_, i64>(10)?.try_into().unwrap_or(0);
+        if is_over(&row::meta(&row)?, now) {
+            over.push(row.try_get::<_, i64>(9)?);
+        }
+    }
+    if !over.is_empty() {
+        session.execute(REMOVE, &[&over])?;
+    }
+    Ok(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::fields::Fields;
+    use crate::store::suite::meta;
+
+    #[test]
+    fn what_is_of_no_use() {
+        const LATER: u64 = 1_000_000_000;
+        // (fields, seconds since it was received, whether it goes)
+        let rows = [
+            ("max-age=100", 100 + DAY - 10, false),
+            ("max-age=100", 100 + DAY + 10, true),
+            ("max-age=100, stale-if-error=500", 100 + DAY + 10, false),
+            (
+                "max-age=100, stale-while-revalidate=500",
+                600 + DAY + 10,
+                true,
+            ),
+            ("max-age=31536000", 2 * DAY, false),
+        ];
+        for (directives, since, goes) in rows {
+            for (validator, goes) in [("X-None", goes), ("ETag", false)] {
+                let fields = [("Cache-Control", directives), (validator, "\"1\"")];
+                let mut meta = meta("GET http://a/", &fields, &Fields::default());
+                meta.request_time = LATER;
+                meta.response_time = LATER;
+                assert_eq!(
+                    is_over(&meta, LATER + since),
+                    goes,
+                    "{directives} {validator}"
+                );
+            }
+        }
+    }
+}
