@@ -1,0 +1,104 @@
+//! What a response is stored under: the whole target URI, and the fields that Vary names.
+
+use crate::common::origin::{fresh, ok};
+use crate::common::{Client, Origin, Proxy};
+use crate::room::objects;
+
+#[test]
+fn keys_are_whole_target_uris() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|request| fresh(request.target()));
+    let paths = [
+        "/", "/a", "/A", "/a/", "/a?", "/a?b", "/a?b=1", "/a?b=2", "/a%20", "//a", "/a/../a",
+        "/a;b",
+    ];
+    for round in 0..2 {
+        for path in paths {
+            let response = proxy.get(&origin.uri(path));
+            assert_eq!(
+                (response.text().as_str(), response.is_hit()),
+                (path, round == 1)
+            );
+        }
+    }
+    let port = origin.address().port();
+    let other = Origin::answering(|_| fresh("other"));
+    assert_eq!(
+        proxy.get(&other.uri("/a")).text(),
+        "other",
+        "another origin"
+    );
+    assert!(
+        !proxy.get(&format!("http://localhost:{port}/a")).is_hit(),
+        "another name"
+    );
+    assert!(
+        proxy.get(&format!("http://LOCALHOST:{port}/a")).is_hit(),
+        "hosts are case-insensitive"
+    );
+}
+
+#[test]
+fn host_of_an_http_1_0_request_is_not_the_key() {
+    // The target URI decides (RFC 9112 §3.2.2): a Host beside it must not poison another's object.
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|_| fresh("mine"));
+    let victim = Origin::answering(|_| fresh("victim's"));
+    let mut client = Client::of(&proxy);
+    let (uri, host) = (origin.uri("/a"), victim.authority());
+    client.send(format!("GET {uri} HTTP/1.0\r\nHost: {host}\r\n\r\n"));
+    let _ = client.try_response("GET");
+    assert_eq!(proxy.get(&victim.uri("/a")).text(), "victim's");
+}
+
+#[test]
+fn variants_are_selected_by_vary() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|request| {
+        let language = request.head.all("accept-language").join("+");
+        ok(
+            "Cache-Control: max-age=60\r\nVary: Accept-Language\r\n",
+            format!("in {language}"),
+        )
+    });
+    let uri = origin.uri("/");
+    let asked = |fields: &str| proxy.request("GET", &uri, fields);
+    let (english, french) = ("Accept-Language: en\r\n", "Accept-Language: fr\r\n");
+    assert_eq!(asked(english).text(), "in en");
+    assert_eq!(asked(french).text(), "in fr");
+    assert_eq!(asked("").text(), "in ");
+    assert_eq!(origin.count(), 3);
+    for (fields, content) in [(english, "in en"), (french, "in fr"), ("", "in ")] {
+        let hit = asked(fields);
+        assert_eq!(
+            (hit.text().as_str(), hit.is_hit()),
+            (content, true),
+            "{}",
+            hit.cache_status()
+        );
+    }
+    assert_eq!(
+        asked("accept-language: en\r\nX-Other: 1\r\n").text(),
+        "in en"
+    );
+    assert_eq!(origin.count(), 3);
+}
+
+#[test]
+fn variants_of_one_uri_are_bounded() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|request| {
+        let accept = request.head.first("accept").unwrap_or_default().to_owned();
+        ok("Cache-Control: max-age=60\r\nVary: Accept\r\n", accept)
+    });
+    let mut client = Client::of(&proxy);
+    for number in 0..300 {
+        let accept = format!("Accept: a/{number}\r\n");
+        for _ in 0..2 {
+            let response = client.request("GET", &origin.uri("/"), &accept);
+            assert_eq!(response.text(), format!("a/{number}"));
+        }
+    }
+    let kept = objects(&proxy.store()).len();
+    assert!(kept <= 130, "{kept} files for one URI");
+}
