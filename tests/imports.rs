@@ -1,11 +1,12 @@
 //! Holds what ARCHITECTURE.md says of the source's shape: who may use what, where unsafe code may be,
-//! and how long a file may get. It reads the text of the files under src/.
+//! and how long a file may get, of tests too. It reads the text of the files under src/ and tests/.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
 /// Each top-level module and the others that it may use.
 const MAY_USE: [(&str, &[&str]); 10] = [
@@ -42,10 +43,10 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 /// No file is longer.
 const LONGEST: usize = 400;
 
-/// All source files, with the path under src/ and the text.
-fn files() -> Vec<(PathBuf, String)> {
+/// All source files under a folder, with the path there and the text.
+fn files(root: &str) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![PathBuf::from(SOURCE)];
+    let mut folders = vec![PathBuf::from(root)];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -53,7 +54,7 @@ fn files() -> Vec<(PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                files.push((path.strip_prefix(SOURCE).unwrap().to_owned(), text));
+                files.push((path.strip_prefix(root).unwrap().to_owned(), text));
             }
         }
     }
@@ -151,7 +152,7 @@ fn group_heads(group: &str) -> Vec<String> {
 #[test]
 fn imports_point_down_only() {
     let modules: Vec<&str> = MAY_USE.iter().map(|row| row.0).collect();
-    for (path, text) in files() {
+    for (path, text) in files(SOURCE) {
         let module = module_of(&path);
         if module == "lib" {
             continue;
@@ -194,7 +195,7 @@ fn the_reader_of_imports_sees_them() {
 
 #[test]
 fn unsafe_code_is_in_sys_only() {
-    for (path, text) in files() {
+    for (path, text) in files(SOURCE) {
         let module = module_of(&path);
         if module == "sys" {
             continue;
@@ -221,7 +222,7 @@ fn unsafe_code_is_in_sys_only() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for (path, text) in files() {
+    for (path, text) in files(SOURCE) {
         assert!(
             text.starts_with("//! "),
             "{}: begins without a //! doc",
@@ -233,7 +234,8 @@ fn every_file_says_what_it_is_for() {
 #[test]
 fn no_file_is_too_long() {
     let length = |text: &str| text.lines().count();
-    let long = files().into_iter().filter(|file| length(&file.1) > LONGEST);
+    let all = files(SOURCE).into_iter().chain(files(TESTS));
+    let long = all.filter(|file| length(&file.1) > LONGEST);
     let long: Vec<_> = long.map(|(path, text)| (path, length(&text))).collect();
     assert!(long.is_empty(), "more than {LONGEST} lines: {long:?}");
 }
