@@ -18,10 +18,11 @@ use std::sync::Arc;
 
 use super::row;
 
-/// Most recent first. What begins it is read by [`row::meta`].
+/// Most recent first, with what is stored as a part only, whose content nobody has asked for yet. What begins
+/// it is read by [`row::meta`].
 const FIND: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
-    id, vary, length, checksum, CASE WHEN variant = '' THEN content END, content_id \
-    FROM cacheproxy.response WHERE key_hash = $1 ORDER BY id DESC";
+    id, vary, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
+    FROM cacheproxy.response WHERE key_hash IN ($1, $2) ORDER BY id DESC";
 const CONTENT: &str = "SELECT content FROM cacheproxy.response WHERE id = $1";
 
 /// A row as it was found.
@@ -43,14 +44,19 @@ impl PostgresStore {
         // Read first: a change while this lookup goes on then makes copies of its outcome stale.
         let generation = self.shared.generation(key.hash());
         let mut again = true;
+        let part = (!key.is_for_part()).then(|| key.part());
+        let part = part.as_ref().unwrap_or(key);
         loop {
-            let hash = &key.hash()[..];
+            let (hash, part_hash) = (&key.hash()[..], &part.hash()[..]);
             let found = self.pool.run(LOOKUP, |session| {
-                let rows = session.query(FIND, &[&hash])?;
+                let rows = session.query(FIND, &[&hash, &part_hash])?;
                 rows.iter()
                     .map(Candidate::read)
                     .collect::<Result<Vec<_>, _>>()
             })?;
+            if found.iter().any(|one| one.meta.key == *part) {
+                self.shared.note_stored(part.hash());
+            }
             // Rows of another key with the same hash are none of this key's.
             let mut found: Vec<_> = found
                 .into_iter()

@@ -97,6 +97,8 @@ impl PostgresStore {
         prepare_spool(&options.spool)?;
         // What a worker with this index had reserved before went with it.
         shared.release_all(options.worker);
+        // The only keys asked about are those of parts, which are noted when they are seen.
+        shared.all_stored_are_noted();
         let logged = options.logged;
         let host = format!("{:032x}", u128::from_be_bytes(shared.host()));
         let untold = Arc::new(Untold::default());
@@ -216,6 +218,11 @@ fn temporary(spool: &Path) -> Result<File, StoreError> {
 }
 
 impl Store for PostgresStore {
+    /// Whether there is a part is seen by the lookup of the whole, so that a miss is one round trip.
+    fn may_have(&self, key: &Key) -> bool {
+        !key.is_for_part() || self.shared.may_be_stored(key.hash())
+    }
+
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
         self.find(key, request)
     }

@@ -68,6 +68,22 @@ fn does_what_every_store_does() {
 }
 
 #[test]
+fn a_part_is_looked_up_only_where_there_is_one() {
+    let database = Server::shared().database();
+    let (one, other) = (host(&database, 1 << 30), host(&database, 1 << 30));
+    let key = Key::new("GET http://a.example/part");
+    let part = key.part();
+    assert!(suite::look(&other.store, &key).is_none());
+    assert!(!other.store.may_have(&part) && other.store.may_have(&key));
+    let text = String::from_utf8_lossy(part.text()).into_owned();
+    publish(&one.store, &plain(&text), &content(100, 1));
+    // It is no answer to who asks for the whole, but is seen then.
+    assert!(suite::look(&other.store, &key).is_none());
+    assert!(other.store.may_have(&part));
+    assert!(suite::look(&other.store, &part).is_some());
+}
+
+#[test]
 fn a_person_can_read_it() {
     let server = Server::shared();
     server.create_database("readable", "cacheproxy");
