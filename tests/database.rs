@@ -312,4 +312,6 @@ fn what_goes_through_a_database_comes_out_the_same() {
     assert!(purged.contains("removed 3 stored responses"), "{purged}");
     let purged = database.say(&["purge", "--host", &host]);
     assert!(purged.contains("nothing was stored"), "{purged}");
+    let again = database.say(&["import", &first]);
+    assert!(again.contains("imported 6 stored"), "{again}");
 }

@@ -162,8 +162,10 @@ impl<'a> Importer<'a> {
         reader: &mut Reader<impl BufRead>,
         archived: Archived,
     ) -> Result<(), Failure> {
-        // Before anything is asked of the store, so that what is purged meanwhile stays so.
-        let began = self.shared.invalidations(archived.meta.key.hash());
+        // Before anything is asked of the store, so that what is purged meanwhile stays so. What shared memory
+        // has heard of a database's counts may be less than it has.
+        let count = || self.shared.invalidations(archived.meta.key.hash());
+        let began = (!self.opened.is_database()).then(count);
         let len = archived.content;
         let mut sink = self.sink(&archived)?;
         let mut at = 0;
@@ -201,7 +203,7 @@ impl<'a> Importer<'a> {
                     len,
                     checksum,
                 };
-                let published = self.store.publish(&meta, whole, Some(began));
+                let published = self.store.publish(&meta, whole, began);
                 self.count(published.map(drop), len)
             }
         }
@@ -242,10 +244,10 @@ impl<'a> Importer<'a> {
         &mut self,
         meta: &Meta,
         len: u64,
-        began: u32,
+        began: Option<u32>,
         whole: &dyn Fn() -> Whole,
     ) -> Result<(), Failure> {
-        let published = self.with_room(&|store| store.publish(meta, whole(), Some(began)));
+        let published = self.with_room(&|store| store.publish(meta, whole(), began));
         self.count(published.map(drop), len)
     }
 

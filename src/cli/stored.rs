@@ -50,6 +50,11 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// Whether it is a database.
+    pub(super) fn is_database(&self) -> bool {
+        self.access.is_some()
+    }
+
     /// The store itself, to be written to, and the shared memory that it uses.
     pub(super) fn store(&self) -> Result<(Box<dyn Store>, Arc<Shared>), Failure> {
         let choice = &self.settings.store;
