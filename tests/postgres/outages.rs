@@ -77,6 +77,9 @@ fn a_proxy_starts_without_its_database_and_finds_it() {
         );
     }
     assert!(before.elapsed() < BOUND, "{:?}", before.elapsed());
+    wait_until("a hit from memory", PATIENCE, || {
+        proxy.get(&origin.uri("/without/0")).is_hit()
+    });
     server.start_again();
     wait_until_storing(&proxy, &server, &connection, &origin.uri("/found"));
 }

@@ -27,7 +27,6 @@ pub fn reason(error: &Error) -> String {
             "have the database's owner run \"cacheproxy db init\", or give this user the rights"
         }
         "57P01" | "57P02" => "it is stopping or was stopped",
-        "57P03" => "it is starting up or recovering",
         "57014" => "it took too long",
         _ => return said.to_owned(),
     };

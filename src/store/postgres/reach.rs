@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it waits between attempts, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// A server that fails again so soon has never really been back.
-const STEADY: Duration = Duration::from_secs(30);
+const STEADY: Duration = Duration::from_secs(4);
 
 /// What is known of the server.
 #[derive(Debug)]

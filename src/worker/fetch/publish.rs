@@ -73,7 +73,14 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
         }
         // Made invalid while it was on its way.
         Err(StoreError::Gone) => {}
-        Err(failure) => worker.complain_of(&failure),
+        Err(failure) => {
+            worker.complain_of(&failure);
+            // A store that is away for a while is no reason to fetch it again and again. When it is back
+            // other hosts may have changed the key: then all keys begin a new generation.
+            if let (true, Some(object)) = (failure.is_told(), small) {
+                remember(worker, &order.policy, object);
+            }
+        }
     }
 }
 

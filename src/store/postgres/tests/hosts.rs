@@ -134,8 +134,10 @@ fn cut(server: &Server, name: &str, allowed: bool) {
         "postgres",
         &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"),
     );
-    let end =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    let end = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = '{name}' AND application_name = 'cacheproxy'"
+    );
     server.sql("postgres", &end);
 }
 
@@ -152,15 +154,16 @@ fn nothing_made_invalid_while_the_connection_was_lost_is_used() {
         two.shared.generation(&hash),
     );
     // The connections end; in the database the key is made invalid unheard.
+    let mut session = server.session(name);
     cut(server, name, false);
     until("nothing is heard", || !two.store.waiting.is_heard());
     let slot = Shared::invalidation_slot(&hash);
     let since = Instant::now();
+    session.run(&format!("INSERT INTO cacheproxy.invalidation AS i VALUES ({slot}, 1) ON CONFLICT (slot) DO UPDATE SET count = i.count + 1;"));
     server.sql(
         "postgres",
         &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
     );
-    server.sql(name, &format!("INSERT INTO cacheproxy.invalidation AS i VALUES ({slot}, 1) ON CONFLICT (slot) DO UPDATE SET count = i.count + 1"));
     until("it listens again", || two.store.waiting.is_heard());
     println!("heard again after {:?}", since.elapsed());
     assert!(two.shared.generation(&hash) > generation);
