@@ -52,8 +52,8 @@ class Container:
     def _find_leader(self):
         if self.nspawn.poll() is not None:
             raise CommandFailed(f"systemd-nspawn ended with {self.nspawn.returncode}")
-        found = subprocess.run(["pgrep", "-P", str(self.nspawn.pid)], capture_output=True, text=True).stdout.split()
-        return found[0] if found else None
+        children = subprocess.run(["pgrep", "-P", str(self.nspawn.pid)], capture_output=True, text=True).stdout.split()
+        return next(filter(_is_first_of_its_own, children), None)
 
     def _is_running(self):
         state = self.run("systemctl is-system-running", check=False).stdout.strip()
@@ -148,6 +148,16 @@ class Container:
         """Shuts down and deletes the root file system."""
         self.shut_down()
         roots.remove(self.root)
+
+
+def _is_first_of_its_own(process):
+    """Whether a process is PID 1 of another PID namespace. systemd-nspawn has a helper first, which soon ends."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return False
+    numbers = next(line.split()[1:] for line in lines if line.startswith("NSpid:"))
+    return len(numbers) > 1 and numbers[-1] == "1"
 
 
 def wait_for(condition, seconds, what):
