@@ -27,6 +27,8 @@ pub(super) struct Access {
     database: Database,
     password_file: Option<PathBuf>,
     logged: bool,
+    /// Whether the configuration itself has a password.
+    exposed: bool,
 }
 
 impl Access {
@@ -48,6 +50,7 @@ impl Access {
                 .clone()
                 .or_else(|| credentials::given(CREDENTIAL)),
             logged: *logged,
+            exposed: database.value("password").is_some(),
         };
         let service = user::named(SERVICE_USER).filter(|_| user::effective() == 0 && !named);
         if let Some(service) = service {
@@ -136,8 +139,7 @@ impl Access {
 
     /// A note on a password that others may read, if it stands in the configuration.
     pub(super) fn exposed(&self) -> Option<&'static str> {
-        self.database.value("password")?;
-        Some(
+        self.exposed.then_some(
             "the password stands in the configuration, which every user may read: put it into a file of its \
              own, and name that by database_password_file",
         )
