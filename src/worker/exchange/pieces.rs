@@ -6,7 +6,6 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
@@ -72,7 +71,8 @@ async fn send(
     patience: Duration,
 ) -> Result<(), Ended> {
     let mut at = part.first;
-    let mut next = (at < part.end()).then(|| read(pieces, at));
+    let mut next = (at < part.end()).then(|| read(pieces, at, Vec::new()));
+    let mut spare = Vec::new();
     while let Some(reading) = next.take() {
         let read_piece = reading.await.map_err(io::Error::from)?;
         let mut piece = read_piece.map_err(|failure| Ended::Lost(at, failure))?;
@@ -81,10 +81,11 @@ async fn send(
             return Err(Ended::Lost(at, StoreError::Gone));
         }
         at += piece.len() as u64;
-        next = (at < part.end()).then(|| read(pieces, at));
+        next = (at < part.end()).then(|| read(pieces, at, spare));
         stream
             .write_all(&mut [IoSlice::new(&piece)], patience)
             .await?;
+        spare = piece;
     }
     Ok(())
 }
@@ -94,7 +95,7 @@ async fn returns(pieces: &Arc<dyn Pieces>, at: u64) -> bool {
     let until = Instant::now() + OUTAGE;
     loop {
         sleep(RETRY).await;
-        match read(pieces, at).await {
+        match read(pieces, at, Vec::new()).await {
             Ok(Ok(_)) => return true,
             Ok(Err(failure)) if failure.is_told() && Instant::now() < until => {}
             _ => return false,
@@ -102,7 +103,17 @@ async fn returns(pieces: &Arc<dyn Pieces>, at: u64) -> bool {
     }
 }
 
-fn read(pieces: &Arc<dyn Pieces>, at: u64) -> JoinHandle<Result<Bytes, StoreError>> {
+/// Reads a piece into room that goes back and forth: what one thread allocates and another frees piles up.
+fn read(
+    pieces: &Arc<dyn Pieces>,
+    at: u64,
+    mut room: Vec<u8>,
+) -> JoinHandle<Result<Vec<u8>, StoreError>> {
     let pieces = pieces.clone();
-    spawn_blocking(move || pieces.read(at))
+    spawn_blocking(move || {
+        let piece = pieces.read(at)?;
+        room.clear();
+        room.extend_from_slice(&piece);
+        Ok(room)
+    })
 }
