@@ -147,6 +147,7 @@ impl Supervisor {
         if let Some(wait) = self.roster.left(link.seat, id, now) {
             self.shared.unclaim_all(link.seat as u16 + 1);
             self.shared.set_store_down(link.seat + 1, false);
+            self.shared.set_untold(link.seat + 1, false);
             self.spawner.lost(link.seat, link.pid, wait);
         }
     }

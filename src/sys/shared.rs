@@ -28,7 +28,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub const WORKERS: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 const GENERATIONS: usize = 1 << 16;
 const VISITED_WORDS: usize = 1 << 14;
 const SIZE: usize = size_of::<Layout>();
@@ -65,6 +65,7 @@ struct Layout {
     full: AtomicU32,
     known_whole: AtomicU32,
     store_down: AtomicU64,
+    store_untold: AtomicU64,
     reserved: [AtomicU64; WORKERS],
     counters: [Counters; WORKERS],
     generations: [AtomicU32; GENERATIONS],

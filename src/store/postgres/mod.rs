@@ -101,7 +101,9 @@ impl PostgresStore {
         shared.all_stored_are_noted();
         let logged = options.logged;
         let host = format!("{:032x}", u128::from_be_bytes(shared.host()));
-        let untold = Arc::new(Untold::default());
+        // What a worker with this index knew before went with it.
+        shared.set_untold(options.worker, false);
+        let untold = Arc::new(Untold::new(options.worker));
         let telling = (untold.clone(), host.clone(), shared.clone());
         let prepare = Box::new(move |session: &mut session::Session| {
             match schema::init(session, logged) {

@@ -239,6 +239,7 @@ impl PostgresStore {
         });
         if removed.is_err() {
             self.untold.add(key);
+            self.shared.set_untold(self.worker, true);
         }
         // Nothing at hand is used any more, even where the database could not be told.
         let generation = self.shared.bump(hash);

@@ -18,7 +18,7 @@ struct Bench {
     shared: Arc<Shared>,
     /// The database's name.
     name: String,
-    _spool: tempfile::TempDir,
+    spool: tempfile::TempDir,
 }
 
 fn bench(database: &str) -> Bench {
@@ -41,7 +41,7 @@ fn host(database: &str, limit: u64) -> Bench {
         store: PostgresStore::open(&options, shared.clone()).unwrap(),
         shared,
         name: database.rsplit('=').next().unwrap().to_owned(),
-        _spool: spool,
+        spool,
     }
 }
 

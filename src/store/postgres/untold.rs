@@ -21,6 +21,8 @@ const REMOVE_ALL: &str = "SELECT cacheproxy.remove_all($1)";
 pub struct Untold {
     /// Whether there are any.
     any: AtomicBool,
+    /// The index of the worker, by which the others know.
+    worker: usize,
     keys: Mutex<Keys>,
 }
 
@@ -32,6 +34,14 @@ struct Keys {
 }
 
 impl Untold {
+    /// None yet, in the worker with this index.
+    pub fn new(worker: usize) -> Untold {
+        Untold {
+            worker,
+            ..Untold::default()
+        }
+    }
+
     /// The database could not be told of this key.
     pub fn add(&self, key: &Key) {
         let mut keys = self.lock();
@@ -80,7 +90,9 @@ impl Untold {
             self.lock().some.remove(key);
         }
         let keys = self.lock();
-        self.any.store(!keys.some.is_empty() || keys.all, Release);
+        let any = !keys.some.is_empty() || keys.all;
+        self.any.store(any, Release);
+        shared.set_untold(self.worker, any);
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
-use super::{Shared, boot};
+use super::{Shared, WORKERS, boot};
 
 /// The changes that are remembered as heard. One that is forgotten begins a generation once more.
 pub(super) const HEARD: usize = 1 << 12;
@@ -43,6 +43,22 @@ impl Shared {
         for generation in &self.layout().generations {
             generation.fetch_add(1, AcqRel);
         }
+    }
+
+    /// Says whether worker `index` knows of keys made invalid that the database has not been told of.
+    pub fn set_untold(&self, index: usize, untold: bool) {
+        let bit = 1 << (index % WORKERS);
+        if untold {
+            self.layout().store_untold.fetch_or(bit, AcqRel);
+        } else {
+            self.layout().store_untold.fetch_and(!bit, AcqRel);
+        }
+    }
+
+    /// Whether a worker other than `index` knows of such keys: any may be one of them.
+    pub fn is_untold_beside(&self, index: usize) -> bool {
+        let bit = 1 << (index % WORKERS);
+        self.layout().store_untold.load(Acquire) & !bit != 0
     }
 
     /// How often the database is known to have counted that keys with this hash were made invalid.
@@ -87,6 +103,10 @@ mod tests {
             assert_eq!(one.generation(&hash), generation, "change {number}");
         }
         // One that comes late and out of order is a change all the same.
+        one.set_untold(1, true);
+        assert!(two.is_untold_beside(2) && !two.is_untold_beside(1));
+        two.set_untold(1, false);
+        assert!(!one.is_untold_beside(2));
         one.heard_change(&hash, 4);
         two.heard_change(&hash, 4);
         assert_eq!((two.generation(&hash), two.generation(&other)), (3, 0));

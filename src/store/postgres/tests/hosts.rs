@@ -76,20 +76,24 @@ fn changes_reach_the_other_hosts_memory() {
     until("removed again", || two.shared.generation(&hash) > before);
 }
 
+/// Another worker of the same host.
+fn beside(host: &Bench, database: &str) -> PostgresStore {
+    let options = PostgresOptions {
+        database: database.to_owned(),
+        password_file: None,
+        logged: false,
+        spool: host.spool.path().to_owned(),
+        worker: 2,
+        limit: 1 << 30,
+    };
+    PostgresStore::open(&options, host.shared.clone()).unwrap()
+}
+
 #[test]
 fn several_workers_of_a_host_begin_one_generation() {
     let database = Server::shared().database();
     let (one, two) = (bench(&database), bench(&database));
-    let spool = tempfile::tempdir().unwrap();
-    let options = PostgresOptions {
-        database,
-        password_file: None,
-        logged: false,
-        spool: spool.path().to_owned(),
-        worker: 2,
-        limit: 1 << 30,
-    };
-    let second = PostgresStore::open(&options, two.shared.clone()).unwrap();
+    let second = beside(&two, &database);
     for waiting in [&one.store.waiting, &two.store.waiting, &second.waiting] {
         until("it listens", || waiting.is_heard());
     }
@@ -188,6 +192,7 @@ fn what_is_made_invalid_without_the_database_is_removed_before_it_is_used_again(
     let mut server = Server::start();
     let database = server.database();
     let (one, two) = (bench(&database), bench(&database));
+    let second = beside(&two, &database);
     let (meta, other) = (
         plain("GET http://hosts/untold"),
         plain("GET http://hosts/kept"),
@@ -203,8 +208,10 @@ fn what_is_made_invalid_without_the_database_is_removed_before_it_is_used_again(
     server.start_again();
     let mut found = None;
     until("it is back", || {
-        let purged = two.store.lookup(&meta.key, &Fields::default());
-        assert!(!matches!(purged, Ok(Found::Object(_))));
+        for store in [&two.store, &second] {
+            let purged = store.lookup(&meta.key, &Fields::default());
+            assert!(!matches!(purged, Ok(Found::Object(_))));
+        }
         found = two.store.lookup(&other.key, &Fields::default()).ok();
         found.is_some()
     });
