@@ -196,6 +196,33 @@ fn what_turned_out_not_reusable_is_not_waited_for() {
 }
 
 #[test]
+fn an_error_to_one_validation_is_the_answer_to_all_who_wait() {
+    let gate = Gate::new();
+    let origin = Origin::gated(&gate, |conn, request, gate| {
+        if request.head.has("if-none-match") {
+            gate.wait();
+            conn.send(reply("503 Service Unavailable", "", "down"));
+        } else {
+            let fields = "Cache-Control: max-age=1, stale-if-error=600\r\nETag: \"a\"\r\n";
+            conn.send(ok(fields, "content"));
+        }
+    });
+    let proxy = proxy();
+    let uri = origin.uri("/stale");
+    assert_eq!(proxy.get(&uri).text(), "content");
+    // Until it is in the store of all, then until it is stale.
+    std::thread::sleep(Duration::from_millis(2200));
+    let mut clients = asking(&proxy, 40, &uri);
+    origin.wait_for(2);
+    std::thread::sleep(A_MOMENT);
+    gate.open_for_all();
+    for client in &mut clients {
+        assert_eq!(client.response("GET").text(), "content");
+    }
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
 fn a_condition_of_one_client_s_keeps_nobody_from_joining() {
     let gate = Gate::new();
     let origin = Origin::gated(&gate, |conn, _, gate| {

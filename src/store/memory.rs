@@ -16,7 +16,7 @@ use crate::http::fields::Fields;
 use crate::sys::shared::Shared;
 
 /// The most variants of one key that are kept; the oldest is dropped.
-const MOST_VARIANTS: usize = 8;
+pub const MOST_VARIANTS: usize = 8;
 
 /// What an entry costs besides what its value weighs: key, variant, the table's own.
 const OVERHEAD: u64 = 256;

@@ -169,7 +169,8 @@ impl Worker {
     /// A stored response that is at hand: one on its way into the store, or of the memory tier.
     pub fn at_hand(&self, key: &Key, request: &Fields) -> Option<Rc<Stored>> {
         let fetches = self.fetches.borrow();
-        if let Some(fetch) = fetches.get(key) {
+        let running = fetches.get(key).into_iter();
+        for fetch in running.flat_map(Fetch::with_displaced) {
             if let Some(stored) = fetch.whole(self, request) {
                 return Some(stored);
             }

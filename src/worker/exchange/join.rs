@@ -59,6 +59,9 @@ impl Exchange<'_> {
         };
         match outcome {
             Outcome::Answer(answer) => {
+                if let Some(fallback) = fallback.filter(|it| it.covers_answer(&answer)) {
+                    return Some(self.stale_for_error(fallback, &answer, status).await);
+                }
                 // RFC 9111 §4: only what may be reused for this request too.
                 let facts = answer.facts.as_ref().filter(|_| self.shares(&answer))?;
                 reuse(&directives, facts, now()).answers()?;

@@ -33,7 +33,7 @@ impl Fallback {
 
     /// Whether it may answer instead of this response: an error as `stale-if-error` means it, or one
     /// taken as a failure to respond (RFC 9111 §4.3.3), unless it is to be remembered.
-    fn covers_answer(&self, answer: &Answer) -> bool {
+    pub fn covers_answer(&self, answer: &Answer) -> bool {
         is_error(answer.head.status)
             && match self.on_error {
                 OnError::No => false,
@@ -80,13 +80,7 @@ impl Exchange<'_> {
         match self.outcome(&mut ticket).await {
             Err(after) => after,
             Ok(Outcome::Answer(answer)) if fallback.covers_answer(&answer) => {
-                if let Handling::Forwarded { status: of, .. } = &mut status.handling {
-                    *of = Some(answer.head.status);
-                }
-                status.detail = Some("stale-if-error");
-                self.hit("stale");
-                let age = current_age(&fallback.stored.facts, now());
-                self.answer_stored(&fallback.stored, age, &status).await
+                self.stale_for_error(&fallback, &answer, status).await
             }
             Ok(Outcome::Trouble(trouble)) if fallback.covers(&trouble) => {
                 self.stale_instead(&fallback, &trouble).await
@@ -96,6 +90,22 @@ impl Exchange<'_> {
                 self.conclude(outcome, ticket, status).await
             }
         }
+    }
+
+    /// Answers with it, since the response is an error that it covers.
+    pub(super) async fn stale_for_error(
+        &mut self,
+        fallback: &Fallback,
+        answer: &Answer,
+        mut status: CacheStatus<'_>,
+    ) -> After {
+        if let Handling::Forwarded { status: of, .. } = &mut status.handling {
+            *of = Some(answer.head.status);
+        }
+        status.detail = Some("stale-if-error");
+        self.hit("stale");
+        let age = current_age(&fallback.stored.facts, now());
+        self.answer_stored(&fallback.stored, age, &status).await
     }
 
     /// Answers with it, since there is no response (RFC 9111 §4.2.4).

@@ -109,10 +109,10 @@ pub(super) struct Entry {
 impl Entry {
     fn new(worker: &Rc<Worker>, key: Key, fetch: &Rc<Fetch>) -> Entry {
         let fetch = fetch.clone();
-        worker
-            .fetches
-            .borrow_mut()
-            .insert(key.clone(), fetch.clone());
+        let before = (worker.fetches.borrow_mut()).insert(key.clone(), fetch.clone());
+        if let Some(before) = before {
+            fetch.displaced.replace(Rc::downgrade(&before));
+        }
         Entry {
             worker: worker.clone(),
             key,

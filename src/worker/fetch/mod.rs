@@ -18,7 +18,7 @@ mod request;
 mod unshared;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
@@ -28,6 +28,7 @@ use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::target::Uri;
+use crate::store::memory::MOST_VARIANTS;
 use crate::store::spool::{Reader, Spool};
 use crate::sys::bell::Bell;
 
@@ -99,6 +100,10 @@ pub struct Fetch {
     /// How often the keys of what it may change had been made invalid when it began: its own, that of a
     /// part, and that of what was found, as HEAD's response says something of GET's.
     began: Vec<(Key, u32)>,
+    /// The fetch of the same key, perhaps for another variant, whose place in the table it took.
+    displaced: RefCell<Weak<Fetch>>,
+    /// Whether it is off the table for good.
+    is_over: Cell<bool>,
     bell: Bell,
 }
 
@@ -191,7 +196,22 @@ impl Fetch {
             .is_some_and(|there| std::ptr::eq(Rc::as_ptr(there), self))
         {
             fetches.remove(key);
+            let before = self.displaced.take().upgrade();
+            if let Some(before) = before.filter(|before| !before.is_over.get()) {
+                fetches.insert(key.clone(), before);
+            }
         }
+        self.is_over.set(true);
+    }
+
+    /// The fetches of a key that are still running, the latest first, so many of them as one key has
+    /// variants.
+    pub fn with_displaced(self: &Rc<Fetch>) -> impl Iterator<Item = Rc<Fetch>> {
+        let next = |fetch: &Rc<Fetch>| {
+            let before = fetch.displaced.borrow().upgrade();
+            before.filter(|before| !before.is_over.get())
+        };
+        std::iter::successors(Some(self.clone()), next).take(MOST_VARIANTS)
     }
 
     /// A share in this fetch.
