@@ -248,6 +248,8 @@ async fn drained(worker: &Rc<Worker>) {
         let no_client = || (worker.clients.get() == 0).then_some(());
         progress.until(no_client).await;
         // What was fetched for them is stored before it is forgotten.
+        let all_stored = || (worker.storing.get() == 0).then_some(());
+        progress.until(all_stored).await;
         if let Some(keeper) = &worker.store {
             let _ = keeper.run_surely(|_| ()).await;
         }

@@ -54,6 +54,8 @@ pub struct Worker {
     pub outbox: Outbox,
     /// How many clients are here.
     pub clients: Cell<usize>,
+    /// How many responses are whole and on their way into the store. Their clients may have gone.
+    pub storing: Cell<usize>,
     /// What the whole worker is doing.
     pub phase: Phase,
     settings: RefCell<Rc<Settings>>,
@@ -146,6 +148,7 @@ impl Worker {
             resolver: Resolver::default(),
             outbox: Outbox::default(),
             clients: Cell::new(0),
+            storing: Cell::new(0),
             phase: Phase::default(),
             settings: RefCell::new(Rc::new(settings)),
             complaint: Cell::new(0),

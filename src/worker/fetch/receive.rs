@@ -190,6 +190,8 @@ async fn finish(
     writer: Writer,
     (meta, trailers): (Option<Meta>, Fields),
 ) {
+    // Counted before its clients are told that it is whole, and may leave.
+    let _storing = Storing::new(worker);
     match (writer.finish(trailers.clone()).await, meta) {
         (Ok(Some(whole)), Some(mut meta)) => {
             meta.trailers = trailers;
@@ -197,6 +199,23 @@ async fn finish(
         }
         (Err(failure), _) => worker.complain_of(&failure),
         _ => {}
+    }
+}
+
+/// A response on its way into the store: a worker that stops waits for it.
+struct Storing<'a>(&'a Worker);
+
+impl Storing<'_> {
+    fn new(worker: &Worker) -> Storing<'_> {
+        worker.storing.set(worker.storing.get() + 1);
+        Storing(worker)
+    }
+}
+
+impl Drop for Storing<'_> {
+    fn drop(&mut self) {
+        self.0.storing.set(self.0.storing.get() - 1);
+        self.0.phase.progress.ring();
     }
 }
 
