@@ -35,16 +35,18 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects.
+    /// Connects, and waits until it is connected.
     pub fn open(server: &Server, database: &str) -> Session {
         let mut psql = psql(server, database);
         let psql = psql.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut psql = psql.spawn().unwrap();
-        Session {
+        let mut session = Session {
             commands: psql.stdin.take().unwrap(),
             output: BufReader::new(psql.stdout.take().unwrap()),
             psql,
-        }
+        };
+        session.run("");
+        session
     }
 
     /// Does these commands, each ended by a semicolon, and waits until they are done; gives what they printed.
