@@ -133,6 +133,12 @@ fn what_was_removed_while_a_host_was_cut_off_is_not_served_when_it_is_back() {
         for _ in 0..20 {
             assert_ne!(other.get(&uri).text(), old);
         }
+        // A worker that is still without the database asks the origin server.
+        wait_until("every worker is back", PATIENCE * 2, || {
+            let log = other.log();
+            let told = |what: &str| log.iter().filter(|line| line.contains(what)).count();
+            told("going on without the database") == told(" is back after ")
+        });
     }
 }
 
