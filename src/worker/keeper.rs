@@ -28,7 +28,7 @@ pub struct Keeper {
 pub enum NotDone {
     /// Too many others wait.
     #[error(
-        "the disk is too slow: {0} responses were not stored so far, as too many others waited"
+        "the store is too slow: {0} responses were not stored so far, as too many others waited"
     )]
     Busy(u64),
     /// The thread has ended.
