@@ -135,7 +135,8 @@ fn a_locked_table_holds_no_one_up_for_long() {
         "{} new ones while locked, at most {peak} MiB",
         asked.len() / 2
     );
-    assert!(peak < 128, "{peak} MiB");
+    // 64 MiB may wait to be written, and the memory tier may hold as much again; the rest is the program's.
+    assert!(peak < 192, "{peak} MiB");
     drop(session);
     wait_until_storing(&proxy, &server, &connection, &origin.uri("/unlocked"));
 }
