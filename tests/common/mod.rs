@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use client::Client;
 pub use message::{Head, Response};
 pub use origin::{Conn, Origin};
+pub use postgres::Authority;
 pub use proxy::Proxy;
 pub use wire::Ended;
 

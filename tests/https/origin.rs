@@ -2,58 +2,30 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use crate::common;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
-
-/// An authority, whose certificate is in a file as the proxy reads it.
-pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    dir: tempfile::TempDir,
-}
+/// An authority that the proxy may be told to believe.
+pub struct Authority(common::Authority);
 
 impl Authority {
     pub fn new() -> Authority {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Authorities of one name would be tried, and found to have signed nothing.
-        let name = format!("authority {}", AUTHORITIES.fetch_add(1, SeqCst));
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("ca.pem"), certificate.pem()).unwrap();
-        Authority {
-            issuer: Issuer::new(params, key),
-            dir,
-        }
-    }
-
-    pub fn file(&self) -> PathBuf {
-        self.dir.path().join("ca.pem")
+        Authority(common::Authority::new())
     }
 
     /// A configuration that believes this authority alone.
     pub fn config(&self) -> String {
-        format!("ca_file = \"{}\"\n", self.file().display())
+        format!("ca_file = \"{}\"\n", self.0.file().display())
     }
 
     /// What a server with a certificate for these names needs.
     pub fn server(&self, names: &[&str], valid: bool, version: Version) -> Arc<ServerConfig> {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        if !valid {
-            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
-        }
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let (certificate, key) = self.0.sign(names, valid);
         let versions: &[&rustls::SupportedProtocolVersion] = match version {
             Version::Both => rustls::ALL_VERSIONS,
             Version::Tls12 => &[&rustls::version::TLS12],

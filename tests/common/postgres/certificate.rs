@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
 
@@ -20,7 +20,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Authorities of one name would be tried, and found to have signed nothing.
         let number = AUTHORITIES.fetch_add(1, Ordering::SeqCst);
-        let name = format!("database authority {number}");
+        let name = format!("authority {number}");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).unwrap();
@@ -37,12 +37,14 @@ impl Authority {
         self.dir.path().join("ca.pem")
     }
 
-    /// A certificate for these names or addresses, and its key, both as PEM.
-    pub fn sign(&self, names: &[&str]) -> (String, String) {
+    /// A certificate for these names or addresses, still valid or expired, and its key.
+    pub fn sign(&self, names: &[&str], valid: bool) -> (Certificate, KeyPair) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let pair = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names).unwrap();
-        let signed = params.signed_by(&pair, &self.issuer).unwrap();
-        (signed.pem(), pair.serialize_pem())
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        if !valid {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 }

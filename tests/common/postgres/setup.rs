@@ -42,7 +42,8 @@ impl Setup {
 
     /// TCP, and by that only TLS, with a certificate from this authority for these names or addresses.
     pub fn tls(mut self, authority: &Authority, names: &[&str]) -> Setup {
-        self.certificate = Some(authority.sign(names));
+        let (certificate, key) = authority.sign(names, true);
+        self.certificate = Some((certificate.pem(), key.serialize_pem()));
         self.tcp()
     }
 
