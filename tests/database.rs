@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use cacheproxy::store::archive::{Reader, Verdict};
-use common::origin::{fresh, ok};
+use common::contents;
 use common::postgres::{Login, Server};
-use common::proxy::command;
-use common::{Origin, PATIENCE, Proxy, pattern, wait_until};
+use common::proxy::{command, said};
+use common::{PATIENCE, Proxy, wait_until};
 
 /// A configuration with this database, in a directory of its own.
 struct Configured {
@@ -52,10 +52,6 @@ impl Configured {
         assert!(output.status.success(), "{words:?}: {}", said(&output));
         said(&output)
     }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
 /// The name of the database in a connection string of the server's.
@@ -217,26 +213,6 @@ fn any_number_may_make_the_schema_at_once() {
     }
 }
 
-const PATHS: [(&str, usize); 4] = [
-    ("/empty", 0),
-    ("/small", 1000),
-    ("/middle", 300_000),
-    ("/large", 5_000_000),
-];
-
-fn origin() -> Origin {
-    Origin::answering(|request| match request.target() {
-        "/vary" => ok(
-            "Cache-Control: max-age=600\r\nVary: accept-language\r\n",
-            request.head.first("accept-language").unwrap_or("none"),
-        ),
-        path => {
-            let known = PATHS.iter().find(|(known, _)| *known == path);
-            fresh(pattern(known.map_or(10, |(_, size)| *size)))
-        }
-    })
-}
-
 /// Everything in an archive: the key and the variant, the rest of the metadata, the content.
 type Archive = BTreeMap<(Vec<u8>, Vec<u8>), (String, Vec<u8>)>;
 
@@ -260,15 +236,9 @@ fn archive(file: &Path) -> Archive {
 
 #[test]
 fn what_goes_through_a_database_comes_out_the_same() {
-    let origin = origin();
+    let origin = contents::origin();
     let proxy = Proxy::start("");
-    for (path, _) in PATHS {
-        proxy.get(&origin.uri(path));
-    }
-    for language in ["de", "en"] {
-        let field = format!("Accept-Language: {language}\r\n");
-        proxy.request("GET", &origin.uri("/vary"), &field);
-    }
+    contents::fetch(&proxy, &origin);
     let database = Configured::on(&Server::shared().database());
     let path = |name: &str| database.path(name).display().to_string();
     let (first, second, third) = (path("first"), path("second"), path("third"));

@@ -6,9 +6,9 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::origin::{fresh, ok};
-use common::proxy::{BINARY, command};
-use common::{Origin, PATIENCE, Proxy, pattern, wait_until};
+use common::contents::{self, PATHS};
+use common::proxy::{BINARY, command, said};
+use common::{PATIENCE, Proxy, pattern, wait_until};
 
 fn perform(command: &str, proxy: &Proxy, file: &Path) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -36,47 +36,14 @@ fn export(proxy: &Proxy, count: usize, file: &Path) {
     });
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
-}
-
-const PATHS: [(&str, usize); 4] = [
-    ("/empty", 0),
-    ("/small", 1000),
-    ("/middle", 300_000),
-    ("/large", 5_000_000),
-];
-
-fn origin() -> Origin {
-    Origin::answering(|request| match request.target() {
-        "/vary" => ok(
-            "Cache-Control: max-age=600\r\nVary: accept-language\r\n",
-            request.head.first("accept-language").unwrap_or("none"),
-        ),
-        path => {
-            let known = PATHS.iter().find(|(known, _)| *known == path);
-            fresh(pattern(known.map_or(10, |(_, size)| *size)))
-        }
-    })
-}
-
 #[test]
 fn what_one_proxy_stored_is_a_hit_on_another() {
-    let origin = origin();
+    let origin = contents::origin();
     let (one, other) = (
         Proxy::start(""),
         Proxy::start("largest_object = \"4MiB\"\n"),
     );
-    for (path, _) in PATHS {
-        one.get(&origin.uri(path));
-    }
-    for language in ["de", "en"] {
-        one.request(
-            "GET",
-            &origin.uri("/vary"),
-            &format!("Accept-Language: {language}\r\n"),
-        );
-    }
+    contents::fetch(&one, &origin);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("archive");
     export(&one, 6, &file);
@@ -116,7 +83,7 @@ fn what_one_proxy_stored_is_a_hit_on_another() {
 
 #[test]
 fn a_damaged_archive_is_refused_and_what_is_whole_is_kept() {
-    let origin = origin();
+    let origin = contents::origin();
     let (one, other) = (Proxy::start(""), Proxy::start(""));
     for (path, _) in PATHS {
         one.get(&origin.uri(path));
@@ -162,7 +129,7 @@ fn a_damaged_archive_is_refused_and_what_is_whole_is_kept() {
 
 #[test]
 fn without_a_proxy_and_through_a_pipe() {
-    let origin = origin();
+    let origin = contents::origin();
     let mut proxy = Proxy::start("");
     proxy.get(&origin.uri("/middle"));
     proxy.stop();

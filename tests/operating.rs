@@ -21,7 +21,7 @@ fn said(command: &str, args: &[&str], store: &Path, runtime_dir: &Path) -> Strin
     all.extend(["--store", store.to_str().unwrap()]);
     all.extend(["--runtime-dir", runtime_dir.to_str().unwrap()]);
     let output = run(&all);
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let text = common::proxy::said(&output);
     assert!(output.status.success(), "{all:?}: {text}");
     text
 }

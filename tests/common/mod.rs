@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 pub mod client;
+pub mod contents;
 pub mod message;
 pub mod origin;
 pub mod postgres;

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::Pid;
 
-pub use command::{BINARY, command, may_mount, run};
+pub use command::{BINARY, command, may_mount, run, said};
 pub use processes::{children, descriptors, is_alive, memory};
 pub use setup::Setup;
 
