@@ -225,13 +225,7 @@ fn an_error_to_one_validation_is_the_answer_to_all_who_wait() {
 #[test]
 fn a_condition_of_one_client_s_keeps_nobody_from_joining() {
     let gate = Gate::new();
-    let origin = Origin::gated(&gate, |conn, _, gate| {
-        conn.send(
-            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst",
-        );
-        gate.wait();
-        conn.send(" half");
-    });
+    let origin = Origin::halved(&gate);
     let proxy = proxy();
     let uri = origin.uri("/one");
     let mut first = Client::of(&proxy);

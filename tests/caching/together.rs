@@ -8,13 +8,7 @@ use crate::common::{Client, Gate, Origin, Proxy};
 fn clients_that_ask_at_once_share_one_fetch() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
-    let origin = Origin::gated(&gate, move |conn, _, gate| {
-        conn.send(
-            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst",
-        );
-        gate.wait();
-        conn.send(" half");
-    });
+    let origin = Origin::halved(&gate);
     let mut clients: Vec<Client> = (0..6).map(|_| Client::of(&proxy)).collect();
     for client in &mut clients {
         client.ask("GET", &origin.uri("/"), "");
@@ -120,13 +114,7 @@ fn a_change_during_a_fetch_is_not_undone_by_it() {
 fn a_client_that_leaves_does_not_spoil_the_object() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
-    let origin = Origin::gated(&gate, move |conn, _, gate| {
-        conn.send(
-            "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\nfirst",
-        );
-        gate.wait();
-        conn.send(" half");
-    });
+    let origin = Origin::halved(&gate);
     let mut leaving = Client::of(&proxy);
     leaving.ask("GET", &origin.uri("/"), "");
     leaving.response_head("GET");

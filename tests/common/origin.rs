@@ -169,6 +169,16 @@ impl Origin {
         })
     }
 
+    /// Answers each request with a fresh `first half`, whose second one waits for the gate.
+    pub fn halved(gate: &Gate) -> Origin {
+        Origin::gated(gate, |conn, _, gate| {
+            let fields = "Cache-Control: max-age=60\r\nContent-Length: 10";
+            conn.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\nfirst"));
+            gate.wait();
+            conn.send(" half");
+        })
+    }
+
     /// Answers the first request of each connection with these bytes and closes.
     pub fn closing(answer: impl Into<Vec<u8>>) -> Origin {
         let answer = answer.into();
