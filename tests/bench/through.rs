@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::cpu::{self, Used};
 use crate::common::message::Framing;
-use crate::common::origin::fresh;
 use crate::common::postgres::Server;
-use crate::common::{Client, Origin, Proxy, pattern};
+use crate::common::{Client, Origin, Proxy};
 
 /// Lengths of content and how often each is asked for.
 const SIZES: [(usize, usize); 3] = [(1 << 10, 10_000), (64 << 10, 3_000), (4 << 20, 60)];
@@ -23,16 +22,7 @@ pub fn run(server: &Server) {
         ("memory", "access_log = false\n"),
         ("store", "access_log = false\nmemory = \"0B\"\n"),
     ] {
-        let origin = Origin::answering(|request| {
-            let len = request
-                .target()
-                .rsplit('/')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap();
-            fresh(pattern(len))
-        });
+        let origin = Origin::sized();
         let connection = server.database();
         let proxies = [
             Proxy::with(config).database(&connection).start(),

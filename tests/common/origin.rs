@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use super::message::{Framing, Head, read_content};
 use super::wire::{Ended, Wire};
-use super::{Gate, PATIENCE, date, wait_until};
+use super::{Gate, PATIENCE, date, pattern, wait_until};
 
 /// A request as the origin got it.
 #[derive(Debug, Clone)]
@@ -176,6 +176,14 @@ impl Origin {
             conn.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\nfirst"));
             gate.wait();
             conn.send(" half");
+        })
+    }
+
+    /// Answers each request with fresh content of the length that its path ends in.
+    pub fn sized() -> Origin {
+        Origin::answering(|request| {
+            let length = request.target().rsplit('/').next().unwrap();
+            fresh(pattern(length.parse().unwrap()))
         })
     }
 

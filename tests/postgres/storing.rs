@@ -46,16 +46,7 @@ fn a_database_can_be_given_as_a_url() {
 fn each_size_is_stored_and_comes_back() {
     let server = Server::shared();
     let connection = server.database();
-    let origin = Origin::answering(|request| {
-        let len = request
-            .target()
-            .rsplit('/')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
-        fresh(crate::common::pattern(len))
-    });
+    let origin = Origin::sized();
     let (one, other) = (proxy(&connection), proxy(&connection));
     let sizes = [
         0,
