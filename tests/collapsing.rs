@@ -47,21 +47,13 @@ fn worker_of(proxy: &Proxy, client: &Client) -> i32 {
     found.unwrap()
 }
 
-/// An origin server that answers each request when the gate lets it.
-fn held(gate: &Gate, answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Origin {
-    Origin::gated(gate, move |conn, _, gate| {
-        gate.wait();
-        conn.send(answer());
-    })
-}
-
 #[test]
 fn two_hundred_clients_of_four_workers_make_one_request() {
     let gate = Gate::new();
     // (the length, which decides whether it fits into the memory tier)
     for length in [11, 3_000_000] {
         let content = common::pattern(length);
-        let origin = held(&gate, {
+        let origin = Origin::held(&gate, {
             let content = content.clone();
             move || fresh(&content)
         });
@@ -245,7 +237,7 @@ fn a_condition_of_one_client_s_keeps_nobody_from_joining() {
 #[test]
 fn a_worker_killed_while_fetching_frees_its_keys() {
     let gate = Gate::new();
-    let origin = held(&gate, || fresh("content"));
+    let origin = Origin::held(&gate, || fresh("content"));
     let proxy = proxy();
     let uri = origin.uri("/one");
     let clients = asking(&proxy, 8, &uri);

@@ -169,6 +169,14 @@ impl Origin {
         })
     }
 
+    /// Answers each request with this, when the gate lets it.
+    pub fn held(gate: &Gate, answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Origin {
+        Origin::gated(gate, move |conn, _, gate| {
+            gate.wait();
+            conn.send(answer());
+        })
+    }
+
     /// Answers each request with a fresh `first half`, whose second one waits for the gate.
     pub fn halved(gate: &Gate) -> Origin {
         Origin::gated(gate, |conn, _, gate| {

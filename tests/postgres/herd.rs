@@ -48,14 +48,6 @@ fn asking(hosts: &[Proxy], count: usize, uri: &str) -> Vec<Client> {
     (0..count).flat_map(|_| hosts.iter().map(ask)).collect()
 }
 
-/// An origin server that answers each request when the gate lets it.
-fn held(gate: &Gate, answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Origin {
-    Origin::gated(gate, move |conn, _, gate| {
-        gate.wait();
-        conn.send(answer());
-    })
-}
-
 #[test]
 fn a_herd_on_four_hosts_makes_one_request() {
     let server = Server::with().setting("max_connections = 200").start();
@@ -64,7 +56,7 @@ fn a_herd_on_four_hosts_makes_one_request() {
     for length in [11, 400_000] {
         let gate = Gate::new();
         let content = pattern(length);
-        let origin = held(&gate, {
+        let origin = Origin::held(&gate, {
             let content = content.clone();
             move || fresh(&content)
         });
@@ -100,7 +92,7 @@ fn what_is_of_no_use_to_others_is_fetched_by_each_host_at_once() {
     let server = Server::shared();
     let hosts = hosts(server);
     let gate = Gate::new();
-    let origin = held(&gate, || ok("Cache-Control: no-store\r\n", "own"));
+    let origin = Origin::held(&gate, || ok("Cache-Control: no-store\r\n", "own"));
     let mut clients = asking(&hosts, 5, &origin.uri("/own"));
     origin.wait_for(1);
     std::thread::sleep(A_MOMENT);
@@ -124,7 +116,7 @@ fn the_others_go_on_when_the_host_that_fetches_is_killed() {
     let server = Server::with().setting("max_connections = 200").start();
     let hosts = hosts(&server);
     let gate = Gate::new();
-    let origin = held(&gate, || fresh("content"));
+    let origin = Origin::held(&gate, || fresh("content"));
     let uri = origin.uri("/one");
     let (first, others) = hosts.split_at(1);
     let of_first = asking(first, 10, &uri);
