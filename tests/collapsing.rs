@@ -28,11 +28,7 @@ fn proxy() -> Proxy {
 
 /// So many clients that have asked for this URI.
 fn asking(proxy: &Proxy, count: usize, uri: &str) -> Vec<Client> {
-    let ask = |_| {
-        let mut client = Client::of(proxy);
-        client.ask("GET", uri, "");
-        client
-    };
+    let ask = |_| Client::asking(proxy, uri);
     (0..count).map(ask).collect()
 }
 

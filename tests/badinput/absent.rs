@@ -48,8 +48,7 @@ fn origins_that_hang_are_504_in_bounded_time() {
             });
         }
         scope.spawn(|| {
-            let mut client = Client::of(&proxy);
-            client.ask("GET", &stalling.uri("/"), "");
+            let mut client = Client::asking(&proxy, &stalling.uri("/"));
             let ended = client
                 .try_response("GET")
                 .expect_err("half the content isn't a response");

@@ -172,8 +172,7 @@ fn an_origin_s_head_has_bounds() {
     ];
     for (number, row) in rows.into_iter().enumerate() {
         let origin = Origin::closing(row);
-        let mut client = Client::of(&proxy);
-        client.ask("GET", &origin.uri("/"), "");
+        let mut client = Client::asking(&proxy, &origin.uri("/"));
         let mut got = client.try_response("GET");
         while matches!(&got, Ok(interim) if interim.status < 200) {
             got = client.try_response("GET");

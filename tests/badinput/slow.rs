@@ -79,8 +79,7 @@ fn a_client_that_never_reads_is_given_up() {
             closed.open();
         }
     });
-    let mut client = Client::of(&proxy);
-    client.ask("GET", &origin.uri("/"), "");
+    let mut client = Client::asking(&proxy, &origin.uri("/"));
     client.response_head("GET");
     closed.wait();
     let mut length = 0;

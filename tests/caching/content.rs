@@ -172,8 +172,7 @@ fn what_an_origin_breaks_off_is_never_stored_and_shows() {
             }
         });
         for round in 1..=2 {
-            let mut client = Client::of(&proxy);
-            client.ask("GET", &origin.uri("/"), "");
+            let mut client = Client::asking(&proxy, &origin.uri("/"));
             match client.try_response("GET") {
                 Ok(response) => {
                     assert_eq!(
@@ -212,8 +211,7 @@ fn content_that_ends_with_the_connection_can_be_stored_when_it_ends_well() {
         conn.reset();
     });
     for round in 1..=2 {
-        let mut client = Client::of(&proxy);
-        client.ask("GET", &badly.uri("/"), "");
+        let mut client = Client::asking(&proxy, &badly.uri("/"));
         let _ = client.try_response("GET");
         assert!(badly.count() >= round, "a reset isn't an end");
     }

@@ -123,8 +123,7 @@ fn a_store_that_vanishes_fails_no_request() {
             "{path}"
         );
     }
-    let mut client = Client::of(&proxy);
-    client.ask("GET", &origin.uri("/long"), "");
+    let mut client = Client::asking(&proxy, &origin.uri("/long"));
     assert!(!matches!(
         client.try_response("GET"),
         Err(Ended::Late | Ended::Reset)

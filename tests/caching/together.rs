@@ -95,8 +95,7 @@ fn a_change_during_a_fetch_is_not_undone_by_it() {
         conn.send("ents");
     });
     let uri = origin.uri("/");
-    let mut early = Client::of(&proxy);
-    early.ask("GET", &uri, "");
+    let mut early = Client::asking(&proxy, &uri);
     early.response_head("GET");
     let post = proxy.request("POST", &uri, "Content-Length: 0\r\n");
     assert_eq!(post.text(), "changed");
@@ -115,11 +114,9 @@ fn a_client_that_leaves_does_not_spoil_the_object() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
     let origin = Origin::halved(&gate);
-    let mut leaving = Client::of(&proxy);
-    leaving.ask("GET", &origin.uri("/"), "");
+    let mut leaving = Client::asking(&proxy, &origin.uri("/"));
     leaving.response_head("GET");
-    let mut staying = Client::of(&proxy);
-    staying.ask("GET", &origin.uri("/"), "");
+    let mut staying = Client::asking(&proxy, &origin.uri("/"));
     staying.response_head("GET");
     leaving.wire.reset();
     gate.open();
@@ -132,8 +129,7 @@ fn a_client_that_leaves_does_not_spoil_the_object() {
 fn a_slow_client_holds_up_nobody() {
     let proxy = Proxy::start("");
     let origin = Origin::answering(|_| fresh(common::pattern(24 << 20)));
-    let mut slow = Client::of(&proxy);
-    slow.ask("GET", &origin.uri("/"), "");
+    let mut slow = Client::asking(&proxy, &origin.uri("/"));
     let head = slow.response_head("GET");
     let quick = proxy.get(&origin.uri("/"));
     assert!(quick.content == common::pattern(24 << 20));

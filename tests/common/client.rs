@@ -19,6 +19,13 @@ impl Client {
         Client::to(proxy.address())
     }
 
+    /// Connects to the proxy and sends a GET for this.
+    pub fn asking(proxy: &Proxy, uri: &str) -> Client {
+        let mut client = Client::of(proxy);
+        client.ask("GET", uri, "");
+        client
+    }
+
     /// Connects to an address.
     pub fn to(address: SocketAddr) -> Client {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();

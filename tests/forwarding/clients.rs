@@ -111,8 +111,7 @@ fn a_client_that_half_closes_gets_its_answer() {
             conn.hold();
         }
     });
-    let mut client = Client::of(&proxy);
-    client.ask("GET", &origin.uri("/"), "");
+    let mut client = Client::asking(&proxy, &origin.uri("/"));
     client.wire.half_close();
     origin.wait_for(1);
     gate.open();

@@ -64,8 +64,7 @@ fn interim_responses_pass() {
         conn.send("HTTP/1.1 102 Processing\r\n\r\n");
         conn.send(fresh("done"));
     });
-    let mut client = Client::of(&proxy);
-    client.ask("GET", &origin.uri("/"), "");
+    let mut client = Client::asking(&proxy, &origin.uri("/"));
     let hints = client.response("GET");
     assert_eq!(
         (hints.status, hints.first("link")),

@@ -104,8 +104,7 @@ fn a_client_that_does_not_read_costs_no_memory() {
             conn.hold();
         }
     });
-    let mut client = Client::of(&proxy);
-    client.ask("GET", &origin.uri("/"), "");
+    let mut client = Client::asking(&proxy, &origin.uri("/"));
     let head = client.response_head("GET");
     let now = || sent.load(std::sync::atomic::Ordering::SeqCst);
     let mut last = (now(), std::time::Instant::now());

@@ -40,11 +40,7 @@ fn hosts(server: &Server) -> Vec<Proxy> {
 
 /// So many clients of each that have asked for this URI.
 fn asking(hosts: &[Proxy], count: usize, uri: &str) -> Vec<Client> {
-    let ask = |proxy: &Proxy| {
-        let mut client = Client::of(proxy);
-        client.ask("GET", uri, "");
-        client
-    };
+    let ask = |proxy| Client::asking(proxy, uri);
     (0..count).flat_map(|_| hosts.iter().map(ask)).collect()
 }
 

@@ -165,8 +165,7 @@ fn a_large_response_takes_little_memory() {
     let (one, other) = (proxy(&connection), proxy(&connection));
     let uri = origin.uri("/large");
     let fetch = |proxy: &Proxy| {
-        let mut client = Client::of(proxy);
-        client.ask("GET", &uri, "");
+        let mut client = Client::asking(proxy, &uri);
         let head = client.response_head("GET");
         let mut expected = Expected::new();
         client

@@ -23,11 +23,9 @@ fn a_killed_worker_takes_only_what_it_had_in_flight() {
         proxy.wait_until_parked(client);
     }
     let before = origin.count();
-    let mut one = Client::of(&proxy);
-    one.ask("GET", &origin.uri("/hold"), "");
+    let mut one = Client::asking(&proxy, &origin.uri("/hold"));
     origin.wait_for(before + 1);
-    let mut two = Client::of(&proxy);
-    two.ask("GET", &origin.uri("/hold/too"), "");
+    let mut two = Client::asking(&proxy, &origin.uri("/hold/too"));
     origin.wait_for(before + 2);
     let worker = |client: &Client| {
         let pids = proxy.holders(client.port());
@@ -84,8 +82,7 @@ fn a_stopped_worker_drains() {
     proxy.wait_for_workers(2);
     let gate = Gate::new();
     let origin = holding(&gate);
-    let mut busy = Client::of(&proxy);
-    busy.ask("GET", &origin.uri("/hold"), "");
+    let mut busy = Client::asking(&proxy, &origin.uri("/hold"));
     origin.wait_for(1);
     let pids = proxy.holders(busy.port());
     let worker = pids

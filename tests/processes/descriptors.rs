@@ -85,8 +85,7 @@ fn sent_descriptors_are_in_one_process_at_a_time() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
     let origin = holding(&gate);
-    let mut client = Client::of(&proxy);
-    client.ask("GET", &origin.uri("/hold"), "");
+    let client = Client::asking(&proxy, &origin.uri("/hold"));
     origin.wait_for(1);
     let holders = || proxy.holders(client.port());
     wait_until("the worker alone has it", PATIENCE, || {

@@ -16,8 +16,7 @@ fn sigterm_finishes_what_is_in_flight() {
     let mut idle = Client::of(&proxy);
     idle.get(&origin.uri("/"));
     proxy.wait_until_parked(&idle);
-    let mut busy = Client::of(&proxy);
-    busy.ask("GET", &origin.uri("/hold"), "");
+    let mut busy = Client::asking(&proxy, &origin.uri("/hold"));
     origin.wait_for(2);
     proxy.signal(Signal::SIGTERM);
     assert_eq!(idle.rest().1, Ended::Closed);
@@ -32,8 +31,7 @@ fn sigterm_ends_in_bounded_time() {
     let mut proxy = Proxy::start("");
     let gate = Gate::new();
     let origin = holding(&gate);
-    let mut busy = Client::of(&proxy);
-    busy.ask("GET", &origin.uri("/hold"), "");
+    let mut busy = Client::asking(&proxy, &origin.uri("/hold"));
     origin.wait_for(1);
     let workers = proxy.workers();
     let begun = Instant::now();
@@ -117,8 +115,7 @@ fn a_reload_disturbs_no_client() {
     let origin = holding(&gate);
     let mut idle = Client::of(&proxy);
     idle.get(&origin.uri("/"));
-    let mut busy = Client::of(&proxy);
-    busy.ask("GET", &origin.uri("/hold"), "");
+    let mut busy = Client::asking(&proxy, &origin.uri("/hold"));
     origin.wait_for(2);
     proxy.write_config("ttl = \"5m\"\n");
     for _ in 0..5 {

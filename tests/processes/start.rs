@@ -45,8 +45,7 @@ fn more_clients_than_allowed_wait() {
     for client in &idle {
         proxy.wait_until_parked(client);
     }
-    let mut waiting = Client::of(&proxy);
-    waiting.ask("GET", &origin.uri("/"), "");
+    let mut waiting = Client::asking(&proxy, &origin.uri("/"));
     assert!(waiting.is_quiet(Duration::from_millis(300)));
     drop(idle);
     assert_eq!(waiting.response("GET").text(), "ok");

@@ -62,13 +62,11 @@ fn what_broke_off_is_resumed() {
         }
     });
     each(cut, |(path, first)| {
-        let mut client = Client::of(&proxy);
-        client.ask("GET", &origin.uri(path), "");
+        let mut client = Client::asking(&proxy, &origin.uri(path));
         assert!(is_cut_off(&mut client), "{path}");
         settle();
         if matches!(path, "/weak" | "/none") {
-            let mut client = Client::of(&proxy);
-            client.ask("GET", &origin.uri(path), "");
+            let mut client = Client::asking(&proxy, &origin.uri(path));
             assert!(is_cut_off(&mut client), "{path}");
             assert!(!origin.last().head.has("range"), "{path}");
             return;
@@ -125,8 +123,7 @@ fn what_clients_left_is_resumed() {
             }
         }
     });
-    let mut client = Client::of(&proxy);
-    client.ask("GET", &origin.uri("/"), "");
+    let mut client = Client::asking(&proxy, &origin.uri("/"));
     client.response_head("GET");
     client.wire.exactly(1_000_000).unwrap();
     drop(client);
