@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::origin::ok;
-use common::proxy::may_mount;
+use common::proxy::{may_mount, state};
 use common::{Client, Origin, PATIENCE, Proxy, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -71,7 +71,8 @@ impl Taken {
         };
         all(Signal::SIGSTOP);
         wait_until("all have stopped", PATIENCE, || {
-            pids.iter().all(|pid| is_stopped(*pid))
+            pids.iter()
+                .all(|pid| matches!(state(*pid), None | Some('T' | 'Z')))
         });
         let mut taken = Taken::default();
         let mut seen = HashSet::new();
@@ -102,15 +103,6 @@ impl Taken {
             du: self.du.max(other.du),
         }
     }
-}
-
-fn is_stopped(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    matches!(state, None | Some('T' | 'Z'))
 }
 
 /// The blocks of the files of this store that a process has open and nobody else can.

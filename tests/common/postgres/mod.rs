@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub use certificate::Authority;
+pub use process::{is_alive, state};
 pub use session::Session;
 pub use setup::{Login, Setup};
 

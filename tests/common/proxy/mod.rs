@@ -16,7 +16,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::Pid;
 
 pub use command::{BINARY, command, may_mount, run, said};
-pub use processes::{children, descriptors, is_alive, memory};
+pub use processes::{children, descriptors, is_alive, memory, state};
 pub use setup::Setup;
 
 use super::{Client, PATIENCE, Response, wait_until};

@@ -1,5 +1,7 @@
 //! What can be seen of processes from outside: children, descriptors, memory, and whose a connection is.
 
+pub use super::super::postgres::{is_alive, state};
+
 /// The processes that this one started.
 pub fn children(pid: i32) -> Vec<i32> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
@@ -16,16 +18,6 @@ pub fn children(pid: i32) -> Vec<i32> {
     pids.retain(|pid| is_alive(*pid));
     pids.sort_unstable();
     pids
-}
-
-/// Whether a process runs and isn't a zombie.
-pub fn is_alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
 }
 
 /// What a process's descriptors point at.
