@@ -10,6 +10,7 @@ mod herd;
 mod hosts;
 mod outages;
 mod relay;
+mod resumed;
 mod server;
 mod stage;
 mod storing;
