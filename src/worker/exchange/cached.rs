@@ -44,21 +44,13 @@ impl Exchange<'_> {
     /// Answers a GET or HEAD without content.
     pub(super) async fn cached(&mut self, uri: Uri) -> After {
         let directives = RequestDirectives::of(&self.head.fields);
-        if let Some(why) = bypass(&self.head, &directives) {
+        if let Some((why, detail)) = self.bypass(&uri, &directives) {
             if directives.only_if_cached {
                 return self.not_cached();
             }
             self.told.outcome = "bypass";
             let order = self.order(uri, None, None);
-            return self.forward(order, why.forward(), why.token()).await;
-        }
-        if self.settings.rules.bypass(uri.as_str()) {
-            if directives.only_if_cached {
-                return self.not_cached();
-            }
-            self.told.outcome = "bypass";
-            let order = self.order(uri, None, None);
-            return self.forward(order, Forward::Bypass, "rule").await;
+            return self.forward(order, why, detail).await;
         }
         let keyed = keyed(&self.settings, &uri);
         let mut key = Key::of(&keyed);
@@ -90,6 +82,19 @@ impl Exchange<'_> {
                 let why = Forward::UriMiss;
                 self.without_whole(uri, key, why, &directives).await
             }
+        }
+    }
+
+    /// Why the cache has no part in the request, by itself or by a rule of the configuration.
+    pub(super) fn bypass(
+        &self,
+        uri: &Uri,
+        directives: &RequestDirectives,
+    ) -> Option<(Forward, &'static str)> {
+        match bypass(&self.head, directives) {
+            Some(why) => Some((why.forward(), why.token())),
+            None if self.settings.rules.bypass(uri.as_str()) => Some((Forward::Bypass, "rule")),
+            None => None,
         }
     }
 

@@ -10,7 +10,6 @@ use bytes::{BufMut, BytesMut};
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
-use crate::cache::presented::bypass;
 use crate::cache::range::{self, Part};
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::CacheStatus;
@@ -32,9 +31,7 @@ impl Exchange<'_> {
     /// content small enough to be gathered, and all of it is asked for.
     pub(super) fn hit_now(&mut self, uri: &Uri) -> Option<After> {
         let directives = RequestDirectives::of(&self.head.fields);
-        let bypassed = self.settings.rules.bypass(uri.as_str());
-        let ranged = range::is_asked(&self.head);
-        if bypassed || ranged || bypass(&self.head, &directives).is_some() {
+        if range::is_asked(&self.head) || self.bypass(uri, &directives).is_some() {
             return None;
         }
         let uri = &keyed(&self.settings, uri);
