@@ -14,7 +14,7 @@ const GREATEST: i64 = 999_999_999_999_999;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus<'a> {
     /// Answered from the store, or forwarded.
-    pub handling: Handling,
+    handling: Handling,
     /// The remaining freshness in seconds; negative when stale.
     pub ttl: Option<i64>,
     /// The cache key. For those who may see it only: it helps cache poisoning (RFC 9211 §6).
@@ -25,7 +25,7 @@ pub struct CacheStatus<'a> {
 
 /// Whether the request went forward; `hit` and `fwd` exclude each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handling {
+enum Handling {
     /// Answered without going forward.
     Hit,
     /// Sent towards the origin.
@@ -101,6 +101,27 @@ impl<'a> CacheStatus<'a> {
             ttl: None,
             key: None,
             detail: None,
+        }
+    }
+
+    /// Says which status the origin server answered with, where the request was forwarded.
+    pub fn set_received(&mut self, with: u16) {
+        if let Handling::Forwarded { status, .. } = &mut self.handling {
+            *status = Some(with);
+        }
+    }
+
+    /// Says that the response to what was forwarded was stored.
+    pub fn set_stored(&mut self) {
+        if let Handling::Forwarded { stored, .. } = &mut self.handling {
+            *stored = true;
+        }
+    }
+
+    /// Says that another request's fetch answered this one.
+    pub fn set_collapsed(&mut self) {
+        if let Handling::Forwarded { collapsed, .. } = &mut self.handling {
+            *collapsed = Some(true);
         }
     }
 

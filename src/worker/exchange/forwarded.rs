@@ -9,7 +9,7 @@ use super::{After, Exchange};
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
 use crate::cache::range::{NOT_OF_A_PART, Part};
-use crate::cache::status::{CacheStatus, Forward, Handling};
+use crate::cache::status::{CacheStatus, Forward};
 use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
 use crate::http::framing::Framing;
@@ -74,12 +74,9 @@ impl Exchange<'_> {
             Outcome::Answer(answer) => {
                 let detail = answer.not_stored.map(|why| why.token());
                 status.detail = status.detail.or(detail);
-                if let Handling::Forwarded {
-                    status: of, stored, ..
-                } = &mut status.handling
-                {
-                    *of = Some(answer.received);
-                    *stored = answer.not_stored.is_none();
+                status.set_received(answer.received);
+                if answer.not_stored.is_none() {
+                    status.set_stored();
                 }
                 match answer.spool.reader() {
                     Some(reader) => self.answer_fetched(&answer, reader, &status, None).await,
@@ -89,21 +86,14 @@ impl Exchange<'_> {
             Outcome::Validated(stored) => {
                 self.told.hit = true;
                 self.told.outcome = "revalidated";
-                if let Handling::Forwarded {
-                    status: of, stored, ..
-                } = &mut status.handling
-                {
-                    *of = Some(304);
-                    *stored = true;
-                }
+                status.set_received(304);
+                status.set_stored();
                 let age = crate::cache::age::current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Stored(stored) => {
                 self.told.outcome = "collapsed";
-                if let Handling::Forwarded { collapsed, .. } = &mut status.handling {
-                    *collapsed = Some(true);
-                }
+                status.set_collapsed();
                 let age = crate::cache::age::current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }

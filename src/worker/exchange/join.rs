@@ -7,7 +7,7 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::range;
 use crate::cache::reuse::reuse;
-use crate::cache::status::{CacheStatus, Forward, Handling};
+use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::vary::{names, variant_of};
 use crate::worker::fetch::{Answer, News, Outcome, Ticket, is_unshared};
 use crate::worker::state::now;
@@ -51,7 +51,8 @@ impl Exchange<'_> {
             return self.join_late(&answer, running.ticket()).await;
         }
         let mut ticket = running.ticket();
-        let mut status = collapsed(why);
+        let mut status = CacheStatus::forwarded(why);
+        status.set_collapsed();
         let outcome = loop {
             if let News::Outcome(outcome) = ticket.news().await {
                 break outcome;
@@ -67,9 +68,7 @@ impl Exchange<'_> {
                 reuse(&directives, facts, now()).answers()?;
                 let reader = answer.spool.reader()?;
                 self.told.outcome = "collapsed";
-                if let Handling::Forwarded { status: of, .. } = &mut status.handling {
-                    *of = Some(answer.received);
-                }
+                status.set_received(answer.received);
                 Some(self.answer_fetched(&answer, reader, &status, None).await)
             }
             Outcome::Validated(stored) | Outcome::Stored(stored) => {
@@ -130,12 +129,4 @@ impl Exchange<'_> {
         answer.not_stored.is_none()
             && variant_of(&answer.selecting, &self.head.fields) == answer.variant
     }
-}
-
-fn collapsed(why: Forward) -> CacheStatus<'static> {
-    let mut status = CacheStatus::forwarded(why);
-    if let Handling::Forwarded { collapsed, .. } = &mut status.handling {
-        *collapsed = Some(true);
-    }
-    status
 }

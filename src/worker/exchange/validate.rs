@@ -9,7 +9,7 @@ use super::{After, Exchange};
 use crate::cache::age::current_age;
 use crate::cache::key::Key;
 use crate::cache::reuse::{OnError, is_error};
-use crate::cache::status::{CacheStatus, Forward, Handling};
+use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::validation::PRECONDITIONS;
 use crate::http::head::Method;
 use crate::http::target::Uri;
@@ -99,9 +99,7 @@ impl Exchange<'_> {
         answer: &Answer,
         mut status: CacheStatus<'_>,
     ) -> After {
-        if let Handling::Forwarded { status: of, .. } = &mut status.handling {
-            *of = Some(answer.head.status);
-        }
+        status.set_received(answer.head.status);
         status.detail = Some("stale-if-error");
         self.hit("stale");
         let age = current_age(&fallback.stored.facts, now());
