@@ -14,6 +14,7 @@ use crate::cache::range::{self, Part};
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition, not_modified_fields};
+use crate::http::fields::Fields;
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, Version};
@@ -152,24 +153,40 @@ impl Exchange<'_> {
                 head.method != Method::Head
             }
             Condition::NotModified => {
-                let mut value = BytesMut::with_capacity(64);
-                status.write(&mut value);
-                let age = age.to_string();
-                let how = ResponseAs {
-                    framing: Framing::None,
-                    keep_alive: keep,
-                    client: head.version,
-                    via: Some((Version::Http11, &self.worker.pseudonym)),
-                    extra: &[(b"Age", age.as_bytes()), (b"Cache-Status", &value)],
-                    without: &["age"],
-                    upgrade: false,
-                };
                 let fields = not_modified_fields(&stored.object.meta.fields);
-                write_response_head(out, 304, reason(304).as_bytes(), &fields, &how);
-                self.told.status = 304;
+                let line = (304, reason(304).as_bytes());
+                self.made_head(line, &fields, Framing::None, (age, status), &[], &[]);
                 false
             }
         }
+    }
+
+    /// Gathers the head of an answer made from a stored response and these of its fields, less those named in
+    /// `without`; `said` is what it says besides.
+    pub(super) fn made_head(
+        &mut self,
+        (code, phrase): (u16, &[u8]),
+        fields: &Fields,
+        framing: Framing,
+        (age, status): (u64, &CacheStatus<'_>),
+        said: &[(&[u8], &[u8])],
+        without: &[&str],
+    ) {
+        let mut value = BytesMut::with_capacity(64);
+        status.write(&mut value);
+        let age = age.to_string();
+        let ours: [(&[u8], &[u8]); 2] = [(b"Age", age.as_bytes()), (b"Cache-Status", &value)];
+        let how = ResponseAs {
+            framing,
+            keep_alive: self.keep,
+            client: self.head.version,
+            via: Some((Version::Http11, &self.worker.pseudonym)),
+            extra: &[said, &ours].concat(),
+            without: &[without, &["age"]].concat(),
+            upgrade: false,
+        };
+        write_response_head(&mut self.client.out, code, phrase, fields, &how);
+        self.told.status = code;
     }
 }
 

@@ -13,9 +13,7 @@ use crate::cache::parts::{self, Held};
 use crate::cache::range::{self, NOT_OF_A_PART, Part, Selection};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
-use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
-use crate::http::head::Version;
 use crate::worker::fetch::Answer;
 use crate::worker::pages::{reason, unsatisfiable};
 use crate::worker::stored::{Stored, shown};
@@ -97,31 +95,14 @@ impl Exchange<'_> {
         said: (&[u8], &[u8]),
         length: u64,
     ) {
-        let mut value = BytesMut::with_capacity(64);
-        status.write(&mut value);
-        let age = age.to_string();
-        let mut without = vec!["age"];
-        without.extend(NOT_OF_A_PART);
+        let mut without = NOT_OF_A_PART.to_vec();
         if said.0 == b"Content-Type" {
             without.push("content-type");
         }
-        let how = ResponseAs {
-            framing: Framing::Length(length),
-            keep_alive: self.keep,
-            client: self.head.version,
-            via: Some((Version::Http11, &self.worker.pseudonym)),
-            extra: &[
-                said,
-                (b"Age", age.as_bytes()),
-                (b"Cache-Status", value.as_ref()),
-            ],
-            without: &without,
-            upgrade: false,
-        };
+        let line = (206, reason(206).as_bytes());
         let fields = shown(&stored.object.meta.fields);
-        let reason = reason(206).as_bytes();
-        write_response_head(&mut self.client.out, 206, reason, &fields, &how);
-        self.told.status = 206;
+        let framing = Framing::Length(length);
+        self.made_head(line, &fields, framing, (age, status), &[said], &without);
     }
 
     /// Says that there is nothing in the range.

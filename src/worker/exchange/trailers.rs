@@ -1,14 +1,13 @@
 //! A stored response with the trailer fields that it came with (RFC 9110 §6.5), for a client that says it
 //! looks at them; others get the length of the content instead. They never become header fields (RFC 9111 §3.1).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::{After, Exchange};
 use crate::cache::range::Part;
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::chunked::{CRLF, write_chunk_head, write_last};
-use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, Version};
 use crate::worker::stored::{Stored, shown};
@@ -33,25 +32,12 @@ impl Exchange<'_> {
         age: u64,
         status: &CacheStatus<'_>,
     ) -> After {
-        let mut value = BytesMut::with_capacity(64);
-        status.write(&mut value);
-        let age = age.to_string();
-        let how = ResponseAs {
-            framing: Framing::Chunked,
-            keep_alive: self.keep,
-            client: self.head.version,
-            via: Some((Version::Http11, &self.worker.pseudonym)),
-            extra: &[(b"Age", age.as_bytes()), (b"Cache-Status", &value)],
-            without: &["age"],
-            upgrade: false,
-        };
         let meta = &stored.object.meta;
+        let line = (meta.status, &meta.reason[..]);
         let fields = shown(&meta.fields);
-        let out = &mut self.client.out;
-        write_response_head(out, meta.status, &meta.reason, &fields, &how);
-        self.told.status = meta.status;
+        self.made_head(line, &fields, Framing::Chunked, (age, status), &[], &[]);
         let (first, len) = (0, stored.object.content.len());
-        write_chunk_head(out, len as usize);
+        write_chunk_head(&mut self.client.out, len as usize);
         if self.send(stored, Part { first, len }).await.is_err() {
             return After::Over;
         }
