@@ -19,6 +19,17 @@ pub enum Framing {
     UntilClose,
 }
 
+impl Framing {
+    /// The length of the content, where this tells it.
+    pub fn length(self) -> Option<u64> {
+        match self {
+            Framing::None => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked | Framing::UntilClose => None,
+        }
+    }
+}
+
 /// Why a message's length can't be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FramingError {

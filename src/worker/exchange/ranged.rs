@@ -126,14 +126,11 @@ impl Exchange<'_> {
             return Ok(None);
         }
         let spool = &answer.spool;
-        let (status, length) = match (answer.part, answer.framing) {
+        let (status, length) = match (answer.part, answer.framing.length()) {
             (Some(held), _) => (200, held.length),
-            (None, Framing::Length(length)) => (answer.head.status, length),
-            (None, Framing::None) => (answer.head.status, 0),
-            (None, Framing::Chunked | Framing::UntilClose) if spool.is_whole() => {
-                (answer.head.status, spool.len())
-            }
-            (None, Framing::Chunked | Framing::UntilClose) => return Ok(None),
+            (None, Some(length)) => (answer.head.status, length),
+            (None, None) if spool.is_whole() => (answer.head.status, spool.len()),
+            (None, None) => return Ok(None),
         };
         match range::select(&self.head, status, &answer.head.fields, length) {
             Selection::Part(part) if answer.part.is_some_and(|held| !held.has(part)) => Ok(None),

@@ -93,10 +93,7 @@ impl Exchange<'_> {
 
 /// Reads what is wanted of this answer, if it is of the same representation.
 fn reader(answer: &Answer, stored: &Fields, (held, wanted): (Held, Part)) -> Option<Reader> {
-    let content = match answer.framing {
-        Framing::Length(content) => Some(content),
-        Framing::None | Framing::Chunked | Framing::UntilClose => None,
-    };
+    let content = answer.framing.length();
     let fields = &answer.head.fields;
     let first = match answer.received {
         200 if content == Some(held.length) && parts::share_validator(stored, fields) => {

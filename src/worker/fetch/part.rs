@@ -4,13 +4,12 @@
 use std::rc::Rc;
 
 use super::publish::publish;
-use super::receive::length;
 use super::{Fetch, Order};
 use crate::cache::parts::{self, Held};
 use crate::cache::range::{self, Part};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
-use crate::http::framing::response_framing;
+use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{ResponseHead, Version};
 use crate::store::spool::Writer;
 use crate::worker::state::Worker;
@@ -67,7 +66,7 @@ pub fn misfits(order: &Order, response: &ResponseHead) -> bool {
     };
     let content = response_framing(&order.head.method, response)
         .ok()
-        .and_then(length);
+        .and_then(Framing::length);
     match response.status {
         206 => beside.joined(response, content).is_none(),
         status => status == 416,

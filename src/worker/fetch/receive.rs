@@ -61,7 +61,7 @@ pub async fn receive(
         }
     };
     let joint = order.beside.as_ref();
-    let joint = joint.and_then(|beside| beside.joined(&head, length(framing)));
+    let joint = joint.and_then(|beside| beside.joined(&head, framing.length()));
     let received = head;
     let (head, total) = match &joint {
         Some((head, held)) => (head.clone(), Framing::Length(held.part.len)),
@@ -72,7 +72,7 @@ pub async fn receive(
         worker,
         order,
         (&head, held),
-        length(total),
+        total.length(),
         times,
         is_local(connection.address),
     );
@@ -86,7 +86,7 @@ pub async fn receive(
         Err(_) => Keep::Window,
     });
     if wanted.is_ok() {
-        *fetch.kept.borrow_mut() = Some((spool.clone(), length(total)));
+        *fetch.kept.borrow_mut() = Some((spool.clone(), total.length()));
     }
     let names = vary::names(&head.fields).unwrap_or_default();
     let not_stored = wanted.as_ref().err().copied();
@@ -113,7 +113,7 @@ pub async fn receive(
         facts,
         selecting: names,
     })));
-    let mut content = Content::new(worker, order, connection, writer, length(total));
+    let mut content = Content::new(worker, order, connection, writer, total.length());
     let stored = order.beside.as_ref().filter(|_| held.is_some());
     let done = tokio::select! {
         biased;
@@ -129,7 +129,7 @@ pub async fn receive(
         (Err(why), Ok(meta)) => {
             // Whoever comes now doesn't join what is over.
             order.key.iter().for_each(|key| fetch.unlist(worker, key));
-            keep_beginning(worker, order, fetch, writer, (meta, length(total)), &why).await;
+            keep_beginning(worker, order, fetch, writer, (meta, total.length()), &why).await;
         }
         (Err(why), Err(_)) => writer.cut(&why),
     }
@@ -256,15 +256,6 @@ fn storable(
         meta.fields = meta.fields.iter().chain([mark]).collect();
     }
     Ok(meta)
-}
-
-/// The length of content with this framing, where that tells it.
-pub fn length(framing: Framing) -> Option<u64> {
-    match framing {
-        Framing::None => Some(0),
-        Framing::Length(length) => Some(length),
-        Framing::Chunked | Framing::UntilClose => None,
-    }
 }
 
 /// Keeps the connection for the next request, when it is at the end of the response and stays open.
