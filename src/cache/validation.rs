@@ -11,15 +11,6 @@ use crate::http::fields::{Fields, FieldsBuilder};
 use crate::http::head::{Method, ResponseHead};
 use crate::http::validator::{EntityTag, EntityTags};
 
-/// The preconditions of a request. Those of the client are left out of a request that carries ours.
-pub const PRECONDITIONS: [&str; 5] = [
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-];
-
 /// Fields of a 304 that do not update the stored response (RFC 9111 §3.2), besides those that are
 /// never stored: Content-Range belongs to partial responses, and with another Content-Encoding the
 /// content as it is stored could no longer be read. Everything else is updated, as we keep content

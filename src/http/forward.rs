@@ -11,15 +11,6 @@ use super::framing::{self, Framing};
 use super::head::{Method, RequestHead, Version};
 use super::target::Uri;
 
-/// The preconditions of a request (RFC 9110 §13.1).
-const CONDITIONS: &[&str] = &[
-    "if-match",
-    "if-none-match",
-    "if-modified-since",
-    "if-unmodified-since",
-    "if-range",
-];
-
 /// How a request goes out.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestAs<'a> {
@@ -222,7 +213,15 @@ fn is_framing(name: &[u8], framing: Framing) -> bool {
         || (name.eq_ignore_ascii_case(b"trailer") && framing != Framing::Chunked)
 }
 
-fn is_condition(name: &[u8]) -> bool {
+/// Whether the field is a precondition of a request (RFC 9110 §13.1).
+pub fn is_condition(name: &[u8]) -> bool {
+    const CONDITIONS: &[&str] = &[
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "if-range",
+    ];
     connection::is_one_of(name, CONDITIONS)
 }
 

@@ -8,22 +8,13 @@ use super::sink::{Ended, Sink};
 use crate::cache::parts::{self, Held};
 use crate::cache::range::Part;
 use crate::http::fields::Fields;
+use crate::http::forward::is_condition;
 use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::store::spool::Reader;
 use crate::worker::fetch::{self, Answer, News, Outcome};
 use crate::worker::stored::Stored;
-
-/// What the client asked about parts and conditions, which its answer has settled.
-const SETTLED: [&str; 6] = [
-    "range",
-    "if-range",
-    "if-match",
-    "if-none-match",
-    "if-modified-since",
-    "if-unmodified-since",
-];
 
 impl Exchange<'_> {
     /// Sends this part of the stored content from the origin server; false when that is of no use, and
@@ -51,10 +42,8 @@ impl Exchange<'_> {
         let mut order = self.order(uri, None, None);
         order.upgrade = false;
         order.head.method = Method::Get;
-        let is_open = |name: &[u8]| {
-            let settled = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-            !SETTLED.iter().any(settled)
-        };
+        // What the client asked about parts and conditions is settled by its answer.
+        let is_open = |name| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
         let presented = order.head.fields.iter();
         let presented = presented.filter(|(name, _)| is_open(name));
         order.head.fields = presented.chain(ours).collect::<Fields>();

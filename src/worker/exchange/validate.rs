@@ -10,7 +10,7 @@ use crate::cache::age::current_age;
 use crate::cache::key::Key;
 use crate::cache::reuse::{OnError, is_error};
 use crate::cache::status::{CacheStatus, Forward};
-use crate::cache::validation::PRECONDITIONS;
+use crate::http::forward::is_condition;
 use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::worker::fetch::{self, Answer, News, Outcome, Trouble, Turn, claim};
@@ -146,9 +146,4 @@ impl Exchange<'_> {
             ticket.until_stored().await;
         });
     }
-}
-
-fn is_condition(name: &[u8]) -> bool {
-    let is = |condition: &&str| name.eq_ignore_ascii_case(condition.as_bytes());
-    PRECONDITIONS.iter().any(is)
 }
