@@ -66,12 +66,11 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
     let seen = of_key(key).map_err(|error| stored::failed(&error))?;
     let of_head = of_key(Key::of_head(&keyed)).map_err(|error| stored::failed(&error))?;
     let uri = args.uri.as_str();
-    let shared = opened.shared.as_ref();
     let known: Vec<Known> = seen
         .into_iter()
         .map(|seen| Known {
             facts: facts(&seen, uri, &opened.settings),
-            hits: (seen.hits).or_else(|| Some(shared?.hits(&seen.place()))),
+            hits: opened.hits(&seen),
             seen,
         })
         .collect();

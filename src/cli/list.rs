@@ -66,10 +66,7 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
             rows.push(Row {
                 size: seen.size,
                 age: current_age(&facts(&seen, bare, &opened.settings), now),
-                hits: seen.hits.or_else(|| {
-                    let shared = opened.shared.as_ref()?;
-                    Some(shared.hits(&seen.place()))
-                }),
+                hits: opened.hits(&seen),
                 used: seen.used.or_else(|| {
                     let shared = opened.shared.as_ref()?;
                     Some(shared.is_visited(&seen.place()))

@@ -15,7 +15,7 @@ use crate::http::target::Uri;
 use crate::store::filesystem::survey::Directory;
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
 use crate::store::postgres::PostgresStore;
-use crate::store::survey::Survey;
+use crate::store::survey::{Seen, Survey};
 use crate::store::{Store, StoreError};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
@@ -53,6 +53,12 @@ impl Opened {
     /// Whether it is a database.
     pub(super) fn is_database(&self) -> bool {
         self.access.is_some()
+    }
+
+    /// About how often a stored response answered; None when no proxy runs.
+    pub(super) fn hits(&self, seen: &Seen) -> Option<u32> {
+        let counted = || Some(self.shared.as_ref()?.hits(&seen.place()));
+        seen.hits.or_else(counted)
     }
 
     /// The store itself, to be written to, and the shared memory that it uses.
