@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::http::chunked::{write_chunk_head, write_last};
+use crate::http::chunked::{CRLF, write_chunk_head, write_last};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::store::spool::{End, Piece, Reader};
@@ -63,7 +63,7 @@ impl Sink<'_> {
                     send.await?;
                     self.sent += len;
                     if self.framing == Framing::Chunked {
-                        self.out.put_slice(b"\r\n");
+                        self.out.put_slice(CRLF);
                     }
                 }
                 Piece::End(End::Whole { trailers }) => {
@@ -93,7 +93,7 @@ impl Sink<'_> {
         if chunked {
             write_chunk_head(self.out, data.len());
         }
-        let after: &[u8] = if chunked { b"\r\n" } else { b"" };
+        let after = if chunked { CRLF } else { b"" };
         if data.len() <= COPIED && self.out.len() < GATHER {
             self.out.put_slice(data);
             self.out.put_slice(after);

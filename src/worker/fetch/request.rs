@@ -66,7 +66,7 @@ pub async fn send_content(
                 let parts = &mut [
                     IoSlice::new(&frame),
                     IoSlice::new(&data),
-                    IoSlice::new(b"\r\n"),
+                    IoSlice::new(chunked::CRLF),
                 ];
                 transport.write_all(parts, patience).await.map_err(failed)?;
             }
