@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use super::sink::{self, Sink};
 use super::upload::interim;
 use super::{After, Exchange};
+use crate::cache::age::current_age;
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
 use crate::cache::range::{NOT_OF_A_PART, Part};
@@ -88,13 +89,13 @@ impl Exchange<'_> {
                 self.told.outcome = "revalidated";
                 status.set_received(304);
                 status.set_stored();
-                let age = crate::cache::age::current_age(&stored.facts, now());
+                let age = current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Stored(stored) => {
                 self.told.outcome = "collapsed";
                 status.set_collapsed();
-                let age = crate::cache::age::current_age(&stored.facts, now());
+                let age = current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Switched(switched) => self.switch(&switched).await,

@@ -91,6 +91,7 @@ impl<'a> Content<'a> {
         }
         Ok(())
     }
+
     /// Reads all that comes on the connection.
     async fn read(&mut self, framing: Framing, meta: Option<&Meta>) -> Result<Fields, String> {
         let mut decoder = Decoder::new(framing);
