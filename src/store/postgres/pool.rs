@@ -51,6 +51,8 @@ pub struct Pool {
     state: Mutex<State>,
     /// Notified when a connection has become free, or the server is lost or back.
     pub(super) changed: Condvar,
+    /// Notified when the server is to be reached, or nobody needs it any more.
+    pub(super) needed: Condvar,
 }
 
 /// What changes.
@@ -105,6 +107,7 @@ impl Pool {
                 waiting: 0,
             }),
             changed: Condvar::new(),
+            needed: Condvar::new(),
         });
         let connecting = pool.clone();
         std::thread::Builder::new()
@@ -149,6 +152,7 @@ impl Pool {
         state.forget_idle();
         drop(state);
         self.changed.notify_all();
+        self.needed.notify_all();
     }
 
     fn work<T>(
@@ -281,8 +285,7 @@ impl Pool {
             Some(session)
         };
         connections.open -= usize::from(closed.is_some()).min(connections.open);
-        drop(state);
-        self.changed.notify_all();
+        self.freed(state);
     }
 
     fn lose(&self, lane: Lane, session: Session) {
@@ -290,8 +293,16 @@ impl Pool {
         let mut state = self.lock();
         let connections = &mut state.lanes[lane as usize];
         connections.open = connections.open.saturating_sub(1);
+        self.freed(state);
+    }
+
+    /// There is a connection, or room for one. Nobody is woken where nobody waits.
+    fn freed(&self, state: MutexGuard<'_, State>) {
+        let waited = state.waiting > 0;
         drop(state);
-        self.changed.notify_all();
+        if waited {
+            self.changed.notify_all();
+        }
     }
 
     /// The state. Nobody leaves it half changed, so that what a panic poisoned is good.

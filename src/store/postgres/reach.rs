@@ -84,6 +84,7 @@ impl Pool {
         }
         let down = self.down(&state);
         drop(state);
+        self.needed.notify_all();
         self.changed.notify_all();
         down
     }
@@ -103,7 +104,7 @@ impl Pool {
 
     /// Reaches the server and reaches it again, until the pool has ended.
     pub(super) fn keep_reached(&self) {
-        while self.needed() {
+        while self.is_needed() {
             let reached = self.reach();
             let mut state = self.lock();
             match reached {
@@ -124,7 +125,7 @@ impl Pool {
     }
 
     /// Waits until the server is to be reached; false when the pool has ended.
-    fn needed(&self) -> bool {
+    fn is_needed(&self) -> bool {
         let mut state = self.lock();
         while !state.ended {
             let left = match state.reach.phase {
@@ -136,10 +137,10 @@ impl Pool {
                 return true;
             }
             state = if left == Duration::MAX {
-                let waited = self.changed.wait(state);
+                let waited = self.needed.wait(state);
                 waited.unwrap_or_else(PoisonError::into_inner)
             } else {
-                let waited = self.changed.wait_timeout(state, left);
+                let waited = self.needed.wait_timeout(state, left);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             };
         }
