@@ -28,10 +28,10 @@ use cpu::Used;
 use plain::Plain;
 
 /// Lengths of content, and how many responses of each are written in a round and read `READ` times over.
-const SIZES: [(usize, usize); 3] = [(1 << 10, 400), (64 << 10, 200), (4 << 20, 8)];
+const SIZES: [(usize, usize); 3] = [(1 << 10, 100), (64 << 10, 50), (4 << 20, 2)];
 const READ: usize = 5;
-/// Rounds, which alternate between the store and plain statements, so that both see the same machine.
-const ROUNDS: usize = 5;
+/// Rounds, short ones that alternate between the store and plain statements, so that both see the same machine.
+const ROUNDS: usize = 20;
 /// What a content is up to which it is held in memory while it is fetched, as in the worker.
 const IN_MEMORY: usize = 256 << 10;
 
