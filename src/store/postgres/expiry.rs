@@ -19,8 +19,9 @@ const TO: &str = "SELECT max(id) FROM (SELECT id FROM cacheproxy.response WHERE 
 const LOOK: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
     id, extract(epoch FROM now())::bigint FROM cacheproxy.response WHERE id > $1 AND id <= $2 \
     AND etag IS NULL AND last_modified IS NULL AND coalesce(last_used, stored) < now() - interval '1 day'";
-const REMOVE: &str = "DELETE FROM cacheproxy.response WHERE id IN ( \
-    SELECT id FROM cacheproxy.response WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED)";
+const REMOVE: &str = "SELECT cacheproxy.evict($1)";
+/// How many go at once.
+const AT_ONCE: usize = 200;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -47,8 +48,8 @@ pub fn remove_some(session: &mut Session, after: i64) -> Result<i64, Error> {
             over.push(row.try_get::<_, i64>(9)?);
         }
     }
-    if !over.is_empty() {
-        session.execute(REMOVE, &[&over])?;
+    for some in over.chunks(AT_ONCE) {
+        session.execute(REMOVE, &[&some])?;
     }
     Ok(to)
 }

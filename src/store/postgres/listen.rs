@@ -195,10 +195,11 @@ impl Listener {
                 self.shared.heard_invalidations(slot, change.count);
                 // What this host does itself begins a generation there and then.
                 if change.host != self.host {
-                    self.shared.heard_change(&change.hash, change.number);
+                    self.shared.heard_changes(&[change.hash], change.number);
                 }
                 self.waiting.wake(&change.hash, Word::Changed);
             }
+            Some(Heard::Gone(number, hashes)) => self.shared.heard_changes(&hashes, number),
             Some(Heard::Free(hash)) => self.waiting.wake(&hash, Word::Free),
             Some(Heard::All) => {
                 session.set_deadline(Instant::now() + PATIENCE);
@@ -216,6 +217,8 @@ impl Listener {
 enum Heard<'a> {
     /// What is stored under a key has changed.
     Changed(Change<'a>),
+    /// What was stored under these keys went to make room, by the change of this number.
+    Gone(u64, Vec<Hash>),
     /// A key is no longer being fetched, and nothing came of it for others.
     Free(Hash),
     /// Anything may have changed.
@@ -233,10 +236,9 @@ struct Change<'a> {
 fn parse(payload: &str) -> Option<Heard<'_>> {
     let mut words = payload.split(' ');
     let (host, kind) = (words.next()?, words.next()?);
-    let mut hash = || unhex(words.next()?);
     match kind {
         "p" | "r" => {
-            let hash = hash()?;
+            let hash = unhex(words.next()?)?;
             Some(Heard::Changed(Change {
                 host,
                 hash,
@@ -244,7 +246,12 @@ fn parse(payload: &str) -> Option<Heard<'_>> {
                 count: counted(words.next()?.parse().ok()?),
             }))
         }
-        "f" => Some(Heard::Free(hash()?)),
+        "g" => {
+            let number = words.next()?.parse().ok()?;
+            let hashes = words.map(unhex).collect::<Option<_>>()?;
+            Some(Heard::Gone(number, hashes))
+        }
+        "f" => Some(Heard::Free(unhex(words.next()?)?)),
         "a" => Some(Heard::All),
         _ => None,
     }
@@ -283,6 +290,12 @@ mod tests {
             (format!("h r {hex} 18 9999999999"), changed(18, u32::MAX)),
             (format!("h p {hex} 17 3 later"), changed(17, 3)),
             (format!("h f {hex}"), Some(Heard::Free(hash))),
+            (
+                format!("- g 21 {hex} {hex}"),
+                Some(Heard::Gone(21, vec![hash, hash])),
+            ),
+            (format!("- g {hex}"), None),
+            (format!("- g 21 {hex} 00"), None),
             ("h a".to_owned(), Some(Heard::All)),
             (format!("h z {hex}"), None),
             (format!("h p {hex} x 3"), None),

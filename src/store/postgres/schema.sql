@@ -72,10 +72,12 @@ CREATE UNLOGGED TABLE cacheproxy.fetching (
     key_hash bytea PRIMARY KEY,
     host text NOT NULL,
     until timestamptz NOT NULL,
-    done boolean NOT NULL DEFAULT false
+    done boolean NOT NULL DEFAULT false,
+    waited boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE cacheproxy.fetching IS
     'Which host fetches which key for all of them, or has just done so; until then the others wait for it.';
+COMMENT ON COLUMN cacheproxy.fetching.waited IS 'Whether another host is to be told when it is done.';
 
 CREATE /*UNLOGGED*/ TABLE cacheproxy.usage (
     shard smallint PRIMARY KEY,
@@ -106,9 +108,10 @@ $$;
 
 -- Whether so much more may be stored, where the most is this. When it is getting tight, the host that makes
 -- room is told how much is wanted.
-CREATE FUNCTION cacheproxy.has_room(_size bigint, _most bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION cacheproxy.has_room(_size bigint, _most bigint, _used bigint DEFAULT cacheproxy.used())
+    RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    _free bigint := _most - cacheproxy.used() - _size;
+    _free bigint := _most - _used - _size;
 BEGIN
     IF _free < cacheproxy.margin(_most) / 2 AND _size < _most / 2 THEN
         PERFORM pg_notify('cacheproxy_room', _size::text);
@@ -192,15 +195,21 @@ CREATE FUNCTION cacheproxy.publish(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     _count bigint;
+    _told boolean;
+    _used bigint;
 BEGIN
     -- One after another for a key, so that who makes it invalid is seen here or removes what is stored here.
     PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
-    _count := coalesce((SELECT i.count FROM cacheproxy.invalidation i
-        WHERE i.slot = get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11)), 0);
+    SELECT coalesce((SELECT i.count FROM cacheproxy.invalidation i
+                WHERE i.slot = get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11)), 0),
+            EXISTS (SELECT FROM cacheproxy.response r WHERE r.key_hash = _key_hash),
+            EXISTS (SELECT FROM cacheproxy.response r WHERE r.key_hash = _part_hash),
+            (SELECT sum(u.bytes) FROM cacheproxy.usage u)
+        INTO _count, _told, part_gone, _used;
     IF _count > _began THEN
         RETURN;
     END IF;
-    is_full := NOT cacheproxy.has_room(_size, _most);
+    is_full := NOT cacheproxy.has_room(_size, _most, coalesce(_used, 0));
     IF is_full THEN
         RETURN;
     END IF;
@@ -209,15 +218,17 @@ BEGIN
         INSERT INTO cacheproxy.piece VALUES (_content_id, 0, _content);
         _content := NULL;
     END IF;
-    WITH gone AS (
-        DELETE FROM cacheproxy.response r
-        WHERE r.key_hash = _key_hash AND (_variant = '' OR r.variant = '' OR r.variant_hash = _variant_hash
-            OR r.uri <> _uri OR r.method <> _method)
-        RETURNING r.variant_hash, r.size
-    )
-    SELECT array_agg(g.variant_hash) FILTER (WHERE g.variant_hash <> _variant_hash),
-        array_agg(g.size) FILTER (WHERE g.variant_hash <> _variant_hash)
-        INTO variants, sizes FROM gone g;
+    IF _told THEN
+        WITH gone AS (
+            DELETE FROM cacheproxy.response r
+            WHERE r.key_hash = _key_hash AND (_variant = '' OR r.variant = '' OR r.variant_hash = _variant_hash
+                OR r.uri <> _uri OR r.method <> _method)
+            RETURNING r.variant_hash, r.size
+        )
+        SELECT array_agg(g.variant_hash) FILTER (WHERE g.variant_hash <> _variant_hash),
+            array_agg(g.size) FILTER (WHERE g.variant_hash <> _variant_hash)
+            INTO variants, sizes FROM gone g;
+    END IF;
     number := nextval('cacheproxy.change');
     INSERT INTO cacheproxy.response (id, key_hash, variant_hash, method, uri, variant, vary, status, reason,
             fields, trailers, etag, last_modified, request_time, response_time, length, size, checksum,
@@ -236,23 +247,31 @@ BEGIN
             INTO variants, sizes FROM gone g;
     END IF;
     -- The whole takes the place of a part.
-    DELETE FROM cacheproxy.response r
-        WHERE r.key_hash = _part_hash AND r.uri = _uri AND r.method = 'GET-part';
-    part_gone := FOUND;
+    IF part_gone THEN
+        DELETE FROM cacheproxy.response r
+            WHERE r.key_hash = _part_hash AND r.uri = _uri AND r.method = 'GET-part';
+        part_gone := FOUND;
+    END IF;
     IF part_gone THEN
         PERFORM pg_notify('cacheproxy',
             _host || ' p ' || encode(_part_hash, 'hex') || ' ' || nextval('cacheproxy.change') || ' 0');
     END IF;
-    PERFORM cacheproxy.fetched(_host, _key_hash);
-    PERFORM pg_notify('cacheproxy',
-        _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
+    -- What is new is no news to who doesn't wait for it: nobody has anything of it at hand.
+    IF cacheproxy.fetched(_key_hash) OR _told THEN
+        PERFORM pg_notify('cacheproxy',
+            _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
+    END IF;
 END $$;
 
--- Whoever looked the key up before this and asks who fetches it after, is to look it up again.
-CREATE FUNCTION cacheproxy.fetched(_host text, _key_hash bytea) RETURNS void LANGUAGE plpgsql AS $$
+-- Whoever looked the key up before this and asks who fetches it after, is to look it up again. Returns whether
+-- somebody waits for it.
+CREATE FUNCTION cacheproxy.fetched(_key_hash bytea) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    _waited boolean;
 BEGIN
     UPDATE cacheproxy.fetching SET done = true, until = now() + interval '2 s'
-        WHERE key_hash = _key_hash AND host = _host;
+        WHERE key_hash = _key_hash RETURNING waited INTO _waited;
+    RETURN coalesce(_waited, false);
 END $$;
 
 -- Keeps content for those who are being sent it.
@@ -294,7 +313,7 @@ BEGIN
             WHERE id = _old.id;
         outcome := 'refreshed';
         number := nextval('cacheproxy.change');
-        PERFORM cacheproxy.fetched(_host, _key_hash);
+        PERFORM cacheproxy.fetched(_key_hash);
         PERFORM pg_notify('cacheproxy',
             _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
     ELSE
@@ -305,6 +324,25 @@ BEGIN
             _length, _size, _checksum, _content, _old.content_id, NULL, NULL) p;
         outcome := 'refreshed';
     END IF;
+END $$;
+
+-- Removes these responses, except those that somebody changes just now, and tells the hosts that may have them
+-- at hand; how many bytes that freed. 200 at most: a notification has its limit.
+CREATE FUNCTION cacheproxy.evict(_ids bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    _bytes bigint;
+    _hashes text;
+BEGIN
+    WITH gone AS (
+        DELETE FROM cacheproxy.response WHERE id IN (
+            SELECT r.id FROM cacheproxy.response r WHERE r.id = ANY (_ids) FOR UPDATE SKIP LOCKED)
+        RETURNING key_hash, size
+    )
+    SELECT sum(g.size), string_agg(encode(g.key_hash, 'hex'), ' ') INTO _bytes, _hashes FROM gone g;
+    IF _hashes IS NOT NULL THEN
+        PERFORM pg_notify('cacheproxy', '- g ' || nextval('cacheproxy.change') || ' ' || _hashes);
+    END IF;
+    RETURN coalesce(_bytes, 0);
 END $$;
 
 -- Makes a key invalid and removes every response that is stored under it; returns how often keys of its slot

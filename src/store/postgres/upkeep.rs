@@ -21,13 +21,8 @@ const EVICT: &str = "WITH \
     hand AS (INSERT INTO cacheproxy.state VALUES ('hand', $3::bigint::text) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value), \
     passed AS (UPDATE cacheproxy.response SET used = false WHERE id IN ( \
-        SELECT id FROM cacheproxy.response WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)), \
-    gone AS (DELETE FROM cacheproxy.response WHERE id IN ( \
-        SELECT id FROM cacheproxy.response WHERE id = ANY ($2) FOR UPDATE SKIP LOCKED) \
-        RETURNING size, content_id), \
-    kept AS (UPDATE cacheproxy.content SET kept_until = now() + interval '2 minutes' \
-        WHERE id IN (SELECT content_id FROM gone) AND kept_until < now() + interval '2 minutes') \
-    SELECT count(*), coalesce(sum(size), 0)::bigint FROM gone";
+        SELECT id FROM cacheproxy.response WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)) \
+    SELECT cacheproxy.evict($2)";
 /// Content that nothing refers to any more, little by little. What is referred to is kept for ever.
 const ORPHANS: &str = "WITH gone AS (DELETE FROM cacheproxy.content WHERE id IN ( \
         SELECT c.id FROM cacheproxy.content c WHERE c.kept_until < now() \
@@ -209,7 +204,7 @@ impl Upkeep {
             }
             hand = step.hand;
             let row = session.query_first(EVICT, &[&step.passed, &step.evicted, &hand])?;
-            let freed = row.map_or(0, |row| row.get::<_, i64>(1).max(0) as u64);
+            let freed = row.map_or(0, |row| row.get::<_, i64>(0).max(0) as u64);
             if freed > 0 {
                 rounds = 0;
             }

@@ -29,12 +29,14 @@ impl Shared {
         }
     }
 
-    /// Begins a new generation of this key after another host's change of this number, unless one of
+    /// Begins a new generation of these keys after another host's change of this number, unless one of
     /// this host's workers has heard of it before.
-    pub fn heard_change(&self, hash: &[u8; 16], number: u64) {
+    pub fn heard_changes(&self, hashes: &[[u8; 16]], number: u64) {
         let place: &AtomicU64 = &self.layout().heard[(number % HEARD as u64) as usize];
         if place.swap(number, AcqRel) != number {
-            self.bump(hash);
+            for hash in hashes {
+                self.bump(hash);
+            }
         }
     }
 
@@ -99,7 +101,7 @@ mod tests {
         // (who hears, of which change, the generation then)
         let rows = [(&one, 3, 1), (&two, 3, 1), (&two, 9, 2), (&one, 9, 2)];
         for (who, number, generation) in rows {
-            who.heard_change(&hash, number);
+            who.heard_changes(&[hash], number);
             assert_eq!(one.generation(&hash), generation, "change {number}");
         }
         // One that comes late and out of order is a change all the same.
@@ -107,8 +109,8 @@ mod tests {
         assert!(two.is_untold_beside(2) && !two.is_untold_beside(1));
         two.set_untold(1, false);
         assert!(!one.is_untold_beside(2));
-        one.heard_change(&hash, 4);
-        two.heard_change(&hash, 4);
+        one.heard_changes(&[hash], 4);
+        two.heard_changes(&[hash], 4);
         assert_eq!((two.generation(&hash), two.generation(&other)), (3, 0));
         two.bump_all();
         assert_eq!((one.generation(&hash), one.generation(&other)), (4, 1));

@@ -37,11 +37,9 @@ fn changes_reach_the_other_hosts_memory() {
     let meta = plain("GET http://hosts/changes");
     let hash = *meta.key.hash();
     let other = *Key::new("GET http://hosts/other").hash();
+    publish(&one.store, &meta, &content(10, 1));
     // (what one host does)
-    let steps: [(&str, &dyn Fn()); 4] = [
-        ("stored", &|| {
-            publish(&one.store, &meta, &content(10, 1));
-        }),
+    let steps: [(&str, &dyn Fn()); 3] = [
         ("replaced", &|| {
             publish(&one.store, &meta, &content(10, 2));
         }),
@@ -70,10 +68,47 @@ fn changes_reach_the_other_hosts_memory() {
         println!("{name}: heard after {took:?}");
         assert_eq!(look(&two.store, &meta.key).is_some(), name != "removed");
     }
-    // Removing what isn't there is a change too: what was evicted may still be in somebody's memory.
+    // Removing what isn't there is a change too.
     let before = two.shared.generation(&hash);
     one.store.remove(&meta.key).unwrap();
     until("removed again", || two.shared.generation(&hash) > before);
+}
+
+#[test]
+fn what_is_new_is_no_news_and_what_was_evicted_is() {
+    let database = Server::shared().database();
+    let hosts = [bench(&database), bench(&database)];
+    for host in &hosts {
+        until("it listens", || host.store.waiting.is_heard());
+    }
+    let [one, two] = &hosts;
+    let (meta, other) = (
+        plain("GET http://hosts/new"),
+        plain("GET http://hosts/told"),
+    );
+    let hash = *meta.key.hash();
+    publish(&one.store, &other, &content(10, 1));
+    let before = two.shared.generation(&hash);
+    publish(&one.store, &meta, &content(10, 1));
+    // Notifications come in order: what was to be heard of the one is heard before the other.
+    let heard = two.shared.generation(other.key.hash());
+    publish(&one.store, &other, &content(10, 2));
+    until("it is heard", || {
+        two.shared.generation(other.key.hash()) > heard
+    });
+    assert_eq!(two.shared.generation(&hash), before);
+    assert!(look(&two.store, &meta.key).is_some(), "but it is there");
+    // Whoever evicts it tells every host, as any may store it anew.
+    let generations = || hosts.each_ref().map(|host| host.shared.generation(&hash));
+    let before = generations();
+    Server::shared().sql(
+        &one.name,
+        "SELECT cacheproxy.evict(array_agg(id)) FROM cacheproxy.response WHERE uri = 'http://hosts/new'",
+    );
+    until("it is heard", || {
+        generations() == before.map(|generation| generation + 1)
+    });
+    assert!(look(&two.store, &meta.key).is_none());
 }
 
 /// Another worker of the same host.
@@ -99,6 +134,7 @@ fn several_workers_of_a_host_begin_one_generation() {
     }
     let meta = plain("GET http://hosts/workers");
     let hash = *meta.key.hash();
+    publish(&one.store, &meta, &content(10, 1));
     let before = two.shared.generation(&hash);
     for round in 1..=20 {
         publish(&one.store, &meta, &content(10, 1));
