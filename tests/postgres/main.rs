@@ -9,6 +9,7 @@ mod connecting;
 mod herd;
 mod hosts;
 mod outages;
+mod queue;
 mod relay;
 mod resumed;
 mod server;
