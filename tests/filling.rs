@@ -71,8 +71,7 @@ impl Taken {
         };
         all(Signal::SIGSTOP);
         wait_until("all have stopped", PATIENCE, || {
-            pids.iter()
-                .all(|pid| matches!(state(*pid), None | Some('T' | 'Z')))
+            pids.iter().all(|pid| is_stopped(*pid))
         });
         let mut taken = Taken::default();
         let mut seen = HashSet::new();
@@ -103,6 +102,15 @@ impl Taken {
             du: self.du.max(other.du),
         }
     }
+}
+
+/// Whether none of its threads runs: the first may have stopped while another is still within a call.
+fn is_stopped(pid: i32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    threads.into_iter().flatten().flatten().all(|thread| {
+        let id = thread.file_name().to_str().unwrap().parse().unwrap();
+        matches!(state(id), None | Some('T' | 'Z'))
+    })
 }
 
 /// The blocks of the files of this store that a process has open and nobody else can.
