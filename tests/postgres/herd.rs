@@ -1,41 +1,49 @@
 //! Collapsed forwarding between hosts: clients of many proxies on one database that ask for what one of them fetches make one
 //! request to the origin server; nobody waits long for one that has gone.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::stage::name;
 use crate::common::origin::{fresh, ok};
 use crate::common::postgres::Server;
 use crate::common::{Client, Gate, Origin, PATIENCE, Proxy, pattern, wait_until};
 
 const HOSTS: usize = 4;
+const WORKERS: usize = 2;
 const CLIENTS: usize = 100;
 /// Time for clients to get to where they wait.
 const A_MOMENT: Duration = Duration::from_millis(1500);
 
-/// Proxies with two workers each, on a database of their own.
+/// Proxies on a database of their own.
 fn hosts(server: &Server) -> Vec<Proxy> {
     let connection = server.database();
     let host = |_| {
-        let proxy = Proxy::with("access_log = false\n")
+        Proxy::with("access_log = false\n")
             .database(&connection)
-            .workers(2)
-            .start();
-        wait_until("workers are connected", PATIENCE, || {
-            let log = proxy.log();
-            log.iter()
-                .filter(|line| line.contains("connected to the database"))
-                .count()
-                == 2
-        });
-        proxy
+            .workers(WORKERS)
+            .start()
     };
     let hosts = (0..HOSTS).map(host).collect();
-    // They listen a moment after they are connected.
-    std::thread::sleep(A_MOMENT);
+    wait_until_listening(server, &connection);
     hosts
+}
+
+/// Waits until every worker hears what the others do: the first thing that it does then is to try the upkeep's lock.
+fn wait_until_listening(server: &Server, connection: &str) {
+    const TRIED: &str = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+        AND (query LIKE 'SELECT pg_try_advisory_lock(%' \
+        OR pid IN (SELECT pid FROM pg_locks WHERE classid = 1668313721))";
+    // What it does next hides that, but for the one that has the lock.
+    let mut seen = HashSet::new();
+    wait_until("all workers listen", PATIENCE * 2, || {
+        let tried = server.sql(name(connection), TRIED);
+        seen.extend(tried.lines().map(str::to_owned));
+        seen.len() >= HOSTS * WORKERS
+    });
 }
 
 /// So many clients of each that have asked for this URI.
