@@ -13,6 +13,7 @@ mod lease;
 pub mod memory;
 pub mod postgres;
 pub mod record;
+mod removed;
 pub mod sieve;
 pub mod spool;
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl FilesystemStore {
     fn discard(&self, hash: &Hash, variant: &Hash, why: &str) -> Result<(), StoreError> {
         let path = self.root.file(hash, variant);
         log::warn!("{}: {why}; removed from the store", path.display());
-        self.remember_removed(self.unlink(hash, variant)?);
+        self.removed.remember(self.unlink(hash, variant)?);
         if *variant != NO_VARIANT {
             unlist(&self.root, hash, variant)?;
         }

@@ -16,21 +16,19 @@ mod write;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use index::Index;
 use root::{NO_VARIANT, Root, counted};
 use synced::Synced;
 
 use super::record::read::{Reading, read};
+use super::removed::Removed;
 use super::{Draft, Found, Object, Published, Store, StoreError, Whole};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::sys::shared::Shared;
-
-/// More removals than this are not remembered to be announced; the evictor finds them gone.
-const MOST_REMOVED: usize = 4096;
 
 /// Where a store is, and whose.
 #[derive(Debug, Clone)]
@@ -47,7 +45,7 @@ pub struct FilesystemStore {
     shared: Arc<Shared>,
     worker: usize,
     synced: Synced,
-    removed: Mutex<Vec<Published>>,
+    removed: Removed,
     /// Held while large content is verified, so that requests for it at once read it once.
     verifying: Mutex<()>,
 }
@@ -66,7 +64,7 @@ impl FilesystemStore {
             root,
             shared,
             worker: options.worker,
-            removed: Mutex::new(Vec::new()),
+            removed: Removed::default(),
             verifying: Mutex::new(()),
         })
     }
@@ -80,12 +78,6 @@ impl FilesystemStore {
     /// there was none.
     fn unlink(&self, hash: &Hash, variant: &Hash) -> Result<Option<Published>, StoreError> {
         unlink(&self.root, &self.shared, hash, variant)
-    }
-
-    fn remember_removed(&self, removed: impl IntoIterator<Item = Published>) {
-        let mut list = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MOST_REMOVED.saturating_sub(list.len());
-        list.extend(removed.into_iter().take(room));
     }
 }
 
@@ -211,7 +203,7 @@ impl Store for FilesystemStore {
     }
 
     fn take_removed(&self) -> Vec<Published> {
-        std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
+        self.removed.take()
     }
 }
 

@@ -65,7 +65,7 @@ impl FilesystemStore {
             self.root.place(&file, name, &target)?;
             if let Err(error) = self.list(meta, names) {
                 // Without its place in the index it would never be found.
-                self.remember_removed(self.unlink(&hash, &variant)?);
+                self.removed.remember(self.unlink(&hash, &variant)?);
                 return Err(error);
             }
         }
@@ -120,7 +120,7 @@ impl FilesystemStore {
             Some(_) => None,
             None => self.unlink(hash, &NO_VARIANT)?,
         };
-        self.remember_removed(displaced);
+        self.removed.remember(displaced);
         let mut index = index.unwrap_or_else(|| Index::new(meta.key.text().clone()));
         let dropped = index.add(names, *variant);
         let bytes = index.encode().ok_or(StoreError::Unselectable)?;
@@ -134,7 +134,7 @@ impl FilesystemStore {
         variants: impl Iterator<Item = &'a Hash>,
     ) -> Result<(), StoreError> {
         for variant in variants {
-            self.remember_removed(self.unlink(hash, variant)?);
+            self.removed.remember(self.unlink(hash, variant)?);
         }
         Ok(())
     }

@@ -112,7 +112,7 @@ fn a_small_record_survives_no_damage() {
     assert!(survived > 0 && survived < whole.len() * 3 / 2, "{survived}");
     assert_eq!(
         bench.store.take_removed().len(),
-        MOST_REMOVED.min(whole.len() * 3 + 1 - survived)
+        crate::store::removed::MOST.min(whole.len() * 3 + 1 - survived)
     );
 }
 

@@ -25,9 +25,9 @@ mod upkeep;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use connect::Connector;
@@ -39,15 +39,13 @@ use untold::Untold;
 use upkeep::Upkeep;
 
 use super::draft::Room;
+use super::removed::Removed;
 use super::{Draft, Found, Lease, Object, Published, Store, StoreError, Used, Whole};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::sys::disk;
 use crate::sys::shared::Shared;
-
-/// More removals than this are not remembered to be announced.
-const MOST_REMOVED: usize = 4096;
 
 /// Makes names of files differ where files need one.
 static DRAFTS: AtomicU64 = AtomicU64::new(0);
@@ -78,7 +76,7 @@ pub struct PostgresStore {
     /// Names this host in what others are told.
     host: String,
     limit: i64,
-    removed: Mutex<Vec<Published>>,
+    removed: Removed,
     untold: Arc<Untold>,
     waiting: Arc<Waiting>,
     hits: Arc<Hits>,
@@ -152,17 +150,11 @@ impl PostgresStore {
             host,
             limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
             shared,
-            removed: Mutex::new(Vec::new()),
+            removed: Removed::default(),
             untold,
             waiting,
             hits,
         })
-    }
-
-    fn remember_removed(&self, removed: impl IntoIterator<Item = Published>) {
-        let mut list = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MOST_REMOVED.saturating_sub(list.len());
-        list.extend(removed.into_iter().take(room));
     }
 }
 
@@ -265,7 +257,7 @@ impl Store for PostgresStore {
     }
 
     fn take_removed(&self) -> Vec<Published> {
-        std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
+        self.removed.take()
     }
 
     fn displaces_parts(&self) -> bool {

@@ -206,12 +206,13 @@ impl PostgresStore {
         if changed.part_gone {
             self.shared.bump(meta.key.part().hash());
         }
-        self.remember_removed(changed.gone.iter().map(|(variant, size)| Published {
-            hash,
-            variant: *variant,
-            size: *size,
-            generation,
-        }));
+        self.removed
+            .remember(changed.gone.iter().map(|(variant, size)| Published {
+                hash,
+                variant: *variant,
+                size: *size,
+                generation,
+            }));
         Ok(Published {
             hash,
             variant: *meta.variant.hash(),
