@@ -155,15 +155,20 @@ impl Pieces for Stored {
                 .pool
                 .run(LOOKUP, |session| session.execute(KEEP, &[&vec![self.id]]));
         }
-        let mut bytes = row.and_then(Column::new).map(Bytes::from_owner);
-        let due = (self.length - (at - at % PIECE)).min(PIECE);
-        match &mut bytes {
-            Some(bytes) if bytes.len() as u64 == due => {
-                bytes.advance((at % PIECE) as usize);
-                Ok(bytes.clone())
-            }
-            _ => Err(StoreError::Gone),
+        within(row, self.length, at)
+    }
+}
+
+/// What is in a piece from `at` on, where the content has this length; the row begins with its bytes.
+pub fn within(row: Option<Row>, length: u64, at: u64) -> Result<Bytes, StoreError> {
+    let bytes = row.and_then(Column::new).map(Bytes::from_owner);
+    let due = length.saturating_sub(at - at % PIECE).min(PIECE);
+    match bytes {
+        Some(mut bytes) if bytes.len() as u64 == due => {
+            bytes.advance(((at % PIECE) as usize).min(bytes.len()));
+            Ok(bytes)
         }
+        _ => Err(StoreError::Gone),
     }
 }
 

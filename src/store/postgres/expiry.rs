@@ -15,10 +15,11 @@ use crate::http::date::UnixSeconds;
 
 /// How far this look goes; nothing at the end.
 const TO: &str = "SELECT max(id) FROM (SELECT id FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 500) r";
-/// What begins it is read by [`row::meta`].
-const LOOK: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
-    id, extract(epoch FROM now())::bigint FROM cacheproxy.response WHERE id > $1 AND id <= $2 \
-    AND etag IS NULL AND last_modified IS NULL AND coalesce(last_used, stored) < now() - interval '1 day'";
+const LOOK: &str = concat!(
+    row::columns!(),
+    ", id, extract(epoch FROM now())::bigint FROM cacheproxy.response WHERE id > $1 AND id <= $2 \
+    AND etag IS NULL AND last_modified IS NULL AND coalesce(last_used, stored) < now() - interval '1 day'"
+);
 const REMOVE: &str = "SELECT cacheproxy.evict($1)";
 /// How many go at once.
 const AT_ONCE: usize = 200;

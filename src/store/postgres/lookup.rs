@@ -20,9 +20,11 @@ use super::row;
 
 /// Most recent first, with what is stored as a part only, whose content nobody has asked for yet. What begins
 /// it is read by [`row::meta`].
-const FIND: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
-    id, vary, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
-    FROM cacheproxy.response WHERE key_hash IN ($1, $2) ORDER BY id DESC";
+const FIND: &str = concat!(
+    row::columns!(),
+    ", id, vary, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
+    FROM cacheproxy.response WHERE key_hash IN ($1, $2) ORDER BY id DESC"
+);
 const CONTENT: &str = "SELECT content FROM cacheproxy.response WHERE id = $1";
 
 /// A row as it was found.

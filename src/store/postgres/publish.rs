@@ -9,7 +9,7 @@ use postgres::Row;
 use super::content::{self, Failure, PIECE, Source};
 use super::pool::CHANGE;
 use super::row::{Columns, Text, split};
-use super::session::Session;
+use super::session::{Parameters, Session};
 use super::{PostgresStore, listen};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
@@ -147,35 +147,23 @@ impl PostgresStore {
         content: Option<&Bytes>,
         content_id: Option<i64>,
     ) -> Result<Changed, postgres::Error> {
-        let columns = &new.columns;
-        let row = session.query_first(
-            PUBLISH,
+        let (length, size) = (new.length as i64, new.size() as i64);
+        let content = content.map(|content| &content[..]);
+        let part = new.part.as_ref().map(|part| &part.hash()[..]);
+        let parameters: [&Parameters<'_>; 3] = [
+            &[&self.host, &new.began],
+            &new.columns.parameters(),
             &[
-                &self.host,
-                &new.began,
-                &columns.key_hash,
-                &columns.method,
-                &columns.uri,
-                &columns.variant_hash,
-                &columns.variant,
-                &columns.vary,
-                &columns.status,
-                &columns.reason,
-                &columns.fields,
-                &columns.trailers,
-                &columns.etag,
-                &columns.last_modified,
-                &columns.request_time,
-                &columns.response_time,
-                &(new.length as i64),
-                &(new.size() as i64),
+                &length,
+                &size,
                 &&new.checksum[..],
-                &content.map(|content| &content[..]),
+                &content,
                 &content_id,
                 &self.limit,
-                &new.part.as_ref().map(|part| &part.hash()[..]),
+                &part,
             ],
-        )?;
+        ];
+        let row = session.query_first(PUBLISH, &parameters.concat())?;
         row.map_or(Ok(Changed::nothing()), |row| {
             let is_full: Option<bool> = row.try_get(3)?;
             let part_gone: Option<bool> = row.try_get(4)?;

@@ -7,6 +7,7 @@ use super::PostgresStore;
 use super::pool::CHANGE;
 use super::publish::Changed;
 use super::row::Columns;
+use super::session::Parameters;
 use crate::cache::stored::Meta;
 use crate::store::{Content, Object, Published, StoreError, Whole};
 
@@ -27,31 +28,17 @@ impl PostgresStore {
         let checksum = object.checksum.to_le_bytes();
         let old_variant = object.meta.variant.hash();
         let (changed, outcome) = self.pool.change(CHANGE, |session| {
-            let row = session.query_first(
-                REFRESH,
+            let parameters: [&Parameters<'_>; 3] = [
+                &[&self.host, &known],
+                &columns.parameters(),
                 &[
-                    &self.host,
-                    &known,
-                    &columns.key_hash,
-                    &columns.method,
-                    &columns.uri,
-                    &columns.variant_hash,
-                    &columns.variant,
-                    &columns.vary,
-                    &columns.status,
-                    &columns.reason,
-                    &columns.fields,
-                    &columns.trailers,
-                    &columns.etag,
-                    &columns.last_modified,
-                    &columns.request_time,
-                    &columns.response_time,
                     &(length as i64),
                     &(size as i64),
                     &&checksum[..],
                     &&old_variant[..],
                 ],
-            )?;
+            ];
+            let row = session.query_first(REFRESH, &parameters.concat())?;
             match row {
                 Some(row) => Ok((Changed::read(&row)?, row.try_get::<_, String>(3)?)),
                 None => Ok((Changed::nothing(), String::new())),

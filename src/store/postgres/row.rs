@@ -19,6 +19,14 @@ use crate::http::fields::{Fields, FieldsBuilder};
 use crate::store::StoreError;
 use crate::store::record::MOST_META;
 
+/// What [`meta`] reads, in its order, at the beginning of a statement.
+macro_rules! columns {
+    () => {
+        "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time"
+    };
+}
+pub(super) use columns;
+
 /// What a row takes besides its texts and its content, about.
 const OVERHEAD: u64 = 400;
 /// A little less than the latest time that the database knows, in Unix seconds.
@@ -124,6 +132,27 @@ impl<'a> Columns<'a> {
             size: size as u64 + OVERHEAD,
         })
     }
+
+    /// The parameters by which a response is given its metadata: from the key's hash to the time when it was
+    /// received.
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 14] {
+        [
+            &self.key_hash,
+            &self.method,
+            &self.uri,
+            &self.variant_hash,
+            &self.variant,
+            &self.vary,
+            &self.status,
+            &self.reason,
+            &self.fields,
+            &self.trailers,
+            &self.etag,
+            &self.last_modified,
+            &self.request_time,
+            &self.response_time,
+        ]
+    }
 }
 
 /// How many bytes the metadata has; refused when there are too many.
@@ -177,8 +206,7 @@ fn seconds(time: SystemTime) -> UnixSeconds {
         .map_or(0, |since| since.as_secs())
 }
 
-/// The metadata in a row that begins with: method, uri, variant, status, reason, fields, trailers,
-/// request_time, response_time.
+/// The metadata in a row that begins with these columns.
 pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
     let text = |at: usize| -> Result<Bytes, postgres::Error> {
         Ok(Bytes::copy_from_slice(&bytes(row.try_get(at)?)))

@@ -86,6 +86,10 @@ CREATE /*UNLOGGED*/ TABLE cacheproxy.usage (
 COMMENT ON TABLE cacheproxy.usage IS
     'The sum of the sizes of all responses, in parts so that hosts that store at once don''t wait for each other.';
 
+CREATE FUNCTION cacheproxy.slot(_key_hash bytea) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11)
+$$;
+
 -- What every change calls is in plpgsql, which keeps its plans.
 CREATE FUNCTION cacheproxy.used() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -119,45 +123,28 @@ BEGIN
     RETURN _free >= -(_most / 128);
 END $$;
 
--- Sizes are counted, and content kept for as long as it is referred to, whoever changes the responses.
-CREATE FUNCTION cacheproxy.stored() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Sizes are counted, and content kept for as long as it is referred to, whoever changes the responses; and a while
+-- longer, for those who are being sent it.
+CREATE FUNCTION cacheproxy.counted() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     _bytes bigint;
     _contents bigint[];
+    _until timestamptz := CASE TG_OP WHEN 'INSERT' THEN 'infinity' ELSE now() + interval '2 minutes' END;
 BEGIN
-    SELECT sum(a.size), array_agg(a.content_id) FILTER (WHERE a.content_id IS NOT NULL)
-        INTO _bytes, _contents FROM added a;
+    SELECT sum(c.size), array_agg(c.content_id) FILTER (WHERE c.content_id IS NOT NULL)
+        INTO _bytes, _contents FROM changed c;
     IF _bytes <> 0 THEN
-        PERFORM cacheproxy.count_usage(_bytes);
+        PERFORM cacheproxy.count_usage(CASE TG_OP WHEN 'INSERT' THEN _bytes ELSE -_bytes END);
     END IF;
     IF _contents IS NOT NULL THEN
-        UPDATE cacheproxy.content SET kept_until = 'infinity'
-            WHERE id = ANY (_contents) AND kept_until <> 'infinity';
+        UPDATE cacheproxy.content SET kept_until = _until WHERE id = ANY (_contents) AND kept_until <> _until;
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER stored AFTER INSERT ON cacheproxy.response REFERENCING NEW TABLE AS added
-    FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.stored();
-
--- Content that was referred to stays a while for those who are being sent it.
-CREATE FUNCTION cacheproxy.removed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    _bytes bigint;
-    _contents bigint[];
-BEGIN
-    SELECT sum(g.size), array_agg(g.content_id) FILTER (WHERE g.content_id IS NOT NULL)
-        INTO _bytes, _contents FROM gone g;
-    IF _bytes <> 0 THEN
-        PERFORM cacheproxy.count_usage(-_bytes);
-    END IF;
-    IF _contents IS NOT NULL THEN
-        UPDATE cacheproxy.content SET kept_until = now() + interval '2 minutes'
-            WHERE id = ANY (_contents) AND kept_until = 'infinity';
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER removed AFTER DELETE ON cacheproxy.response REFERENCING OLD TABLE AS gone
-    FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.removed();
+CREATE TRIGGER stored AFTER INSERT ON cacheproxy.response REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.counted();
+CREATE TRIGGER removed AFTER DELETE ON cacheproxy.response REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.counted();
 
 CREATE FUNCTION cacheproxy.resized() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -175,6 +162,14 @@ BEGIN
 END $$;
 CREATE TRIGGER emptied AFTER TRUNCATE ON cacheproxy.response
     FOR EACH STATEMENT EXECUTE FUNCTION cacheproxy.emptied();
+
+-- Tells the other hosts that what is stored under a key was replaced ('p') or removed ('r') by this change, and how
+-- often keys of its slot have been made invalid.
+CREATE FUNCTION cacheproxy.tell(_host text, _kind text, _key_hash bytea, _number bigint, _count bigint)
+    RETURNS void LANGUAGE sql AS $$
+    SELECT pg_notify('cacheproxy',
+        _host || ' ' || _kind || ' ' || encode(_key_hash, 'hex') || ' ' || _number || ' ' || _count)
+$$;
 
 CREATE TABLE cacheproxy.state (
     name text PRIMARY KEY,
@@ -201,7 +196,7 @@ BEGIN
     -- One after another for a key, so that who makes it invalid is seen here or removes what is stored here.
     PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
     SELECT coalesce((SELECT i.count FROM cacheproxy.invalidation i
-                WHERE i.slot = get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11)), 0),
+                WHERE i.slot = cacheproxy.slot(_key_hash)), 0),
             EXISTS (SELECT FROM cacheproxy.response r WHERE r.key_hash = _key_hash),
             EXISTS (SELECT FROM cacheproxy.response r WHERE r.key_hash = _part_hash),
             (SELECT sum(u.bytes) FROM cacheproxy.usage u)
@@ -253,13 +248,11 @@ BEGIN
         part_gone := FOUND;
     END IF;
     IF part_gone THEN
-        PERFORM pg_notify('cacheproxy',
-            _host || ' p ' || encode(_part_hash, 'hex') || ' ' || nextval('cacheproxy.change') || ' 0');
+        PERFORM cacheproxy.tell(_host, 'p', _part_hash, nextval('cacheproxy.change'), 0);
     END IF;
     -- What is new is no news to who doesn't wait for it: nobody has anything of it at hand.
     IF cacheproxy.fetched(_key_hash) OR _told THEN
-        PERFORM pg_notify('cacheproxy',
-            _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
+        PERFORM cacheproxy.tell(_host, 'p', _key_hash, number, _count);
     END IF;
 END $$;
 
@@ -297,7 +290,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
     _count := coalesce((SELECT i.count FROM cacheproxy.invalidation i
-        WHERE i.slot = get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11)), 0);
+        WHERE i.slot = cacheproxy.slot(_key_hash)), 0);
     SELECT r.id, r.method, r.uri, r.variant, r.vary, r.length, r.checksum, r.content_id INTO _old
         FROM cacheproxy.response r
         WHERE r.key_hash = _key_hash AND r.variant_hash = _old_variant_hash FOR UPDATE;
@@ -314,8 +307,7 @@ BEGIN
         outcome := 'refreshed';
         number := nextval('cacheproxy.change');
         PERFORM cacheproxy.fetched(_key_hash);
-        PERFORM pg_notify('cacheproxy',
-            _host || ' p ' || encode(_key_hash, 'hex') || ' ' || number || ' ' || _count);
+        PERFORM cacheproxy.tell(_host, 'p', _key_hash, number, _count);
     ELSE
         SELECT r.content INTO _content FROM cacheproxy.response r WHERE r.id = _old.id;
         SELECT p.number, p.variants, p.sizes INTO number, variants, sizes FROM cacheproxy.publish(
@@ -356,7 +348,7 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
     PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
     INSERT INTO cacheproxy.invalidation AS i
-        VALUES (get_byte(_key_hash, 10) + 256 * get_byte(_key_hash, 11), 1)
+        VALUES (cacheproxy.slot(_key_hash), 1)
         ON CONFLICT (slot) DO UPDATE SET count = i.count + 1 RETURNING i.count INTO counted;
     WITH gone AS (
         DELETE FROM cacheproxy.response r
@@ -364,16 +356,26 @@ BEGIN
         RETURNING r.variant_hash, r.size
     )
     SELECT array_agg(g.variant_hash), array_agg(g.size) INTO variants, sizes FROM gone g;
-    PERFORM pg_notify('cacheproxy', _host || ' r ' || encode(_key_hash, 'hex') || ' '
-        || nextval('cacheproxy.change') || ' ' || counted);
+    PERFORM cacheproxy.tell(_host, 'r', _key_hash, nextval('cacheproxy.change'), counted);
+END $$;
+
+-- Tells every host that anything may have changed.
+CREATE FUNCTION cacheproxy.tell_all(_host text) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_notify('cacheproxy', _host || ' a')
+$$;
+
+-- Makes every key invalid.
+CREATE FUNCTION cacheproxy.invalidate_all(_host text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    INSERT INTO cacheproxy.invalidation AS i SELECT slot, 1 FROM generate_series(0, 65535) slot
+        ON CONFLICT (slot) DO UPDATE SET count = i.count + 1;
+    PERFORM cacheproxy.tell_all(_host);
 END $$;
 
 -- Makes every key invalid and removes everything that is stored.
 CREATE FUNCTION cacheproxy.remove_all(_host text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('synchronous_commit', 'on', true);
-    INSERT INTO cacheproxy.invalidation AS i SELECT slot, 1 FROM generate_series(0, 65535) slot
-        ON CONFLICT (slot) DO UPDATE SET count = i.count + 1;
+    PERFORM cacheproxy.invalidate_all(_host);
     DELETE FROM cacheproxy.response;
-    PERFORM pg_notify('cacheproxy', _host || ' a');
 END $$;

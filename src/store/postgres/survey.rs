@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use postgres::Row;
 
+use super::content;
 use super::failure::reason;
+use super::publish::remove;
 use super::session::Session;
 use super::{connect, row};
-use crate::cache::key::Key;
+use crate::cache::key::{Hash, Key};
 use crate::config::Database;
 use crate::store::survey::{Seen, Survey};
 use crate::store::{Content, Object, Pieces, Published, StoreError};
@@ -27,24 +29,25 @@ const HOST: &str = "command";
 const TOGETHER: usize = 1000;
 
 const LAST: &str = "SELECT coalesce(max(id), 0) FROM cacheproxy.response";
-/// What begins these is read by [`row::meta`].
-const EACH: &str = "SELECT method, uri, variant, status, reason, fields, '{}'::text[], request_time, response_time, \
-    id, length, size, used, hits FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 500";
-const OF_KEY: &str = "SELECT method, uri, variant, status, reason, fields, '{}'::text[], request_time, response_time, \
-    id, length, size, used, hits FROM cacheproxy.response WHERE key_hash = $1 ORDER BY id DESC";
-const WHOLE: &str = "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time, \
-    id, length, checksum, content, content_id \
-    FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 50";
+const EACH: &str = concat!(
+    row::columns!(),
+    ", id, length, size, used, hits FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 500"
+);
+const OF_KEY: &str = concat!(
+    row::columns!(),
+    ", id, length, size, used, hits FROM cacheproxy.response WHERE key_hash = $1 ORDER BY id DESC"
+);
+const WHOLE: &str = concat!(
+    row::columns!(),
+    ", id, length, checksum, content, content_id \
+    FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 50"
+);
 const READ: &str = "SELECT bytes, cacheproxy.keep(ARRAY[$1::bigint])::text \
     FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
-const REMOVE: &str = "SELECT variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
-const INVALIDATE_ALL: &str = "INSERT INTO cacheproxy.invalidation AS i SELECT slot, 1 FROM generate_series(0, 65535) slot \
-    ON CONFLICT (slot) DO UPDATE SET count = i.count + 1";
-const TELL_ALL: &str = "SELECT pg_notify('cacheproxy', $1 || ' a')::text";
-const REMOVE_ALL: &str = "WITH gone AS (DELETE FROM cacheproxy.response r USING unnest($1::bytea[], $2::text[], $3::text[]) k(hash, method, uri) \
-    WHERE r.key_hash = k.hash AND r.method = k.method AND r.uri = k.uri RETURNING r.key_hash, r.variant_hash, r.size, r.content_id), \
-    kept AS (SELECT cacheproxy.keep(array_agg(content_id)) FROM gone WHERE content_id IS NOT NULL) \
-    SELECT key_hash, variant_hash, size FROM gone, kept";
+const INVALIDATE_ALL: &str = "SELECT cacheproxy.invalidate_all($1)";
+const TELL_ALL: &str = "SELECT cacheproxy.tell_all($1)";
+const REMOVE_ALL: &str = "DELETE FROM cacheproxy.response r USING unnest($1::bytea[], $2::text[], $3::text[]) k(hash, method, uri) \
+    WHERE r.key_hash = k.hash AND r.method = k.method AND r.uri = k.uri RETURNING r.key_hash, r.variant_hash, r.size";
 
 /// The responses in a database.
 pub struct Rows {
@@ -154,23 +157,11 @@ impl Survey for Rows {
 
     fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
         shared.invalidate(key.hash());
-        let (method, uri) = row::split(key.text());
-        let (hash, method, uri) = (
-            &key.hash()[..],
-            row::Text::from(method),
-            row::Text::from(uri),
-        );
-        let removed =
-            self.run(|session| session.query_first(REMOVE, &[&HOST, &hash, &method, &uri]))?;
+        let removed = self.run(|session| remove(session, HOST, shared, key))?.gone;
         shared.bump(key.hash());
-        let Some(row) = removed else {
-            return Ok(Vec::new());
-        };
-        let variants: Vec<Vec<u8>> = row.get::<_, Option<_>>(0).unwrap_or_default();
-        let sizes: Vec<i64> = row.get::<_, Option<_>>(1).unwrap_or_default();
-        let removed = variants.into_iter().zip(sizes);
+        let removed = removed.into_iter();
         Ok(removed
-            .map(|(variant, size)| published(shared, key.hash(), &variant, size))
+            .map(|(variant, size)| published(shared, key.hash(), variant, size))
             .collect())
     }
 
@@ -180,13 +171,7 @@ impl Survey for Rows {
         wanted: &dyn Fn(&Key) -> bool,
     ) -> Result<Vec<Published>, StoreError> {
         shared.invalidate_all();
-        self.run(|session| {
-            session.batch("SET synchronous_commit = on")?;
-            session.begin()?;
-            session.execute(INVALIDATE_ALL, &[])?;
-            session.execute(TELL_ALL, &[&HOST])?;
-            session.commit()
-        })?;
+        self.run(|session| session.execute(INVALIDATE_ALL, &[&HOST]))?;
         let mut keys = Vec::new();
         self.each(&mut |seen| {
             if wanted(&seen.meta.key) {
@@ -204,8 +189,14 @@ impl Survey for Rows {
             let parameters: [&(dyn postgres::types::ToSql + Sync); 3] = [&hashes, &methods, &uris];
             let rows = self.run(|session| session.query(REMOVE_ALL, &parameters))?;
             for row in rows {
-                let hash: [u8; 16] = row.get::<_, &[u8]>(0).try_into().unwrap_or_default();
-                removed.push(published(shared, &hash, row.get(1), row.get(2)));
+                let hash: Hash = row.get::<_, &[u8]>(0).try_into().unwrap_or_default();
+                let variant = row.get::<_, &[u8]>(1).try_into().unwrap_or_default();
+                removed.push(published(
+                    shared,
+                    &hash,
+                    variant,
+                    row.get::<_, i64>(2) as u64,
+                ));
             }
         }
         // What was read of them meanwhile goes from memory again, on every host and at once on this one.
@@ -217,11 +208,11 @@ impl Survey for Rows {
     }
 }
 
-fn published(shared: &Shared, hash: &[u8; 16], variant: &[u8], size: i64) -> Published {
+fn published(shared: &Shared, hash: &Hash, variant: Hash, size: u64) -> Published {
     Published {
         hash: *hash,
-        variant: variant.try_into().unwrap_or_default(),
-        size: size as u64,
+        variant,
+        size,
         generation: shared.generation(hash),
     }
 }
@@ -263,16 +254,10 @@ impl Pieces for Piecewise {
     }
 
     fn read(&self, at: u64) -> Result<Bytes, StoreError> {
-        let number = (at / super::content::PIECE) as i32;
+        let number = (at / content::PIECE) as i32;
         let row = run(&self.session, &self.server, |session| {
             session.query_first(READ, &[&self.id, &number])
         })?;
-        let bytes = row.ok_or(StoreError::Gone)?;
-        let bytes = Bytes::copy_from_slice(bytes.get(0));
-        let within = (at % super::content::PIECE) as usize;
-        match within < bytes.len() {
-            true => Ok(bytes.slice(within..)),
-            false => Err(StoreError::Gone),
-        }
+        content::within(row, self.length, at)
     }
 }
