@@ -1,11 +1,10 @@
 //! Processor time that processes used, to the nanosecond.
 
-use std::ops::Sub;
 use std::time::Duration;
 
 use crate::common::postgres::Server;
 
-/// Processor time so far, or between two points in time.
+/// Processor time that something took.
 #[derive(Debug, Clone, Copy)]
 pub struct Used {
     /// Of the clients: this process, or workers.
@@ -15,23 +14,17 @@ pub struct Used {
 }
 
 impl Used {
-    /// Until now: by these processes and the server.
-    pub fn now(clients: &[i32], server: &Server) -> Used {
+    /// By this work: of these processes, and of the server's as they are at its beginning.
+    pub fn by(clients: &[i32], server: &Server, work: impl FnOnce()) -> Used {
+        let servers = server.processes();
+        let all = |pids: &[i32]| -> Duration { pids.iter().map(|pid| of(*pid)).sum() };
+        // Looking is work of the client's too: its own time is read last before, and first after.
+        let before = (all(&servers), all(clients));
+        work();
+        let after = (all(clients), all(&servers));
         Used {
-            client: clients.iter().map(|pid| of(*pid)).sum(),
-            server: server.processes().iter().map(|pid| of(*pid)).sum(),
-        }
-    }
-}
-
-impl Sub for Used {
-    type Output = Used;
-
-    /// What was used since. A process that ended meanwhile counts for nothing.
-    fn sub(self, before: Used) -> Used {
-        Used {
-            client: self.client.saturating_sub(before.client),
-            server: self.server.saturating_sub(before.server),
+            client: after.0.saturating_sub(before.1),
+            server: after.1.saturating_sub(before.0),
         }
     }
 }

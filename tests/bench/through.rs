@@ -40,11 +40,11 @@ pub fn run(server: &Server) {
             for _ in 0..ROUNDS {
                 for ((proxy, client), spent) in proxies.iter().zip(&mut clients).zip(&mut spent) {
                     let workers = proxy.workers();
-                    let before = Used::now(&workers, server);
-                    for _ in 0..count {
-                        assert!(ask(client, &origin, len));
-                    }
-                    let used = Used::now(&workers, server) - before;
+                    let used = Used::by(&workers, server, || {
+                        for _ in 0..count {
+                            assert!(ask(client, &origin, len));
+                        }
+                    });
                     spent.0 += cpu::micros(used.client, count * ROUNDS);
                     spent.1 += cpu::micros(used.server, count * ROUNDS);
                 }
