@@ -13,7 +13,6 @@ mod lease;
 pub mod memory;
 pub mod postgres;
 pub mod record;
-mod removed;
 pub mod sieve;
 pub mod spool;
 #[cfg(test)]
@@ -77,8 +76,11 @@ pub trait Store: Send + Sync {
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError>;
 
     /// What the store itself removed since this was last asked: variants that were displaced, records
-    /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`].
-    fn take_removed(&self) -> Vec<Published>;
+    /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`]. Nothing where
+    /// the store evicts by itself.
+    fn take_removed(&self) -> Vec<Published> {
+        Vec::new()
+    }
 
     /// Whether other hosts share it, so that a key is to be leased before it is fetched.
     fn is_shared(&self) -> bool {

@@ -7,6 +7,7 @@ pub mod index;
 mod lookup;
 mod publish;
 mod refresh;
+mod removed;
 mod root;
 pub mod survey;
 mod synced;
@@ -19,11 +20,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use index::Index;
+use removed::Removed;
 use root::{NO_VARIANT, Root, counted};
 use synced::Synced;
 
 use super::record::read::{Reading, read};
-use super::removed::Removed;
 use super::{Draft, Found, Object, Published, Store, StoreError, Whole};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;

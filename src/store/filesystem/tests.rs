@@ -12,7 +12,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::http::testing::fields;
-use crate::store::removed::MOST;
 use crate::store::suite::{self, content, look, meta, plain, publish, publish_draft};
 use crate::store::{Checksum, Content, SMALL};
 
@@ -113,7 +112,7 @@ fn a_small_record_survives_no_damage() {
     assert!(survived > 0 && survived < whole.len() * 3 / 2, "{survived}");
     assert_eq!(
         bench.store.take_removed().len(),
-        MOST.min(whole.len() * 3 + 1 - survived)
+        removed::MOST.min(whole.len() * 3 + 1 - survived)
     );
 }
 

@@ -39,7 +39,6 @@ use untold::Untold;
 use upkeep::Upkeep;
 
 use super::draft::Room;
-use super::removed::Removed;
 use super::{Draft, Found, Lease, Object, Published, Store, StoreError, Used, Whole};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
@@ -76,7 +75,6 @@ pub struct PostgresStore {
     /// Names this host in what others are told.
     host: String,
     limit: i64,
-    removed: Removed,
     untold: Arc<Untold>,
     waiting: Arc<Waiting>,
     hits: Arc<Hits>,
@@ -150,7 +148,6 @@ impl PostgresStore {
             host,
             limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
             shared,
-            removed: Removed::default(),
             untold,
             waiting,
             hits,
@@ -254,10 +251,6 @@ impl Store for PostgresStore {
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
         self.remove_all(key)
-    }
-
-    fn take_removed(&self) -> Vec<Published> {
-        self.removed.take()
     }
 
     fn displaces_parts(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::store::checksum::Checksum;
 use crate::store::{Published, StoreError, Whole};
 use crate::sys::shared::Shared;
 
-const PUBLISH: &str = "SELECT number, variants, sizes, is_full, part_gone FROM cacheproxy.publish(\
+const PUBLISH: &str = "SELECT cacheproxy.publish(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
 const HAS_ROOM: &str = "SELECT cacheproxy.has_room($1, $2)";
 const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
@@ -25,22 +25,30 @@ const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1,
 /// How long large content waits for room.
 const FOR_ROOM: Duration = Duration::from_secs(2);
 
-/// What a change in the database came to.
-pub(super) struct Changed {
-    /// The number of the change; none when nothing was changed.
-    pub(super) number: Option<i64>,
-    /// What went besides what was replaced: hashes of variants, and sizes.
-    pub(super) gone: Vec<(Hash, u64)>,
-    /// Whether nothing was changed because there is no room.
-    is_full: bool,
-    /// Whether a stored part of it went.
-    part_gone: bool,
+/// What became of a response that was to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is stored.
+    Stored,
+    /// Its key was made invalid, or what it was to replace is not there any more.
+    Gone,
+    /// There is no room.
+    Full,
+}
+
+/// What was removed.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// How often keys of its slot have been made invalid.
+    counted: i64,
+    /// Hashes of variants, and sizes.
+    pub(super) variants: Vec<(Hash, u64)>,
 }
 
 /// Content that is to be stored with its metadata.
 struct New<'a> {
     columns: Columns<'a>,
-    /// The key of a stored part of it.
+    /// The key of a part of it, where there may be one.
     part: Option<Key>,
     length: u64,
     checksum: [u8; 16],
@@ -76,13 +84,13 @@ impl PostgresStore {
         };
         let new = New {
             columns,
-            part: (!meta.key.is_for_part()).then(|| meta.key.part()),
+            part: self.part_of(&meta.key),
             length,
             checksum: checksum.finish().to_le_bytes(),
             began,
         };
         let mut unreadable = None;
-        let changed = if length <= PIECE {
+        let outcome = if length <= PIECE {
             let bytes = source.read(0, length as usize);
             let bytes = bytes.map_err(|error| StoreError::at(&self.spool, error))?;
             self.pool.change(CHANGE, |session| {
@@ -97,21 +105,30 @@ impl PostgresStore {
                     Err(Failure::Database(error)) => return Err(error),
                     Err(Failure::Source(error)) => {
                         unreadable = Some(error);
-                        return Ok(Changed::nothing());
+                        return Ok(Outcome::Gone);
                     }
                 };
-                let changed = self.publish_row(session, &new, None, Some(id))?;
+                let outcome = self.publish_row(session, &new, None, Some(id))?;
                 // Else content that nobody has asked for would stay.
-                if changed.number.is_some() {
+                if outcome == Outcome::Stored {
                     session.commit()?;
                 }
-                Ok(changed)
+                Ok(outcome)
             })?
         };
         if let Some(error) = unreadable {
             return Err(StoreError::at(&self.spool, error));
         }
-        self.published(meta, changed, new.size())
+        if let (Some(part), Outcome::Stored) = (&new.part, outcome) {
+            self.shared.bump(part.hash());
+        }
+        self.published(meta, outcome, new.size())
+    }
+
+    /// Asked before every fetch, a lookup notes it where there is one.
+    fn part_of(&self, key: &Key) -> Option<Key> {
+        let part = (!key.is_for_part()).then(|| key.part());
+        part.filter(|part| self.shared.may_be_stored(part.hash()))
     }
 
     /// Large content isn't written before there is room for it, which is made meanwhile.
@@ -146,7 +163,7 @@ impl PostgresStore {
         new: &New<'_>,
         content: Option<&Bytes>,
         content_id: Option<i64>,
-    ) -> Result<Changed, postgres::Error> {
+    ) -> Result<Outcome, postgres::Error> {
         let (length, size) = (new.length as i64, new.size() as i64);
         let content = content.map(|content| &content[..]);
         let part = new.part.as_ref().map(|part| &part.hash()[..]);
@@ -164,15 +181,11 @@ impl PostgresStore {
             ],
         ];
         let row = session.query_first(PUBLISH, &parameters.concat())?;
-        row.map_or(Ok(Changed::nothing()), |row| {
-            let is_full: Option<bool> = row.try_get(3)?;
-            let part_gone: Option<bool> = row.try_get(4)?;
-            let changed = Changed::read(&row)?;
-            Ok(Changed {
-                is_full: is_full.unwrap_or(false),
-                part_gone: part_gone.unwrap_or(false),
-                ..changed
-            })
+        let number = row.map_or(Ok(None), |row| row.try_get::<_, Option<i64>>(0))?;
+        Ok(match number {
+            None => Outcome::Gone,
+            Some(0) => Outcome::Full,
+            Some(_) => Outcome::Stored,
         })
     }
 
@@ -180,32 +193,23 @@ impl PostgresStore {
     pub(super) fn published(
         &self,
         meta: &Meta,
-        changed: Changed,
+        outcome: Outcome,
         size: u64,
     ) -> Result<Published, StoreError> {
+        match outcome {
+            Outcome::Stored => {}
+            Outcome::Gone => return Err(StoreError::Gone),
+            Outcome::Full => return Err(self.full()),
+        }
         let hash = *meta.key.hash();
-        if changed.is_full {
-            return Err(self.full());
+        if meta.key.is_for_part() {
+            self.shared.note_stored(&hash);
         }
-        if changed.number.is_none() {
-            return Err(StoreError::Gone);
-        }
-        let generation = self.shared.bump(&hash);
-        if changed.part_gone {
-            self.shared.bump(meta.key.part().hash());
-        }
-        self.removed
-            .remember(changed.gone.iter().map(|(variant, size)| Published {
-                hash,
-                variant: *variant,
-                size: *size,
-                generation,
-            }));
         Ok(Published {
             hash,
             variant: *meta.variant.hash(),
             size,
-            generation,
+            generation: self.shared.bump(&hash),
         })
     }
 
@@ -232,12 +236,15 @@ impl PostgresStore {
         }
         // Nothing at hand is used any more, even where the database could not be told.
         let generation = self.shared.bump(hash);
-        let removed = removed?.gone.into_iter().map(|(variant, size)| Published {
-            hash: *hash,
-            variant,
-            size,
-            generation,
-        });
+        let removed = removed?
+            .variants
+            .into_iter()
+            .map(|(variant, size)| Published {
+                hash: *hash,
+                variant,
+                size,
+                generation,
+            });
         Ok(removed.collect())
     }
 }
@@ -248,16 +255,17 @@ pub(super) fn remove(
     host: &str,
     shared: &Shared,
     key: &Key,
-) -> Result<Changed, postgres::Error> {
+) -> Result<Gone, postgres::Error> {
     let hash = key.hash();
     let (method, uri) = split(key.text());
     let (method, uri) = (Text::from(method), Text::from(uri));
     let row = session.query_first(REMOVE, &[&host, &&hash[..], &method, &uri])?;
-    let removed = row.map_or(Ok(Changed::nothing()), |row| Changed::read(&row))?;
-    if let Some(counted) = removed.number {
-        shared.heard_invalidations(Shared::invalidation_slot(hash), listen::counted(counted));
-    }
-    Ok(removed)
+    let gone = row.map_or(Ok(Gone::default()), |row| Gone::read(&row))?;
+    shared.heard_invalidations(
+        Shared::invalidation_slot(hash),
+        listen::counted(gone.counted),
+    );
+    Ok(gone)
 }
 
 impl New<'_> {
@@ -266,32 +274,20 @@ impl New<'_> {
     }
 }
 
-impl Changed {
-    /// Nothing at all.
-    pub(super) fn nothing() -> Changed {
-        Changed {
-            number: None,
-            gone: Vec::new(),
-            is_full: false,
-            part_gone: false,
-        }
-    }
-
-    /// Reads a row of a number, hashes and sizes.
-    pub(super) fn read(row: &Row) -> Result<Changed, postgres::Error> {
+impl Gone {
+    /// Reads a row of the count, hashes and sizes.
+    fn read(row: &Row) -> Result<Gone, postgres::Error> {
         let variants: Option<Vec<&[u8]>> = row.try_get(1)?;
         let sizes: Option<Vec<i64>> = row.try_get(2)?;
         let variants = variants.unwrap_or_default().into_iter();
         let sizes = sizes.unwrap_or_default().into_iter();
-        let gone = variants.zip(sizes).map(|(variant, size)| {
+        let variants = variants.zip(sizes).map(|(variant, size)| {
             let variant = variant.try_into().unwrap_or_default();
             (variant, u64::try_from(size).unwrap_or(0))
         });
-        Ok(Changed {
-            number: row.try_get(0)?,
-            gone: gone.collect(),
-            is_full: false,
-            part_gone: false,
+        Ok(Gone {
+            counted: row.try_get(0)?,
+            variants: variants.collect(),
         })
     }
 }

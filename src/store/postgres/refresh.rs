@@ -5,13 +5,13 @@ use bytes::Bytes;
 
 use super::PostgresStore;
 use super::pool::CHANGE;
-use super::publish::Changed;
+use super::publish::Outcome;
 use super::row::Columns;
 use super::session::Parameters;
 use crate::cache::stored::Meta;
 use crate::store::{Content, Object, Published, StoreError, Whole};
 
-const REFRESH: &str = "SELECT number, variants, sizes, outcome FROM cacheproxy.refresh(\
+const REFRESH: &str = "SELECT cacheproxy.refresh(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 impl PostgresStore {
@@ -27,7 +27,7 @@ impl PostgresStore {
         let size = columns.size + length;
         let checksum = object.checksum.to_le_bytes();
         let old_variant = object.meta.variant.hash();
-        let (changed, outcome) = self.pool.change(CHANGE, |session| {
+        let outcome = self.pool.change(CHANGE, |session| {
             let parameters: [&Parameters<'_>; 3] = [
                 &[&self.host, &known],
                 &columns.parameters(),
@@ -39,15 +39,13 @@ impl PostgresStore {
                 ],
             ];
             let row = session.query_first(REFRESH, &parameters.concat())?;
-            match row {
-                Some(row) => Ok((Changed::read(&row)?, row.try_get::<_, String>(3)?)),
-                None => Ok((Changed::nothing(), String::new())),
-            }
+            row.map_or(Ok(String::new()), |row| row.try_get(0))
         })?;
-        if outcome == "missing" {
-            return self.store_again(&object.content, meta, began);
+        match &outcome[..] {
+            "refreshed" => self.published(meta, Outcome::Stored, size),
+            "missing" => self.store_again(&object.content, meta, began),
+            _ => Err(StoreError::Gone),
         }
-        self.published(meta, changed, size)
     }
 
     /// Stores a response anew whose row is gone, from what is at hand of it.

@@ -82,7 +82,7 @@ COMMENT ON COLUMN cacheproxy.fetching.waited IS 'Whether another host is to be t
 CREATE /*UNLOGGED*/ TABLE cacheproxy.usage (
     shard smallint PRIMARY KEY,
     bytes bigint NOT NULL
-);
+) WITH (fillfactor = 10);
 COMMENT ON TABLE cacheproxy.usage IS
     'The sum of the sizes of all responses, in parts so that hosts that store at once don''t wait for each other.';
 
@@ -96,13 +96,14 @@ BEGIN
     RETURN (SELECT coalesce(sum(bytes), 0)::bigint FROM cacheproxy.usage);
 END $$;
 
-CREATE FUNCTION cacheproxy.count_usage(_bytes bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION cacheproxy.count_usage(_bytes bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE cacheproxy.usage SET bytes = bytes + _bytes WHERE shard = pg_backend_pid() % 64;
     IF NOT FOUND THEN
         INSERT INTO cacheproxy.usage AS u VALUES (pg_backend_pid() % 64, _bytes)
             ON CONFLICT (shard) DO UPDATE SET bytes = u.bytes + excluded.bytes;
     END IF;
+    RETURN _bytes;
 END $$;
 
 -- What is kept free of a store that may have this many bytes, so that storing needn't wait for room.
@@ -134,7 +135,7 @@ BEGIN
     SELECT sum(c.size), array_agg(c.content_id) FILTER (WHERE c.content_id IS NOT NULL)
         INTO _bytes, _contents FROM changed c;
     IF _bytes <> 0 THEN
-        PERFORM cacheproxy.count_usage(CASE TG_OP WHEN 'INSERT' THEN _bytes ELSE -_bytes END);
+        _bytes := cacheproxy.count_usage(CASE TG_OP WHEN 'INSERT' THEN _bytes ELSE -_bytes END);
     END IF;
     IF _contents IS NOT NULL THEN
         UPDATE cacheproxy.content SET kept_until = _until WHERE id = ANY (_contents) AND kept_until <> _until;
@@ -178,35 +179,37 @@ CREATE TABLE cacheproxy.state (
 COMMENT ON TABLE cacheproxy.state IS 'The version of this schema, and what upkeep remembers.';
 INSERT INTO cacheproxy.state VALUES ('version', '1');
 
--- Stores a whole response in place of those that it replaces, and returns the number of the change and what
--- else went. Without a number it was not stored: its key was made invalid more often than _began times.
+-- Stores a whole response in place of those that it replaces, and returns the number of the change. NULL: it was not
+-- stored, as its key was made invalid more often than _began times; 0: there is no room for it.
 CREATE FUNCTION cacheproxy.publish(
     _host text, _began bigint, _key_hash bytea, _method text, _uri text,
     _variant_hash bytea, _variant text, _vary text[],
     _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
-    _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint, _most bigint, _part_hash bytea,
-    OUT number bigint, OUT variants bytea[], OUT sizes bigint[], OUT is_full boolean, OUT part_gone boolean
-) LANGUAGE plpgsql AS $$
+    _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint, _most bigint, _part_hash bytea
+) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     _count bigint;
     _told boolean;
+    _leased boolean;
     _used bigint;
+    _number bigint;
 BEGIN
     -- One after another for a key, so that who makes it invalid is seen here or removes what is stored here.
-    PERFORM pg_advisory_xact_lock(hashtextextended(_uri, 0));
-    SELECT coalesce((SELECT i.count FROM cacheproxy.invalidation i
-                WHERE i.slot = cacheproxy.slot(_key_hash)), 0),
-            EXISTS (SELECT FROM cacheproxy.response r WHERE r.key_hash = _key_hash),
-            EXISTS (SELECT FROM cacheproxy.response r WHERE r.key_hash = _part_hash),
-            (SELECT sum(u.bytes) FROM cacheproxy.usage u)
-        INTO _count, _told, part_gone, _used;
-    IF _count > _began THEN
-        RETURN;
+    -- As an expression: a statement would be a query of its own.
+    IF pg_advisory_xact_lock(hashtextextended(_uri, 0)) IS NULL THEN
+        RETURN NULL;
     END IF;
-    is_full := NOT cacheproxy.has_room(_size, _most, coalesce(_used, 0));
-    IF is_full THEN
-        RETURN;
+    SELECT coalesce((SELECT i.count FROM cacheproxy.invalidation i WHERE i.slot = cacheproxy.slot(_key_hash)), 0),
+            EXISTS (SELECT FROM cacheproxy.response r WHERE r.key_hash = _key_hash),
+            EXISTS (SELECT FROM cacheproxy.fetching f WHERE f.key_hash = _key_hash),
+            (SELECT coalesce(sum(u.bytes), 0) FROM cacheproxy.usage u)
+        INTO _count, _told, _leased, _used;
+    IF _count > _began THEN
+        RETURN NULL;
+    END IF;
+    IF _most - _used - _size < cacheproxy.margin(_most) AND NOT cacheproxy.has_room(_size, _most, _used) THEN
+        RETURN 0;
     END IF;
     IF _content_id IS NULL AND _length > 65536 THEN
         INSERT INTO cacheproxy.content (length) VALUES (_length) RETURNING id INTO _content_id;
@@ -214,46 +217,38 @@ BEGIN
         _content := NULL;
     END IF;
     IF _told THEN
-        WITH gone AS (
-            DELETE FROM cacheproxy.response r
+        DELETE FROM cacheproxy.response r
             WHERE r.key_hash = _key_hash AND (_variant = '' OR r.variant = '' OR r.variant_hash = _variant_hash
-                OR r.uri <> _uri OR r.method <> _method)
-            RETURNING r.variant_hash, r.size
-        )
-        SELECT array_agg(g.variant_hash) FILTER (WHERE g.variant_hash <> _variant_hash),
-            array_agg(g.size) FILTER (WHERE g.variant_hash <> _variant_hash)
-            INTO variants, sizes FROM gone g;
+                OR r.uri <> _uri OR r.method <> _method);
     END IF;
-    number := nextval('cacheproxy.change');
+    _number := nextval('cacheproxy.change');
     INSERT INTO cacheproxy.response (id, key_hash, variant_hash, method, uri, variant, vary, status, reason,
             fields, trailers, etag, last_modified, request_time, response_time, length, size, checksum,
             content, content_id)
-        VALUES (number, _key_hash, _variant_hash, _method, _uri, _variant, _vary, _status, _reason,
+        VALUES (_number, _key_hash, _variant_hash, _method, _uri, _variant, _vary, _status, _reason,
             _fields, _trailers, _etag, _last_modified, _request_time, _response_time, _length, _size, _checksum,
             _content, _content_id);
     IF _variant <> '' THEN
-        WITH gone AS (
-            DELETE FROM cacheproxy.response d
+        DELETE FROM cacheproxy.response d
             WHERE d.id IN (SELECT r.id FROM cacheproxy.response r WHERE r.key_hash = _key_hash
-                ORDER BY r.id DESC OFFSET 32)
-            RETURNING d.variant_hash, d.size
-        )
-        SELECT variants || array_agg(g.variant_hash), sizes || array_agg(g.size)
-            INTO variants, sizes FROM gone g;
+                ORDER BY r.id DESC OFFSET 32);
     END IF;
     -- The whole takes the place of a part.
-    IF part_gone THEN
+    IF _part_hash IS NOT NULL THEN
         DELETE FROM cacheproxy.response r
             WHERE r.key_hash = _part_hash AND r.uri = _uri AND r.method = 'GET-part';
-        part_gone := FOUND;
-    END IF;
-    IF part_gone THEN
-        PERFORM cacheproxy.tell(_host, 'p', _part_hash, nextval('cacheproxy.change'), 0);
+        IF FOUND THEN
+            PERFORM cacheproxy.tell(_host, 'p', _part_hash, nextval('cacheproxy.change'), 0);
+        END IF;
     END IF;
     -- What is new is no news to who doesn't wait for it: nobody has anything of it at hand.
-    IF cacheproxy.fetched(_key_hash) OR _told THEN
-        PERFORM cacheproxy.tell(_host, 'p', _key_hash, number, _count);
+    IF _leased THEN
+        _told := cacheproxy.fetched(_key_hash) OR _told;
     END IF;
+    IF _told THEN
+        PERFORM cacheproxy.tell(_host, 'p', _key_hash, _number, _count);
+    END IF;
+    RETURN _number;
 END $$;
 
 -- Whoever looked the key up before this and asks who fetches it after, is to look it up again. Returns whether
@@ -273,16 +268,15 @@ CREATE FUNCTION cacheproxy.keep(_contents bigint[]) RETURNS void LANGUAGE sql AS
     WHERE id = ANY (_contents)
 $$;
 
--- Gives a stored response new metadata. The outcome is 'refreshed'; 'missing' when there is none; 'gone' when
--- there is another one, or when the key was made invalid more often than _began times.
+-- Gives a stored response new metadata. Returns 'refreshed'; 'missing' when there is none; 'gone' when there is
+-- another one, or when the key was made invalid more often than _began times.
 CREATE FUNCTION cacheproxy.refresh(
     _host text, _began bigint, _key_hash bytea, _method text, _uri text,
     _variant_hash bytea, _variant text, _vary text[],
     _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
-    _length bigint, _size bigint, _checksum bytea, _old_variant_hash bytea,
-    OUT outcome text, OUT number bigint, OUT variants bytea[], OUT sizes bigint[]
-) LANGUAGE plpgsql AS $$
+    _length bigint, _size bigint, _checksum bytea, _old_variant_hash bytea
+) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     _count bigint;
     _old record;
@@ -295,27 +289,25 @@ BEGIN
         FROM cacheproxy.response r
         WHERE r.key_hash = _key_hash AND r.variant_hash = _old_variant_hash FOR UPDATE;
     IF NOT FOUND THEN
-        outcome := 'missing';
+        RETURN 'missing';
     ELSIF _count > _began OR _old.uri <> _uri OR _old.method <> _method
             OR _old.length <> _length OR _old.checksum <> _checksum THEN
-        outcome := 'gone';
+        RETURN 'gone';
     ELSIF _old.variant = _variant AND _old.vary = _vary THEN
         UPDATE cacheproxy.response SET status = _status, reason = _reason, fields = _fields,
             trailers = _trailers, etag = _etag, last_modified = _last_modified,
             request_time = _request_time, response_time = _response_time, size = _size
             WHERE id = _old.id;
-        outcome := 'refreshed';
-        number := nextval('cacheproxy.change');
         PERFORM cacheproxy.fetched(_key_hash);
-        PERFORM cacheproxy.tell(_host, 'p', _key_hash, number, _count);
+        PERFORM cacheproxy.tell(_host, 'p', _key_hash, nextval('cacheproxy.change'), _count);
     ELSE
         SELECT r.content INTO _content FROM cacheproxy.response r WHERE r.id = _old.id;
-        SELECT p.number, p.variants, p.sizes INTO number, variants, sizes FROM cacheproxy.publish(
+        PERFORM cacheproxy.publish(
             _host, _began, _key_hash, _method, _uri, _variant_hash, _variant, _vary, _status, _reason,
             _fields, _trailers, _etag, _last_modified, _request_time, _response_time,
-            _length, _size, _checksum, _content, _old.content_id, NULL, NULL) p;
-        outcome := 'refreshed';
+            _length, _size, _checksum, _content, _old.content_id, NULL, NULL);
     END IF;
+    RETURN 'refreshed';
 END $$;
 
 -- Removes these responses, except those that somebody changes just now, and tells the hosts that may have them

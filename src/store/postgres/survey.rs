@@ -157,7 +157,9 @@ impl Survey for Rows {
 
     fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
         shared.invalidate(key.hash());
-        let removed = self.run(|session| remove(session, HOST, shared, key))?.gone;
+        let removed = self
+            .run(|session| remove(session, HOST, shared, key))?
+            .variants;
         shared.bump(key.hash());
         let removed = removed.into_iter();
         Ok(removed

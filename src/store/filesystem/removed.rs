@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Published;
+use crate::store::Published;
 
-/// More removals than this are not remembered; whoever keeps the size limit finds them gone.
+/// More removals than this are not remembered; the evictor finds them gone.
 pub(super) const MOST: usize = 4096;
 
 /// Removals that are still to be announced.
