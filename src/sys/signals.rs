@@ -56,10 +56,15 @@ fn taken() -> SigSet {
     .collect()
 }
 
-/// Blocks every signal in this thread, so that each goes to a thread that expects it.
-pub fn leave_to_others() -> io::Result<()> {
+/// Starts a thread, say, that has every signal blocked from its first moment, so that each goes to a thread that
+/// expects it.
+pub fn left_to_others<T>(start: impl FnOnce() -> T) -> io::Result<T> {
+    let mut before = SigSet::empty();
     let all = SigSet::all();
-    Ok(pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), None)?)
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&all), Some(&mut before))?;
+    let started = start();
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    Ok(started)
 }
 
 /// Unblocks every signal: for a child between fork and exec, which inherits the mask.

@@ -107,11 +107,11 @@ pub fn start(who: Identity) -> Guard {
     if JOURNAL.set(Journal(queue)).is_ok() {
         let writer = Writer::for_stderr(who);
         let thread = thread::Builder::new().name("journal".to_string());
+        let thread = || thread.spawn(move || write_all(&waiting, &dropped, writer));
+        // A signal that came to the thread would miss the supervisor's signalfd, and end the process.
+        let started = signals::left_to_others(thread);
         // Without its thread the journal drops every line: no reason not to serve.
-        if thread
-            .spawn(move || write_all(&waiting, &dropped, writer))
-            .is_err()
-        {
+        if !matches!(started, Ok(Ok(_))) {
             eprintln!("cacheproxy: no thread for the journal: nothing will be logged");
         }
         if let Some(journal) = JOURNAL.get() {
@@ -161,8 +161,6 @@ impl Log for Journal {
 
 /// The thread: writes what comes, and reports what was dropped, once a second at most.
 fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut writer: Writer) {
-    // A signal that came to this thread would miss the supervisor's signalfd. It can't fail.
-    let _ = signals::leave_to_others();
     let mut reported = 0;
     let mut last_report: Option<Instant> = None;
     loop {
