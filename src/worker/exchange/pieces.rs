@@ -56,8 +56,8 @@ impl Exchange<'_> {
             if Box::pin(self.send_rest(stored, part)).await? {
                 return Ok(());
             }
-            // A store that can't be reached just now has ends like a restart's.
-            if !failure.is_told() || !returns(pieces, at).await {
+            // It may be away for a moment, or have too much to do.
+            if is_final(&failure) || !returns(pieces, at).await {
                 return Err(io::Error::other(failure));
             }
         }
@@ -90,14 +90,19 @@ async fn send(
     Ok(())
 }
 
-/// Whether a store that couldn't be reached is back in time, and still has what begins there.
+/// Whether the store can't have what it failed to read if it is asked again.
+fn is_final(failure: &StoreError) -> bool {
+    matches!(failure, StoreError::Gone)
+}
+
+/// Whether a store that failed reads in time what begins there.
 async fn returns(pieces: &Arc<dyn Pieces>, at: u64) -> bool {
     let until = Instant::now() + OUTAGE;
     loop {
         sleep(RETRY).await;
         match read(pieces, at, Vec::new()).await {
             Ok(Ok(_)) => return true,
-            Ok(Err(failure)) if failure.is_told() && Instant::now() < until => {}
+            Ok(Err(failure)) if !is_final(&failure) && Instant::now() < until => {}
             _ => return false,
         }
     }
@@ -116,4 +121,52 @@ fn read(
         room.extend_from_slice(&piece);
         Ok(room)
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// Fails so often; then it has what is asked for, or that is gone.
+    #[derive(Debug)]
+    struct Failing {
+        left: AtomicUsize,
+        then: Option<&'static [u8]>,
+    }
+
+    impl Pieces for Failing {
+        fn len(&self) -> u64 {
+            100
+        }
+
+        fn read(&self, _: u64) -> Result<Bytes, StoreError> {
+            if self.left.fetch_sub(1, Relaxed) == 0 {
+                return self.then.map(Bytes::from_static).ok_or(StoreError::Gone);
+            }
+            Err(StoreError::Database {
+                server: "db".to_owned(),
+                reason: "too many others wait for it".to_owned(),
+            })
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_store_that_fails_is_asked_again() {
+        // (failures, what it has then, whether it is back)
+        let rows = [
+            (0, Some(&b"x"[..]), true),
+            (2, Some(b"x"), true),
+            (1, None, false),
+        ];
+        for (failures, then, expected) in rows {
+            let left = AtomicUsize::new(failures);
+            let pieces: Arc<dyn Pieces> = Arc::new(Failing { left, then });
+            assert_eq!(returns(&pieces, 0).await, expected, "{failures}");
+        }
+    }
 }
