@@ -122,6 +122,7 @@ impl Setup {
         // Nothing that a test stores has to outlive the machine.
         format!(
             "listen_addresses = '{listen}'\nport = {port}\nunix_socket_directories = '{socket}'\nssl = {tls}\n\
+             password_encryption = scram-sha-256\n\
              fsync = off\nfull_page_writes = off\nshared_buffers = 32MB\nmax_wal_size = 256MB\n{}",
             self.settings
         )
