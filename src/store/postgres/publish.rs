@@ -64,6 +64,7 @@ impl PostgresStore {
     ) -> Result<Published, StoreError> {
         let columns = Columns::of(meta)?;
         let began = self.began(meta.key.hash(), began)?;
+        let generation = self.shared.generation(meta.key.hash());
         // The draft is held until all of it is in the database.
         let (parts, draft, length, checksum) = match whole {
             Whole::Memory(parts) => {
@@ -122,7 +123,7 @@ impl PostgresStore {
         if let (Some(part), Outcome::Stored) = (&new.part, outcome) {
             self.shared.bump(part.hash());
         }
-        self.published(meta, outcome, new.size())
+        self.published(meta, outcome, new.size(), generation)
     }
 
     /// Asked before every fetch, a lookup notes it where there is one.
@@ -189,12 +190,14 @@ impl PostgresStore {
         })
     }
 
-    /// What was stored, as it is told; everything here is current for a new generation from now on.
+    /// What was stored, as it is told. It is of the generation after the one that was `before` it was asked for,
+    /// which is the current one now unless another change was heard of meanwhile, which may have come after.
     pub(super) fn published(
         &self,
         meta: &Meta,
         outcome: Outcome,
         size: u64,
+        before: u32,
     ) -> Result<Published, StoreError> {
         match outcome {
             Outcome::Stored => {}
@@ -205,11 +208,12 @@ impl PostgresStore {
         if meta.key.is_for_part() {
             self.shared.note_stored(&hash);
         }
+        self.shared.bump(&hash);
         Ok(Published {
             hash,
             variant: *meta.variant.hash(),
             size,
-            generation: self.shared.bump(&hash),
+            generation: before.wrapping_add(1),
         })
     }
 

@@ -23,6 +23,7 @@ impl PostgresStore {
     ) -> Result<Published, StoreError> {
         let columns = Columns::of(meta)?;
         let known = self.began(meta.key.hash(), began)?;
+        let before = self.shared.generation(meta.key.hash());
         let length = object.content.len();
         let size = columns.size + length;
         let checksum = object.checksum.to_le_bytes();
@@ -42,7 +43,7 @@ impl PostgresStore {
             row.map_or(Ok(String::new()), |row| row.try_get(0))
         })?;
         match &outcome[..] {
-            "refreshed" => self.published(meta, Outcome::Stored, size),
+            "refreshed" => self.published(meta, Outcome::Stored, size, before),
             "missing" => self.store_again(&object.content, meta, began),
             _ => Err(StoreError::Gone),
         }

@@ -51,6 +51,20 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (work(), begin.elapsed())
 }
 
+/// Polls until it holds; how long that took.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let since = Instant::now();
+    while !holds() {
+        assert!(
+            since.elapsed() < Duration::from_secs(20),
+            "not in time: {what}"
+        );
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    since.elapsed()
+}
+
 /// Waits until the store has found its server, or found that it has gone.
 #[track_caller]
 fn wait_for_server(bench: &Bench, there: bool) {
@@ -64,6 +78,7 @@ fn wait_for_server(bench: &Bench, there: bool) {
 #[test]
 fn does_what_every_store_does() {
     let bench = bench(&Server::shared().database());
+    until("it listens", || bench.store.waiting.is_heard());
     suite::run(&bench.store);
 }
 

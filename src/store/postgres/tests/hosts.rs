@@ -8,19 +8,6 @@ use super::*;
 use crate::store::suite::{content, look, plain, publish};
 use crate::store::{Lease, Whole, Word};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Polls until it holds; how long that took.
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
-    let since = Instant::now();
-    while !holds() {
-        assert!(since.elapsed() < PATIENCE, "not in time: {what}");
-        thread::sleep(Duration::from_micros(200));
-    }
-    since.elapsed()
-}
-
 /// Two hosts that hear each other.
 fn two() -> (Bench, Bench) {
     let database = Server::shared().database();
@@ -144,6 +131,31 @@ fn several_workers_of_a_host_begin_one_generation() {
     }
     thread::sleep(Duration::from_millis(100));
     assert_eq!(two.shared.generation(&hash), before + 20);
+}
+
+#[test]
+fn what_is_heard_while_a_response_is_stored_may_have_come_after_it() {
+    let server = Server::shared();
+    let host = bench(&server.database());
+    until("it listens", || host.store.waiting.is_heard());
+    let meta = plain("GET http://hosts/meanwhile");
+    let hash = *meta.key.hash();
+    let published = publish(&host.store, &meta, &content(10, 1));
+    assert_eq!(published.generation, host.shared.generation(&hash));
+    // While it is being stored, for which it needs the key's lock, another host's change is heard.
+    let mut session = server.session(&host.name);
+    session
+        .run("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('http://hosts/meanwhile', 0));");
+    let published = thread::scope(|scope| {
+        let storing = scope.spawn(|| publish(&host.store, &meta, &content(10, 2)));
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        until("it waits", || server.sql(&host.name, waits) == "1");
+        host.shared.heard_changes(&[hash], 1 << 40);
+        session.run("COMMIT;");
+        storing.join().unwrap()
+    });
+    assert_ne!(published.generation, host.shared.generation(&hash));
 }
 
 #[test]
