@@ -122,6 +122,8 @@ impl Thread {
     fn publish(&mut self, object: &Object) {
         let entry = entry(object);
         self.sieve.insert(&entry);
+        // Counted as stored before it is no longer counted as announced: else there would seem to be room.
+        self.count();
         self.shared.heard(entry.size);
         if let Some(scan) = &mut self.scan {
             scan.touch(&entry);
