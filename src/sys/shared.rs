@@ -28,7 +28,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub const WORKERS: usize = 64;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 const GENERATIONS: usize = 1 << 16;
 const VISITED_WORDS: usize = 1 << 14;
 const SIZE: usize = size_of::<Layout>();
@@ -59,6 +59,7 @@ struct Layout {
     host: [AtomicU64; 2],
     limit: AtomicU64,
     ceiling: AtomicU64,
+    directories: AtomicU64,
     stored: AtomicU64,
     announced: AtomicU64,
     wanted: AtomicU64,

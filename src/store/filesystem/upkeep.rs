@@ -125,6 +125,13 @@ impl Upkeep {
         Ok(removed)
     }
 
+    /// What the directories take themselves, in bytes of disk.
+    pub fn directories(&self) -> u64 {
+        let of = |number| std::fs::metadata(self.root.directory(number));
+        let blocks = (0..=u8::MAX).filter_map(|number| Some(of(number).ok()?.blocks()));
+        blocks.sum::<u64>() * 512
+    }
+
     /// Bytes free on the store's file system.
     pub fn free(&self) -> Result<u64, StoreError> {
         disk::free(self.root.path()).map_err(|error| StoreError::at(self.root.path(), error))

@@ -197,6 +197,7 @@ impl Thread {
         self.heard = false;
         // Asked first: what gets its name meanwhile is taken off the free disk and not counted as held.
         let held = self.shared.held();
+        self.shared.set_directories(self.upkeep.directories());
         match self.upkeep.free() {
             Ok(free) => {
                 self.free = free;

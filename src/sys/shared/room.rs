@@ -8,21 +8,33 @@ use super::{Shared, WORKERS};
 /// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
 /// to a worker's drafts, counted per worker so that a killed worker's promises end with it.
 impl Shared {
-    /// The most bytes that the store may use: as configured, or fewer where the disk has no room for more.
+    /// The most bytes that stored responses may use: as configured, less what the directories take, or fewer where
+    /// the disk has no room for more.
     pub fn limit(&self) -> u64 {
+        self.sized().min(self.layout().ceiling.load(Relaxed))
+    }
+
+    /// The size limit, less what directories take of it. Of a store so small that they would take most of it,
+    /// that is left to them.
+    fn sized(&self) -> u64 {
         let layout = self.layout();
-        layout.limit.load(Relaxed).min(layout.ceiling.load(Relaxed))
+        let limit = layout.limit.load(Relaxed);
+        limit - layout.directories.load(Relaxed).min(limit / 32)
     }
 
     /// Whether it is the disk's floor that limits the store.
     pub fn is_limited_by_floor(&self) -> bool {
-        let layout = self.layout();
-        layout.ceiling.load(Relaxed) < layout.limit.load(Relaxed)
+        self.layout().ceiling.load(Relaxed) < self.sized()
     }
 
     /// Sets the most bytes that may be used so that the floor of free disk stays free. Only the evictor does.
     pub fn set_ceiling(&self, bytes: u64) {
         self.layout().ceiling.store(bytes, Relaxed);
+    }
+
+    /// Sets what the store's directories take themselves. Only the evictor does.
+    pub fn set_directories(&self, bytes: u64) {
+        self.layout().directories.store(bytes, Relaxed);
     }
 
     /// Bytes in use that have their names: stored and announced.
@@ -140,6 +152,11 @@ mod tests {
         shared.release_all(1);
         shared.release(1, 5);
         assert_eq!(shared.used(), 70);
+        // (what the directories take, what that leaves of a limit of 100)
+        for (bytes, left) in [(0, 100), (2, 98), (3, 97), (1000, 97), (0, 100)] {
+            shared.set_directories(bytes);
+            assert_eq!(shared.limit(), left, "{bytes}");
+        }
         shared.set_ceiling(80);
         assert_eq!((shared.limit(), shared.is_limited_by_floor()), (80, true));
         assert!(!shared.reserve(1, 11));
