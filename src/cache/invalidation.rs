@@ -35,7 +35,7 @@ fn same_origin(one: &Uri, other: &Uri) -> bool {
 }
 
 /// The URI that a reference means, seen from `base` (RFC 3986 §5.2), without its fragment.
-fn resolve(base: &Uri, reference: &[u8]) -> Option<Uri> {
+pub(super) fn resolve(base: &Uri, reference: &[u8]) -> Option<Uri> {
     let reference = std::str::from_utf8(reference).ok()?;
     let reference = reference.split('#').next()?;
     let scheme = base.scheme().as_str();

@@ -7,11 +7,13 @@ use std::fmt;
 
 use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{Source, heuristically_cacheable, lifetime};
+use super::invalidation::resolve;
 use super::policy::Policy;
 use super::presented::has_content;
 use super::{range, validation, vary};
 use crate::http::date::UnixSeconds;
 use crate::http::head::{Method, RequestHead, ResponseHead};
+use crate::http::target::Uri;
 
 /// Why a response is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,16 +105,20 @@ impl fmt::Display for NotStored {
     }
 }
 
-/// Whether this response to this request may be stored and would be of use. `received` is when the
-/// response came.
+/// Whether this response to this request for `target` may be stored and would be of use. `received` is when
+/// the response came.
 pub fn may_store(
     request: &RequestHead,
+    target: &Uri,
     response: &ResponseHead,
     policy: &Policy,
     received: UnixSeconds,
 ) -> Result<(), NotStored> {
     let directives = ResponseDirectives::of(&response.fields);
     request_permits(request)?;
+    if request.method == Method::Post && !is_as_for_get(target, response, &directives) {
+        return Err(NotStored::Method);
+    }
     status_permits(response.status, &directives)?;
     // 416 and others may come of the range; what isn't asked for a part has no such doubt.
     if response.status != 200 && range::is_asked(request) {
@@ -135,15 +141,25 @@ pub fn may_store(
 }
 
 fn request_permits(request: &RequestHead) -> Result<(), NotStored> {
-    if !matches!(request.method, Method::Get | Method::Head) {
+    if !matches!(request.method, Method::Get | Method::Head | Method::Post) {
         Err(NotStored::Method)
     } else if RequestDirectives::of(&request.fields).no_store {
         Err(NotStored::RequestNoStore)
-    } else if has_content(&request.fields) {
+    } else if request.method != Method::Post && has_content(&request.fields) {
         Err(NotStored::RequestContent)
     } else {
         Ok(())
     }
+}
+
+/// Whether the response to POST says that it is what GET would bring now, and for how long (RFC 9110 §9.3.3).
+fn is_as_for_get(target: &Uri, response: &ResponseHead, directives: &ResponseDirectives) -> bool {
+    let location = response.fields.first("content-location");
+    let named = location.and_then(|value| resolve(target, value));
+    let lifetime = directives.s_maxage.is_some()
+        || directives.max_age.is_some()
+        || response.fields.has("expires");
+    response.status == 200 && lifetime && named.as_ref() == Some(target)
 }
 
 fn status_permits(status: u16, directives: &ResponseDirectives) -> Result<(), NotStored> {

@@ -68,6 +68,14 @@ const ROWS: &[Row] = &[
     ("what was stored without Authorization", &[("GET", "200 | Cache-Control: max-age=60", "miss"), ("GET | Authorization: Basic x", "", "hit 0")]),
     // Methods.
     ("POST", &[("POST | Content-Length: 0", "200 | Cache-Control: max-age=60", "miss"), ("GET", "200", "miss")]),
+    ("POST with a Content-Location of its own (RFC 9110 §9.3.3)", &[
+        ("GET", "200 | Cache-Control: max-age=60", "miss"),
+        ("POST | Content-Length: 0", "200 | Cache-Control: max-age=60 | Content-Location: {path} | X-A: 2", "miss | cs fwd=method; fwd-status=200; stored"),
+        ("GET", "", "hit 1 | X-A: 2"), ("HEAD", "", "hit 1 | X-A: 2"), ("POST | Content-Length: 0", "200", "miss"), ("GET", "200", "miss")]),
+    ("POST with another Content-Location", &[
+        ("POST | Content-Length: 0", "200 | Cache-Control: max-age=60 | Content-Location: {path}/b", "miss"), ("GET", "200", "miss")]),
+    ("POST with a Content-Location and no lifetime", &[
+        ("POST | Content-Length: 0", "200 | ETag: \"a\" | Content-Location: {path}", "miss"), ("GET", "200", "miss")]),
     ("an unknown method", &[("FOO", "200 | Cache-Control: max-age=60", "miss | cs fwd=method"), ("GET", "200", "miss")]),
     ("OPTIONS", &[("OPTIONS", "200 | Cache-Control: max-age=60", "miss"), ("OPTIONS", "200", "miss")]),
     ("GET answers HEAD", &[("GET", "200 | Cache-Control: max-age=60", "miss"), ("HEAD", "", "hit 0 | Content-Length: 8")]),

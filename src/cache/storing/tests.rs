@@ -1,5 +1,5 @@
 //! Tables of requests and responses: one row per clause of RFC 9111 §3.
-#![allow(clippy::type_complexity)]
+#![allow(clippy::type_complexity, clippy::unwrap_used)]
 
 use super::*;
 use crate::cache::policy::{RuleTtl, Ttl};
@@ -7,10 +7,15 @@ use crate::cache::testing::{DATE, NOW, request, response};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
+fn target() -> Uri {
+    Uri::parse(&"http://a.example/x?y".into()).unwrap()
+}
+
 fn verdict(method: &str, asked: Lines, status: u16, answered: Lines) -> Result<(), NotStored> {
     let policy = Policy::default();
     may_store(
         &request(method, asked),
+        &target(),
         &response(status, answered),
         &policy,
         NOW,
@@ -38,6 +43,36 @@ fn requests() {
     for (method, lines, expected) in table {
         let verdict = verdict(method, lines, 200, &[("Cache-Control", "max-age=60")]);
         assert_eq!(verdict, *expected, "{method} {lines:?}");
+    }
+}
+
+/// RFC 9110 §9.3.3: what says that it is what GET would bring, and for how long.
+#[test]
+fn post() {
+    const LOCATION: (&str, &str) = ("Content-Location", "/x?y");
+    const FRESH: (&str, &str) = ("Cache-Control", "max-age=60");
+    let expires = ("Expires", "Thu, 01 Jan 2099 00:00:00 GMT");
+    let whole = ("Content-Location", "http://a.example/x?y#z");
+    #[rustfmt::skip]
+    let table: &[(Lines, u16, Lines, Result<(), NotStored>)] = &[
+        (&[], 200, &[FRESH, LOCATION], Ok(())),
+        (&[("Content-Length", "3")], 200, &[expires, whole], Ok(())),
+        (&[], 200, &[("Cache-Control", "s-maxage=1"), LOCATION], Ok(())),
+        (&[], 200, &[FRESH], Err(NotStored::Method)),
+        (&[], 200, &[FRESH, ("Content-Location", "/x")], Err(NotStored::Method)),
+        (&[], 200, &[FRESH, ("Content-Location", "http://b.example/x?y")], Err(NotStored::Method)),
+        (&[], 200, &[("ETag", "\"1\""), LOCATION], Err(NotStored::Method)),
+        (&[], 200, &[("Cache-Control", "public"), LOCATION], Err(NotStored::Method)),
+        (&[], 201, &[FRESH, LOCATION], Err(NotStored::Method)),
+        (&[], 206, &[FRESH, LOCATION], Err(NotStored::Method)),
+        (&[], 404, &[FRESH, LOCATION], Err(NotStored::Method)),
+        (&[], 200, &[("Cache-Control", "max-age=60, private"), LOCATION], Err(NotStored::Private)),
+        (&[("Cache-Control", "no-store")], 200, &[FRESH, LOCATION], Err(NotStored::RequestNoStore)),
+        (&[("Authorization", "Basic x")], 200, &[FRESH, LOCATION], Err(NotStored::Authorization)),
+    ];
+    for (asked, status, answered, expected) in table {
+        let verdict = verdict("POST", asked, *status, answered);
+        assert_eq!(verdict, *expected, "{asked:?} {status} {answered:?}");
     }
 }
 
@@ -236,6 +271,7 @@ fn policies() {
     for (policy, asked, status, answered, expected) in table {
         let verdict = may_store(
             &request("GET", asked),
+            &target(),
             &response(*status, answered),
             policy,
             NOW,

@@ -7,7 +7,6 @@ use super::sink::{self, Sink};
 use super::upload::interim;
 use super::{After, Exchange};
 use crate::cache::age::current_age;
-use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
 use crate::cache::range::{NOT_OF_A_PART, Part};
 use crate::cache::status::{CacheStatus, Forward};
@@ -32,16 +31,15 @@ impl Exchange<'_> {
         } else {
             Forward::Method
         };
+        let key = (self.head.method == Method::Post && !self.settings.rules.bypass(uri.as_str()))
+            .then(|| Key::of(&keyed(&self.settings, &uri)));
         let mut order = self.order(uri, None, None);
-        let target = order.uri.clone();
+        order.key = key;
         let mut status = CacheStatus::forwarded(why);
         if self.framing == Framing::None {
             let mut ticket = fetch::begin(self.worker, order, false);
             return match self.outcome(&mut ticket).await {
-                Ok(outcome) => {
-                    self.invalidate(&target, &outcome).await;
-                    self.conclude(outcome, ticket, status).await
-                }
+                Ok(outcome) => self.conclude(outcome, ticket, status).await,
                 Err(after) => after,
             };
         }
@@ -55,7 +53,6 @@ impl Exchange<'_> {
             Ok(outcome) => outcome,
             Err(after) => return after,
         };
-        self.invalidate(&target, &outcome).await;
         status.detail = None;
         let after = self.conclude(outcome, ticket, status).await;
         if after == After::Close && self.framing != Framing::None {
@@ -235,20 +232,5 @@ impl Exchange<'_> {
         let limit = self.settings.times.tunnel_idle;
         self.told.bytes = tunnel::join(self.client, &origin, limit).await;
         After::Over
-    }
-
-    /// What an unsafe request that succeeded makes invalid (RFC 9111 §4.4).
-    async fn invalidate(&self, target: &Uri, outcome: &Outcome) {
-        let Outcome::Answer(answer) = outcome else {
-            return;
-        };
-        let uris = invalidates(&self.head.method, target, &answer.head);
-        if !uris.is_empty() {
-            let both = |uri| {
-                let uri = keyed(&self.settings, uri);
-                [Key::of(&uri), Key::of_head(&uri)]
-            };
-            fetch::invalidate(self.worker, uris.iter().flat_map(both).collect()).await;
-        }
     }
 }

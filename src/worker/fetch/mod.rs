@@ -97,9 +97,9 @@ pub struct Fetch {
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
-    /// How often the keys of what it may change had been made invalid when it began: its own, that of a
+    /// How often the keys of what it may change had been made invalid when it began, or had itself made some invalid: its own, that of a
     /// part, and that of what was found, as HEAD's response says something of GET's.
-    began: Vec<(Key, u32)>,
+    began: RefCell<Vec<(Key, u32)>>,
     /// The fetch of the same key, perhaps for another variant, whose place in the table it took.
     displaced: RefCell<Weak<Fetch>>,
     /// Whether it is off the table for good.
@@ -117,21 +117,28 @@ impl Fetch {
             .found
             .iter()
             .map(|found| found.object.meta.key.clone());
-        let counted = |key: Key| {
-            let count = worker.shared.invalidations(key.hash());
-            (key, count)
-        };
-        Fetch {
+        let keys = own.chain(found).map(|key| (key, 0)).collect();
+        let fetch = Fetch {
             claim: order.claim.take().into(),
             local_allowed: order.local_allowed,
-            began: own.chain(found).map(counted).collect(),
+            began: RefCell::new(keys),
             ..Fetch::default()
+        };
+        fetch.begins(worker);
+        fetch
+    }
+
+    /// What makes its keys invalid from now on came after it.
+    fn begins(&self, worker: &Worker) {
+        for (key, count) in self.began.borrow_mut().iter_mut() {
+            *count = worker.shared.invalidations(key.hash());
         }
     }
 
     /// How often this key had been made invalid when it began.
     fn began(&self, key: &Key) -> Option<u32> {
-        let mut keys = self.began.iter();
+        let began = self.began.borrow();
+        let mut keys = began.iter();
         keys.find(|(began, _)| began == key)
             .map(|(_, count)| *count)
     }

@@ -10,7 +10,7 @@ use crate::cache::range::{self, Part};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
-use crate::http::head::{ResponseHead, Version};
+use crate::http::head::{Method, ResponseHead, Version};
 use crate::store::spool::Writer;
 use crate::worker::state::Worker;
 use crate::worker::stored::{Stored, shown};
@@ -109,7 +109,8 @@ pub async fn keep_beginning(
     };
     let outdone =
         (order.beside.as_ref()).is_some_and(|beside| beside.outdoes(kept.part, &meta.fields));
-    let useful = matches!(meta.status, 200 | 206)
+    let useful = order.head.method == Method::Get
+        && matches!(meta.status, 200 | 206)
         && kept.part.len > 0
         && !kept.is_whole()
         && parts::validator(&meta.fields).is_some()

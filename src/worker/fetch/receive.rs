@@ -13,6 +13,7 @@ use super::publish::{invalidate, publish, refresh};
 use super::unshared;
 use super::{Fetch, Order};
 use crate::cache::freshness::Facts;
+use crate::cache::invalidation::invalidates;
 use crate::cache::key::{Key, Variant};
 use crate::cache::parts::{self, Held};
 use crate::cache::range;
@@ -25,9 +26,10 @@ use crate::http::connection::origin_persists;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
+use crate::http::target::Uri;
 use crate::store::spool::{Keep, Spool, Writer};
 use crate::worker::origin::guard::is_local;
-use crate::worker::state::{Worker, now};
+use crate::worker::state::{Worker, keyed, now};
 use crate::worker::stored::{LOCAL_MARK, Stored};
 
 /// Takes a response to its end.
@@ -48,6 +50,12 @@ pub async fn receive(
             fetch.settle(Outcome::Validated(fresh));
             return;
         }
+    }
+    let uris = invalidates(&order.head.method, &order.uri, &head);
+    if !uris.is_empty() {
+        invalidate(worker, keys(order, &uris)).await;
+        // What it brings itself is newer.
+        fetch.begins(worker);
     }
     if let Some(found) = &order.found {
         compare(worker, order, fetch, found, &head, times).await;
@@ -97,7 +105,7 @@ pub async fn receive(
         unshared::note(worker, order, facts.as_ref(), not_stored);
     }
     let is_whole = held.is_none() && !range::is_asked(&order.head);
-    // A request with a condition of the client's own wasn't listed from its beginning.
+    // A request with a condition of the client's own wasn't listed from its beginning, nor was POST.
     let _entry = (wanted.is_ok() && is_whole).then(|| list(worker, order, fetch));
     fetch.settle(Outcome::Answer(Rc::new(Answer {
         head,
@@ -133,6 +141,15 @@ pub async fn receive(
         }
         (Err(why), Err(_)) => writer.cut(&why),
     }
+}
+
+/// The keys of what is stored under these URIs.
+fn keys(order: &Order, uris: &[Uri]) -> Vec<Key> {
+    let both = |uri| {
+        let uri = keyed(&order.settings, uri);
+        [Key::of(&uri), Key::of_head(&uri)]
+    };
+    uris.iter().flat_map(both).collect()
 }
 
 /// What the response to HEAD says of the stored response to GET: updated with it where they agree,
@@ -242,7 +259,14 @@ fn storable(
         status,
         ..head.clone()
     };
-    may_store(&order.head, &whole, &order.policy, response_time).map_err(Unstored::Rules)?;
+    may_store(
+        &order.head,
+        &order.uri,
+        &whole,
+        &order.policy,
+        response_time,
+    )
+    .map_err(Unstored::Rules)?;
     if worker.store.is_none() {
         return Err(Unstored::NoStore);
     }

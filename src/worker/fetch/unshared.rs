@@ -21,7 +21,7 @@ pub fn is_unshared(worker: &Worker, key: &Key, request: &Fields) -> bool {
 
 /// Remembers whether others could use what was fetched; `why` when it isn't stored.
 pub(super) fn note(worker: &Worker, order: &Order, facts: Option<&Facts>, why: Option<Unstored>) {
-    let Some(key) = &order.key else {
+    let Some(key) = order.key.as_ref().filter(|_| order.head.method.is_safe()) else {
         return;
     };
     let for_others = match (facts, why) {
