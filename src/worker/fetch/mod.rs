@@ -97,8 +97,8 @@ pub struct Fetch {
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
-    /// How often the keys of what it may change had been made invalid when it began, or had itself made some invalid: its own, that of a
-    /// part, and that of what was found, as HEAD's response says something of GET's.
+    /// How often the keys of what it may change had been made invalid when it began, or had made some invalid
+    /// itself: its own, that of a part, and that of what was found, as HEAD's response says something of GET's.
     began: RefCell<Vec<(Key, u32)>>,
     /// The fetch of the same key, perhaps for another variant, whose place in the table it took.
     displaced: RefCell<Weak<Fetch>>,
