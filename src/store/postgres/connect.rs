@@ -24,7 +24,8 @@ const PATIENCE: u64 = 3;
 /// What each connection is set up with: nothing may run on for long when nobody waits for it any more.
 /// What a crash of the server loses is fetched again.
 const SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '120s'; \
-    SET synchronous_commit = off; SET jit = off; SET client_min_messages = warning";
+    SET default_transaction_isolation = 'read committed'; SET synchronous_commit = off; SET jit = off; \
+    SET client_min_messages = warning";
 
 /// The way to a database.
 pub struct Connector {

@@ -172,3 +172,17 @@ fn two_stores_at_once_see_whole_responses() {
         }
     });
 }
+
+/// What is made invalid while somebody waits for the key's lock is to be seen once he has it.
+#[test]
+fn statements_see_what_was_committed_before_them() {
+    let server = Server::shared();
+    let database = server.database();
+    let name = database.rsplit('=').next().unwrap();
+    let set = format!("ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'");
+    server.sql("postgres", &set);
+    let mut session = connect(&database, None, Duration::from_secs(20)).unwrap();
+    let row = session.query_first("SHOW transaction_isolation", &[]);
+    let level: String = row.unwrap().unwrap().get(0);
+    assert_eq!(level, "read committed");
+}
