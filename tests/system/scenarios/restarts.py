@@ -41,7 +41,7 @@ def restart_socket(box):
     box.run("for n in $(seq 30); do "
             "systemctl reset-failed cacheproxy.socket 'cacheproxy@*.socket'; "
             f"for k in 1 2 3; do curl -s -o /dev/null -x {PROXY} http://www.test/file?socket-$n-$k & done; wait; "
-            "systemctl restart cacheproxy.socket || exit; done")
+            "systemctl daemon-reload && systemctl restart cacheproxy.socket || exit; done")
     assert curl(box, "http://www.test/file").status == 200
     all_workers_up(box)
 
