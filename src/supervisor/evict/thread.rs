@@ -197,7 +197,10 @@ impl Thread {
         self.heard = false;
         // Asked first: what gets its name meanwhile is taken off the free disk and not counted as held.
         let held = self.shared.held();
-        self.shared.set_directories(self.upkeep.directories());
+        // They are many to look at: not for each that a scan reads.
+        if !lately {
+            self.shared.set_directories(self.upkeep.directories());
+        }
         match self.upkeep.free() {
             Ok(free) => {
                 self.free = free;
