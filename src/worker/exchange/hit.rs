@@ -155,34 +155,38 @@ impl Exchange<'_> {
             Condition::NotModified => {
                 let fields = not_modified_fields(&stored.object.meta.fields);
                 let line = (304, reason(304).as_bytes());
-                self.made_head(line, &fields, Framing::None, (age, status), &[], &[]);
+                self.made_head(line, &fields, Framing::None, (age, status), None, &["age"]);
                 false
             }
         }
     }
 
     /// Gathers the head of an answer made from a stored response and these of its fields, less those named in
-    /// `without`; `said` is what it says besides.
+    /// `without`, the stored Age among them; `said` is what it says besides.
     pub(super) fn made_head(
         &mut self,
         (code, phrase): (u16, &[u8]),
         fields: &Fields,
         framing: Framing,
         (age, status): (u64, &CacheStatus<'_>),
-        said: &[(&[u8], &[u8])],
+        said: Option<(&[u8], &[u8])>,
         without: &[&str],
     ) {
         let mut value = BytesMut::with_capacity(64);
         status.write(&mut value);
         let age = age.to_string();
-        let ours: [(&[u8], &[u8]); 2] = [(b"Age", age.as_bytes()), (b"Cache-Status", &value)];
+        let all: [(&[u8], &[u8]); 3] = [
+            said.unwrap_or_default(),
+            (b"Age", age.as_bytes()),
+            (b"Cache-Status", &value),
+        ];
         let how = ResponseAs {
             framing,
             keep_alive: self.keep,
             client: self.head.version,
             via: Some((Version::Http11, &self.worker.pseudonym)),
-            extra: &[said, &ours].concat(),
-            without: &[without, &["age"]].concat(),
+            extra: &all[usize::from(said.is_none())..],
+            without,
             upgrade: false,
         };
         write_response_head(&mut self.client.out, code, phrase, fields, &how);

@@ -95,14 +95,15 @@ impl Exchange<'_> {
         said: (&[u8], &[u8]),
         length: u64,
     ) {
-        let mut without = NOT_OF_A_PART.to_vec();
+        let mut without = vec!["age"];
+        without.extend(NOT_OF_A_PART);
         if said.0 == b"Content-Type" {
             without.push("content-type");
         }
         let line = (206, reason(206).as_bytes());
         let fields = shown(&stored.object.meta.fields);
         let framing = Framing::Length(length);
-        self.made_head(line, &fields, framing, (age, status), &[said], &without);
+        self.made_head(line, &fields, framing, (age, status), Some(said), &without);
     }
 
     /// Says that there is nothing in the range.

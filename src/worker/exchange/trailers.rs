@@ -35,7 +35,14 @@ impl Exchange<'_> {
         let meta = &stored.object.meta;
         let line = (meta.status, &meta.reason[..]);
         let fields = shown(&meta.fields);
-        self.made_head(line, &fields, Framing::Chunked, (age, status), &[], &[]);
+        self.made_head(
+            line,
+            &fields,
+            Framing::Chunked,
+            (age, status),
+            None,
+            &["age"],
+        );
         let (first, len) = (0, stored.object.content.len());
         write_chunk_head(&mut self.client.out, len as usize);
         if self.send(stored, Part { first, len }).await.is_err() {
