@@ -105,8 +105,8 @@ impl Supervisor {
         assert_eq!(self.0.try_send(message).unwrap(), Sent::Done);
     }
 
-    fn listen(&self, patience: Duration) -> Option<ToSupervisor> {
-        let end = Instant::now() + patience;
+    fn listen(&self, timeout: Duration) -> Option<ToSupervisor> {
+        let end = Instant::now() + timeout;
         loop {
             match self.0.try_recv().unwrap() {
                 Received::Message(message) => return Some(message),
@@ -160,8 +160,8 @@ impl Supervisor {
 }
 
 /// Whether the client is answered when it asks.
-fn is_answered(client: &mut UnixStream, patience: Duration) -> bool {
-    client.set_read_timeout(Some(patience)).unwrap();
+fn is_answered(client: &mut UnixStream, timeout: Duration) -> bool {
+    client.set_read_timeout(Some(timeout)).unwrap();
     client.write_all(REQUEST).is_ok() && client.read(&mut [0; 65536]).is_ok_and(|count| count > 0)
 }
 

@@ -2,13 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod age;
+pub mod bypass;
 pub mod directives;
 pub mod freshness;
 pub mod invalidation;
 pub mod key;
 pub mod parts;
 pub mod policy;
-pub mod presented;
 pub mod range;
 pub mod reuse;
 pub mod status;

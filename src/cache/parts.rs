@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::range::{self, NOT_OF_A_PART, Part, Selection};
+use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use super::stored::Meta;
 use super::validation;
 use crate::http::fields::{Fields, number};
@@ -19,29 +19,29 @@ const COPIED_FOR: u64 = 8;
 
 /// A part of a representation whose length is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct PartialContent {
     /// The part.
-    pub part: Part,
+    pub part: ByteRange,
     /// The length of all of it.
     pub length: u64,
 }
 
-impl Held {
+impl PartialContent {
     /// Whether there is nothing beside it.
     pub fn is_whole(self) -> bool {
         self.part.len == self.length
     }
 
     /// Where a part of the representation lies within it.
-    pub fn within(self, part: Part) -> Part {
-        Part {
+    pub fn within(self, part: ByteRange) -> ByteRange {
+        ByteRange {
             first: part.first.saturating_sub(self.part.first),
             ..part
         }
     }
 
     /// Whether another part is within it.
-    pub fn has(self, other: Part) -> bool {
+    pub fn has(self, other: ByteRange) -> bool {
         self.part.first <= other.first && other.end() <= self.part.end()
     }
 }
@@ -54,14 +54,14 @@ pub enum Plan {
     /// It would answer the request, but has to be validated before.
     Validate,
     /// The origin server is asked for this, which touches it, and the two are combined.
-    Ask(Part),
+    Ask(ByteRange),
     /// Nothing.
     Nothing,
 }
 
 /// What a stored part with these fields is good for. `fresh` is whether it may be used without asking.
-pub fn plan(request: &RequestHead, held: Held, fields: &Fields, fresh: bool) -> Plan {
-    let all = Part {
+pub fn plan(request: &RequestHead, held: PartialContent, fields: &Fields, fresh: bool) -> Plan {
+    let all = ByteRange {
         first: 0,
         len: held.length,
     };
@@ -91,7 +91,7 @@ pub fn plan(request: &RequestHead, held: Held, fields: &Fields, fresh: bool) -> 
     } else {
         return Plan::Nothing;
     };
-    let lacking = Part {
+    let lacking = ByteRange {
         first: lacking.0,
         len: lacking.1 - lacking.0,
     };
@@ -103,7 +103,7 @@ pub fn plan(request: &RequestHead, held: Held, fields: &Fields, fresh: bool) -> 
     }
 }
 
-fn span(part: Part) -> (u64, u64) {
+fn span(part: ByteRange) -> (u64, u64) {
     (part.first, part.end())
 }
 
@@ -134,16 +134,16 @@ pub fn share_validator(stored: &Fields, new: &Fields) -> bool {
 
 /// The part that a response has, content of this length with it: a 206 of one part of a representation
 /// whose length it tells.
-pub fn received(response: &ResponseHead, content: Option<u64>) -> Option<Held> {
+pub fn received(response: &ResponseHead, content: Option<u64>) -> Option<PartialContent> {
     let held = of(response.status, &response.fields)?;
     (content == Some(held.part.len)).then_some(held)
 }
 
 /// The part that a stored response has; the whole of what isn't a part.
-pub fn stored(meta: &Meta, content: u64) -> Held {
+pub fn stored(meta: &Meta, content: u64) -> PartialContent {
     let first = of(meta.status, &meta.fields).filter(|held| held.part.len == content);
-    first.unwrap_or(Held {
-        part: Part {
+    first.unwrap_or(PartialContent {
+        part: ByteRange {
             first: 0,
             len: content,
         },
@@ -151,7 +151,7 @@ pub fn stored(meta: &Meta, content: u64) -> Held {
     })
 }
 
-fn of(status: u16, fields: &Fields) -> Option<Held> {
+fn of(status: u16, fields: &Fields) -> Option<PartialContent> {
     let mut lines = fields.all("content-range");
     let (Some(line), None, 206) = (lines.next(), lines.next(), status) else {
         return None;
@@ -168,7 +168,7 @@ fn of(status: u16, fields: &Fields) -> Option<Held> {
 }
 
 /// `bytes first-last/length` (RFC 9110 §14.4).
-fn content_range(line: &[u8]) -> Option<Held> {
+fn content_range(line: &[u8]) -> Option<PartialContent> {
     let space = memchr::memchr(b' ', line)?;
     let (unit, rest) = (&line[..space], &line[space + 1..]);
     let slash = memchr::memchr(b'/', rest)?;
@@ -176,8 +176,8 @@ fn content_range(line: &[u8]) -> Option<Held> {
     let (first, last) = (number(&rest[..dash])?, number(&rest[dash + 1..slash])?);
     let length = number(&rest[slash + 1..])?;
     let valid = unit.eq_ignore_ascii_case(b"bytes") && first <= last && last < length;
-    valid.then(|| Held {
-        part: Part {
+    valid.then(|| PartialContent {
+        part: ByteRange {
             first,
             len: last - first + 1,
         },
@@ -188,18 +188,18 @@ fn content_range(line: &[u8]) -> Option<Held> {
 /// What a stored part and a response to the request for more of it make together, where they can be
 /// combined: its head, and what it has of the representation.
 pub fn combined(
-    (ours, held): (&Fields, Held),
-    asked: Part,
+    (ours, held): (&Fields, PartialContent),
+    asked: ByteRange,
     response: &ResponseHead,
     content: Option<u64>,
-) -> Option<(ResponseHead, Held)> {
+) -> Option<(ResponseHead, PartialContent)> {
     let theirs = received(response, content)?;
     let fits = theirs.part == asked && theirs.length == held.length;
     if !fits || !share_validator(ours, &response.fields) {
         return None;
     }
-    let both = Held {
-        part: Part {
+    let both = PartialContent {
+        part: ByteRange {
             first: held.part.first.min(asked.first),
             len: held.part.len + asked.len,
         },
@@ -210,7 +210,7 @@ pub fn combined(
 }
 
 /// The head of a response that has this much of a representation: a 206, or a 200 when it has all of it.
-pub fn head(fields: &Fields, held: Held, version: Version) -> ResponseHead {
+pub fn head(fields: &Fields, held: PartialContent, version: Version) -> ResponseHead {
     let dropped = |name: &[u8]| {
         NOT_OF_A_PART
             .iter()

@@ -21,14 +21,14 @@ pub const NOT_OF_A_PART: [&str; 3] = ["content-range", "content-digest", "conten
 
 /// Consecutive bytes of a representation: never none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct ByteRange {
     /// The offset of the first byte.
     pub first: u64,
     /// How many there are.
     pub len: u64,
 }
 
-impl Part {
+impl ByteRange {
     /// The offset after the last byte.
     pub fn end(self) -> u64 {
         self.first + self.len
@@ -59,9 +59,9 @@ pub enum Selection {
     /// All of it, as if no range had been asked for.
     Whole,
     /// One part: 206 (Partial Content).
-    Part(Part),
+    Part(ByteRange),
     /// Several parts in the order asked for, disjoint: 206 with `multipart/byteranges`.
-    Parts(Vec<Part>),
+    Parts(Vec<ByteRange>),
     /// Nothing of it was asked for: 416 (Range Not Satisfiable).
     Unsatisfiable,
 }
@@ -77,12 +77,12 @@ enum Spec {
 
 impl Spec {
     /// The part of so long a representation; `None` when it isn't satisfiable.
-    fn part(self, length: u64) -> Option<Part> {
+    fn part(self, length: u64) -> Option<ByteRange> {
         let (first, end) = match self {
             Spec::Int(first, last) => (first, last.saturating_add(1).min(length)),
             Spec::Suffix(suffix) => (length.saturating_sub(suffix), length),
         };
-        (first < end).then(|| Part {
+        (first < end).then(|| ByteRange {
             first,
             len: end - first,
         })
@@ -154,7 +154,7 @@ fn without_range(request: &Fields) -> Fields {
 }
 
 /// A part more: what it overlaps or touches becomes one with it.
-fn add(parts: &mut Vec<Part>, mut part: Part) {
+fn add(parts: &mut Vec<ByteRange>, mut part: ByteRange) {
     let mut place = parts.len();
     while let Some(at) = parts
         .iter()

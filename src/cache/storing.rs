@@ -5,11 +5,11 @@
 
 use std::fmt;
 
+use super::bypass::has_content;
 use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{Source, heuristically_cacheable, lifetime};
 use super::invalidation::resolve;
 use super::policy::Policy;
-use super::presented::has_content;
 use super::{range, validation, vary};
 use crate::http::date::UnixSeconds;
 use crate::http::head::{Method, RequestHead, ResponseHead};
@@ -17,7 +17,7 @@ use crate::http::target::Uri;
 
 /// Why a response is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotStored {
+pub enum UncacheableReason {
     /// Only responses to GET and HEAD are stored.
     Method,
     /// The request had content, which is not part of the key.
@@ -50,55 +50,55 @@ pub enum NotStored {
     NoValidator,
 }
 
-impl NotStored {
+impl UncacheableReason {
     /// The detail in Cache-Status.
     pub fn reason(self) -> &'static str {
         match self {
-            NotStored::Method => "method",
-            NotStored::RequestContent => "request-content",
-            NotStored::RequestNoStore => "request-no-store",
-            NotStored::Interim => "interim",
-            NotStored::Partial => "partial",
-            NotStored::Range => "range",
-            NotStored::NotModified => "not-modified",
-            NotStored::NotUnderstood => "must-understand",
-            NotStored::NoStore => "no-store",
-            NotStored::Private => "private",
-            NotStored::Authorization => "authorization",
-            NotStored::Vary => "vary",
-            NotStored::Status => "status",
-            NotStored::NoLifetime => "no-lifetime",
-            NotStored::NoValidator => "no-validator",
+            UncacheableReason::Method => "method",
+            UncacheableReason::RequestContent => "request-content",
+            UncacheableReason::RequestNoStore => "request-no-store",
+            UncacheableReason::Interim => "interim",
+            UncacheableReason::Partial => "partial",
+            UncacheableReason::Range => "range",
+            UncacheableReason::NotModified => "not-modified",
+            UncacheableReason::NotUnderstood => "must-understand",
+            UncacheableReason::NoStore => "no-store",
+            UncacheableReason::Private => "private",
+            UncacheableReason::Authorization => "authorization",
+            UncacheableReason::Vary => "vary",
+            UncacheableReason::Status => "status",
+            UncacheableReason::NoLifetime => "no-lifetime",
+            UncacheableReason::NoValidator => "no-validator",
         }
     }
 }
 
-impl fmt::Display for NotStored {
+impl fmt::Display for UncacheableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NotStored::Method => "only responses to GET are stored",
-            NotStored::RequestContent => "the request had content",
-            NotStored::RequestNoStore => "the request has no-store",
-            NotStored::Interim => "the response is interim",
-            NotStored::Partial => "the response is only a part",
-            NotStored::Range => "the request was for a range",
-            NotStored::NotModified => "the response says that another one is still valid",
-            NotStored::NotUnderstood => {
+            UncacheableReason::Method => "only responses to GET are stored",
+            UncacheableReason::RequestContent => "the request had content",
+            UncacheableReason::RequestNoStore => "the request has no-store",
+            UncacheableReason::Interim => "the response is interim",
+            UncacheableReason::Partial => "the response is only a part",
+            UncacheableReason::Range => "the request was for a range",
+            UncacheableReason::NotModified => "the response says that another one is still valid",
+            UncacheableReason::NotUnderstood => {
                 "the response has must-understand with a status that is not known here"
             }
-            NotStored::NoStore => "the response has no-store",
-            NotStored::Private => "the response is private to one user",
-            NotStored::Authorization => {
+            UncacheableReason::NoStore => "the response has no-store",
+            UncacheableReason::Private => "the response is private to one user",
+            UncacheableReason::Authorization => {
                 "the request has Authorization and the response does not permit to share it"
             }
-            NotStored::Vary => "no other request can match the response's Vary",
-            NotStored::Status => {
+            UncacheableReason::Vary => "no other request can match the response's Vary",
+            UncacheableReason::Status => {
                 "the response has no freshness lifetime and its status is not one to guess with"
             }
-            NotStored::NoLifetime => {
+            UncacheableReason::NoLifetime => {
                 "the response has neither a freshness lifetime nor a validator"
             }
-            NotStored::NoValidator => {
+            UncacheableReason::NoValidator => {
                 "the response may be used only after validation and has no validator"
             }
         })
@@ -113,40 +113,40 @@ pub fn may_store(
     response: &ResponseHead,
     policy: &Policy,
     received: UnixSeconds,
-) -> Result<(), NotStored> {
+) -> Result<(), UncacheableReason> {
     let directives = ResponseDirectives::of(&response.fields);
     request_permits(request)?;
     if request.method == Method::Post && !is_as_for_get(target, response, &directives) {
-        return Err(NotStored::Method);
+        return Err(UncacheableReason::Method);
     }
     status_permits(response.status, &directives)?;
     // 416 and others may come of the range; what isn't asked for a part has no such doubt.
     if response.status != 200 && range::is_asked(request) {
-        return Err(NotStored::Range);
+        return Err(UncacheableReason::Range);
     }
     if directives.no_store && !directives.must_understand {
-        return Err(NotStored::NoStore);
+        return Err(UncacheableReason::NoStore);
     }
     if directives.private {
-        return Err(NotStored::Private);
+        return Err(UncacheableReason::Private);
     }
     let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
     if request.fields.has("authorization") && !shared {
-        return Err(NotStored::Authorization);
+        return Err(UncacheableReason::Authorization);
     }
     if vary::names(&response.fields).is_none() {
-        return Err(NotStored::Vary);
+        return Err(UncacheableReason::Vary);
     }
     is_of_use(response, &directives, policy, received)
 }
 
-fn request_permits(request: &RequestHead) -> Result<(), NotStored> {
+fn request_permits(request: &RequestHead) -> Result<(), UncacheableReason> {
     if !matches!(request.method, Method::Get | Method::Head | Method::Post) {
-        Err(NotStored::Method)
+        Err(UncacheableReason::Method)
     } else if RequestDirectives::of(&request.fields).no_store {
-        Err(NotStored::RequestNoStore)
+        Err(UncacheableReason::RequestNoStore)
     } else if request.method != Method::Post && has_content(&request.fields) {
-        Err(NotStored::RequestContent)
+        Err(UncacheableReason::RequestContent)
     } else {
         Ok(())
     }
@@ -162,12 +162,14 @@ fn is_as_for_get(target: &Uri, response: &ResponseHead, directives: &ResponseDir
     response.status == 200 && lifetime && named.as_ref() == Some(target)
 }
 
-fn status_permits(status: u16, directives: &ResponseDirectives) -> Result<(), NotStored> {
+fn status_permits(status: u16, directives: &ResponseDirectives) -> Result<(), UncacheableReason> {
     match status {
-        ..200 => Err(NotStored::Interim),
-        206 => Err(NotStored::Partial),
-        304 => Err(NotStored::NotModified),
-        _ if directives.must_understand && !is_understood(status) => Err(NotStored::NotUnderstood),
+        ..200 => Err(UncacheableReason::Interim),
+        206 => Err(UncacheableReason::Partial),
+        304 => Err(UncacheableReason::NotModified),
+        _ if directives.must_understand && !is_understood(status) => {
+            Err(UncacheableReason::NotUnderstood)
+        }
         _ => Ok(()),
     }
 }
@@ -184,7 +186,7 @@ fn is_of_use(
     directives: &ResponseDirectives,
     policy: &Policy,
     received: UnixSeconds,
-) -> Result<(), NotStored> {
+) -> Result<(), UncacheableReason> {
     let lifetime = lifetime(
         response.status,
         &response.fields,
@@ -195,7 +197,7 @@ fn is_of_use(
     let forced = lifetime.source == Source::ForcedRule;
     let explicit = lifetime.source.is_explicit() || directives.public;
     if !explicit && !heuristically_cacheable(response.status) {
-        return Err(NotStored::Status);
+        return Err(UncacheableReason::Status);
     }
     if validation::has_validator(&response.fields) {
         return Ok(());
@@ -204,13 +206,13 @@ fn is_of_use(
         .stale_while_revalidate
         .max(directives.stale_if_error);
     if directives.no_cache && !forced {
-        Err(NotStored::NoValidator)
+        Err(UncacheableReason::NoValidator)
     } else if lifetime.seconds > 0 || stale_use > Some(0) {
         Ok(())
     } else if lifetime.source == Source::Nothing {
-        Err(NotStored::NoLifetime)
+        Err(UncacheableReason::NoLifetime)
     } else {
-        Err(NotStored::NoValidator)
+        Err(UncacheableReason::NoValidator)
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::config::{Database, StoreChoice};
 use crate::store::StoreError;
+use crate::store::postgres::admin::Rows;
 use crate::store::postgres::schema::{self, SchemaError, State};
 use crate::store::postgres::session::Session;
-use crate::store::postgres::survey::Rows;
 use crate::store::postgres::{self, PostgresOptions};
 use crate::sys::exit::Failure;
 use crate::sys::{credentials, user};
@@ -73,7 +73,7 @@ impl Access {
     }
 
     /// What is stored there, which has to be of this version.
-    pub(super) fn survey(&self) -> Result<Rows, Failure> {
+    pub(super) fn admin(&self) -> Result<Rows, Failure> {
         let mut session = self.session()?;
         let state = self.look(&mut session)?;
         if !state.current {

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::control;
 use super::database::Access;
-use super::stored::{Which, amount};
+use super::stored::{StoreArgs, amount};
 use crate::sys::exit::Failure;
 
 /// Make or look at the database of the PostgreSQL store.
@@ -21,9 +21,9 @@ enum Command {
     ///
     /// The service does so itself when it first connects, if it may. Several hosts may do it at once. It needs no
     /// superuser, only a database in which this user may make a schema.
-    Init(Which),
+    Init(StoreArgs),
     /// Tell what is in the configured database
-    Status(Which),
+    Status(StoreArgs),
 }
 
 const COUNT: &str = "SELECT count(*), coalesce(sum(size), 0)::bigint, coalesce(sum(hits), 0)::bigint, \
@@ -37,7 +37,7 @@ pub(super) fn db(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn access(which: &Which) -> Result<Access, Failure> {
+fn access(which: &StoreArgs) -> Result<Access, Failure> {
     let settings = which.settings()?;
     let access = Access::of(&settings.store, which.names_a_store())?;
     access.ok_or_else(|| {

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use super::control;
 use super::list::{duration, facts, fields_of, now};
-use super::stored::{self, Which, amount};
+use super::stored::{self, StoreArgs, amount};
 use crate::cache::age::current_age;
+use crate::cache::bypass::bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
-use crate::cache::presented::bypass;
 use crate::cache::reuse::{OnError, Reuse, reuse};
 use crate::cache::validation::conditional_fields;
 use crate::cache::vary;
@@ -18,7 +18,7 @@ use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, Version};
 use crate::http::target::Uri;
-use crate::store::survey::Seen;
+use crate::store::admin::StoredInfo;
 use crate::sys::exit::Failure;
 use crate::worker;
 
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
     fields: Vec<(String, String)>,
     #[command(flatten)]
-    which: Which,
+    which: StoreArgs,
 }
 
 fn field(text: &str) -> Result<(String, String), String> {
@@ -59,12 +59,12 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect(),
     };
-    let of_key = |key: Key| opened.survey.of_key(&key);
-    let keyed = worker::keyed(&opened.settings, &args.uri);
-    let key = Key::of(&keyed);
+    let of_key = |key: Key| opened.admin.of_key(&key);
+    let cache_uri = worker::cache_uri(&opened.settings, &args.uri);
+    let key = Key::of(&cache_uri);
     let parts = of_key(key.part()).map_err(|error| stored::failed(&error))?;
     let seen = of_key(key).map_err(|error| stored::failed(&error))?;
-    let of_head = of_key(Key::of_head(&keyed)).map_err(|error| stored::failed(&error))?;
+    let of_head = of_key(Key::of_head(&cache_uri)).map_err(|error| stored::failed(&error))?;
     let uri = args.uri.as_str();
     let known: Vec<Known> = seen
         .into_iter()
@@ -75,11 +75,11 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
         })
         .collect();
     let mut others = String::new();
-    if keyed != args.uri {
+    if cache_uri != args.uri {
         // Writing to a String can't fail.
         let _ = writeln!(
             others,
-            "\nIts key is {keyed}: a rule of the configuration ignores the rest of its query."
+            "\nIts key is {cache_uri}: a rule of the configuration ignores the rest of its query."
         );
     }
     if !of_head.is_empty() {
@@ -107,7 +107,7 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
 
 /// A stored response, and what is known of it.
 struct Known {
-    seen: Seen,
+    seen: StoredInfo,
     facts: Facts,
     /// About how often it answered; None when no proxy runs.
     hits: Option<u32>,
@@ -242,7 +242,7 @@ fn verdict(known: &[Known], request: &RequestHead, now: UnixSeconds) -> String {
     }
 }
 
-fn selects(seen: &Seen, request: &Fields) -> bool {
+fn selects(seen: &StoredInfo, request: &Fields) -> bool {
     vary::names(&seen.meta.fields)
         .is_some_and(|names| vary::variant_of(&names, request) == seen.meta.variant)
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
-use super::stored::{self, Which, amount};
+use super::stored::{self, StoreArgs, amount};
 use crate::store::archive::{Put, Writer};
 use crate::sys::exit::Failure;
 
@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    which: Which,
+    which: StoreArgs,
 }
 
 pub(super) fn export(args: &Args) -> Result<(), Failure> {
@@ -37,7 +37,7 @@ pub(super) fn export(args: &Args) -> Result<(), Failure> {
     let mut progress = Progress::begin("exported");
     let mut writer = Writer::begin(BufWriter::with_capacity(256 << 10, out)).map_err(unwritten)?;
     let mut failed = None;
-    let outcome = opened.survey.each_whole(&mut |object| {
+    let outcome = opened.admin.each_whole(&mut |object| {
         match writer.put(&object) {
             Ok(Put::Done) => {}
             Ok(Put::Left(why)) => {

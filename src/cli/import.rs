@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::control;
 use super::progress::Progress;
-use super::stored::{self, Opened, Which, amount};
+use super::stored::{self, StoreArgs, StoreHandle, amount};
 use crate::cache::key::Variant;
 use crate::cache::stored::Meta;
 use crate::store::archive::{ArchiveError, Archived, Reader, Verdict};
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    which: Which,
+    which: StoreArgs,
 }
 
 pub(super) fn import(args: &Args) -> Result<(), Failure> {
@@ -128,8 +128,8 @@ enum Sink {
 }
 
 struct Importer<'a> {
-    opened: &'a Opened,
-    which: &'a Which,
+    opened: &'a StoreHandle,
+    which: &'a StoreArgs,
     shared: Arc<Shared>,
     store: Box<dyn Store>,
     progress: Progress,
@@ -137,7 +137,7 @@ struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    fn begin(opened: &'a Opened, which: &'a Which) -> Result<Importer<'a>, Failure> {
+    fn begin(opened: &'a StoreHandle, which: &'a StoreArgs) -> Result<Importer<'a>, Failure> {
         let (store, shared) = opened.store()?;
         Ok(Importer {
             opened,
@@ -165,7 +165,7 @@ impl<'a> Importer<'a> {
         // Before anything is asked of the store, so that what is purged meanwhile stays so. What shared memory
         // has heard of a database's counts may be less than it has.
         let count = || self.shared.invalidations(archived.meta.key.hash());
-        let began = (!self.opened.is_database()).then(count);
+        let invalidation_epoch = (!self.opened.is_database()).then(count);
         let len = archived.content;
         let mut sink = self.sink(&archived)?;
         let mut at = 0;
@@ -195,7 +195,9 @@ impl<'a> Importer<'a> {
             Sink::Nowhere => Ok(()),
             Sink::Memory(content) => {
                 let content = Bytes::from(content);
-                self.publish(&meta, len, began, &|| Whole::Memory(vec![content.clone()]))
+                self.publish(&meta, len, invalidation_epoch, &|| {
+                    Whole::Memory(vec![content.clone()])
+                })
             }
             Sink::Draft(draft, checksum) => {
                 let whole = Whole::Draft {
@@ -203,7 +205,7 @@ impl<'a> Importer<'a> {
                     len,
                     checksum,
                 };
-                let published = self.store.publish(&meta, whole, began);
+                let published = self.store.publish(&meta, whole, invalidation_epoch);
                 self.count(published.map(drop), len)
             }
         }
@@ -230,7 +232,7 @@ impl<'a> Importer<'a> {
 
     /// Whether what this response would replace is as new.
     fn is_as_new(&self, meta: &Meta) -> Result<bool, Failure> {
-        let there = self.opened.survey.of_key(&meta.key);
+        let there = self.opened.admin.of_key(&meta.key);
         let there = there.map_err(|error| stored::failed(&error))?;
         let plain = |variant: &Variant| *variant == Variant::none();
         Ok(there.iter().any(|seen| {
@@ -244,10 +246,10 @@ impl<'a> Importer<'a> {
         &mut self,
         meta: &Meta,
         len: u64,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
         whole: &dyn Fn() -> Whole,
     ) -> Result<(), Failure> {
-        let published = self.with_room(&|store| store.publish(meta, whole(), began));
+        let published = self.with_room(&|store| store.publish(meta, whole(), invalidation_epoch));
         self.count(published.map(drop), len)
     }
 

@@ -6,14 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
-use super::stored::{self, Which, amount};
+use super::stored::{self, StoreArgs, amount};
 use super::{control, purge};
 use crate::cache::age::current_age;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::config::{Settings, display_duration};
 use crate::http::date::UnixSeconds;
-use crate::store::survey::Seen;
+use crate::store::admin::StoredInfo;
 use crate::sys::exit::Failure;
 use crate::worker;
 
@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_enum)]
     sort: Option<Sort>,
     #[command(flatten)]
-    which: Which,
+    which: StoreArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,7 +56,7 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
     let opened = args.which.open()?;
     let now = now();
     let mut rows = Vec::new();
-    let outcome = opened.survey.each(&mut |seen| {
+    let outcome = opened.admin.each(&mut |seen| {
         let key = String::from_utf8_lossy(seen.meta.key.text()).into_owned();
         // A response to HEAD has a key of its own, and so has a part.
         let uri = key.strip_prefix("GET ").unwrap_or(&key).to_owned();
@@ -117,7 +117,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 /// What decides over a stored response's freshness.
-pub(super) fn facts(seen: &Seen, uri: &str, settings: &Settings) -> Facts {
+pub(super) fn facts(seen: &StoredInfo, uri: &str, settings: &Settings) -> Facts {
     Facts::of(&seen.meta, &worker::policy(settings, uri))
 }
 

@@ -1,7 +1,7 @@
 //! `cacheproxy purge`: removes stored responses, so that no worker uses them once it has returned.
 
 use super::control;
-use super::stored::{self, Which};
+use super::stored::{self, StoreArgs};
 use crate::cache::key::Key;
 use crate::http::target::Uri;
 use crate::store::Published;
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
     #[command(flatten)]
-    which: Which,
+    which: StoreArgs,
 }
 
 pub(super) fn purge(args: &Args) -> Result<(), Failure> {
@@ -43,19 +43,19 @@ pub(super) fn purge(args: &Args) -> Result<(), Failure> {
             &nobody
         }
     };
-    let survey = &opened.survey;
+    let admin = &opened.admin;
     let mut removed = Vec::new();
     for uri in &args.urls {
-        let uri = worker::keyed(&opened.settings, uri);
+        let uri = worker::cache_uri(&opened.settings, uri);
         let key = Key::of(&uri);
         for key in [key.part(), key, Key::of_head(&uri)] {
-            let of_key = survey.purge(&key, shared);
+            let of_key = admin.purge(&key, shared);
             removed.extend(of_key.map_err(|error| stored::failed(&error))?);
         }
     }
     if !(args.prefix.is_empty() && args.host.is_empty()) {
         let wanted = |key: &Key| matches(args, key);
-        let matching = survey.purge_where(shared, &wanted);
+        let matching = admin.purge_where(shared, &wanted);
         removed.extend(matching.map_err(|error| stored::failed(&error))?);
     }
     let mut text = told(&removed);

@@ -12,10 +12,10 @@ use super::service::RUNTIME_DIR;
 use super::store;
 use crate::config::{self, DROPINS, MAIN, Settings, Source};
 use crate::http::target::Uri;
-use crate::store::filesystem::survey::Directory;
+use crate::store::admin::{StoreAdmin, StoredInfo};
+use crate::store::filesystem::admin::Directory;
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
 use crate::store::postgres::PostgresStore;
-use crate::store::survey::{Seen, Survey};
 use crate::store::{Store, StoreError};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
@@ -23,7 +23,7 @@ use crate::sys::user::{self, User};
 
 /// Which store, and whose.
 #[derive(Debug, clap::Args)]
-pub(super) struct Which {
+pub(super) struct StoreArgs {
     /// Read this configuration file instead of /etc/cacheproxy/cacheproxy.toml, and no drop-ins unless --dropins is given
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -39,9 +39,9 @@ pub(super) struct Which {
 }
 
 /// A store that may be looked into.
-pub(super) struct Opened {
+pub(super) struct StoreHandle {
     /// The store.
-    pub(super) survey: Box<dyn Survey>,
+    pub(super) admin: Box<dyn StoreAdmin>,
     /// The settings of the proxy that uses it.
     pub(super) settings: Settings,
     /// What its processes share; None when it doesn't run.
@@ -49,14 +49,14 @@ pub(super) struct Opened {
     access: Option<Access>,
 }
 
-impl Opened {
+impl StoreHandle {
     /// Whether it is a database.
     pub(super) fn is_database(&self) -> bool {
         self.access.is_some()
     }
 
     /// About how often a stored response answered; None when no proxy runs.
-    pub(super) fn hits(&self, seen: &Seen) -> Option<u32> {
+    pub(super) fn hits(&self, seen: &StoredInfo) -> Option<u32> {
         let counted = || Some(self.shared.as_ref()?.hits(&seen.place()));
         seen.hits.or_else(counted)
     }
@@ -89,7 +89,7 @@ impl Opened {
         shared.set_limit(self.settings.store.size());
         if self.access.is_none() {
             let mut stored = 0;
-            let counted = self.survey.each(&mut |seen| stored += seen.size);
+            let counted = self.admin.each(&mut |seen| stored += seen.size);
             counted.map_err(|error| failed(&error))?;
             shared.set_stored(stored);
         }
@@ -97,9 +97,9 @@ impl Opened {
     }
 }
 
-impl Which {
+impl StoreArgs {
     /// Opens the store, which has to be there, for a command that this user may give.
-    pub(super) fn open(&self) -> Result<Opened, Failure> {
+    pub(super) fn open(&self) -> Result<StoreHandle, Failure> {
         let settings = self.settings()?;
         let access = Access::of(&settings.store, self.names_a_store())?;
         if access.is_none() {
@@ -110,7 +110,7 @@ impl Which {
 
     /// Opens the store to store something in it. Root goes on as the user whose it is, so that nothing is
     /// left there which that user can't change. One that is named here may be new.
-    pub(super) fn open_to_write(&self) -> Result<Opened, Failure> {
+    pub(super) fn open_to_write(&self) -> Result<StoreHandle, Failure> {
         let settings = self.settings()?;
         let path = settings.store.path();
         let access = Access::of(&settings.store, self.names_a_store())?;
@@ -136,13 +136,13 @@ impl Which {
         Ok(loaded.settings)
     }
 
-    fn opened(&self, settings: Settings, access: Option<Access>) -> Result<Opened, Failure> {
-        let survey: Box<dyn Survey> = match &access {
+    fn opened(&self, settings: Settings, access: Option<Access>) -> Result<StoreHandle, Failure> {
+        let admin: Box<dyn StoreAdmin> = match &access {
             None => Box::new(Directory::of(settings.store.path())),
-            Some(access) => Box::new(access.survey()?),
+            Some(access) => Box::new(access.admin()?),
         };
-        Ok(Opened {
-            survey,
+        Ok(StoreHandle {
+            admin,
             shared: self.shared()?.map(Arc::new),
             settings,
             access,

@@ -52,12 +52,13 @@ impl<'a> Keyed<'a> {
 
     /// The entries of a table in the order in which they are written, so that the first mistake is named.
     pub(super) fn entries(text: &'a Text, prefix: &str, table: &'a DeTable<'a>) -> Vec<Keyed<'a>> {
-        let keyed = |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| Keyed {
-            text,
-            key: format!("{prefix}{}", key.get_ref()),
-            value,
-        };
-        let mut entries: Vec<Keyed> = table.iter().map(keyed).collect();
+        let cache_uri =
+            |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| Keyed {
+                text,
+                key: format!("{prefix}{}", key.get_ref()),
+                value,
+            };
+        let mut entries: Vec<Keyed> = table.iter().map(cache_uri).collect();
         entries.sort_by_key(|entry| entry.value.span().start);
         entries
     }
@@ -82,12 +83,12 @@ impl<'a> Keyed<'a> {
     pub(super) fn elements(&self, expected: &str) -> Result<Vec<Keyed<'a>>, ConfigError> {
         let list = self.value.get_ref().as_array();
         let list = list.ok_or_else(|| self.expected(expected))?;
-        let keyed = |value| Keyed {
+        let cache_uri = |value| Keyed {
             text: self.text,
             key: self.key.clone(),
             value,
         };
-        Ok(list.iter().map(keyed).collect())
+        Ok(list.iter().map(cache_uri).collect())
     }
 
     pub(super) fn boolean(&self) -> Result<bool, ConfigError> {

@@ -21,7 +21,7 @@ pub struct Draft {
     /// Where the content begins in the file.
     pub content_offset: u64,
     pub(crate) slot: u32,
-    pub(crate) room: Room,
+    pub(crate) room: Reservation,
     pub(crate) name: Option<TemporaryName>,
 }
 
@@ -37,22 +37,22 @@ impl Draft {
 }
 
 /// Bytes promised to one draft, given back when it is dropped.
-pub(crate) struct Room {
+pub(crate) struct Reservation {
     shared: Arc<Shared>,
     worker: usize,
     pub(crate) path: PathBuf,
     reserved: AtomicU64,
 }
 
-impl Room {
+impl Reservation {
     /// Room for `bytes`, refused when the store has none.
     pub(crate) fn reserve(
         shared: &Arc<Shared>,
         worker: usize,
         path: &Path,
         bytes: u64,
-    ) -> Result<Room, StoreError> {
-        let room = Room {
+    ) -> Result<Reservation, StoreError> {
+        let room = Reservation {
             shared: Arc::clone(shared),
             worker,
             path: path.to_path_buf(),
@@ -95,14 +95,14 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.shared
             .release(self.worker, self.reserved.load(Relaxed));
     }
 }
 
-impl std::fmt::Debug for Room {
+impl std::fmt::Debug for Reservation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Room({} bytes)", self.reserved.load(Relaxed))
     }

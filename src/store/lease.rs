@@ -16,7 +16,7 @@ pub enum Lease {
     /// Another host fetches it.
     Theirs {
         /// What will be said of it.
-        news: Receiver<Word>,
+        news: Receiver<LeaseNews>,
         /// How long its lease lasts, unless it is renewed.
         left: Duration,
     },
@@ -24,7 +24,7 @@ pub enum Lease {
 
 /// What is said of a key that another host fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum LeaseNews {
     /// What is stored under it has changed.
     Changed,
     /// The host that fetched it has nothing for others.

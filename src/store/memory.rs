@@ -199,7 +199,7 @@ mod tests {
             meta(&key, "accept-encoding", &gzip).variant.hash()
         )));
 
-        let next = shared.bump(key.hash());
+        let next = shared.next_generation(key.hash());
         assert_eq!(tier.lookup(&key, &gzip), None);
         assert_eq!(tier.bytes(), 0, "a miss by generation removes");
         tier.insert(&meta(&key, "", &plain), next - 1, 10, "late".into());

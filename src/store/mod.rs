@@ -4,6 +4,7 @@
 //! store that fails never fails a request; the caller goes on without it and says so.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod archive;
 mod checksum;
 mod draft;
@@ -17,7 +18,6 @@ pub mod sieve;
 pub mod spool;
 #[cfg(test)]
 mod suite;
-pub mod survey;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use bytes::Bytes;
 pub use checksum::Checksum;
 pub use draft::Draft;
 pub use error::StoreError;
-pub use lease::{Lease, Word};
+pub use lease::{Lease, LeaseNews};
 
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
@@ -49,13 +49,13 @@ pub trait Store: Send + Sync {
     /// A place for content that is being fetched, `expected` bytes long where that is known.
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError>;
 
-    /// Stores a whole response in place of what it replaces. With `began`, only while that is how often
+    /// Stores a whole response in place of what it replaces. With `invalidation_epoch`, only while that is how often
     /// the key was made invalid: else [`StoreError::Gone`].
     fn publish(
         &self,
         meta: &Meta,
         whole: Whole,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError>;
 
     /// Whether storing a response removes a stored part of it by itself.
@@ -64,12 +64,12 @@ pub trait Store: Send + Sync {
     }
 
     /// Gives a stored response new metadata after a 304 (RFC 9111 §3.2); its content stays where it is.
-    /// [`StoreError::Gone`] when it was removed or replaced meanwhile; `began` as for [`Store::publish`].
+    /// [`StoreError::Gone`] when it was removed or replaced meanwhile; `invalidation_epoch` as for [`Store::publish`].
     fn refresh(
         &self,
         object: &Object,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError>;
 
     /// Removes every stored response of this key and tells what they were.

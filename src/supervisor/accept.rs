@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use super::event_loop::Supervisor;
 use super::park::{Client, Place};
 use super::token::Token;
-use super::turn::Supervisor;
 use super::{Listen, ListenAddr};
 use crate::ipc::Peer;
 use crate::sys::activation;
@@ -37,20 +37,20 @@ enum Closed {
 
 /// The listeners.
 #[derive(Debug)]
-pub(super) struct Doors {
+pub(super) struct Listeners {
     listeners: Vec<OwnedFd>,
     closed: Option<Closed>,
     last_said: Option<Instant>,
 }
 
-impl Doors {
+impl Listeners {
     /// Takes or binds the sockets.
-    pub(super) fn open(listen: &Listen) -> Result<Doors, Failure> {
+    pub(super) fn open(listen: &Listen) -> Result<Listeners, Failure> {
         let listeners = match listen {
             Listen::Inherited => inherited()?,
             Listen::Bind(addresses) => bound(addresses)?,
         };
-        Ok(Doors {
+        Ok(Listeners {
             listeners,
             closed: None,
             last_said: None,
@@ -164,10 +164,10 @@ impl Supervisor {
     /// Somebody has connected.
     pub(super) fn listener_ready(&mut self, index: u32, now: Instant) {
         for _ in 0..ACCEPTS_A_TURN {
-            if self.doors.closed.is_some() || self.close_when_full(now) {
+            if self.listeners.closed.is_some() || self.close_when_full(now) {
                 return;
             }
-            let Some(listener) = self.doors.listeners.get(index as usize) else {
+            let Some(listener) = self.listeners.listeners.get(index as usize) else {
                 return;
             };
             match clients::accept(listener) {
@@ -196,7 +196,7 @@ impl Supervisor {
         let clients = self.total_clients();
         let full = clients >= self.most_clients();
         if full {
-            if self.doors.may_say(now) {
+            if self.listeners.may_say(now) {
                 log::warn!(
                     "there are {clients} clients, as many as max_clients or the limit on open files allow; \
                      new ones wait"
@@ -208,7 +208,7 @@ impl Supervisor {
     }
 
     fn pause(&mut self, error: &io::Error, now: Instant) {
-        if self.doors.may_say(now) {
+        if self.listeners.may_say(now) {
             log::error!(
                 "no client can be accepted for a moment: {error}; \
                  raise LimitNOFILE= of cacheproxy.service or lower max_clients"
@@ -218,10 +218,10 @@ impl Supervisor {
     }
 
     fn close_doors(&mut self, why: Closed) {
-        if self.doors.closed.is_none() {
-            self.doors.unwatch(&self.poll);
+        if self.listeners.closed.is_none() {
+            self.listeners.unwatch(&self.poll);
         }
-        self.doors.closed = Some(why);
+        self.listeners.closed = Some(why);
     }
 
     /// Accepts no one any more.
@@ -231,7 +231,7 @@ impl Supervisor {
 
     /// Accepts again when the reason not to is gone.
     pub(super) fn reopen_doors(&mut self, now: Instant) {
-        let reopen = match self.doors.closed {
+        let reopen = match self.listeners.closed {
             Some(Closed::Exhausted(until)) => until <= now,
             // Some room, so as not to open and close for every client.
             Some(Closed::Full) => {
@@ -243,12 +243,12 @@ impl Supervisor {
         if !reopen {
             return;
         }
-        match self.doors.watch(&self.poll) {
-            Ok(()) => self.doors.closed = None,
+        match self.listeners.watch(&self.poll) {
+            Ok(()) => self.listeners.closed = None,
             Err(error) => {
                 log::error!("listening sockets can't be polled: {error}");
-                self.doors.unwatch(&self.poll);
-                self.doors.closed = Some(Closed::Exhausted(now + PAUSE));
+                self.listeners.unwatch(&self.poll);
+                self.listeners.closed = Some(Closed::Exhausted(now + PAUSE));
             }
         }
     }

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
+use super::event_loop::Supervisor;
 use super::link::{Blocked, Link, LinkId, Lost, Unsent};
 use super::token::Token;
-use super::turn::Supervisor;
 use crate::ipc::{Received, SupervisorChannel};
 use crate::sys::epoll::Interest;
 
@@ -15,26 +15,26 @@ const MESSAGES_A_TURN: usize = 64;
 impl Supervisor {
     /// Connects the workers that are due.
     pub(super) fn connect_workers(&mut self, now: Instant) {
-        for seat in self.roster.due(now) {
-            match self.spawner.connect(seat) {
-                Ok(fd) => self.add_link(seat, SupervisorChannel::from(fd), now),
+        for slot in self.roster.due(now) {
+            match self.spawner.connect(slot) {
+                Ok(fd) => self.add_link(slot, SupervisorChannel::from(fd), now),
                 Err(problem) => {
-                    let wait = self.roster.refused(seat, now);
-                    self.spawner.report(seat, &problem, wait);
+                    let wait = self.roster.refused(slot, now);
+                    self.spawner.report(slot, &problem, wait);
                 }
             }
         }
     }
 
-    fn add_link(&mut self, seat: usize, channel: SupervisorChannel, now: Instant) {
-        let id = self.links.insert(Link::new(seat, channel));
-        self.roster.connected(seat, id);
+    fn add_link(&mut self, slot: usize, channel: SupervisorChannel, now: Instant) {
+        let id = self.links.insert(Link::new(slot, channel));
+        self.roster.connected(slot, id);
         let Some(link) = self.links.find(id) else {
             return;
         };
         let token = Token::Link(id).number();
         if let Err(error) = self.poll.add(link, token, Interest::Read) {
-            log::error!("worker {}: its channel can't be polled: {error}", seat + 1);
+            log::error!("worker {}: its channel can't be polled: {error}", slot + 1);
             self.lose(id, Lost::Broken, now);
             return;
         }
@@ -61,7 +61,7 @@ impl Supervisor {
                 Ok(Received::Nothing) => return,
                 Ok(Received::Closed) => return self.lose(id, Lost::Ended, now),
                 Err(error) => {
-                    log::error!("worker {}: {error}; its channel is closed", link.seat + 1);
+                    log::error!("worker {}: {error}; its channel is closed", link.slot + 1);
                     return self.lose(id, Lost::Broken, now);
                 }
             }
@@ -113,7 +113,7 @@ impl Supervisor {
                 Ok(true) => self.sent_front(id, now),
                 Ok(false) => break,
                 Err(error) => {
-                    log::error!("worker {}: {error}; its channel is closed", link.seat + 1);
+                    log::error!("worker {}: {error}; its channel is closed", link.slot + 1);
                     return self.lose(id, Lost::Broken, now);
                 }
             }
@@ -144,7 +144,7 @@ impl Supervisor {
         let token = Token::Link(id).number();
         match self.poll.change(&*link, token, wanted) {
             Ok(()) => link.interest = wanted,
-            Err(error) => log::error!("worker {}: epoll: {error}", link.seat + 1),
+            Err(error) => log::error!("worker {}: epoll: {error}", link.slot + 1),
         }
     }
 }

@@ -11,8 +11,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::event_loop::Supervisor;
 use super::token::Token;
-use super::turn::Supervisor;
 use crate::sys::credentials;
 use crate::sys::epoll::{Interest, Poll};
 

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::event_loop::Supervisor;
 use super::link::{LinkId, Lost};
 use super::park::{ClientId, Place};
 use super::stop::Phase;
 use super::token::Token;
-use super::turn::Supervisor;
 use crate::ipc::{Assigned, ToWorker, batch};
 use crate::sys::clients;
 use crate::sys::epoll::{Interest, Ready};
@@ -213,7 +213,7 @@ impl Supervisor {
                 }
                 Ok(false) => break,
                 Err(error) => {
-                    log::error!("worker {}: {error}; its channel is closed", link.seat + 1);
+                    log::error!("worker {}: {error}; its channel is closed", link.slot + 1);
                     self.lose(to, Lost::Broken, now);
                     break;
                 }

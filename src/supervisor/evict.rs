@@ -19,7 +19,7 @@ use thread::Thread;
 
 use crate::ipc::message::Object;
 use crate::store::StoreError;
-use crate::store::filesystem::upkeep::Upkeep;
+use crate::store::filesystem::maintenance::StoreMaintenance;
 use crate::sys::shared::Shared;
 
 /// Messages waiting for the thread; what does not fit is found by reading the store again.
@@ -62,12 +62,12 @@ enum Message {
 impl Evictor {
     /// Starts the thread. Refused with the reason when the store's directory cannot be written.
     pub fn start(options: &EvictorOptions, shared: Arc<Shared>) -> Result<Evictor, StoreError> {
-        let upkeep = Upkeep::open(&options.path, Arc::clone(&shared))?;
+        let maintenance = StoreMaintenance::open(&options.path, Arc::clone(&shared))?;
         shared.set_limit(options.limit);
         let asked = Arc::new(Asked::default());
         asked.min_free.store(options.min_free, Relaxed);
         let (sender, receiver) = sync_channel(QUEUE);
-        let thread = Thread::new(upkeep, shared, receiver, Arc::clone(&asked));
+        let thread = Thread::new(maintenance, shared, receiver, Arc::clone(&asked));
         let thread = std::thread::Builder::new()
             .name("evict".to_owned())
             .spawn(|| thread.run())

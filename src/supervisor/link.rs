@@ -63,7 +63,7 @@ pub(super) enum Unsent {
 #[derive(Debug)]
 pub(super) struct Link {
     /// The worker's seat.
-    pub seat: usize,
+    pub slot: usize,
     /// What it is doing.
     pub stage: Stage,
     /// How many clients it has: assigned, not yet returned or closed.
@@ -84,9 +84,9 @@ pub(super) struct Link {
 
 impl Link {
     /// A channel that has just been connected.
-    pub(super) fn new(seat: usize, channel: SupervisorChannel) -> Link {
+    pub(super) fn new(slot: usize, channel: SupervisorChannel) -> Link {
         Link {
-            seat,
+            slot,
             stage: Stage::Greeting,
             load: 0,
             pid: 0,
@@ -169,7 +169,7 @@ impl Links {
     /// The channel of the worker with this number, if it takes clients.
     pub(super) fn ready(&self, worker: u16) -> Option<LinkId> {
         let is_it =
-            |link: &Link| link.seat + 1 == usize::from(worker) && link.stage == Stage::Ready;
+            |link: &Link| link.slot + 1 == usize::from(worker) && link.stage == Stage::Ready;
         let mut links = self.links.iter();
         links.find(|(_, link)| is_it(link)).map(|(id, _)| *id)
     }

@@ -6,20 +6,20 @@
 mod accept;
 mod channels;
 mod control;
+mod disk_watch;
 mod dispatch;
+mod event_loop;
 pub mod evict;
-mod heard;
+mod housekeeping;
 mod link;
+mod messages;
 mod park;
 mod roster;
 mod settings;
 mod spawn;
-mod spool;
 mod status;
 mod stop;
-mod stored;
 mod token;
-mod turn;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -75,5 +75,5 @@ pub enum Spawn {
 
 /// Serves until it is told to stop.
 pub fn serve(start: Start) -> Result<(), Failure> {
-    turn::Supervisor::begin(start)?.run()
+    event_loop::Supervisor::begin(start)?.run()
 }

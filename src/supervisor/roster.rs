@@ -27,7 +27,7 @@ pub(super) enum State {
 
 /// The place of one worker.
 #[derive(Debug)]
-struct Seat {
+struct WorkerSlot {
     state: State,
     failures: u32,
 }
@@ -35,34 +35,34 @@ struct Seat {
 /// The places of all workers. Seat 0 is worker 1.
 #[derive(Debug)]
 pub(super) struct Roster {
-    seats: Vec<Seat>,
+    slots: Vec<WorkerSlot>,
 }
 
 impl Roster {
     /// `count` seats, to be connected at once.
     pub(super) fn new(count: usize, now: Instant) -> Roster {
-        let mut roster = Roster { seats: Vec::new() };
+        let mut roster = Roster { slots: Vec::new() };
         roster.resize(count, now);
         roster
     }
 
     /// Changes the number of seats, and tells the links of those that are no longer wanted.
     pub(super) fn resize(&mut self, count: usize, now: Instant) -> Vec<LinkId> {
-        let keep = count.min(self.seats.len());
-        let surplus = self.seats.split_off(keep);
-        self.seats.resize_with(count, || Seat {
+        let keep = count.min(self.slots.len());
+        let surplus = self.slots.split_off(keep);
+        self.slots.resize_with(count, || WorkerSlot {
             state: State::Absent { until: now },
             failures: 0,
         });
         surplus
             .iter()
-            .filter_map(|seat| seat.state.link())
+            .filter_map(|slot| slot.state.link())
             .collect()
     }
 
     /// The state of each seat.
     pub(super) fn states(&self) -> impl Iterator<Item = State> {
-        self.seats.iter().map(|seat| seat.state)
+        self.slots.iter().map(|slot| slot.state)
     }
 
     /// How many workers take clients.
@@ -74,9 +74,9 @@ impl Roster {
 
     /// The seats to connect now.
     pub(super) fn due(&self, now: Instant) -> Vec<usize> {
-        let absent = self.seats.iter().enumerate();
+        let absent = self.slots.iter().enumerate();
         absent
-            .filter(|(_, seat)| matches!(seat.state, State::Absent { until } if until <= now))
+            .filter(|(_, slot)| matches!(slot.state, State::Absent { until } if until <= now))
             .map(|(index, _)| index)
             .collect()
     }
@@ -92,42 +92,42 @@ impl Roster {
     }
 
     /// A connection to the worker of this seat was made.
-    pub(super) fn connected(&mut self, seat: usize, link: LinkId) {
-        if let Some(seat) = self.seats.get_mut(seat) {
-            seat.state = State::Greeting { link };
+    pub(super) fn connected(&mut self, slot: usize, link: LinkId) {
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.state = State::Greeting { link };
         }
     }
 
     /// The worker has said Hello.
-    pub(super) fn greeted(&mut self, seat: usize, link: LinkId, now: Instant) {
-        if let Some(seat) = self.holder(seat, link) {
-            seat.state = State::Ready { link, since: now };
+    pub(super) fn greeted(&mut self, slot: usize, link: LinkId, now: Instant) {
+        if let Some(slot) = self.holder(slot, link) {
+            slot.state = State::Ready { link, since: now };
         }
     }
 
     /// No connection could be made. Tells how long to wait.
-    pub(super) fn refused(&mut self, seat: usize, now: Instant) -> Duration {
-        self.seats
-            .get_mut(seat)
-            .map_or(LONGEST_WAIT, |seat| seat.vacate(now))
+    pub(super) fn refused(&mut self, slot: usize, now: Instant) -> Duration {
+        self.slots
+            .get_mut(slot)
+            .map_or(LONGEST_WAIT, |slot| slot.vacate(now))
     }
 
     /// The worker at this seat is gone or drains. Tells how long to wait for the next, or nothing when
     /// the seat was somebody else's already.
-    pub(super) fn left(&mut self, seat: usize, link: LinkId, now: Instant) -> Option<Duration> {
-        let seat = self.holder(seat, link)?;
-        if let State::Ready { since, .. } = seat.state {
+    pub(super) fn left(&mut self, slot: usize, link: LinkId, now: Instant) -> Option<Duration> {
+        let slot = self.holder(slot, link)?;
+        if let State::Ready { since, .. } = slot.state {
             if now.saturating_duration_since(since) >= STEADY {
-                seat.failures = 0;
+                slot.failures = 0;
             }
         }
-        Some(seat.vacate(now))
+        Some(slot.vacate(now))
     }
 
-    fn holder(&mut self, seat: usize, link: LinkId) -> Option<&mut Seat> {
-        self.seats
-            .get_mut(seat)
-            .filter(|seat| seat.state.link() == Some(link))
+    fn holder(&mut self, slot: usize, link: LinkId) -> Option<&mut WorkerSlot> {
+        self.slots
+            .get_mut(slot)
+            .filter(|slot| slot.state.link() == Some(link))
     }
 }
 
@@ -140,7 +140,7 @@ impl State {
     }
 }
 
-impl Seat {
+impl WorkerSlot {
     /// The first try after a failure is immediate, the second waits 0.1 s, and so on up to 10 s.
     fn vacate(&mut self, now: Instant) -> Duration {
         let wait = match self.failures.checked_sub(1) {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::event_loop::Supervisor;
 use super::link::{LinkId, Stage};
-use super::turn::Supervisor;
 use crate::config::{self, Loaded, Settings, Source};
 use crate::sys::exit::Failure;
 use crate::sys::{memory_file, notify};
@@ -107,7 +107,7 @@ impl Supervisor {
 
     /// A worker has applied or refused the settings, or ended and so needs no answer.
     pub(super) fn settings_answer(&mut self, link: LinkId, answer: Result<(), String>) {
-        let worker = self.links.find(link).map_or(0, |link| link.seat + 1);
+        let worker = self.links.find(link).map_or(0, |link| link.slot + 1);
         if let Err(reason) = &answer {
             log::error!("worker {worker} keeps its old settings: {reason}");
         }

@@ -16,7 +16,7 @@ use crate::sys::{child, seqpacket};
 #[derive(Debug)]
 pub(super) struct Spawner {
     how: Spawn,
-    nests: BTreeMap<usize, Nest>,
+    nests: BTreeMap<usize, WorkerProcess>,
     /// Children that drain or should, and are no longer at a seat.
     leaving: Vec<Child>,
     said: BTreeMap<usize, io::ErrorKind>,
@@ -24,7 +24,7 @@ pub(super) struct Spawner {
 
 /// A seat's listening socket, and the child that accepts there.
 #[derive(Debug)]
-struct Nest {
+struct WorkerProcess {
     listener: OwnedFd,
     child: Option<Child>,
 }
@@ -53,19 +53,19 @@ impl Spawner {
     }
 
     /// Connects to the worker of this seat, which starts it if it isn't there.
-    pub(super) fn connect(&mut self, seat: usize) -> io::Result<OwnedFd> {
-        let path = self.dir().join(format!("worker-{}.sock", seat + 1));
+    pub(super) fn connect(&mut self, slot: usize) -> io::Result<OwnedFd> {
+        let path = self.dir().join(format!("worker-{}.sock", slot + 1));
         if let Spawn::Children { program, .. } = &self.how {
             let program = program.clone();
-            self.hatch(seat, &path, &program)?;
+            self.spawn(slot, &path, &program)?;
         }
         seqpacket::connect(&path)
     }
 
-    fn hatch(&mut self, seat: usize, path: &Path, program: &PathBuf) -> io::Result<()> {
-        let nest = match self.nests.entry(seat) {
+    fn spawn(&mut self, slot: usize, path: &Path, program: &PathBuf) -> io::Result<()> {
+        let nest = match self.nests.entry(slot) {
             Entry::Occupied(there) => there.into_mut(),
-            Entry::Vacant(free) => free.insert(Nest {
+            Entry::Vacant(free) => free.insert(WorkerProcess {
                 listener: seqpacket::listen(path)?,
                 child: None,
             }),
@@ -76,15 +76,15 @@ impl Spawner {
         };
         if !is_alive {
             let mut command = Command::new(program);
-            command.arg("worker").arg((seat + 1).to_string());
+            command.arg("worker").arg((slot + 1).to_string());
             nest.child = Some(child::spawn(command, &nest.listener, "worker")?);
         }
         Ok(())
     }
 
     /// The worker of this seat drains: a successor doesn't wait for its end.
-    pub(super) fn leaves(&mut self, seat: usize) {
-        let child = self.nests.get_mut(&seat).and_then(|nest| nest.child.take());
+    pub(super) fn leaves(&mut self, slot: usize) {
+        let child = self.nests.get_mut(&slot).and_then(|nest| nest.child.take());
         self.leaving.extend(child);
     }
 
@@ -92,10 +92,10 @@ impl Spawner {
     pub(super) fn reap(&mut self) -> Vec<usize> {
         self.leaving.retain_mut(is_running);
         let mut orphaned = Vec::new();
-        for (seat, nest) in &mut self.nests {
+        for (slot, nest) in &mut self.nests {
             if nest.child.as_mut().is_some_and(|child| !is_running(child)) {
                 nest.child = None;
-                orphaned.push(*seat);
+                orphaned.push(*slot);
             }
         }
         orphaned
@@ -121,11 +121,11 @@ impl Spawner {
     }
 
     /// Says, once for each kind of failure, why a worker can't be reached and what to do about it.
-    pub(super) fn report(&mut self, seat: usize, problem: &io::Error, wait: Duration) {
-        if self.said.insert(seat, problem.kind()) == Some(problem.kind()) {
+    pub(super) fn report(&mut self, slot: usize, problem: &io::Error, wait: Duration) {
+        if self.said.insert(slot, problem.kind()) == Some(problem.kind()) {
             return;
         }
-        let worker = seat + 1;
+        let worker = slot + 1;
         let dir = self.dir().display();
         match (&self.how, problem.kind()) {
             (Spawn::Sockets { .. }, io::ErrorKind::NotFound) => log::error!(
@@ -145,13 +145,13 @@ impl Spawner {
     }
 
     /// The worker of this seat answers: the next failure is news again.
-    pub(super) fn greeted(&mut self, seat: usize) {
-        self.said.remove(&seat);
+    pub(super) fn greeted(&mut self, slot: usize) {
+        self.said.remove(&slot);
     }
 
     /// Says that a worker has gone.
-    pub(super) fn lost(&self, seat: usize, pid: u32, wait: Duration) {
-        let worker = seat + 1;
+    pub(super) fn lost(&self, slot: usize, pid: u32, wait: Duration) {
+        let worker = slot + 1;
         let next = if wait.is_zero() {
             "at once".to_owned()
         } else {

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::event_loop::Supervisor;
 use super::link::{Link, Stage};
 use super::roster::State;
-use super::turn::Supervisor;
 use crate::sys::notify;
 
 /// The status line is renewed so often at most.
@@ -147,8 +147,8 @@ impl Supervisor {
     /// The answer to `cacheproxy status`.
     pub(super) fn report(&self, now: Instant) -> String {
         let mut out = format!("{}\n", self.line());
-        for (state, seat) in self.roster.states().zip(0..) {
-            let worker = seat + 1;
+        for (state, slot) in self.roster.states().zip(0..) {
+            let worker = slot + 1;
             // Writing to a String can't fail.
             let _ = match state {
                 State::Absent { until } => {
@@ -167,7 +167,7 @@ impl Supervisor {
                 let _ = writeln!(
                     out,
                     "worker {}: draining, {}",
-                    link.seat + 1,
+                    link.slot + 1,
                     describe(link)
                 );
             }

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::event_loop::Supervisor;
 use super::park::{ClientId, Place};
-use super::turn::Supervisor;
 use crate::sys::notify;
 use crate::sys::signals::Asked;
 

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
-pub mod bell;
 pub mod child;
 pub mod clients;
 pub mod credentials;
@@ -13,6 +12,7 @@ pub mod fds;
 pub mod journal;
 pub mod limits;
 pub mod memory_file;
+pub mod notifier;
 pub mod notify;
 pub mod seqpacket;
 pub mod shared;

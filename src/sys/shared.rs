@@ -6,11 +6,11 @@
 
 mod boot;
 mod fetching;
+mod hit_for_miss;
 mod hits;
 mod hosts;
 mod known;
 mod room;
-mod unshared;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,7 +20,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-pub use fetching::Claim;
+pub use fetching::ClaimReply;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -74,7 +74,7 @@ struct Layout {
     visited: [AtomicU64; VISITED_WORDS],
     known: [AtomicU64; known::WORDS],
     fetching: fetching::Table,
-    unshared: unshared::Table,
+    hit_for_miss: hit_for_miss::Table,
     hits: hits::Table,
     elsewhere: [AtomicU32; GENERATIONS],
     heard: [AtomicU64; hosts::HEARD],
@@ -207,7 +207,7 @@ impl Shared {
     }
 
     /// Begins a new generation of this key, after what is stored for it has changed; returns it.
-    pub fn bump(&self, hash: &[u8; 16]) -> u32 {
+    pub fn next_generation(&self, hash: &[u8; 16]) -> u32 {
         self.generation_of(hash)
             .fetch_add(1, std::sync::atomic::Ordering::AcqRel)
             .wrapping_add(1)
@@ -322,7 +322,7 @@ mod tests {
         let two = Shared::from_fd(one.fd().try_clone_to_owned().unwrap()).unwrap();
         let hash = [7; 16];
         assert_eq!(two.generation(&hash), 0);
-        assert_eq!(one.bump(&hash), 1);
+        assert_eq!(one.next_generation(&hash), 1);
         assert_eq!(two.generation(&hash), 1);
         one.invalidate(&hash);
         assert_eq!(

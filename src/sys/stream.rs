@@ -126,15 +126,15 @@ impl Stream {
     }
 
     /// Writes all of `parts` in order, each call gathering as much as there is; the deadline is
-    /// `patience` from the last progress.
-    pub async fn write_all(&self, parts: &mut [IoSlice<'_>], patience: Duration) -> io::Result<()> {
+    /// `timeout` from the last progress.
+    pub async fn write_all(&self, parts: &mut [IoSlice<'_>], timeout: Duration) -> io::Result<()> {
         let mut parts = parts;
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
             match self.socket.get_ref().write_vectored(parts) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => IoSlice::advance_slices(&mut parts, written),
-                Err(error) => self.wait_to_write(error, patience).await?,
+                Err(error) => self.wait_to_write(error, timeout).await?,
             }
         }
         Ok(())
@@ -142,13 +142,13 @@ impl Stream {
 
     /// As [`Stream::write_all`] of one part that is at once followed by more, so that both can
     /// share a packet.
-    pub async fn write_more(&self, part: &[u8], patience: Duration) -> io::Result<()> {
+    pub async fn write_more(&self, part: &[u8], timeout: Duration) -> io::Result<()> {
         let mut rest = part;
         while !rest.is_empty() {
             let flags = nix::libc::MSG_MORE | nix::libc::MSG_NOSIGNAL;
             match self.socket.get_ref().send_with_flags(rest, flags) {
                 Ok(written) => rest = &rest[written..],
-                Err(error) => self.wait_to_write(error, patience).await?,
+                Err(error) => self.wait_to_write(error, timeout).await?,
             }
         }
         Ok(())
@@ -161,7 +161,7 @@ impl Stream {
         file: &File,
         offset: u64,
         len: u64,
-        patience: Duration,
+        timeout: Duration,
     ) -> io::Result<()> {
         let (mut at, end) = (offset, offset + len);
         while at < end {
@@ -175,26 +175,26 @@ impl Stream {
                         tokio::task::yield_now().await;
                     }
                 }
-                Err(error) => self.wait_to_write(error.into(), patience).await?,
+                Err(error) => self.wait_to_write(error.into(), timeout).await?,
             }
         }
         Ok(())
     }
 
-    async fn wait_to_write(&self, error: io::Error, patience: Duration) -> io::Result<()> {
+    async fn wait_to_write(&self, error: io::Error, timeout: Duration) -> io::Result<()> {
         if error.kind() == io::ErrorKind::Interrupted {
             return Ok(());
         }
         if error.kind() != io::ErrorKind::WouldBlock {
             return Err(error);
         }
-        self.wait_writable(patience).await
+        self.wait_writable(timeout).await
     }
 
-    /// Waits for the event that says there is room again, at most `patience`. Call it only after
+    /// Waits for the event that says there is room again, at most `timeout`. Call it only after
     /// a write would have blocked.
-    pub async fn wait_writable(&self, patience: Duration) -> io::Result<()> {
-        within(Instant::now() + patience, self.room()).await
+    pub async fn wait_writable(&self, timeout: Duration) -> io::Result<()> {
+        within(Instant::now() + timeout, self.room()).await
     }
 
     /// As [`Stream::wait_writable`], without a limit.

@@ -32,23 +32,23 @@ pub struct Link {
     watch: AsyncFd<OwnedFd>,
     queue: VecDeque<Queued>,
     /// Clients on their way back, by token, until the supervisor has them.
-    returning: HashMap<u64, Going>,
+    returning: HashMap<u64, InTransit>,
     said_draining: bool,
     /// The supervisor has closed it, and all that it said has been heard.
     closed_there: bool,
 }
 
 /// A client on its way to the supervisor.
-struct Going {
+struct InTransit {
     /// Its request is to be served by another worker.
     handed: bool,
     client: Returned,
 }
 
-impl Going {
+impl InTransit {
     /// It stays here after all.
     fn stay(self) -> Assigned {
-        let Going { handed, client } = self;
+        let InTransit { handed, client } = self;
         Assigned {
             id: client.id,
             peer: client.peer,
@@ -158,7 +158,7 @@ impl Link {
         let tokens = clients.iter().map(|client| client.token).collect();
         let by_token = clients.into_iter().map(|client| (client.token, client));
         self.returning
-            .extend(by_token.map(|(token, client)| (token, Going { handed, client })));
+            .extend(by_token.map(|(token, client)| (token, InTransit { handed, client })));
         tokens
     }
 
@@ -204,7 +204,7 @@ impl Link {
     fn lent(&self, tokens: &[u64]) -> Vec<Returned<BorrowedFd<'_>>> {
         let clients = tokens.iter().filter_map(|token| self.returning.get(token));
         clients
-            .map(|Going { client, .. }| Returned {
+            .map(|InTransit { client, .. }| Returned {
                 token: client.token,
                 id: client.id,
                 peer: client.peer,
@@ -217,17 +217,17 @@ impl Link {
 
 /// Serves one supervisor until its channel ends. Clients that were on their way back stay here.
 pub async fn serve(worker: &Rc<Worker>, link: Link) {
-    let mut link = Kept { worker, link };
+    let mut link = LinkGuard { worker, link };
     while let Flow::On = link.turn().await {}
 }
 
 /// A link that keeps what it has not delivered when it ends, however it ends.
-struct Kept<'a> {
+struct LinkGuard<'a> {
     worker: &'a Rc<Worker>,
     link: Link,
 }
 
-impl Kept<'_> {
+impl LinkGuard<'_> {
     /// Sends what waits, then waits for a message or something to send.
     async fn turn(&mut self) -> Flow {
         let worker = self.worker;
@@ -330,7 +330,7 @@ impl Kept<'_> {
     }
 }
 
-impl Drop for Kept<'_> {
+impl Drop for LinkGuard<'_> {
     fn drop(&mut self) {
         // What the supervisor said last still counts: clients may have gone back, or come.
         let _ = self.receive_all();
@@ -348,7 +348,7 @@ impl Drop for Kept<'_> {
         }
         for (_, client) in worker.outbox.take_handed() {
             let handed = true;
-            start(worker, Going { handed, client }.stay());
+            start(worker, InTransit { handed, client }.stay());
         }
         // News of objects that was not sent is in the store for the next supervisor to read.
     }

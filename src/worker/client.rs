@@ -96,12 +96,12 @@ impl Client {
     }
 
     /// Writes what has been gathered.
-    pub async fn flush(&mut self, patience: Duration) -> io::Result<()> {
+    pub async fn flush(&mut self, timeout: Duration) -> io::Result<()> {
         if self.out.is_empty() {
             return Ok(());
         }
         let parts = &mut [IoSlice::new(&self.out)];
-        let written = self.stream.write_all(parts, patience).await;
+        let written = self.stream.write_all(parts, timeout).await;
         self.out.clear();
         written
     }
@@ -136,7 +136,7 @@ pub async fn serve(worker: Rc<Worker>, mut client: Client) {
             worker.outbox.closed(id);
         }
     }
-    worker.phase.progress.ring();
+    worker.phase.progress.notify();
 }
 
 async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {

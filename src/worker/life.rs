@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::channel::{self, Link};
-use super::keeper::Keeper;
 use super::state::Worker;
+use super::store_writer::StoreWriter;
 use crate::config::{self, Settings, StoreChoice};
 use crate::ipc::{ToWorker, WorkerChannel};
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
@@ -131,9 +131,11 @@ pub fn read_settings(file: OwnedFd) -> Result<Settings, String> {
     config::decode(&bytes).map_err(|why| why.to_string())
 }
 
-fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<Keeper> {
+fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<StoreWriter> {
     let opened = match open(usize::from(index), &settings.store, shared) {
-        Ok(store) => Keeper::start(store).map_err(|why| format!("no thread for the store: {why}")),
+        Ok(store) => {
+            StoreWriter::start(store).map_err(|why| format!("no thread for the store: {why}"))
+        }
         Err(why) => Err(why.to_string()),
     };
     opened
@@ -250,8 +252,8 @@ async fn drained(worker: &Rc<Worker>) {
         // What was fetched for them is stored before it is forgotten.
         let all_stored = || (worker.storing.get() == 0).then_some(());
         progress.until(all_stored).await;
-        if let Some(keeper) = &worker.store {
-            let _ = keeper.run_surely(|_| ()).await;
+        if let Some(writer) = &worker.store {
+            let _ = writer.run_surely(|_| ()).await;
         }
         let told = || {
             // A client that could not be handed over is served here after all.

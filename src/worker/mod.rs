@@ -8,16 +8,16 @@ mod channel;
 mod client;
 mod exchange;
 mod fetch;
-mod keeper;
 mod life;
 mod origin;
 mod outbox;
 mod pages;
 mod state;
+mod store_writer;
 mod stored;
 mod tunnel;
 
-pub use state::{keyed, policy};
+pub use state::{cache_uri, policy};
 
 use std::os::fd::OwnedFd;
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use crate::ipc::{Object, Returned};
 use crate::store::Published;
-use crate::sys::bell::Bell;
+use crate::sys::notifier::Notifier;
 
 /// More news of stored objects than this is dropped while there is no supervisor; the next one
 /// reads the whole store anyway.
@@ -47,7 +47,7 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: RefCell<Waiting>,
-    bell: Bell,
+    notifier: Notifier,
 }
 
 impl Outbox {
@@ -100,12 +100,14 @@ impl Outbox {
 
     /// Resolves when something waits.
     pub async fn news(&self) {
-        self.bell.until(|| (!self.is_empty()).then_some(())).await;
+        self.notifier
+            .until(|| (!self.is_empty()).then_some(()))
+            .await;
     }
 
     fn add(&self, change: impl FnOnce(&mut Waiting)) {
         change(&mut self.waiting.borrow_mut());
-        self.bell.ring();
+        self.notifier.notify();
     }
 }
 

@@ -9,11 +9,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fetch::Fetch;
-use super::keeper::Keeper;
 use super::origin::pool::Pool;
 use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
 use super::outbox::Outbox;
+use super::store_writer::StoreWriter;
 use super::stored::Stored;
 use crate::cache::key::{Hash, Key};
 use crate::cache::policy::{Policy, RuleTtl, Ttl};
@@ -24,7 +24,7 @@ use crate::http::target::Uri;
 use crate::store::memory::MemoryTier;
 use crate::store::place;
 use crate::store::{StoreError, Used};
-use crate::sys::bell::Bell;
+use crate::sys::notifier::Notifier;
 use crate::sys::shared::Shared;
 
 /// More stored responses than this are not counted until the store was told of them.
@@ -39,7 +39,7 @@ pub struct Worker {
     /// The name by which this proxy knows itself in `Via`.
     pub pseudonym: String,
     /// Where responses are kept; `None` when it could not be opened.
-    pub store: Option<Keeper>,
+    pub store: Option<StoreWriter>,
     /// What is answered without the store.
     pub memory: RefCell<MemoryTier<Rc<Stored>>>,
     /// The fetches that others may join, by key.
@@ -73,9 +73,9 @@ pub struct Phase {
     supervised: Cell<bool>,
     undelivered: Cell<bool>,
     /// Rung when either changes. Every idle client waits for it, so it is rung seldom.
-    changed: Bell,
+    changed: Notifier,
     /// Rung when the end has come nearer: a client has left, or the supervisor has all there was.
-    pub progress: Bell,
+    pub progress: Notifier,
 }
 
 impl Phase {
@@ -87,7 +87,7 @@ impl Phase {
     /// Stops the worker: idle clients go back, running requests finish.
     pub fn drain(&self) {
         self.draining.set(true);
-        self.changed.ring();
+        self.changed.notify();
     }
 
     /// Whether the supervisor has all that was to go to it.
@@ -98,7 +98,7 @@ impl Phase {
     /// Says whether the supervisor has all that was to go to it.
     pub fn set_delivered(&self, delivered: bool) {
         if self.undelivered.replace(!delivered) == delivered {
-            self.progress.ring();
+            self.progress.notify();
         }
     }
 
@@ -115,8 +115,8 @@ impl Phase {
     /// Says whether a supervisor is there.
     pub fn set_supervised(&self, supervised: bool) {
         self.supervised.set(supervised);
-        self.changed.ring();
-        self.progress.ring();
+        self.changed.notify();
+        self.progress.notify();
     }
 
     /// Resolves when a supervisor has come or gone.
@@ -134,7 +134,7 @@ impl Worker {
         settings: Settings,
         shared: Arc<Shared>,
         pseudonym: String,
-        store: Option<Keeper>,
+        store: Option<StoreWriter>,
     ) -> Worker {
         Worker {
             index,
@@ -212,7 +212,7 @@ impl Worker {
         let meta = &stored.object.meta;
         let place = place(meta.key.hash(), meta.variant.hash());
         self.shared.count_hit(&place);
-        let shares = |keeper: &Keeper| keeper.store().is_shared();
+        let shares = |writer: &StoreWriter| writer.store().is_shared();
         if self.store.as_ref().is_some_and(shares) {
             let mut used = self.used.borrow_mut();
             let place = (*meta.key.hash(), *meta.variant.hash());
@@ -225,13 +225,13 @@ impl Worker {
     /// Tells a store that hosts share what was used since this was last done.
     pub fn tell_used(&self) {
         let used = std::mem::take(&mut *self.used.borrow_mut());
-        if let Some(keeper) = self.store.as_ref().filter(|_| !used.is_empty()) {
+        if let Some(writer) = self.store.as_ref().filter(|_| !used.is_empty()) {
             let used = used.into_iter().map(|((hash, variant), hits)| Used {
                 hash,
                 variant,
                 hits,
             });
-            keeper.store().used(&used.collect::<Vec<_>>());
+            writer.store().used(&used.collect::<Vec<_>>());
         }
     }
 
@@ -273,7 +273,7 @@ pub fn policy(settings: &Settings, uri: &str) -> Policy {
 }
 
 /// The URI that a key is made of: without the query parameters that the configuration ignores.
-pub fn keyed(settings: &Settings, uri: &Uri) -> Uri {
+pub fn cache_uri(settings: &Settings, uri: &Uri) -> Uri {
     match settings.rules.ignored(uri.as_str()) {
         Some(ignored) => uri.without_parameters(|name| ignored.has(name)),
         None => uri.clone(),

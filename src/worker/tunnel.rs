@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::client::Client;
 use super::exchange::After;
-use super::fetch::Trouble;
+use super::fetch::FetchError;
 use super::origin::reach;
 use super::pages;
 use super::state::Worker;
@@ -53,7 +53,7 @@ impl Tunnel<'_> {
         let origin = match reached.await {
             Ok((origin, _)) => origin,
             Err(error) => {
-                let trouble = Trouble::Connect(error);
+                let trouble = FetchError::Connect(error);
                 return self.refuse(trouble.status(), &trouble.to_string());
             }
         };

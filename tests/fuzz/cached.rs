@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives};
 use cacheproxy::cache::parts::{self, Plan};
-use cacheproxy::cache::range::{self, Part, Selection};
+use cacheproxy::cache::range::{self, ByteRange, Selection};
 use cacheproxy::cache::vary;
 use cacheproxy::config::{self, Role, Text};
 use cacheproxy::http::date;
@@ -96,7 +96,7 @@ fn ranges() {
                     .iter()
                     .all(|part| part.len > 0 && part.end() <= length)
             );
-            let apart = |one: &Part, other: &Part| {
+            let apart = |one: &ByteRange, other: &ByteRange| {
                 one == other || one.end() < other.first || other.end() < one.first
             };
             assert!(

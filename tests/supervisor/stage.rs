@@ -215,8 +215,8 @@ impl Worker {
     }
 
     /// The next message, if one comes within a moment.
-    pub fn listen(&self, patience: Duration) -> Option<ToWorker> {
-        let end = Instant::now() + patience;
+    pub fn listen(&self, timeout: Duration) -> Option<ToWorker> {
+        let end = Instant::now() + timeout;
         loop {
             match self.channel.try_recv().unwrap() {
                 Received::Message(message) => return Some(message),

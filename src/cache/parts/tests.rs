@@ -5,20 +5,20 @@ use crate::cache::testing::{DATE, fields, lines, request, response, stored as me
 
 const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 
-fn part(first: u64, len: u64) -> Part {
-    Part { first, len }
+fn part(first: u64, len: u64) -> ByteRange {
+    ByteRange { first, len }
 }
 
-fn held(first: u64, len: u64, length: u64) -> Held {
+fn held(first: u64, len: u64, length: u64) -> PartialContent {
     let part = part(first, len);
-    Held { part, length }
+    PartialContent { part, length }
 }
 
 #[test]
 fn parts_received() {
     let ten = Some(10);
     #[rustfmt::skip]
-    let table: &[(u16, &[(&str, &str)], Option<u64>, Option<Held>)] = &[
+    let table: &[(u16, &[(&str, &str)], Option<u64>, Option<PartialContent>)] = &[
         // RFC 9110 §14.4
         (206, &[("Content-Range", "bytes 0-9/100")], ten, Some(held(0, 10, 100))),
         (206, &[("Content-Range", "bytes 90-99/100")], ten, Some(held(90, 10, 100))),
@@ -55,7 +55,7 @@ fn what_a_stored_part_is_good_for() {
     let ask = |first, len| Plan::Ask(part(first, len));
     let (begin, middle, end) = (held(0, 50, 100), held(25, 50, 100), held(50, 50, 100));
     #[rustfmt::skip]
-    let table: &[(Held, &[(&str, &str)], bool, Plan)] = &[
+    let table: &[(PartialContent, &[(&str, &str)], bool, Plan)] = &[
         // RFC 9111 §3.3: ranges wholly within it
         (begin, &[("Range", "bytes=0-49")], true, Plan::Answer),
         (middle, &[("Range", "bytes=30-40")], true, Plan::Answer),
@@ -172,7 +172,7 @@ fn validators() {
 fn combining() {
     let tag = ("ETag", "\"a\"");
     #[rustfmt::skip]
-    let table: &[(Held, Part, &[(&str, &str)], Option<(u16, Held)>)] = &[
+    let table: &[(PartialContent, ByteRange, &[(&str, &str)], Option<(u16, PartialContent)>)] = &[
         // RFC 9110 §15.3.7.3: all of it is a 200
         (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-9/10")], Some((200, held(0, 10, 10)))),
         (held(4, 6, 10), part(0, 4), &[tag, ("Content-Range", "bytes 0-3/10")], Some((200, held(0, 10, 10)))),

@@ -4,11 +4,11 @@ use super::*;
 use crate::cache::testing::{DATE, fields, request};
 
 fn part(first: u64, len: u64) -> Selection {
-    Selection::Part(Part { first, len })
+    Selection::Part(ByteRange { first, len })
 }
 
 fn parts(parts: &[(u64, u64)]) -> Selection {
-    let part = |&(first, len): &(u64, u64)| Part { first, len };
+    let part = |&(first, len): &(u64, u64)| ByteRange { first, len };
     Selection::Parts(parts.iter().map(part).collect())
 }
 
@@ -192,7 +192,7 @@ fn content_range() {
         (734, 500, "bytes 734-1233/1234"),
     ];
     for (first, len, expected) in table {
-        assert_eq!(Part { first, len }.content_range(1234), expected);
+        assert_eq!(ByteRange { first, len }.content_range(1234), expected);
     }
     assert_eq!(unsatisfied_range(1234), "bytes */1234");
 }

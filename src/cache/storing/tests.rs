@@ -11,7 +11,12 @@ fn target() -> Uri {
     Uri::parse(&"http://a.example/x?y".into()).unwrap()
 }
 
-fn verdict(method: &str, asked: Lines, status: u16, answered: Lines) -> Result<(), NotStored> {
+fn verdict(
+    method: &str,
+    asked: Lines,
+    status: u16,
+    answered: Lines,
+) -> Result<(), UncacheableReason> {
     let policy = Policy::default();
     may_store(
         &request(method, asked),
@@ -25,18 +30,18 @@ fn verdict(method: &str, asked: Lines, status: u16, answered: Lines) -> Result<(
 #[test]
 fn requests() {
     #[rustfmt::skip]
-    let table: &[(&str, Lines, Result<(), NotStored>)] = &[
+    let table: &[(&str, Lines, Result<(), UncacheableReason>)] = &[
         ("GET", &[], Ok(())),
         ("HEAD", &[], Ok(())),
-        ("POST", &[], Err(NotStored::Method)),
-        ("OPTIONS", &[], Err(NotStored::Method)),
-        ("QUERY", &[], Err(NotStored::Method)),
-        ("GET", &[("Cache-Control", "no-store")], Err(NotStored::RequestNoStore)),
+        ("POST", &[], Err(UncacheableReason::Method)),
+        ("OPTIONS", &[], Err(UncacheableReason::Method)),
+        ("QUERY", &[], Err(UncacheableReason::Method)),
+        ("GET", &[("Cache-Control", "no-store")], Err(UncacheableReason::RequestNoStore)),
         ("GET", &[("Cache-Control", "a=\"no-store\"")], Ok(())),
         ("GET", &[("Cache-Control", "no-cache, max-age=0")], Ok(())),
         ("GET", &[("Pragma", "no-cache")], Ok(())),
-        ("GET", &[("Content-Length", "3")], Err(NotStored::RequestContent)),
-        ("GET", &[("Transfer-Encoding", "chunked")], Err(NotStored::RequestContent)),
+        ("GET", &[("Content-Length", "3")], Err(UncacheableReason::RequestContent)),
+        ("GET", &[("Transfer-Encoding", "chunked")], Err(UncacheableReason::RequestContent)),
         ("GET", &[("Content-Length", "0")], Ok(())),
         ("GET", &[("Cookie", "a=b")], Ok(())),
     ];
@@ -54,21 +59,21 @@ fn post() {
     let expires = ("Expires", "Thu, 01 Jan 2099 00:00:00 GMT");
     let whole = ("Content-Location", "http://a.example/x?y#z");
     #[rustfmt::skip]
-    let table: &[(Lines, u16, Lines, Result<(), NotStored>)] = &[
+    let table: &[(Lines, u16, Lines, Result<(), UncacheableReason>)] = &[
         (&[], 200, &[FRESH, LOCATION], Ok(())),
         (&[("Content-Length", "3")], 200, &[expires, whole], Ok(())),
         (&[], 200, &[("Cache-Control", "s-maxage=1"), LOCATION], Ok(())),
-        (&[], 200, &[FRESH], Err(NotStored::Method)),
-        (&[], 200, &[FRESH, ("Content-Location", "/x")], Err(NotStored::Method)),
-        (&[], 200, &[FRESH, ("Content-Location", "http://b.example/x?y")], Err(NotStored::Method)),
-        (&[], 200, &[("ETag", "\"1\""), LOCATION], Err(NotStored::Method)),
-        (&[], 200, &[("Cache-Control", "public"), LOCATION], Err(NotStored::Method)),
-        (&[], 201, &[FRESH, LOCATION], Err(NotStored::Method)),
-        (&[], 206, &[FRESH, LOCATION], Err(NotStored::Method)),
-        (&[], 404, &[FRESH, LOCATION], Err(NotStored::Method)),
-        (&[], 200, &[("Cache-Control", "max-age=60, private"), LOCATION], Err(NotStored::Private)),
-        (&[("Cache-Control", "no-store")], 200, &[FRESH, LOCATION], Err(NotStored::RequestNoStore)),
-        (&[("Authorization", "Basic x")], 200, &[FRESH, LOCATION], Err(NotStored::Authorization)),
+        (&[], 200, &[FRESH], Err(UncacheableReason::Method)),
+        (&[], 200, &[FRESH, ("Content-Location", "/x")], Err(UncacheableReason::Method)),
+        (&[], 200, &[FRESH, ("Content-Location", "http://b.example/x?y")], Err(UncacheableReason::Method)),
+        (&[], 200, &[("ETag", "\"1\""), LOCATION], Err(UncacheableReason::Method)),
+        (&[], 200, &[("Cache-Control", "public"), LOCATION], Err(UncacheableReason::Method)),
+        (&[], 201, &[FRESH, LOCATION], Err(UncacheableReason::Method)),
+        (&[], 206, &[FRESH, LOCATION], Err(UncacheableReason::Method)),
+        (&[], 404, &[FRESH, LOCATION], Err(UncacheableReason::Method)),
+        (&[], 200, &[("Cache-Control", "max-age=60, private"), LOCATION], Err(UncacheableReason::Private)),
+        (&[("Cache-Control", "no-store")], 200, &[FRESH, LOCATION], Err(UncacheableReason::RequestNoStore)),
+        (&[("Authorization", "Basic x")], 200, &[FRESH, LOCATION], Err(UncacheableReason::Authorization)),
     ];
     for (asked, status, answered, expected) in table {
         let verdict = verdict("POST", asked, *status, answered);
@@ -81,11 +86,11 @@ fn post() {
 fn ranges() {
     let table = [
         (200, Ok(())),
-        (206, Err(NotStored::Partial)),
-        (203, Err(NotStored::Range)),
-        (301, Err(NotStored::Range)),
-        (404, Err(NotStored::Range)),
-        (416, Err(NotStored::Range)),
+        (206, Err(UncacheableReason::Partial)),
+        (203, Err(UncacheableReason::Range)),
+        (301, Err(UncacheableReason::Range)),
+        (404, Err(UncacheableReason::Range)),
+        (416, Err(UncacheableReason::Range)),
     ];
     let range = [("Range", "bytes=0-1")];
     for (status, expected) in table {
@@ -101,16 +106,16 @@ fn statuses() {
     const UNDERSTAND: Lines = &[("Cache-Control", "max-age=60, must-understand, no-store")];
     for status in 100..1000 {
         let explicit = match status {
-            ..200 => Err(NotStored::Interim),
-            206 => Err(NotStored::Partial),
-            304 => Err(NotStored::NotModified),
+            ..200 => Err(UncacheableReason::Interim),
+            206 => Err(UncacheableReason::Partial),
+            304 => Err(UncacheableReason::NotModified),
             _ => Ok(()),
         };
         assert_eq!(verdict("GET", &[], status, MAX_AGE), explicit, "{status}");
 
         let guessable = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501].contains(&status);
         let guessed = match explicit {
-            Ok(()) if !guessable => Err(NotStored::Status),
+            Ok(()) if !guessable => Err(UncacheableReason::Status),
             verdict => verdict,
         };
         assert_eq!(
@@ -131,7 +136,7 @@ fn statuses() {
         ];
         let understood = match explicit {
             Ok(()) if !known.iter().any(|range| range.contains(&status)) => {
-                Err(NotStored::NotUnderstood)
+                Err(UncacheableReason::NotUnderstood)
             }
             verdict => verdict,
         };
@@ -147,50 +152,50 @@ fn statuses() {
 fn directives_and_fields() {
     let tagged = ("ETag", "\"a\"");
     #[rustfmt::skip]
-    let table: &[(u16, Lines, Result<(), NotStored>)] = &[
-        (200, &[("Cache-Control", "no-store, max-age=60")], Err(NotStored::NoStore)),
-        (200, &[("Cache-Control", "max-age=60"), ("Cache-Control", "No-Store")], Err(NotStored::NoStore)),
-        (200, &[("Cache-Control", "public, no-store"), tagged], Err(NotStored::NoStore)),
-        (200, &[("Cache-Control", "private, max-age=60")], Err(NotStored::Private)),
-        (200, &[("Cache-Control", "private, s-maxage=60")], Err(NotStored::Private)),
+    let table: &[(u16, Lines, Result<(), UncacheableReason>)] = &[
+        (200, &[("Cache-Control", "no-store, max-age=60")], Err(UncacheableReason::NoStore)),
+        (200, &[("Cache-Control", "max-age=60"), ("Cache-Control", "No-Store")], Err(UncacheableReason::NoStore)),
+        (200, &[("Cache-Control", "public, no-store"), tagged], Err(UncacheableReason::NoStore)),
+        (200, &[("Cache-Control", "private, max-age=60")], Err(UncacheableReason::Private)),
+        (200, &[("Cache-Control", "private, s-maxage=60")], Err(UncacheableReason::Private)),
         (200, &[("Cache-Control", "private=\"a\", max-age=60")], Ok(())),
-        (200, &[("Cache-Control", "private=\"vary\", max-age=60")], Err(NotStored::Private)),
-        (200, &[("Cache-Control", "max-age=60"), ("Vary", "*")], Err(NotStored::Vary)),
-        (200, &[("Cache-Control", "max-age=60"), ("Vary", "a, *")], Err(NotStored::Vary)),
+        (200, &[("Cache-Control", "private=\"vary\", max-age=60")], Err(UncacheableReason::Private)),
+        (200, &[("Cache-Control", "max-age=60"), ("Vary", "*")], Err(UncacheableReason::Vary)),
+        (200, &[("Cache-Control", "max-age=60"), ("Vary", "a, *")], Err(UncacheableReason::Vary)),
         (200, &[("Cache-Control", "max-age=60"), ("Vary", "a")], Ok(())),
         (200, &[("Cache-Control", "max-age=60"), ("Set-Cookie", "a=b")], Ok(())),
         // Without an explicit lifetime.
-        (200, &[], Err(NotStored::NoLifetime)),
-        (200, &[("Cache-Control", "public")], Err(NotStored::NoLifetime)),
+        (200, &[], Err(UncacheableReason::NoLifetime)),
+        (200, &[("Cache-Control", "public")], Err(UncacheableReason::NoLifetime)),
         (200, &[tagged], Ok(())),
         (200, &[("ETag", "W/\"a\"")], Ok(())),
-        (200, &[("ETag", "a")], Err(NotStored::NoLifetime)),
+        (200, &[("ETag", "a")], Err(UncacheableReason::NoLifetime)),
         (200, &[("Last-Modified", DATE)], Ok(())),
-        (200, &[("Last-Modified", "today")], Err(NotStored::NoLifetime)),
-        (302, &[tagged], Err(NotStored::Status)),
+        (200, &[("Last-Modified", "today")], Err(UncacheableReason::NoLifetime)),
+        (302, &[tagged], Err(UncacheableReason::Status)),
         (302, &[("Cache-Control", "public"), tagged], Ok(())),
         (302, &[("Cache-Control", "max-age=60")], Ok(())),
         (302, &[("Cache-Control", "s-maxage=60")], Ok(())),
         (302, &[("Expires", "Sun, 06 Nov 2094 08:49:37 GMT")], Ok(())),
         (404, &[("Cache-Control", "max-age=60")], Ok(())),
-        (404, &[], Err(NotStored::NoLifetime)),
+        (404, &[], Err(UncacheableReason::NoLifetime)),
         // Reusable only after validation.
         (200, &[("Cache-Control", "no-cache"), tagged], Ok(())),
-        (200, &[("Cache-Control", "no-cache, max-age=60")], Err(NotStored::NoValidator)),
+        (200, &[("Cache-Control", "no-cache, max-age=60")], Err(UncacheableReason::NoValidator)),
         (200, &[("Cache-Control", "no-cache=\"a\", max-age=60")], Ok(())),
         (200, &[("Cache-Control", "max-age=0"), tagged], Ok(())),
-        (200, &[("Cache-Control", "max-age=0")], Err(NotStored::NoValidator)),
-        (200, &[("Cache-Control", "max-age=x")], Err(NotStored::NoValidator)),
+        (200, &[("Cache-Control", "max-age=0")], Err(UncacheableReason::NoValidator)),
+        (200, &[("Cache-Control", "max-age=x")], Err(UncacheableReason::NoValidator)),
         (200, &[("Cache-Control", "max-age=0, stale-if-error=60")], Ok(())),
         (200, &[("Cache-Control", "max-age=0, stale-while-revalidate=60")], Ok(())),
-        (200, &[("Cache-Control", "max-age=0, stale-if-error=0")], Err(NotStored::NoValidator)),
-        (200, &[("Expires", "0")], Err(NotStored::NoValidator)),
-        (200, &[("Expires", DATE)], Err(NotStored::NoValidator)),
+        (200, &[("Cache-Control", "max-age=0, stale-if-error=0")], Err(UncacheableReason::NoValidator)),
+        (200, &[("Expires", "0")], Err(UncacheableReason::NoValidator)),
+        (200, &[("Expires", DATE)], Err(UncacheableReason::NoValidator)),
         (200, &[("Expires", "0"), tagged], Ok(())),
         // must-understand lifts no-store and nothing else.
         (200, &[("Cache-Control", "must-understand, no-store, max-age=60")], Ok(())),
-        (200, &[("Cache-Control", "must-understand, private, max-age=60")], Err(NotStored::Private)),
-        (499, &[("Cache-Control", "must-understand, max-age=60")], Err(NotStored::NotUnderstood)),
+        (200, &[("Cache-Control", "must-understand, private, max-age=60")], Err(UncacheableReason::Private)),
+        (499, &[("Cache-Control", "must-understand, max-age=60")], Err(UncacheableReason::NotUnderstood)),
         // A response's Pragma means nothing (§5.4), nor do requests' directives.
         (200, &[("Pragma", "no-cache, no-store"), ("Cache-Control", "max-age=60")], Ok(())),
         (200, &[("Cache-Control", "max-age=60, only-if-cached, min-fresh=99")], Ok(())),
@@ -207,15 +212,15 @@ fn directives_and_fields() {
 #[test]
 fn authorization() {
     #[rustfmt::skip]
-    let table: &[(&str, Result<(), NotStored>)] = &[
-        ("max-age=60", Err(NotStored::Authorization)),
+    let table: &[(&str, Result<(), UncacheableReason>)] = &[
+        ("max-age=60", Err(UncacheableReason::Authorization)),
         ("max-age=60, public", Ok(())),
         ("s-maxage=60", Ok(())),
         ("max-age=60, must-revalidate", Ok(())),
-        ("max-age=60, proxy-revalidate", Err(NotStored::Authorization)),
-        ("max-age=60, immutable", Err(NotStored::Authorization)),
+        ("max-age=60, proxy-revalidate", Err(UncacheableReason::Authorization)),
+        ("max-age=60, immutable", Err(UncacheableReason::Authorization)),
         ("max-age=60, public=\"a\"", Ok(())),
-        ("public, private, max-age=60", Err(NotStored::Private)),
+        ("public, private, max-age=60", Err(UncacheableReason::Private)),
     ];
     for (cache_control, expected) in table {
         let asked = &[("Authorization", "Basic eA==")];
@@ -247,26 +252,26 @@ fn policies() {
     };
     let auth = &[("Authorization", "Basic eA==")];
     #[rustfmt::skip]
-    let table: &[(Policy, Lines, u16, Lines, Result<(), NotStored>)] = &[
+    let table: &[(Policy, Lines, u16, Lines, Result<(), UncacheableReason>)] = &[
         (ttl, &[], 200, &[], Ok(())),
-        (ttl, &[], 404, &[], Err(NotStored::NoLifetime)),
-        (ttl, &[], 302, &[], Err(NotStored::Status)),
-        (ttl, &[], 500, &[], Err(NotStored::Status)),
-        (ttl, &[], 200, &[("Cache-Control", "no-store")], Err(NotStored::NoStore)),
-        (ttl, &[], 200, &[("Cache-Control", "no-cache")], Err(NotStored::NoValidator)),
-        (ttl, auth, 200, &[], Err(NotStored::Authorization)),
-        (none, &[], 200, &[], Err(NotStored::NoValidator)),
+        (ttl, &[], 404, &[], Err(UncacheableReason::NoLifetime)),
+        (ttl, &[], 302, &[], Err(UncacheableReason::Status)),
+        (ttl, &[], 500, &[], Err(UncacheableReason::Status)),
+        (ttl, &[], 200, &[("Cache-Control", "no-store")], Err(UncacheableReason::NoStore)),
+        (ttl, &[], 200, &[("Cache-Control", "no-cache")], Err(UncacheableReason::NoValidator)),
+        (ttl, auth, 200, &[], Err(UncacheableReason::Authorization)),
+        (none, &[], 200, &[], Err(UncacheableReason::NoValidator)),
         (rule(false), &[], 200, &[], Ok(())),
-        (rule(false), &[], 200, &[("Expires", "0")], Err(NotStored::NoValidator)),
-        (rule(false), &[], 404, &[], Err(NotStored::NoLifetime)),
+        (rule(false), &[], 200, &[("Expires", "0")], Err(UncacheableReason::NoValidator)),
+        (rule(false), &[], 404, &[], Err(UncacheableReason::NoLifetime)),
         (rule(true), &[], 200, &[("Expires", "0")], Ok(())),
         (rule(true), &[], 200, &[("Cache-Control", "no-cache, max-age=0")], Ok(())),
-        (rule(true), &[], 200, &[("Cache-Control", "no-store")], Err(NotStored::NoStore)),
-        (rule(true), &[], 200, &[("Cache-Control", "private")], Err(NotStored::Private)),
-        (rule(true), &[], 200, &[("Vary", "*")], Err(NotStored::Vary)),
-        (rule(true), auth, 200, &[], Err(NotStored::Authorization)),
-        (rule(true), &[], 404, &[("Cache-Control", "max-age=0")], Err(NotStored::NoValidator)),
-        (rule(true), &[], 503, &[], Err(NotStored::Status)),
+        (rule(true), &[], 200, &[("Cache-Control", "no-store")], Err(UncacheableReason::NoStore)),
+        (rule(true), &[], 200, &[("Cache-Control", "private")], Err(UncacheableReason::Private)),
+        (rule(true), &[], 200, &[("Vary", "*")], Err(UncacheableReason::Vary)),
+        (rule(true), auth, 200, &[], Err(UncacheableReason::Authorization)),
+        (rule(true), &[], 404, &[("Cache-Control", "max-age=0")], Err(UncacheableReason::NoValidator)),
+        (rule(true), &[], 503, &[], Err(UncacheableReason::Status)),
     ];
     for (policy, asked, status, answered, expected) in table {
         let verdict = may_store(

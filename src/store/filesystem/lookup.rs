@@ -71,7 +71,7 @@ impl FilesystemStore {
         if *variant != NO_VARIANT {
             unlist(&self.root, hash, variant)?;
         }
-        self.shared.bump(hash);
+        self.shared.next_generation(hash);
         Ok(())
     }
 

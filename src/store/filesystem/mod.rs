@@ -3,15 +3,15 @@
 //! Workers look up and publish here at the same time, with no process between them; each change to a
 //! directory is made under its lock and seen at once. What goes when there is no room is not decided here.
 
+pub mod admin;
 pub mod index;
 mod lookup;
+pub mod maintenance;
 mod publish;
 mod refresh;
 mod removed;
 mod root;
-pub mod survey;
 mod synced;
-pub mod upkeep;
 mod write;
 
 use std::fs::File;
@@ -132,7 +132,7 @@ fn remove(root: &Root, shared: &Shared, key: &Key) -> Result<Vec<Published>, Sto
             removed.extend(unlink(root, shared, hash, &NO_VARIANT)?);
         }
     }
-    shared.bump(hash);
+    shared.next_generation(hash);
     Ok(removed)
 }
 
@@ -185,18 +185,18 @@ impl Store for FilesystemStore {
         &self,
         meta: &Meta,
         whole: Whole,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.store(meta, whole, began)
+        self.store(meta, whole, invalidation_epoch)
     }
 
     fn refresh(
         &self,
         object: &Object,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.change(object, meta, began)
+        self.change(object, meta, invalidation_epoch)
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {

@@ -21,7 +21,7 @@ impl FilesystemStore {
         &self,
         meta: &Meta,
         whole: Whole,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         let written = match whole {
             Whole::Memory(parts) => self.write(meta, &parts)?,
@@ -31,7 +31,7 @@ impl FilesystemStore {
                 checksum,
             } => self.complete(meta, draft, len, checksum.finish())?,
         };
-        self.install(meta, written, began)
+        self.install(meta, written, invalidation_epoch)
     }
 
     /// Gives a record its name, and takes away what it replaces.
@@ -39,7 +39,7 @@ impl FilesystemStore {
         &self,
         meta: &Meta,
         written: Written,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         let names = vary::names(&meta.fields).ok_or(StoreError::Unselectable)?;
         if names.is_empty() != (meta.variant == Variant::none()) {
@@ -55,7 +55,9 @@ impl FilesystemStore {
         let lock = self.root.lock(&hash)?;
         // Asked under the lock: who makes the key invalid counts first and then waits for the lock, so
         // that it is either seen here or removes what is stored here.
-        if began.is_some_and(|began| began != self.shared.invalidations(&hash)) {
+        if invalidation_epoch.is_some_and(|invalidation_epoch| {
+            invalidation_epoch != self.shared.invalidations(&hash)
+        }) {
             return Err(StoreError::Gone);
         }
         let target = self.root.file(&hash, &variant);
@@ -70,7 +72,7 @@ impl FilesystemStore {
             }
         }
         self.shared.note_stored(&hash);
-        let generation = self.shared.bump(&hash);
+        let generation = self.shared.next_generation(&hash);
         drop(lock);
         let size = counted(length, &variant);
         self.shared.announce(size);

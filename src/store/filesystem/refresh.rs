@@ -20,14 +20,14 @@ impl FilesystemStore {
         &self,
         object: &Object,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         let (hash, variant) = (object.meta.key.hash(), object.meta.variant.hash());
         let path = self.root.file(hash, variant);
         let lock = self.root.lock(hash)?;
         let Some(file) = self.root.open(&path, true)? else {
             drop(lock);
-            return self.store_again(object, meta, began);
+            return self.store_again(object, meta, invalidation_epoch);
         };
         let Reading::Record(record) = read(&file).map_err(|error| StoreError::at(&path, error))?
         else {
@@ -45,10 +45,10 @@ impl FilesystemStore {
             && meta.trailers == record.meta.trailers;
         if !same_place || !record.prelude.fits(head.len()) {
             drop(lock);
-            return self.copy(&file, &record, meta, began);
+            return self.copy(&file, &record, meta, invalidation_epoch);
         }
         change_in_place(&file, &record, &head).map_err(|error| StoreError::at(&path, error))?;
-        let generation = self.shared.bump(hash);
+        let generation = self.shared.next_generation(hash);
         let size = counted(record.file.len(), variant);
         self.shared.announce(size);
         Ok(Published {
@@ -64,12 +64,14 @@ impl FilesystemStore {
         &self,
         object: &Object,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         match &object.content {
-            Content::Memory(content) => {
-                self.store(meta, Whole::Memory(vec![content.clone()]), began)
-            }
+            Content::Memory(content) => self.store(
+                meta,
+                Whole::Memory(vec![content.clone()]),
+                invalidation_epoch,
+            ),
             Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
         }
     }
@@ -80,7 +82,7 @@ impl FilesystemStore {
         file: &File,
         record: &Record,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         let Prelude {
             content,
@@ -93,7 +95,7 @@ impl FilesystemStore {
         disk::copy(file, content_offset, to, to_offset, content)
             .map_err(|error| StoreError::at(self.root.path(), error))?;
         let written = self.complete(meta, draft, content, content_checksum)?;
-        self.install(meta, written, began)
+        self.install(meta, written, invalidation_epoch)
     }
 }
 

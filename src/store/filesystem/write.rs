@@ -12,7 +12,7 @@ use super::root::counted;
 use crate::cache::key::Hash;
 use crate::cache::stored::Meta;
 use crate::store::checksum::Checksum;
-use crate::store::draft::{Draft, Room, TemporaryName};
+use crate::store::draft::{Draft, Reservation, TemporaryName};
 use crate::store::record::{Prelude, STAMPED_BACK, content_offset, meta as coding, slot, slot_for};
 use crate::store::{SMALL, StoreError};
 use crate::sys::disk;
@@ -23,7 +23,7 @@ pub(super) struct Written {
     pub(super) name: Option<TemporaryName>,
     pub(super) length: u64,
     /// Held until the record counts as announced.
-    pub(super) room: Room,
+    pub(super) room: Reservation,
 }
 
 impl FilesystemStore {
@@ -46,8 +46,8 @@ impl FilesystemStore {
         })
     }
 
-    fn reserve(&self, length: u64, variant: &Hash) -> Result<Room, StoreError> {
-        Room::reserve(
+    fn reserve(&self, length: u64, variant: &Hash) -> Result<Reservation, StoreError> {
+        Reservation::reserve(
             &self.shared,
             self.worker,
             self.root.path(),

@@ -11,7 +11,7 @@ use tokio::sync::oneshot::{Receiver, Sender, channel};
 
 use super::pool::Pool;
 use crate::cache::key::{Hash, Key};
-use crate::store::{Lease, Word};
+use crate::store::{Lease, LeaseNews};
 
 /// How long asking for it may take: then everybody fetches for himself.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub struct Waiting(Mutex<Waiters>);
 struct Waiters {
     /// Whether anybody would be woken.
     heard: bool,
-    keys: HashMap<Hash, Vec<Sender<Word>>>,
+    keys: HashMap<Hash, Vec<Sender<LeaseNews>>>,
 }
 
 impl Waiting {
@@ -64,7 +64,7 @@ impl Waiting {
     }
 
     /// What will be said of this key from now on; None when nothing would be heard.
-    fn register(&self, hash: &Hash) -> Option<Receiver<Word>> {
+    fn register(&self, hash: &Hash) -> Option<Receiver<LeaseNews>> {
         let mut waiters = self.lock();
         if !waiters.heard {
             return None;
@@ -83,7 +83,7 @@ impl Waiting {
     }
 
     /// Tells everybody who waits for this key.
-    pub fn wake(&self, hash: &Hash, word: Word) {
+    pub fn wake(&self, hash: &Hash, word: LeaseNews) {
         for sender in self.lock().keys.remove(hash).into_iter().flatten() {
             // Who has stopped waiting needs no word.
             let _ = sender.send(word);

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use super::hits::Hits;
 use super::lease::Waiting;
+use super::maintenance::StoreMaintenance;
+use super::pending_invalidations::PendingInvalidations;
 use super::pool::Pool;
 use super::session::Session;
-use super::untold::Untold;
-use super::upkeep::Upkeep;
 use crate::cache::key::Hash;
-use crate::store::Word;
+use crate::store::LeaseNews;
 use crate::sys::shared::Shared;
 
 /// The channel on which changes are told.
@@ -50,13 +50,13 @@ pub struct Listener {
     /// What this host is called there.
     pub host: String,
     /// What the database is still to be told.
-    pub untold: Arc<Untold>,
+    pub pending_invalidations: Arc<PendingInvalidations>,
     /// Who waits for a key that another host fetches.
     pub waiting: Arc<Waiting>,
     /// Hits that are to be flushed.
     pub hits: Arc<Hits>,
     /// What is done while this worker holds the lock.
-    pub upkeep: Upkeep,
+    pub maintenance: StoreMaintenance,
 }
 
 /// What the thread is told.
@@ -112,7 +112,7 @@ impl Listener {
             };
             // Nobody will be woken.
             self.waiting.set_heard(false);
-            self.upkeep.lost();
+            self.maintenance.lost();
             match lost {
                 Some(why) => log::debug!("changes of other hosts are not heard: {why}"),
                 None => return,
@@ -138,14 +138,14 @@ impl Listener {
                 Ok(Told::Closed) | Err(TryRecvError::Disconnected) => return Ok(()),
                 Ok(Told::Reached) | Err(TryRecvError::Empty) => {}
             }
-            let due = check.min(self.upkeep.due()).min(self.hits.due());
+            let due = check.min(self.maintenance.due()).min(self.hits.due());
             let nap = due.saturating_duration_since(Instant::now()).min(NAP);
             let mut heard = session.notification(nap)?;
             while let Some(notification) = heard {
                 match notification.channel() {
                     "cacheproxy" => self.hear(notification.payload(), session)?,
                     _ => self
-                        .upkeep
+                        .maintenance
                         .is_wanted(notification.payload().parse().unwrap_or(0)),
                 }
                 heard = session.notification(Duration::ZERO)?;
@@ -156,14 +156,15 @@ impl Listener {
                 session.batch("")?;
                 check = now + CHECK;
             }
-            if self.untold.any() {
-                self.untold.tell(session, &self.host, &self.shared)?;
+            if self.pending_invalidations.any() {
+                self.pending_invalidations
+                    .tell(session, &self.host, &self.shared)?;
             }
             if now >= self.hits.due() {
                 self.hits.flush(session)?;
             }
-            if now >= self.upkeep.due() {
-                self.upkeep.round(session)?;
+            if now >= self.maintenance.due() {
+                self.maintenance.round(session)?;
             }
         }
     }
@@ -197,10 +198,10 @@ impl Listener {
                 if change.host != self.host {
                     self.shared.heard_changes(&[change.hash], change.number);
                 }
-                self.waiting.wake(&change.hash, Word::Changed);
+                self.waiting.wake(&change.hash, LeaseNews::Changed);
             }
             Some(Heard::Gone(number, hashes)) => self.shared.heard_changes(&hashes, number),
-            Some(Heard::Free(hash)) => self.waiting.wake(&hash, Word::Free),
+            Some(Heard::Free(hash)) => self.waiting.wake(&hash, LeaseNews::Free),
             Some(Heard::All) => {
                 session.set_deadline(Instant::now() + PATIENCE);
                 self.catch_up(session)?;

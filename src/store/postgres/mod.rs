@@ -3,6 +3,7 @@
 //! It blocks for a bounded time only, whatever the server does: see `pool`. What goes when there is no room
 //! is not decided here.
 
+pub mod admin;
 mod connect;
 mod content;
 mod expiry;
@@ -11,6 +12,8 @@ mod hits;
 mod lease;
 mod listen;
 mod lookup;
+mod maintenance;
+mod pending_invalidations;
 pub mod pool;
 mod publish;
 mod reach;
@@ -18,10 +21,7 @@ mod refresh;
 mod row;
 pub mod schema;
 pub mod session;
-pub mod survey;
 mod tls;
-mod untold;
-mod upkeep;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,11 +34,11 @@ use connect::Connector;
 use hits::Hits;
 use lease::Waiting;
 use listen::{Listener, Told};
+use maintenance::StoreMaintenance;
+use pending_invalidations::PendingInvalidations;
 use pool::Pool;
-use untold::Untold;
-use upkeep::Upkeep;
 
-use super::draft::Room;
+use super::draft::Reservation;
 use super::{Draft, Found, Lease, Object, Published, Store, StoreError, Used, Whole};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
@@ -75,7 +75,7 @@ pub struct PostgresStore {
     /// Names this host in what others are told.
     host: String,
     limit: i64,
-    untold: Arc<Untold>,
+    pending_invalidations: Arc<PendingInvalidations>,
     waiting: Arc<Waiting>,
     hits: Arc<Hits>,
     /// To the thread that listens.
@@ -99,18 +99,18 @@ impl PostgresStore {
         let host = format!("{:032x}", u128::from_be_bytes(shared.host()));
         // What a worker with this index knew before went with it.
         shared.set_untold(options.worker, false);
-        let untold = Arc::new(Untold::new(options.worker));
-        let telling = (untold.clone(), host.clone(), shared.clone());
+        let pending_invalidations = Arc::new(PendingInvalidations::new(options.worker));
+        let telling = (pending_invalidations.clone(), host.clone(), shared.clone());
         let prepare = Box::new(move |session: &mut session::Session| {
             match schema::init(session, logged) {
                 Ok(schema::Outcome::Current) => {}
                 Ok(_) => log::info!("made the schema \"cacheproxy\" in the database"),
                 Err(why) => return Err(why.to_string()),
             }
-            let (untold, host, shared) = &telling;
+            let (pending_invalidations, host, shared) = &telling;
             // Changes may not have been heard while the server was away.
             shared.bump_all();
-            let told = untold.tell(session, host, shared);
+            let told = pending_invalidations.tell(session, host, shared);
             told.map_err(|why| failure::reason(&why))
         });
         let (told, worker) = (shared.clone(), options.worker);
@@ -133,10 +133,10 @@ impl PostgresStore {
             pool: pool.clone(),
             shared: shared.clone(),
             host: host.clone(),
-            untold: untold.clone(),
+            pending_invalidations: pending_invalidations.clone(),
             waiting: waiting.clone(),
             hits: hits.clone(),
-            upkeep: Upkeep::new(options.limit, Instant::now()),
+            maintenance: StoreMaintenance::new(options.limit, Instant::now()),
         };
         let listening = listener.start(ears);
         listening.map_err(|error| StoreError::at(&options.spool, error))?;
@@ -148,7 +148,7 @@ impl PostgresStore {
             host,
             limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
             shared,
-            untold,
+            pending_invalidations,
             waiting,
             hits,
         })
@@ -221,7 +221,7 @@ impl Store for PostgresStore {
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
         row::measure(meta)?;
         let length = expected.unwrap_or(0);
-        let room = Room::reserve(&self.shared, self.worker, &self.spool, length)?;
+        let room = Reservation::reserve(&self.shared, self.worker, &self.spool, length)?;
         Ok(Draft {
             file: Arc::new(temporary(&self.spool)?),
             content_offset: 0,
@@ -235,18 +235,18 @@ impl Store for PostgresStore {
         &self,
         meta: &Meta,
         whole: Whole,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.store(meta, whole, began)
+        self.store(meta, whole, invalidation_epoch)
     }
 
     fn refresh(
         &self,
         object: &Object,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.change(object, meta, began)
+        self.change(object, meta, invalidation_epoch)
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {

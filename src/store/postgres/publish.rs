@@ -52,7 +52,7 @@ struct New<'a> {
     part: Option<Key>,
     length: u64,
     checksum: [u8; 16],
-    began: i64,
+    invalidation_epoch: i64,
 }
 
 impl PostgresStore {
@@ -60,10 +60,10 @@ impl PostgresStore {
         &self,
         meta: &Meta,
         whole: Whole,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         let columns = Columns::of(meta)?;
-        let began = self.began(meta.key.hash(), began)?;
+        let invalidation_epoch = self.invalidation_epoch(meta.key.hash(), invalidation_epoch)?;
         let generation = self.shared.generation(meta.key.hash());
         // The draft is held until all of it is in the database.
         let (parts, draft, length, checksum) = match whole {
@@ -88,7 +88,7 @@ impl PostgresStore {
             part: self.part_of(&meta.key),
             length,
             checksum: checksum.finish().to_le_bytes(),
-            began,
+            invalidation_epoch,
         };
         let mut unreadable = None;
         let outcome = if length <= PIECE {
@@ -121,7 +121,7 @@ impl PostgresStore {
             return Err(StoreError::at(&self.spool, error));
         }
         if let (Some(part), Outcome::Stored) = (&new.part, outcome) {
-            self.shared.bump(part.hash());
+            self.shared.next_generation(part.hash());
         }
         self.published(meta, outcome, new.size(), generation)
     }
@@ -169,7 +169,7 @@ impl PostgresStore {
         let content = content.map(|content| &content[..]);
         let part = new.part.as_ref().map(|part| &part.hash()[..]);
         let parameters: [&Parameters<'_>; 3] = [
-            &[&self.host, &new.began],
+            &[&self.host, &new.invalidation_epoch],
             &new.columns.parameters(),
             &[
                 &length,
@@ -208,7 +208,7 @@ impl PostgresStore {
         if meta.key.is_for_part() {
             self.shared.note_stored(&hash);
         }
-        self.shared.bump(&hash);
+        self.shared.next_generation(&hash);
         Ok(Published {
             hash,
             variant: *meta.variant.hash(),
@@ -219,12 +219,18 @@ impl PostgresStore {
 
     /// How often the database may have counted the key as made invalid. Refused when it was made
     /// invalid since that count, as far as is known here.
-    pub(super) fn began(&self, hash: &Hash, began: Option<u32>) -> Result<i64, StoreError> {
+    pub(super) fn invalidation_epoch(
+        &self,
+        hash: &Hash,
+        invalidation_epoch: Option<u32>,
+    ) -> Result<i64, StoreError> {
         // Read first: as long as the sum of both counts is the same, so is this one.
         let elsewhere = self.shared.invalidations_elsewhere(hash);
-        match began {
+        match invalidation_epoch {
             None => Ok(i64::MAX),
-            Some(began) if began == self.shared.invalidations(hash) => Ok(elsewhere.into()),
+            Some(invalidation_epoch) if invalidation_epoch == self.shared.invalidations(hash) => {
+                Ok(elsewhere.into())
+            }
             Some(_) => Err(StoreError::Gone),
         }
     }
@@ -235,11 +241,11 @@ impl PostgresStore {
             remove(session, &self.host, &self.shared, key)
         });
         if removed.is_err() {
-            self.untold.add(key);
+            self.pending_invalidations.add(key);
             self.shared.set_untold(self.worker, true);
         }
         // Nothing at hand is used any more, even where the database could not be told.
-        let generation = self.shared.bump(hash);
+        let generation = self.shared.next_generation(hash);
         let removed = removed?
             .variants
             .into_iter()

@@ -19,10 +19,10 @@ impl PostgresStore {
         &self,
         object: &Object,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         let columns = Columns::of(meta)?;
-        let known = self.began(meta.key.hash(), began)?;
+        let known = self.invalidation_epoch(meta.key.hash(), invalidation_epoch)?;
         let before = self.shared.generation(meta.key.hash());
         let length = object.content.len();
         let size = columns.size + length;
@@ -44,7 +44,7 @@ impl PostgresStore {
         })?;
         match &outcome[..] {
             "refreshed" => self.published(meta, Outcome::Stored, size, before),
-            "missing" => self.store_again(&object.content, meta, began),
+            "missing" => self.store_again(&object.content, meta, invalidation_epoch),
             _ => Err(StoreError::Gone),
         }
     }
@@ -54,12 +54,12 @@ impl PostgresStore {
         &self,
         content: &Content,
         meta: &Meta,
-        began: Option<u32>,
+        invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         match content {
             Content::Memory(content) => {
                 let whole = Whole::Memory(vec![Bytes::clone(content)]);
-                self.store(meta, whole, began)
+                self.store(meta, whole, invalidation_epoch)
             }
             Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
         }

@@ -133,11 +133,13 @@ fn what_was_made_invalid_meanwhile_is_not_stored() {
     for length in [10, 600_000] {
         let meta = plain(&format!("GET http://invalid/{length}"));
         let whole = || Whole::Memory(vec![content(length, 1)]);
-        let began = Some(one.shared.invalidations(meta.key.hash()));
-        one.store.publish(&meta, whole(), began).unwrap();
+        let invalidation_epoch = Some(one.shared.invalidations(meta.key.hash()));
+        one.store
+            .publish(&meta, whole(), invalidation_epoch)
+            .unwrap();
         // Another host.
         assert_eq!(two.store.remove(&meta.key).unwrap().len(), 1);
-        let late = one.store.publish(&meta, whole(), began);
+        let late = one.store.publish(&meta, whole(), invalidation_epoch);
         assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
         assert!(suite::look(&one.store, &meta.key).is_none());
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::http::fields::Fields;
-use crate::sys::bell::Bell;
+use crate::sys::notifier::Notifier;
 
 pub use reader::{Piece, Reader};
 pub use writer::Writer;
@@ -52,7 +52,7 @@ pub enum End {
 #[derive(Debug)]
 pub struct Spool {
     inner: RefCell<Inner>,
-    bell: Bell,
+    notifier: Notifier,
 }
 
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Spool {
                 end: None,
                 readers: Vec::new(),
             }),
-            bell: Bell::default(),
+            notifier: Notifier::default(),
         });
         let writer = Writer::new(spool.clone());
         (spool, writer)
@@ -128,7 +128,7 @@ impl Spool {
 
     /// Waits for its end.
     pub async fn ended(&self) {
-        self.bell.until(|| self.end()).await;
+        self.notifier.until(|| self.end()).await;
     }
 
     /// Whether all of it is kept, to be published.

@@ -58,7 +58,7 @@ impl Reader {
     /// The next piece, as soon as there is one. A piece counts as read when it is asked for.
     pub async fn next(&mut self) -> Piece {
         let spool = self.spool.clone();
-        let piece = spool.bell.until(|| self.look()).await;
+        let piece = spool.notifier.until(|| self.look()).await;
         self.take(&piece);
         piece
     }
@@ -117,7 +117,7 @@ impl Reader {
         inner.trim();
         drop(inner);
         // A writer may be waiting for room.
-        self.spool.bell.ring();
+        self.spool.notifier.notify();
     }
 }
 
@@ -127,6 +127,6 @@ impl Drop for Reader {
         inner.readers[self.seat] = None;
         inner.trim();
         drop(inner);
-        self.spool.bell.ring();
+        self.spool.notifier.notify();
     }
 }

@@ -71,7 +71,7 @@ impl Writer {
             inner.len += chunk.len() as u64;
             inner.chunks.push_back(chunk);
         }
-        self.spool.bell.ring();
+        self.spool.notifier.notify();
         if self.keeps_all() {
             return self.spill(UNWRITTEN).await;
         }
@@ -84,7 +84,7 @@ impl Writer {
     async fn room_in_window(&self) {
         let spool = &self.spool;
         spool
-            .bell
+            .notifier
             .until(|| {
                 let inner = spool.inner.borrow();
                 let taken = inner.slowest().unwrap_or(0).max(inner.written);
@@ -151,7 +151,7 @@ impl Writer {
                 inner.written = after;
                 inner.trim();
                 drop(inner);
-                self.spool.bell.ring();
+                self.spool.notifier.notify();
                 Ok(())
             }
             Err(error) => {
@@ -213,7 +213,7 @@ impl Writer {
 
     fn end(&self, end: End) {
         self.spool.inner.borrow_mut().end.get_or_insert(end);
-        self.spool.bell.ring();
+        self.spool.notifier.notify();
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use crate::store::StoreError;
-use crate::store::filesystem::upkeep::Upkeep;
+use crate::store::filesystem::maintenance::StoreMaintenance;
 use crate::store::sieve::{Entry, Sieve};
 use crate::sys::shared::Shared;
 
@@ -61,11 +61,15 @@ impl Scan {
     }
 
     /// Reads the next directory; true after the last. One that cannot be read is passed over.
-    pub fn step(&mut self, upkeep: &Upkeep, shared: &Shared) -> Result<bool, StoreError> {
+    pub fn step(
+        &mut self,
+        maintenance: &StoreMaintenance,
+        shared: &Shared,
+    ) -> Result<bool, StoreError> {
         let number = self.next.min(DIRECTORIES - 1) as u8;
         self.next += 1;
         let ended = self.next >= DIRECTORIES;
-        match upkeep.scan(number) {
+        match maintenance.scan(number) {
             Ok(found) => {
                 for (_, entry) in &found {
                     shared.note_stored(&entry.hash);

@@ -190,12 +190,12 @@ fn removals_are_heard_and_lost_messages_found() {
     evictor.stop();
 
     // The third was announced to nobody: a scan finds it, as it finds the first gone.
-    let upkeep = Upkeep::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let maintenance = StoreMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
     let mut queue = Sieve::new();
     let known = objects(&published[..2]);
     known.iter().for_each(|object| queue.insert(&entry(object)));
     let mut scan = Scan::again(&bench.shared);
-    while !scan.step(&upkeep, &bench.shared).unwrap() {}
+    while !scan.step(&maintenance, &bench.shared).unwrap() {}
     scan.settle(&mut queue);
     assert!(bench.shared.may_be_stored(&published[1].hash));
     assert!(bench.shared.may_be_stored(&published[2].hash));
@@ -265,12 +265,16 @@ fn evicting_variants_takes_the_index_along() {
                 .unwrap(),
         );
     }
-    let upkeep = Upkeep::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
-    let scanned: Vec<_> = (0..=255).flat_map(|n| upkeep.scan(n).unwrap()).collect();
+    let maintenance = StoreMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let scanned: Vec<_> = (0..=255)
+        .flat_map(|n| maintenance.scan(n).unwrap())
+        .collect();
     assert_eq!(scanned.len(), 3, "the index is no entry");
     let generation = bench.shared.generation(&published[0].hash);
     for (left, object) in [(2, 0), (1, 1), (0, 2)] {
-        upkeep.evict(&entry(&objects(&published)[object])).unwrap();
+        maintenance
+            .evict(&entry(&objects(&published)[object]))
+            .unwrap();
         let found = (0..3).filter(|n| {
             let request = fields("x", &n.to_string());
             let found = bench.store.lookup(&Key::new("GET http://a/"), &request);
@@ -281,13 +285,13 @@ fn evicting_variants_takes_the_index_along() {
     assert_ne!(bench.shared.generation(&published[0].hash), generation);
     assert_eq!(bench.on_disk(), 0);
     // A stale entry for what is an index now leaves its variants alone.
-    upkeep.evict(&entry(&objects(&published)[0])).unwrap();
+    maintenance.evict(&entry(&objects(&published)[0])).unwrap();
 }
 
 #[test]
 fn only_leftovers_are_removed() {
     let bench = bench(u64::MAX);
-    let upkeep = Upkeep::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let maintenance = StoreMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
     let make = |name: &str| {
         let path = bench.dir.path().join("tmp").join(name);
         std::fs::write(&path, "").unwrap();
@@ -296,9 +300,9 @@ fn only_leftovers_are_removed() {
     let (leftover, used) = (make("leftover"), make("used"));
     let file = std::fs::File::open(&used).unwrap();
     crate::sys::disk::mark_in_use(&file).unwrap();
-    assert_eq!(upkeep.remove_leftovers(SystemTime::now()).unwrap(), 0);
+    assert_eq!(maintenance.remove_leftovers(SystemTime::now()).unwrap(), 0);
     let later = SystemTime::now() + Duration::from_secs(100);
-    assert_eq!(upkeep.remove_leftovers(later).unwrap(), 1);
+    assert_eq!(maintenance.remove_leftovers(later).unwrap(), 1);
     assert!(!leftover.exists() && used.exists());
 }
 

@@ -9,7 +9,7 @@ use super::scan::Scan;
 use super::{Asked, Message};
 use crate::ipc::message::Object;
 use crate::store::StoreError;
-use crate::store::filesystem::upkeep::Upkeep;
+use crate::store::filesystem::maintenance::StoreMaintenance;
 use crate::store::sieve::{Entry, Sieve};
 use crate::sys::shared::Shared;
 
@@ -29,7 +29,7 @@ const BATCH: usize = 256;
 
 /// What the thread knows.
 pub(super) struct Thread {
-    upkeep: Upkeep,
+    maintenance: StoreMaintenance,
     shared: Arc<Shared>,
     receiver: Receiver<Message>,
     asked: Arc<Asked>,
@@ -51,7 +51,7 @@ pub(super) struct Thread {
 
 impl Thread {
     pub(super) fn new(
-        upkeep: Upkeep,
+        maintenance: StoreMaintenance,
         shared: Arc<Shared>,
         receiver: Receiver<Message>,
         asked: Arc<Asked>,
@@ -59,7 +59,7 @@ impl Thread {
         let now = Instant::now();
         Thread {
             scan: Some(Scan::first(&shared)),
-            upkeep,
+            maintenance,
             shared,
             receiver,
             asked,
@@ -77,7 +77,7 @@ impl Thread {
     }
 
     pub(super) fn run(mut self) {
-        match self.upkeep.remove_leftovers(SystemTime::now()) {
+        match self.maintenance.remove_leftovers(SystemTime::now()) {
             Ok(0) => {}
             Ok(removed) => log::info!("removed {removed} unfinished files from the store"),
             Err(error) => self.complain(&error),
@@ -88,7 +88,7 @@ impl Thread {
             self.look(now);
             self.make_room();
         }
-        if let Err(error) = self.upkeep.mark_synced(SystemTime::now()) {
+        if let Err(error) = self.maintenance.mark_synced(SystemTime::now()) {
             self.complain(&error);
         }
     }
@@ -151,7 +151,7 @@ impl Thread {
     /// Reads one more directory while a scan goes on, or begins one that was asked for.
     fn go_on_scanning(&mut self, now: Instant) {
         if let Some(scan) = &mut self.scan {
-            match scan.step(&self.upkeep, &self.shared) {
+            match scan.step(&self.maintenance, &self.shared) {
                 Ok(false) => {}
                 Ok(true) => self.end_scan(now),
                 Err(error) => self.complain(&error),
@@ -199,9 +199,9 @@ impl Thread {
         let held = self.shared.held();
         // They are many to look at: not for each that a scan reads.
         if !lately {
-            self.shared.set_directories(self.upkeep.directories());
+            self.shared.set_directories(self.maintenance.directories());
         }
-        match self.upkeep.free() {
+        match self.maintenance.free() {
             Ok(free) => {
                 self.free = free;
                 self.floor = floor;
@@ -245,7 +245,7 @@ impl Thread {
             let Some(entry) = self.sieve.evict(|place| shared.take_visited(place)) else {
                 break;
             };
-            if let Err(error) = self.upkeep.evict(&entry) {
+            if let Err(error) = self.maintenance.evict(&entry) {
                 // It is still there, and so has to count.
                 self.sieve.insert(&entry);
                 self.complain(&error);

@@ -65,8 +65,8 @@ impl Queue {
     }
 
     /// Waits, within bounds, until everything that is in the queue now is written.
-    fn flush(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    fn flush(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         let (written, done) = sync_channel(1);
         let mut last = Entry::Last(written);
         while let Err(TrySendError::Full(back)) = self.entries.try_send(last) {

@@ -22,7 +22,7 @@ pub(super) type Table = [Bucket; BUCKETS];
 
 /// What came of claiming a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
+pub enum ClaimReply {
     /// It is this worker's until it is released.
     Claimed,
     /// This worker fetches it already: perhaps the one that asked.
@@ -33,7 +33,7 @@ pub enum Claim {
 
 impl Shared {
     /// Says that `worker` fetches the key with this hash, unless one does.
-    pub fn claim(&self, hash: &[u8; 16], worker: u16) -> Claim {
+    pub fn claim(&self, hash: &[u8; 16], worker: u16) -> ClaimReply {
         let (bucket, tag) = self.bucket(hash);
         loop {
             let mut free = None;
@@ -41,17 +41,17 @@ impl Shared {
                 match slot.load(Acquire) {
                     0 => free = free.or(Some(slot)),
                     entry if entry & !WORKER == tag => {
-                        return Claim::TakenBy((entry & WORKER) as u16);
+                        return ClaimReply::TakenBy((entry & WORKER) as u16);
                     }
                     _ => {}
                 }
             }
             let Some(slot) = free else {
-                return Claim::NoRoom;
+                return ClaimReply::NoRoom;
             };
             let entry = tag | u64::from(worker);
             if slot.compare_exchange(0, entry, AcqRel, Acquire).is_ok() {
-                return Claim::Claimed;
+                return ClaimReply::Claimed;
             }
             // Somebody took the slot, perhaps for the same key: each further round means that another
             // claim has succeeded.
@@ -106,14 +106,14 @@ mod tests {
     /// A step on the table.
     #[derive(Clone, Copy)]
     enum Do {
-        Claim(u8, u16, Claim),
+        Claim(u8, u16, ClaimReply),
         Unclaim(u8, u16),
         UnclaimAll(u16),
     }
 
     #[test]
     fn a_key_is_one_workers_until_it_ends_its_claim() {
-        use Claim::{Claimed, NoRoom, TakenBy};
+        use ClaimReply::{Claimed, NoRoom, TakenBy};
         let rows = [
             ("free", Do::Claim(1, 1, Claimed)),
             ("taken", Do::Claim(1, 2, TakenBy(1))),
@@ -163,13 +163,13 @@ mod tests {
                         let mut name = hash(7);
                         name[0] = key as u8;
                         match shared.claim(&name, worker) {
-                            Claim::Claimed => {
+                            ClaimReply::Claimed => {
                                 assert_eq!(holders[key].fetch_add(1, SeqCst), 0, "alone");
                                 holders[key].fetch_sub(1, SeqCst);
                                 shared.unclaim(&name, worker);
                             }
-                            Claim::TakenBy(other) => assert!((1..=4).contains(&other)),
-                            Claim::NoRoom => panic!("there is room"),
+                            ClaimReply::TakenBy(other) => assert!((1..=4).contains(&other)),
+                            ClaimReply::NoRoom => panic!("there is room"),
                         }
                     }
                 });
@@ -178,7 +178,11 @@ mod tests {
         for key in 0..4u8 {
             let mut name = hash(7);
             name[0] = key;
-            assert_eq!(shared.claim(&name, 9), Claim::Claimed, "all were released");
+            assert_eq!(
+                shared.claim(&name, 9),
+                ClaimReply::Claimed,
+                "all were released"
+            );
         }
     }
 }

@@ -35,7 +35,7 @@ impl Shared {
         let place: &AtomicU64 = &self.layout().heard[(number % HEARD as u64) as usize];
         if place.swap(number, AcqRel) != number {
             for hash in hashes {
-                self.bump(hash);
+                self.next_generation(hash);
             }
         }
     }

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use tokio::task::spawn_blocking;
 
-use super::elsewhere::Next;
+use super::handover::Admission;
 use super::validate::Fallback;
 use super::{After, Exchange};
+use crate::cache::bypass::bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
-use crate::cache::presented::bypass;
 use crate::cache::range;
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::{CacheStatus, Forward};
@@ -18,9 +18,9 @@ use crate::http::connection::wants_upgrade;
 use crate::http::head::Method;
 use crate::http::target::{Scheme, Uri};
 use crate::store::Found;
-use crate::worker::fetch::{self, Beside, Order};
-use crate::worker::keeper::Keeper;
-use crate::worker::state::{keyed, now, policy};
+use crate::worker::fetch::{self, FetchRequest, StoredPart};
+use crate::worker::state::{cache_uri, now, policy};
+use crate::worker::store_writer::StoreWriter;
 use crate::worker::stored::Stored;
 
 /// What a lookup came to.
@@ -48,19 +48,19 @@ impl Exchange<'_> {
             if directives.only_if_cached {
                 return self.not_cached();
             }
-            self.told.outcome = "bypass";
+            self.record.outcome = "bypass";
             let order = self.order(uri, None, None);
             return self.forward(order, why, detail).await;
         }
-        let keyed = keyed(&self.settings, &uri);
-        let mut key = Key::of(&keyed);
+        let cache_uri = cache_uri(&self.settings, &uri);
+        let mut key = Key::of(&cache_uri);
         if let Some(after) = self.join_whole(&key).await {
             return after;
         }
         self.looking_up(&key);
         let mut known = self.look_up(&key, &uri).await;
         if self.head.method == Method::Head && !known.answers(&directives) {
-            key = Key::of_head(&keyed);
+            key = Key::of_head(&cache_uri);
             self.looking_up(&key);
             let own = self.look_up(&key, &uri).await;
             // Else GET's is what HEAD validates (RFC 9111 §4.3.5).
@@ -111,7 +111,7 @@ impl Exchange<'_> {
         if let Some(stored) = self.worker.at_hand(key, fields) {
             return Known::Stored(stored);
         }
-        let Some(store) = self.worker.store.as_ref().map(Keeper::store).cloned() else {
+        let Some(store) = self.worker.store.as_ref().map(StoreWriter::store).cloned() else {
             return Known::Nothing;
         };
         if !store.may_have(key) && !self.worker.memory.borrow().has_variants(key) {
@@ -195,8 +195,8 @@ impl Exchange<'_> {
     }
 
     pub(super) fn hit(&mut self, outcome: &'static str) {
-        self.told.hit = true;
-        self.told.outcome = outcome;
+        self.record.hit = true;
+        self.record.outcome = outcome;
     }
 
     /// Nothing stored answers: another client's fetch is joined, or one begun, of what a stored part lacks
@@ -206,22 +206,22 @@ impl Exchange<'_> {
         uri: Uri,
         key: Key,
         why: Forward,
-        mut beside: Option<Beside>,
+        mut beside: Option<StoredPart>,
     ) -> After {
-        self.told.outcome = "miss";
+        self.record.outcome = "miss";
         if let Some(after) = self.join(&key, why, None).await {
             return after;
         }
-        if !beside.as_ref().is_some_and(Beside::completes) {
+        if !beside.as_ref().is_some_and(StoredPart::completes) {
             if !self.wants_whole(0) {
                 return self.forward_ranged(uri, key, why, beside).await;
             }
             beside.iter_mut().for_each(|beside| beside.ask = None);
         }
         let claim = match self.turn(&key) {
-            Next::Fetch(claim) => claim,
-            Next::LookUp => return Box::pin(self.cached(uri)).await,
-            Next::Leave(after) => return after,
+            Admission::Fetch(claim) => claim,
+            Admission::LookUp => return Box::pin(self.cached(uri)).await,
+            Admission::Leave(after) => return after,
         };
         let mut order = self.order(uri, Some(key), None);
         order.claim = claim;
@@ -235,7 +235,7 @@ impl Exchange<'_> {
         uri: Uri,
         key: Key,
         why: Forward,
-        beside: Option<Beside>,
+        beside: Option<StoredPart>,
     ) -> After {
         let mut order = self.order(uri, None, None);
         order.key = Some(key);
@@ -250,12 +250,17 @@ impl Exchange<'_> {
     }
 
     /// What is to be fetched for this request: with a key, the whole.
-    pub(super) fn order(&self, uri: Uri, key: Option<Key>, validate: Option<Rc<Stored>>) -> Order {
+    pub(super) fn order(
+        &self,
+        uri: Uri,
+        key: Option<Key>,
+        validate: Option<Rc<Stored>>,
+    ) -> FetchRequest {
         let mut head = self.head.clone();
         if key.is_some() {
             range::ask_for_the_whole(&mut head);
         }
-        Order {
+        FetchRequest {
             // What a TLS connection becomes by a switch can't be spliced; a server may ignore Upgrade
             // (RFC 9110 §7.8), and wss comes by CONNECT anyway.
             upgrade: wants_upgrade(&self.head) && uri.scheme() == Scheme::Http,
@@ -275,10 +280,15 @@ impl Exchange<'_> {
     }
 
     /// Fetches for this client, and for whoever joins when it may be stored.
-    pub(super) async fn forward(&mut self, order: Order, why: Forward, detail: &str) -> After {
+    pub(super) async fn forward(
+        &mut self,
+        order: FetchRequest,
+        why: Forward,
+        detail: &str,
+    ) -> After {
         let ranged = range::is_asked(&order.head);
         let shared = order.key.is_some() && !self.is_conditional() && !ranged;
-        let asks = order.beside.as_ref().is_some_and(Beside::asks);
+        let asks = order.beside.as_ref().is_some_and(StoredPart::asks);
         let why = if asks { Forward::Partial } else { why };
         let mut ticket = fetch::begin(self.worker, order, shared);
         let mut status = CacheStatus::forwarded(why);

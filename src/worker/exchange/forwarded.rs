@@ -8,7 +8,7 @@ use super::upload::interim;
 use super::{After, Exchange};
 use crate::cache::age::current_age;
 use crate::cache::key::Key;
-use crate::cache::range::{NOT_OF_A_PART, Part};
+use crate::cache::range::{ByteRange, NOT_OF_A_PART};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
@@ -16,15 +16,15 @@ use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::{Uri, masked};
 use crate::store::spool::{Keep, Reader, Spool};
-use crate::worker::fetch::{self, Answer, Outcome, RequestContent, Switched, Ticket, Trouble};
+use crate::worker::fetch::{self, Answer, FetchError, Outcome, RequestContent, Switched, Ticket};
 use crate::worker::pages::reason;
-use crate::worker::state::{keyed, now};
+use crate::worker::state::{cache_uri, now};
 use crate::worker::tunnel;
 
 impl Exchange<'_> {
     /// Forwards a request that the cache can't answer: another method, content, an upgrade.
     pub(super) async fn pass(&mut self, uri: Uri) -> After {
-        self.told.outcome = "pass";
+        self.record.outcome = "pass";
         let method = matches!(self.head.method, Method::Get | Method::Head);
         let why = if method {
             Forward::Bypass
@@ -32,7 +32,7 @@ impl Exchange<'_> {
             Forward::Method
         };
         let key = (self.head.method == Method::Post && !self.settings.rules.bypass(uri.as_str()))
-            .then(|| Key::of(&keyed(&self.settings, &uri)));
+            .then(|| Key::of(&cache_uri(&self.settings, &uri)));
         let mut order = self.order(uri, None, None);
         order.key = key;
         let mut status = CacheStatus::forwarded(why);
@@ -82,21 +82,21 @@ impl Exchange<'_> {
                 }
             }
             Outcome::Validated(stored) => {
-                self.told.hit = true;
-                self.told.outcome = "revalidated";
+                self.record.hit = true;
+                self.record.outcome = "revalidated";
                 status.set_received(304);
                 status.set_stored();
                 let age = current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Stored(stored) => {
-                self.told.outcome = "collapsed";
+                self.record.outcome = "collapsed";
                 status.set_collapsed();
                 let age = current_age(&stored.facts, now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Switched(switched) => self.switch(&switched).await,
-            Outcome::Trouble(trouble) => self.in_trouble(&trouble),
+            Outcome::Failed(trouble) => self.in_trouble(&trouble),
         };
         drop(ticket);
         after
@@ -134,13 +134,13 @@ impl Exchange<'_> {
             stream: &client.stream,
             out: &mut client.out,
             framing,
-            patience: self.settings.times.body_stall,
+            timeout: self.settings.times.body_stall,
             sent: 0,
             written: false,
         };
         let ended = sink.drain(&mut reader).await;
         let (sent, written) = (sink.sent, sink.written);
-        self.told.bytes = sent;
+        self.record.bytes = sent;
         match ended {
             Ok(sink::Ended::Whole) => self.after(),
             Ok(sink::Ended::Cut(why)) if !written => {
@@ -149,9 +149,9 @@ impl Exchange<'_> {
             }
             Ok(sink::Ended::Cut(why)) => {
                 log::info!("{} was cut off: {why}", masked(&self.head.target));
-                self.told.outcome = "cut-off";
-                let patience = self.settings.times.body_stall;
-                let _ = self.client.flush(patience).await;
+                self.record.outcome = "cut-off";
+                let timeout = self.settings.times.body_stall;
+                let _ = self.client.flush(timeout).await;
                 if framing == Framing::UntilClose {
                     self.client.stream.reset_on_close();
                 }
@@ -164,7 +164,7 @@ impl Exchange<'_> {
     fn fetched_head(
         &mut self,
         answer: &Answer,
-        part: Option<(Part, u64)>,
+        part: Option<(ByteRange, u64)>,
         framing: Framing,
         status: &CacheStatus<'_>,
         age: Option<u64>,
@@ -205,13 +205,13 @@ impl Exchange<'_> {
             upgrade: false,
         };
         write_response_head(&mut self.client.out, code, phrase, &head.fields, &how);
-        self.told.status = code;
+        self.record.status = code;
     }
 
     /// Refuses with what went wrong at the origin.
-    pub(super) fn in_trouble(&mut self, trouble: &Trouble) -> After {
+    pub(super) fn in_trouble(&mut self, trouble: &FetchError) -> After {
         let after = self.refuse(trouble.status(), &trouble.to_string());
-        self.told.outcome = "error";
+        self.record.outcome = "error";
         after
     }
 
@@ -220,8 +220,8 @@ impl Exchange<'_> {
         let Some((origin, rest)) = switched.connection.take() else {
             return After::Over;
         };
-        self.told.status = 101;
-        self.told.outcome = "tunnel";
+        self.record.status = 101;
+        self.record.outcome = "tunnel";
         interim(
             &mut self.client.out,
             &switched.head,
@@ -230,7 +230,7 @@ impl Exchange<'_> {
         );
         self.client.out.extend_from_slice(&rest);
         let limit = self.settings.times.tunnel_idle;
-        self.told.bytes = tunnel::join(self.client, &origin, limit).await;
+        self.record.bytes = tunnel::join(self.client, &origin, limit).await;
         After::Over
     }
 }

@@ -10,7 +10,7 @@ use bytes::{BufMut, BytesMut};
 use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
-use crate::cache::range::{self, Part};
+use crate::cache::range::{self, ByteRange};
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition, not_modified_fields};
@@ -21,7 +21,7 @@ use crate::http::head::{Method, Version};
 use crate::http::target::Uri;
 use crate::store::Content;
 use crate::worker::pages::reason;
-use crate::worker::state::{keyed, now};
+use crate::worker::state::{cache_uri, now};
 use crate::worker::stored::Stored;
 
 /// Content up to this many bytes is copied next to its head instead of written from where it is.
@@ -35,7 +35,7 @@ impl Exchange<'_> {
         if range::is_asked(&self.head) || self.bypass(uri, &directives).is_some() {
             return None;
         }
-        let uri = &keyed(&self.settings, uri);
+        let uri = &cache_uri(&self.settings, uri);
         let fields = &self.head.fields;
         let mut stored = self.worker.at_hand(&Key::of(uri), fields);
         if stored.is_none() && self.head.method == Method::Head {
@@ -56,12 +56,12 @@ impl Exchange<'_> {
             Content::Memory(content) if content.len() <= COPIED => content.clone(),
             Content::Memory(_) | Content::File { .. } | Content::Pieces(_) => return None,
         };
-        self.told.hit = true;
-        self.told.outcome = "hit";
+        self.record.hit = true;
+        self.record.outcome = "hit";
         self.worker.count_hit(&stored);
         if self.stored_head(&stored, age, &CacheStatus::hit(ttl)) {
             self.client.out.put_slice(&content);
-            self.told.bytes = content.len() as u64;
+            self.record.bytes = content.len() as u64;
         }
         Some(self.after())
     }
@@ -86,15 +86,15 @@ impl Exchange<'_> {
             return self.after();
         }
         let (first, len) = (0, stored.object.content.len());
-        match self.send(stored, Part { first, len }).await {
+        match self.send(stored, ByteRange { first, len }).await {
             Ok(()) => self.after(),
             Err(_) => After::Over,
         }
     }
 
     /// Sends a part of stored content after what is gathered.
-    pub(super) async fn send(&mut self, stored: &Stored, part: Part) -> io::Result<()> {
-        let patience = self.settings.times.body_stall;
+    pub(super) async fn send(&mut self, stored: &Stored, part: ByteRange) -> io::Result<()> {
+        let timeout = self.settings.times.body_stall;
         let client = &mut *self.client;
         let sent = match &stored.object.content {
             Content::Memory(content) => {
@@ -104,13 +104,13 @@ impl Exchange<'_> {
                     Ok(())
                 } else {
                     let parts = &mut [IoSlice::new(&client.out), IoSlice::new(&content)];
-                    let sent = client.stream.write_all(parts, patience).await;
+                    let sent = client.stream.write_all(parts, timeout).await;
                     client.out.clear();
                     sent
                 }
             }
             Content::Pieces(pieces) => {
-                let more = client.stream.write_more(&client.out, patience).await;
+                let more = client.stream.write_more(&client.out, timeout).await;
                 client.out.clear();
                 match more {
                     Ok(()) => self.send_pieces(stored, pieces, part).await,
@@ -118,17 +118,17 @@ impl Exchange<'_> {
                 }
             }
             Content::File { file, offset, .. } => {
-                let more = client.stream.write_more(&client.out, patience).await;
+                let more = client.stream.write_more(&client.out, timeout).await;
                 client.out.clear();
                 let (at, len) = (offset + part.first, part.len);
                 match more {
-                    Ok(()) => client.stream.send_file(file, at, len, patience).await,
+                    Ok(()) => client.stream.send_file(file, at, len, timeout).await,
                     gone => gone,
                 }
             }
         };
         if sent.is_ok() {
-            self.told.bytes += part.len;
+            self.record.bytes += part.len;
         }
         sent
     }
@@ -149,7 +149,7 @@ impl Exchange<'_> {
                     (true, Version::Http11) => {}
                 }
                 out.put_slice(b"\r\n");
-                self.told.status = stored.object.meta.status;
+                self.record.status = stored.object.meta.status;
                 head.method != Method::Head
             }
             Condition::NotModified => {
@@ -190,7 +190,7 @@ impl Exchange<'_> {
             upgrade: false,
         };
         write_response_head(&mut self.client.out, code, phrase, fields, &how);
-        self.told.status = code;
+        self.record.status = code;
     }
 }
 

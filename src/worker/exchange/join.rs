@@ -9,7 +9,7 @@ use crate::cache::range;
 use crate::cache::reuse::reuse;
 use crate::cache::status::{CacheStatus, Forward};
 use crate::cache::vary::{names, variant_of};
-use crate::worker::fetch::{Answer, News, Outcome, Ticket, is_unshared};
+use crate::worker::fetch::{Answer, News, Outcome, Ticket, is_hit_for_miss};
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
 
@@ -22,14 +22,14 @@ impl Exchange<'_> {
         why: Forward,
         fallback: Option<&Fallback>,
     ) -> Option<After> {
-        if is_unshared(self.worker, key, &self.head.fields) {
-            self.alone = true;
+        if is_hit_for_miss(self.worker, key, &self.head.fields) {
+            self.collapsing_tried = true;
             return None;
         }
         let running = self.worker.fetches.borrow().get(key).cloned();
         // One that was made invalid is nobody's any more, and no reason not to begin another for all.
         let running = running.filter(|running| running.is_valid(self.worker, key))?;
-        self.alone = true;
+        self.collapsing_tried = true;
         let directives = RequestDirectives::of(&self.head.fields);
         let near = match running.answer() {
             Some(answer) => {
@@ -67,7 +67,7 @@ impl Exchange<'_> {
                 let facts = answer.facts.as_ref().filter(|_| self.shares(&answer))?;
                 reuse(&directives, facts, now()).answers()?;
                 let reader = answer.spool.reader()?;
-                self.told.outcome = "collapsed";
+                self.record.outcome = "collapsed";
                 status.set_received(answer.received);
                 Some(self.answer_fetched(&answer, reader, &status, None).await)
             }
@@ -75,11 +75,11 @@ impl Exchange<'_> {
                 if !self.selects(&stored) {
                     return None;
                 }
-                self.told.outcome = "collapsed";
+                self.record.outcome = "collapsed";
                 let (age, _) = reuse(&directives, &stored.facts, now()).answers()?;
                 Some(self.answer_stored(&stored, age, &status).await)
             }
-            Outcome::Trouble(trouble) => Some(match fallback {
+            Outcome::Failed(trouble) => Some(match fallback {
                 Some(fallback) if fallback.covers(&trouble) => {
                     self.stale_instead(fallback, &trouble).await
                 }

@@ -1,9 +1,10 @@
 //! One request answered: by the proxy itself, from the store, from an origin server, or by a tunnel.
 //! The order in which it is decided is here; each way is in a file of its own.
 
+mod access_log;
 mod cached;
-mod elsewhere;
 mod forwarded;
+mod handover;
 mod hit;
 mod join;
 mod partial;
@@ -12,7 +13,6 @@ mod purge;
 mod ranged;
 mod rest;
 mod sink;
-mod told;
 mod trailers;
 mod upload;
 mod validate;
@@ -33,7 +33,7 @@ use crate::http::framing::{Framing, request_framing};
 use crate::http::head::{Method, RequestHead};
 use crate::http::target::{Target, Uri};
 
-pub use told::log_refused;
+pub use access_log::log_refused;
 
 /// What becomes of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub struct Exchange<'a> {
     /// The hash of the key that was looked up, and its generation before.
     looked_up: ([u8; 16], u32),
     /// It no longer takes part in collapsing: it has been tried.
-    alone: bool,
-    told: told::Told,
+    collapsing_tried: bool,
+    record: access_log::RequestRecord,
 }
 
 /// Answers one request.
@@ -81,8 +81,8 @@ pub async fn serve(
         framing: Framing::None,
         keep: client_persists(&head),
         looked_up: ([0; 16], 0),
-        alone: false,
-        told: told::Told::new(Instant::now()),
+        collapsing_tried: false,
+        record: access_log::RequestRecord::new(Instant::now()),
         head,
     };
     let route = exchange.route();
@@ -105,7 +105,7 @@ pub async fn serve(
             Err(_) => After::Over,
         },
         Route::Tunnel(authority) => {
-            let told = &mut exchange.told;
+            let record = &mut exchange.record;
             let local = exchange.client.is_local();
             let tunnel = tunnel::Tunnel {
                 worker: exchange.worker,
@@ -114,9 +114,9 @@ pub async fn serve(
                 version: exchange.head.version,
             };
             let (after, status, bytes) = Box::pin(tunnel.connect(&authority, local)).await;
-            told.status = status;
-            told.bytes = bytes;
-            told.outcome = "tunnel";
+            record.status = status;
+            record.bytes = bytes;
+            record.outcome = "tunnel";
             after
         }
     };
@@ -204,8 +204,8 @@ impl Exchange<'_> {
             self.keep,
             with_content,
         );
-        self.told.status = 200;
-        self.told.outcome = "own-page";
+        self.record.status = 200;
+        self.record.outcome = "own-page";
         self.after()
     }
 
@@ -216,8 +216,8 @@ impl Exchange<'_> {
         } else {
             pages::options(&mut self.client.out, &self.head, self.keep);
         }
-        self.told.status = 200;
-        self.told.outcome = "own-page";
+        self.record.status = 200;
+        self.record.outcome = "own-page";
         self.after()
     }
 
@@ -227,8 +227,8 @@ impl Exchange<'_> {
         let with_content = self.head.method != Method::Head;
         let (out, version) = (&mut self.client.out, self.head.version);
         pages::refusal(out, version, status, why, self.keep, with_content);
-        self.told.status = status;
-        self.told.outcome = "refused";
+        self.record.status = status;
+        self.record.outcome = "refused";
         log::debug!("{status}: {why}");
         self.after()
     }
@@ -243,7 +243,7 @@ impl Exchange<'_> {
     fn after(&self) -> After {
         match (self.keep, self.framing) {
             (true, _) => After::Keep,
-            (false, Framing::None) if self.told.status < 400 => After::Close,
+            (false, Framing::None) if self.record.status < 400 => After::Close,
             (false, _) => After::Linger,
         }
     }

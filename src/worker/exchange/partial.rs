@@ -9,7 +9,7 @@ use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::http::head::Method;
 use crate::http::target::Uri;
-use crate::worker::fetch::Beside;
+use crate::worker::fetch::StoredPart;
 use crate::worker::state::now;
 
 use super::cached::Known;
@@ -52,7 +52,7 @@ impl Exchange<'_> {
                 let mut order = self.order(uri, None, stored);
                 order.key = Some(key);
                 order.beside = beside;
-                self.told.outcome = "expired";
+                self.record.outcome = "expired";
                 self.forward(order, why, detail).await
             }
             None => self.miss(uri, key, why, beside).await,
@@ -60,7 +60,7 @@ impl Exchange<'_> {
     }
 
     /// The stored part that this request selects.
-    async fn look_up_part(&mut self, key: &Key, uri: &Uri) -> Option<Beside> {
+    async fn look_up_part(&mut self, key: &Key, uri: &Uri) -> Option<StoredPart> {
         if self.head.method != Method::Get {
             return None;
         }
@@ -69,7 +69,7 @@ impl Exchange<'_> {
         };
         let held = parts::stored(&stored.object.meta, stored.object.content.len());
         let allowed = !stored.local || self.client.is_local();
-        (allowed && !held.is_whole()).then_some(Beside {
+        (allowed && !held.is_whole()).then_some(StoredPart {
             stored,
             held,
             ask: None,

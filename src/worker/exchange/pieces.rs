@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use super::Exchange;
-use crate::cache::range::Part;
+use crate::cache::range::ByteRange;
 use crate::store::{Pieces, StoreError};
 use crate::sys::stream::Stream;
 use crate::worker::stored::Stored;
@@ -39,16 +39,16 @@ impl Exchange<'_> {
         &mut self,
         stored: &Stored,
         pieces: &Arc<dyn Pieces>,
-        mut part: Part,
+        mut part: ByteRange,
     ) -> io::Result<()> {
-        let patience = self.settings.times.body_stall;
+        let timeout = self.settings.times.body_stall;
         loop {
-            let (at, failure) = match send(&self.client.stream, pieces, part, patience).await {
+            let (at, failure) = match send(&self.client.stream, pieces, part, timeout).await {
                 Ok(()) => return Ok(()),
                 Err(Ended::Gone(error)) => return Err(error),
                 Err(Ended::Lost(at, failure)) => (at, failure),
             };
-            part = Part {
+            part = ByteRange {
                 first: at,
                 len: part.end() - at,
             };
@@ -67,8 +67,8 @@ impl Exchange<'_> {
 async fn send(
     stream: &Stream,
     pieces: &Arc<dyn Pieces>,
-    part: Part,
-    patience: Duration,
+    part: ByteRange,
+    timeout: Duration,
 ) -> Result<(), Ended> {
     let mut at = part.first;
     let mut next = (at < part.end()).then(|| read(pieces, at, Vec::new()));
@@ -83,7 +83,7 @@ async fn send(
         at += piece.len() as u64;
         next = (at < part.end()).then(|| read(pieces, at, spare));
         stream
-            .write_all(&mut [IoSlice::new(&piece)], patience)
+            .write_all(&mut [IoSlice::new(&piece)], timeout)
             .await?;
         spare = piece;
     }

@@ -8,7 +8,7 @@ use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::worker::fetch;
 use crate::worker::pages;
-use crate::worker::state::keyed;
+use crate::worker::state::cache_uri;
 
 /// Whether this method asks for it.
 pub(super) fn is_asked(method: &Method) -> bool {
@@ -26,8 +26,8 @@ impl Exchange<'_> {
                 return self.refuse(403, &why);
             }
         }
-        let keyed = keyed(&self.settings, uri);
-        let keys = vec![Key::of(&keyed), Key::of_head(&keyed)];
+        let cache_uri = cache_uri(&self.settings, uri);
+        let keys = vec![Key::of(&cache_uri), Key::of_head(&cache_uri)];
         let removed = fetch::invalidate(self.worker, keys).await;
         if removed == 0 {
             return self.refuse(404, "nothing was stored for this URI");
@@ -36,8 +36,8 @@ impl Exchange<'_> {
         let text = format!("purged: {removed} stored\n");
         let (out, version) = (&mut self.client.out, self.head.version);
         pages::done(out, version, &text, self.keep);
-        self.told.status = 200;
-        self.told.outcome = "purge";
+        self.record.status = 200;
+        self.record.outcome = "purge";
         log::info!("{} was purged by a client", uri.masked());
         self.after()
     }

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use bytes::BytesMut;
 
 use super::{After, Exchange};
-use crate::cache::parts::{self, Held};
-use crate::cache::range::{self, NOT_OF_A_PART, Part, Selection};
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::framing::Framing;
@@ -62,7 +62,7 @@ impl Exchange<'_> {
         stored: &Rc<Stored>,
         age: u64,
         status: &CacheStatus<'_>,
-        (held, parts): (Held, &[Part]),
+        (held, parts): (PartialContent, &[ByteRange]),
     ) -> After {
         let boundary = boundary();
         let media_type = stored.object.meta.fields.first("content-type");
@@ -112,7 +112,7 @@ impl Exchange<'_> {
         status.write(&mut value);
         let (out, version) = (&mut self.client.out, self.head.version);
         unsatisfiable(out, version, length, &value, self.keep);
-        self.told.status = 416;
+        self.record.status = 416;
         self.after()
     }
 
@@ -122,7 +122,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// The length, when nothing of it is in the range.
-    pub(super) fn part_of(&self, answer: &Answer) -> Result<Option<(Part, u64)>, u64> {
+    pub(super) fn part_of(&self, answer: &Answer) -> Result<Option<(ByteRange, u64)>, u64> {
         if answer.ranged || !range::is_asked(&self.head) {
             return Ok(None);
         }

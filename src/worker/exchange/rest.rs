@@ -5,8 +5,8 @@ use std::io;
 
 use super::Exchange;
 use super::sink::{Ended, Sink};
-use crate::cache::parts::{self, Held};
-use crate::cache::range::Part;
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
 use crate::http::forward::is_condition;
 use crate::http::framing::Framing;
@@ -19,10 +19,10 @@ use crate::worker::stored::Stored;
 impl Exchange<'_> {
     /// Sends this part of the stored content from the origin server; false when that is of no use, and
     /// nothing was sent.
-    pub(super) async fn send_rest(&mut self, stored: &Stored, rest: Part) -> io::Result<bool> {
+    pub(super) async fn send_rest(&mut self, stored: &Stored, rest: ByteRange) -> io::Result<bool> {
         let object = &stored.object;
         let held = parts::stored(&object.meta, object.content.len());
-        let wanted = Part {
+        let wanted = ByteRange {
             first: held.part.first + rest.first,
             len: rest.len,
         };
@@ -65,7 +65,7 @@ impl Exchange<'_> {
             stream: &client.stream,
             out: &mut client.out,
             framing: Framing::Length(wanted.len),
-            patience: self.settings.times.body_stall,
+            timeout: self.settings.times.body_stall,
             sent: 0,
             written: true,
         };
@@ -81,7 +81,11 @@ impl Exchange<'_> {
 }
 
 /// Reads what is wanted of this answer, if it is of the same representation.
-fn reader(answer: &Answer, stored: &Fields, (held, wanted): (Held, Part)) -> Option<Reader> {
+fn reader(
+    answer: &Answer,
+    stored: &Fields,
+    (held, wanted): (PartialContent, ByteRange),
+) -> Option<Reader> {
     let content = answer.framing.length();
     let fields = &answer.head.fields;
     let first = match answer.received {

@@ -26,7 +26,7 @@ pub struct Sink<'a> {
     /// The framing towards the client.
     pub framing: Framing,
     /// How long a client may take nothing.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// Bytes of content sent or gathered.
     pub sent: u64,
     /// Whether anything has been written, so that nothing can be taken back.
@@ -59,7 +59,7 @@ impl Sink<'_> {
                         write_chunk_head(self.out, len as usize);
                     }
                     self.flush().await?;
-                    let send = self.stream.send_file(&file, offset, len, self.patience);
+                    let send = self.stream.send_file(&file, offset, len, self.timeout);
                     send.await?;
                     self.sent += len;
                     if self.framing == Framing::Chunked {
@@ -82,7 +82,7 @@ impl Sink<'_> {
         }
         self.written = true;
         let parts = &mut [IoSlice::new(self.out)];
-        let done = self.stream.write_all(parts, self.patience).await;
+        let done = self.stream.write_all(parts, self.timeout).await;
         self.out.clear();
         done
     }
@@ -105,7 +105,7 @@ impl Sink<'_> {
             IoSlice::new(data),
             IoSlice::new(after),
         ];
-        let done = self.stream.write_all(parts, self.patience).await;
+        let done = self.stream.write_all(parts, self.timeout).await;
         self.out.clear();
         done
     }

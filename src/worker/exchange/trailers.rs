@@ -4,7 +4,7 @@
 use bytes::BufMut;
 
 use super::{After, Exchange};
-use crate::cache::range::Part;
+use crate::cache::range::ByteRange;
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::chunked::{CRLF, write_chunk_head, write_last};
@@ -45,7 +45,7 @@ impl Exchange<'_> {
         );
         let (first, len) = (0, stored.object.content.len());
         write_chunk_head(&mut self.client.out, len as usize);
-        if self.send(stored, Part { first, len }).await.is_err() {
+        if self.send(stored, ByteRange { first, len }).await.is_err() {
             return After::Over;
         }
         self.client.out.put_slice(CRLF);

@@ -28,7 +28,7 @@ impl Exchange<'_> {
             out: &mut self.client.out,
             version: self.head.version,
             pseudonym: &self.worker.pseudonym,
-            patience: self.settings.times.body_stall,
+            timeout: self.settings.times.body_stall,
         };
         down.outcome(ticket).await
     }
@@ -40,23 +40,23 @@ impl Exchange<'_> {
         ticket: &mut Ticket,
         writer: Writer,
     ) -> Result<Outcome, After> {
-        let patience = self.settings.times.body_stall;
+        let timeout = self.settings.times.body_stall;
         // Responses to earlier requests of the pipeline must not wait for this content.
-        if self.client.flush(patience).await.is_err() {
+        if self.client.flush(timeout).await.is_err() {
             return Err(After::Over);
         }
         let client = &mut *self.client;
         let upload = Upload {
             stream: &client.stream,
             buffer: &mut client.buffer,
-            patience,
+            timeout,
         };
         let mut down = Down {
             stream: &client.stream,
             out: &mut client.out,
             version: self.head.version,
             pseudonym: &self.worker.pseudonym,
-            patience,
+            timeout,
         };
         let (outcome, sent) = {
             let mut sending = pin!(upload.run(Decoder::new(self.framing), writer));
@@ -96,7 +96,7 @@ struct Down<'a> {
     out: &'a mut BytesMut,
     version: Version,
     pseudonym: &'a str,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Down<'_> {
@@ -109,7 +109,7 @@ impl Down<'_> {
             };
             interim(self.out, &head, self.version, self.pseudonym);
             let parts = &mut [io::IoSlice::new(self.out)];
-            let written = self.stream.write_all(parts, self.patience).await;
+            let written = self.stream.write_all(parts, self.timeout).await;
             self.out.clear();
             if written.is_err() {
                 return Err(After::Over);
@@ -139,7 +139,7 @@ pub fn interim(out: &mut BytesMut, head: &ResponseHead, client: Version, pseudon
 struct Upload<'a> {
     stream: &'a Stream,
     buffer: &'a mut BytesMut,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Upload<'_> {
@@ -156,11 +156,11 @@ impl Upload<'_> {
                 }
                 Ok(Step::More) => {
                     self.buffer.reserve(READ);
-                    let deadline = Instant::now() + self.patience;
+                    let deadline = Instant::now() + self.timeout;
                     match self.stream.read(self.buffer, deadline).await {
                         Ok(1..) => {}
                         Err(why) if why.kind() == io::ErrorKind::TimedOut => {
-                            let limit = self.patience.as_secs();
+                            let limit = self.timeout.as_secs();
                             let why = format!("no content of the request came for {limit} s");
                             return Err(Refusal(408, why));
                         }

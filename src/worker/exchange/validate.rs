@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::elsewhere::Next;
+use super::handover::Admission;
 use super::{After, Exchange};
 use crate::cache::age::current_age;
 use crate::cache::key::Key;
@@ -13,7 +13,7 @@ use crate::cache::status::{CacheStatus, Forward};
 use crate::http::forward::is_condition;
 use crate::http::head::Method;
 use crate::http::target::Uri;
-use crate::worker::fetch::{self, Answer, News, Outcome, Trouble, Turn, claim};
+use crate::worker::fetch::{self, Answer, Claim, FetchError, News, Outcome, claim};
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
 
@@ -27,8 +27,8 @@ pub struct Fallback {
 
 impl Fallback {
     /// Whether it may answer instead of this.
-    pub fn covers(&self, trouble: &Trouble) -> bool {
-        self.on_error != OnError::No && !matches!(trouble, Trouble::ClientContent)
+    pub fn covers(&self, trouble: &FetchError) -> bool {
+        self.on_error != OnError::No && !matches!(trouble, FetchError::ClientContent)
     }
 
     /// Whether it may answer instead of this response: an error as `stale-if-error` means it, or one
@@ -60,9 +60,9 @@ impl Exchange<'_> {
             return self.forward_ranged(uri, key, why, None).await;
         }
         let claim = match self.turn(&key) {
-            Next::Fetch(claim) => claim,
-            Next::LookUp => return Box::pin(self.cached(uri)).await,
-            Next::Leave(after) => return after,
+            Admission::Fetch(claim) => claim,
+            Admission::LookUp => return Box::pin(self.cached(uri)).await,
+            Admission::Leave(after) => return after,
         };
         let validating = fallback
             .stored
@@ -82,11 +82,11 @@ impl Exchange<'_> {
             Ok(Outcome::Answer(answer)) if fallback.covers_answer(&answer) => {
                 self.stale_for_error(&fallback, &answer, status).await
             }
-            Ok(Outcome::Trouble(trouble)) if fallback.covers(&trouble) => {
+            Ok(Outcome::Failed(trouble)) if fallback.covers(&trouble) => {
                 self.stale_instead(&fallback, &trouble).await
             }
             Ok(outcome) => {
-                self.told.outcome = "expired";
+                self.record.outcome = "expired";
                 self.conclude(outcome, ticket, status).await
             }
         }
@@ -107,7 +107,11 @@ impl Exchange<'_> {
     }
 
     /// Answers with it, since there is no response (RFC 9111 §4.2.4).
-    pub(super) async fn stale_instead(&mut self, fallback: &Fallback, trouble: &Trouble) -> After {
+    pub(super) async fn stale_instead(
+        &mut self,
+        fallback: &Fallback,
+        trouble: &FetchError,
+    ) -> After {
         log::debug!("served stale: {trouble}");
         self.hit("stale");
         // Waiting for the origin server took its time.
@@ -125,9 +129,9 @@ impl Exchange<'_> {
             return;
         }
         let claim = match claim(self.worker, &key, self.client.is_local()) {
-            Turn::Ours(claim) if !self.has_changed(&key) => Some(claim),
-            Turn::Ours(_) | Turn::Theirs(_) => return,
-            Turn::Alone => None,
+            Claim::Ours(claim) if !self.has_changed(&key) => Some(claim),
+            Claim::Ours(_) | Claim::Theirs(_) => return,
+            Claim::Alone => None,
         };
         let validating = stored.facts.has_validator.then(|| stored.clone());
         let for_head = key.is_for_head();

@@ -3,18 +3,18 @@
 use std::rc::Rc;
 
 use super::claim::{self, claim};
-use super::exchange::{Reply, exchange};
-use super::lease::{self, Turn};
-use super::outcome::{Outcome, Switched, Trouble};
+use super::lease::{self, LeaseOutcome};
+use super::outcome::{FetchError, Outcome, Switched};
 use super::part::misfits;
-use super::{Fetch, Order, Ticket, receive};
+use super::round_trip::{Reply, round_trip};
+use super::{Fetch, FetchRequest, Ticket, receive};
 use crate::cache::key::Key;
 use crate::cache::validation::identifies;
 use crate::worker::state::{Worker, now};
 use crate::worker::stored::Stored;
 
 /// Starts a fetch. With `shared` others find it by its key until it ends.
-pub fn begin(worker: &Rc<Worker>, mut order: Order, shared: bool) -> Ticket {
+pub fn begin(worker: &Rc<Worker>, mut order: FetchRequest, shared: bool) -> Ticket {
     let fetch = Rc::new(Fetch::new(worker, &mut order));
     let ticket = fetch.ticket();
     let entry = order
@@ -31,10 +31,10 @@ pub fn begin(worker: &Rc<Worker>, mut order: Order, shared: bool) -> Ticket {
     ticket
 }
 
-async fn work(worker: &Rc<Worker>, mut order: Order, fetch: &Rc<Fetch>) {
+async fn work(worker: &Rc<Worker>, mut order: FetchRequest, fetch: &Rc<Fetch>) {
     match lease::turn(worker, &order, fetch).await {
-        Turn::Ask(leased) => *fetch.leased.borrow_mut() = leased,
-        Turn::Stored(stored) => return fetch.settle(Outcome::Stored(stored)),
+        LeaseOutcome::Ask(leased) => *fetch.leased.borrow_mut() = leased,
+        LeaseOutcome::Stored(stored) => return fetch.settle(Outcome::Stored(stored)),
     }
     let mut request_time = now();
     let Some(mut reply) = ask(worker, &mut order, fetch).await else {
@@ -62,22 +62,26 @@ async fn work(worker: &Rc<Worker>, mut order: Order, fetch: &Rc<Fetch>) {
         Ok(Reply::Response(response)) => {
             receive::receive(worker, &order, fetch, response, request_time).await;
         }
-        Err(trouble) => fetch.settle(Outcome::Trouble(Rc::new(trouble))),
+        Err(trouble) => fetch.settle(Outcome::Failed(Rc::new(trouble))),
     }
 }
 
 /// The reply, unless every client leaves before.
-async fn ask(worker: &Worker, order: &mut Order, fetch: &Fetch) -> Option<Result<Reply, Trouble>> {
+async fn ask(
+    worker: &Worker,
+    order: &mut FetchRequest,
+    fetch: &Fetch,
+) -> Option<Result<Reply, FetchError>> {
     tokio::select! {
         biased;
-        reply = exchange(worker, order, fetch) => Some(reply),
+        reply = round_trip(worker, order, fetch) => Some(reply),
         () = fetch.deserted() => None,
     }
 }
 
 /// Whether the reply isn't about the stored response: a 304 (RFC 9111 §4.3.4), or a part that doesn't
 /// fit it.
-fn answers_another(reply: &Result<Reply, Trouble>, order: &Order) -> bool {
+fn answers_another(reply: &Result<Reply, FetchError>, order: &FetchRequest) -> bool {
     let Ok(Reply::Response(response)) = reply else {
         return false;
     };
@@ -88,12 +92,12 @@ fn answers_another(reply: &Result<Reply, Trouble>, order: &Order) -> bool {
 
 /// Lets others find a fetch that was one client's own, unless they have another: its response turned
 /// out to be for all.
-pub(super) fn list(worker: &Rc<Worker>, order: &Order, fetch: &Rc<Fetch>) -> Option<Entry> {
+pub(super) fn list(worker: &Rc<Worker>, order: &FetchRequest, fetch: &Rc<Fetch>) -> Option<Entry> {
     let key = order.key.clone()?;
     if worker.fetches.borrow().contains_key(&key) {
         return None;
     }
-    if let claim::Turn::Ours(claimed) = claim(worker, &key, order.local_allowed) {
+    if let claim::Claim::Ours(claimed) = claim(worker, &key, order.local_allowed) {
         fetch.claim.replace(Some(claimed));
     }
     Some(Entry::new(worker, key, fetch))

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use crate::cache::key::Key;
-use crate::sys::shared::{Claim, Shared};
+use crate::sys::shared::{ClaimReply, Shared};
 use crate::worker::state::Worker;
 
 /// A claim that ends when it is dropped.
-pub struct Claimed {
+pub struct ClaimGuard {
     shared: Arc<Shared>,
     hash: [u8; 16],
     worker: u16,
 }
 
 /// Who may fetch a key.
-pub enum Turn {
+pub enum Claim {
     /// This worker, and the others know.
-    Ours(Claimed),
+    Ours(ClaimGuard),
     /// Another worker does already.
     Theirs(u16),
     /// Each for itself.
@@ -24,26 +24,26 @@ pub enum Turn {
 }
 
 /// Claims a key for clients that may, or may not, reach this machine's own addresses.
-pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Turn {
+pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
     if worker.phase.draining() {
         // Others can't send their clients here any more.
-        return Turn::Alone;
+        return Claim::Alone;
     }
     let mut hash = *key.hash();
     // What some clients may not have is another key here.
     hash[2] ^= u8::from(local_allowed);
     match worker.shared.claim(&hash, worker.index) {
-        Claim::Claimed => Turn::Ours(Claimed {
+        ClaimReply::Claimed => Claim::Ours(ClaimGuard {
             shared: worker.shared.clone(),
             hash,
             worker: worker.index,
         }),
-        Claim::TakenBy(other) if other != worker.index => Turn::Theirs(other),
-        Claim::TakenBy(_) | Claim::NoRoom => Turn::Alone,
+        ClaimReply::TakenBy(other) if other != worker.index => Claim::Theirs(other),
+        ClaimReply::TakenBy(_) | ClaimReply::NoRoom => Claim::Alone,
     }
 }
 
-impl Drop for Claimed {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
         self.shared.unclaim(&self.hash, self.worker);
     }

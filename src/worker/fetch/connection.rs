@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use tokio::time::timeout;
 
-use super::Order;
-use super::outcome::Trouble;
+use super::FetchRequest;
+use super::outcome::FetchError;
 use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ConnectError;
@@ -45,13 +45,16 @@ impl Connection {
 }
 
 /// A connection of the pool, if there is one for this order.
-pub fn idle_connection(worker: &Worker, order: &Order) -> Option<Connection> {
+pub fn idle_connection(worker: &Worker, order: &FetchRequest) -> Option<Connection> {
     let (transport, address) = worker.pool.take(order.uri.origin(), order.local_allowed)?;
     Some(Connection::new(transport, address, true))
 }
 
 /// Connects to the origin server.
-pub async fn new_connection(worker: &Worker, order: &Order) -> Result<Connection, Trouble> {
+pub async fn new_connection(
+    worker: &Worker,
+    order: &FetchRequest,
+) -> Result<Connection, FetchError> {
     let (stream, address) = reach(
         &worker.resolver,
         order.uri.host(),
@@ -68,7 +71,11 @@ pub async fn new_connection(worker: &Worker, order: &Order) -> Result<Connection
 }
 
 /// Makes a TLS session of a connection just made.
-async fn secured(worker: &Worker, order: &Order, stream: Stream) -> Result<Transport, Trouble> {
+async fn secured(
+    worker: &Worker,
+    order: &FetchRequest,
+    stream: Stream,
+) -> Result<Transport, FetchError> {
     let host = order.uri.host();
     let failed = |why| ConnectError::Tls {
         host: order.uri.authority().into(),

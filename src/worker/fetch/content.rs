@@ -9,9 +9,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::outcome::{Trouble, Unstored};
-use super::part::Beside;
-use super::{Order, unshared};
+use super::outcome::{FetchError, NoStoreReason};
+use super::part::StoredPart;
+use super::{FetchRequest, hit_for_miss};
 use crate::cache::stored::Meta;
 use crate::http::content::{ContentError, Decoder, Step};
 use crate::http::fields::Fields;
@@ -28,7 +28,7 @@ const COPIED: u64 = 1 << 20;
 /// Content on its way from a connection into a spool.
 pub struct Content<'a> {
     worker: &'a Worker,
-    order: &'a Order,
+    order: &'a FetchRequest,
     connection: Connection,
     writer: Writer,
     /// Its length, where the head told it.
@@ -40,7 +40,7 @@ impl<'a> Content<'a> {
     /// The content that comes on a connection.
     pub fn new(
         worker: &'a Worker,
-        order: &'a Order,
+        order: &'a FetchRequest,
         connection: Connection,
         writer: Writer,
         expected: Option<u64>,
@@ -65,7 +65,7 @@ impl<'a> Content<'a> {
     pub async fn take_all(
         &mut self,
         framing: Framing,
-        stored: Option<&Beside>,
+        stored: Option<&StoredPart>,
         meta: Option<&Meta>,
     ) -> Result<Fields, String> {
         if let Some(stored) = stored.filter(|stored| stored.comes_first()) {
@@ -116,19 +116,19 @@ impl<'a> Content<'a> {
 
     fn told(&self, why: ContentError) -> String {
         let host = self.order.uri.authority().to_string();
-        Trouble::Content { host, why }.to_string()
+        FetchError::Content { host, why }.to_string()
     }
 
     async fn more(&mut self) -> Result<usize, String> {
         let host = self.order.uri.authority();
-        let patience = self.order.settings.times.body_stall;
+        let timeout = self.order.settings.times.body_stall;
         let connection = &mut self.connection;
         connection.buffer.reserve(READ);
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         let read = connection.transport.read(&mut connection.buffer, deadline);
         read.await.map_err(|why| {
             if why.kind() == std::io::ErrorKind::TimedOut {
-                format!("{host} sent nothing for {} s", patience.as_secs())
+                format!("{host} sent nothing for {} s", timeout.as_secs())
             } else {
                 format!("the connection to {host} failed: {why}")
             }
@@ -139,7 +139,7 @@ impl<'a> Content<'a> {
         self.taken += data.len() as u64;
         if self.taken > self.order.settings.largest_object && self.writer.keeps_all() {
             self.writer.give_up_keeping();
-            unshared::note(self.worker, self.order, None, Some(Unstored::TooLarge));
+            hit_for_miss::note(self.worker, self.order, None, Some(NoStoreReason::TooLarge));
         }
         if let Err(failure) = self.writer.push(data).await {
             self.worker.complain_of(&failure);

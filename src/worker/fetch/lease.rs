@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, spawn_blocking, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Fetch, Order, remember};
+use super::{Fetch, FetchRequest, remember};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::reuse::{Reuse, reuse};
-use crate::store::{Found, Lease, Store, Word};
+use crate::store::{Found, Lease, LeaseNews, Store};
 use crate::worker::state::{Worker, now};
 use crate::worker::stored::Stored;
 
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RENEWED: Duration = Duration::from_secs(2);
 
 /// A lease that is kept up until it is dropped.
-pub(super) struct Leased {
+pub(super) struct LeaseGuard {
     store: Arc<dyn Store>,
     key: Key,
     renewing: AbortHandle,
@@ -35,34 +35,34 @@ pub(super) struct Leased {
 }
 
 /// Who asks the origin server.
-pub(super) enum Turn {
+pub(super) enum LeaseOutcome {
     /// This host; with a lease the others wait for it.
-    Ask(Option<Leased>),
+    Ask(Option<LeaseGuard>),
     /// Another host has, and this is what it stored.
     Stored(Rc<Stored>),
 }
 
 /// Waits for this host's turn to fetch what is ordered.
-pub(super) async fn turn(worker: &Rc<Worker>, order: &Order, fetch: &Fetch) -> Turn {
+pub(super) async fn turn(worker: &Rc<Worker>, order: &FetchRequest, fetch: &Fetch) -> LeaseOutcome {
     let (Some(key), Some(keeper)) = (&order.key, &worker.store) else {
-        return Turn::Ask(None);
+        return LeaseOutcome::Ask(None);
     };
     // Without a claim on this host it isn't for others either.
     if !keeper.store().is_shared() || fetch.claim.borrow().is_none() {
-        return Turn::Ask(None);
+        return LeaseOutcome::Ask(None);
     }
     let give_up = Instant::now() + PATIENCE;
     loop {
         match ask(keeper.store(), key).await {
-            Lease::None => return Turn::Ask(None),
-            Lease::Ours => return Turn::Ask(Some(Leased::new(keeper.store(), key))),
+            Lease::None => return LeaseOutcome::Ask(None),
+            Lease::Ours => return LeaseOutcome::Ask(Some(LeaseGuard::new(keeper.store(), key))),
             Lease::Fetched => return look_up(worker, order, key).await,
             Lease::Theirs { news, left } => {
                 let wait = give_up.min(Instant::now() + left);
                 match timeout(wait.saturating_duration_since(Instant::now()), news).await {
-                    Ok(Ok(Word::Changed)) => return look_up(worker, order, key).await,
-                    Ok(Ok(Word::Free) | Err(_)) => return Turn::Ask(None),
-                    Err(_) if Instant::now() >= give_up => return Turn::Ask(None),
+                    Ok(Ok(LeaseNews::Changed)) => return look_up(worker, order, key).await,
+                    Ok(Ok(LeaseNews::Free) | Err(_)) => return LeaseOutcome::Ask(None),
+                    Err(_) if Instant::now() >= give_up => return LeaseOutcome::Ask(None),
                     // It has run out, or was renewed.
                     Err(_) => {}
                 }
@@ -84,28 +84,30 @@ async fn ask(store: &Arc<dyn Store>, key: &Key) -> Lease {
 }
 
 /// What another host has stored, if it answers what is ordered.
-async fn look_up(worker: &Rc<Worker>, order: &Order, key: &Key) -> Turn {
+async fn look_up(worker: &Rc<Worker>, order: &FetchRequest, key: &Key) -> LeaseOutcome {
     let Some(keeper) = &worker.store else {
-        return Turn::Ask(None);
+        return LeaseOutcome::Ask(None);
     };
     let (store, key) = (keeper.store().clone(), key.clone());
     let fields = order.head.fields.clone();
     let found = spawn_blocking(move || store.lookup(&key, &fields)).await;
     let Ok(Ok(Found::Object(object))) = found else {
-        return Turn::Ask(None);
+        return LeaseOutcome::Ask(None);
     };
     let stored = remember(worker, &order.policy, *object);
     let directives = RequestDirectives::of(&order.head.fields);
     match reuse(&directives, &stored.facts, now()) {
         Reuse::Fresh { .. } | Reuse::Stale { .. } if order.local_allowed || !stored.local => {
-            Turn::Stored(stored)
+            LeaseOutcome::Stored(stored)
         }
-        Reuse::Fresh { .. } | Reuse::Stale { .. } | Reuse::Validate { .. } => Turn::Ask(None),
+        Reuse::Fresh { .. } | Reuse::Stale { .. } | Reuse::Validate { .. } => {
+            LeaseOutcome::Ask(None)
+        }
     }
 }
 
-impl Leased {
-    fn new(store: &Arc<dyn Store>, key: &Key) -> Leased {
+impl LeaseGuard {
+    fn new(store: &Arc<dyn Store>, key: &Key) -> LeaseGuard {
         let renewed = (store.clone(), key.clone());
         let renewing = spawn_local(async move {
             loop {
@@ -115,7 +117,7 @@ impl Leased {
                 let _ = spawn_blocking(move || store.renew(&key)).await;
             }
         });
-        Leased {
+        LeaseGuard {
             store: store.clone(),
             key: key.clone(),
             renewing: renewing.abort_handle(),
@@ -129,7 +131,7 @@ impl Leased {
     }
 }
 
-impl Drop for Leased {
+impl Drop for LeaseGuard {
     fn drop(&mut self) {
         self.renewing.abort();
         if self.stored {

@@ -8,14 +8,14 @@ mod begin;
 mod claim;
 mod connection;
 mod content;
-mod exchange;
+mod hit_for_miss;
 mod lease;
 mod outcome;
 mod part;
 mod publish;
 mod receive;
 mod request;
-mod unshared;
+mod round_trip;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -30,21 +30,21 @@ use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::target::Uri;
 use crate::store::memory::MOST_VARIANTS;
 use crate::store::spool::{Reader, Spool};
-use crate::sys::bell::Bell;
+use crate::sys::notifier::Notifier;
 
 use super::state::Worker;
 use super::stored::Stored;
 
 pub use begin::begin;
-pub use claim::{Claimed, Turn, claim};
-use lease::Leased;
-pub use outcome::{Answer, Outcome, Switched, Trouble};
-pub use part::Beside;
+pub use claim::{Claim, ClaimGuard, claim};
+pub use hit_for_miss::is_hit_for_miss;
+use lease::LeaseGuard;
+pub use outcome::{Answer, FetchError, Outcome, Switched};
+pub use part::StoredPart;
 pub use publish::{invalidate, remember};
-pub use unshared::is_unshared;
 
 /// What is to be fetched.
-pub struct Order {
+pub struct FetchRequest {
     /// The request as presented.
     pub head: RequestHead,
     /// Its target URI.
@@ -52,7 +52,7 @@ pub struct Order {
     /// The key under which the response may be stored; `None` to store nothing.
     pub key: Option<Key>,
     /// The claim that tells other workers of this fetch.
-    pub claim: Option<Claimed>,
+    pub claim: Option<ClaimGuard>,
     /// The request's content.
     pub content: Option<RequestContent>,
     /// The stored response that is to be validated.
@@ -60,14 +60,14 @@ pub struct Order {
     /// The stored response that was found but may not answer, whether or not it can be validated.
     pub found: Option<Rc<Stored>>,
     /// The part of it that is stored.
-    pub beside: Option<Beside>,
+    pub beside: Option<StoredPart>,
     /// Whether the client asks to switch protocols.
     pub upgrade: bool,
     /// Whether the client may reach this machine's own addresses.
     pub local_allowed: bool,
     /// The operator's wishes for this URI.
     pub policy: Policy,
-    /// The settings that the request began with.
+    /// The settings that the request invalidation_epochs with.
     pub settings: Rc<Settings>,
     /// The proxy's name in Via.
     pub pseudonym: String,
@@ -91,27 +91,27 @@ pub struct Fetch {
     /// The response when it is whole and on its way into the store, if it is small.
     whole: RefCell<Option<Rc<Stored>>>,
     /// What tells other workers of it, until it has nothing that their clients may have too.
-    claim: RefCell<Option<Claimed>>,
+    claim: RefCell<Option<ClaimGuard>>,
     /// What tells other hosts of it, as long as its response may be for them.
-    leased: RefCell<Option<Leased>>,
+    leased: RefCell<Option<LeaseGuard>>,
     tickets: Cell<usize>,
     /// Whether it may reach this machine's own addresses.
     local_allowed: bool,
-    /// How often the keys of what it may change had been made invalid when it began, or had made some invalid
+    /// How often the keys of what it may change had been made invalid when it invalidation_epochs, or had made some invalid
     /// itself: its own, that of a part, and that of what was found, as HEAD's response says something of GET's.
-    began: RefCell<Vec<(Key, u32)>>,
+    invalidation_epochs: RefCell<Vec<(Key, u32)>>,
     /// The fetch of the same key, perhaps for another variant, whose place in the table it took.
     displaced: RefCell<Weak<Fetch>>,
     /// Whether it is off the table for good.
     is_over: Cell<bool>,
-    bell: Bell,
+    notifier: Notifier,
 }
 
 /// Content with less than this left to fetch is fetched to its end though every client has gone.
 const WORTH_FINISHING: u64 = 1 << 20;
 
 impl Fetch {
-    fn new(worker: &Worker, order: &mut Order) -> Fetch {
+    fn new(worker: &Worker, order: &mut FetchRequest) -> Fetch {
         let own = order.key.iter().flat_map(|key| [key.clone(), key.part()]);
         let found = order
             .found
@@ -121,7 +121,7 @@ impl Fetch {
         let fetch = Fetch {
             claim: order.claim.take().into(),
             local_allowed: order.local_allowed,
-            began: RefCell::new(keys),
+            invalidation_epochs: RefCell::new(keys),
             ..Fetch::default()
         };
         fetch.begins(worker);
@@ -130,23 +130,22 @@ impl Fetch {
 
     /// What makes its keys invalid from now on came after it.
     fn begins(&self, worker: &Worker) {
-        for (key, count) in self.began.borrow_mut().iter_mut() {
+        for (key, count) in self.invalidation_epochs.borrow_mut().iter_mut() {
             *count = worker.shared.invalidations(key.hash());
         }
     }
 
-    /// How often this key had been made invalid when it began.
-    fn began(&self, key: &Key) -> Option<u32> {
-        let began = self.began.borrow();
-        let mut keys = began.iter();
-        keys.find(|(began, _)| began == key)
-            .map(|(_, count)| *count)
+    /// How often this key had been made invalid when it invalidation_epochs.
+    fn invalidation_epoch(&self, key: &Key) -> Option<u32> {
+        let invalidation_epochs = self.invalidation_epochs.borrow();
+        let mut keys = invalidation_epochs.iter();
+        keys.find(|(of, _)| of == key).map(|(_, count)| *count)
     }
 
-    /// Whether nothing has made the key invalid since it began (RFC 9111 §4.4), so that what it
+    /// Whether nothing has made the key invalid since it invalidation_epochs (RFC 9111 §4.4), so that what it
     /// brings may be used by others.
     pub fn is_valid(&self, worker: &Worker, key: &Key) -> bool {
-        self.began(key) == Some(worker.shared.invalidations(key.hash()))
+        self.invalidation_epoch(key) == Some(worker.shared.invalidations(key.hash()))
     }
 
     /// Whether it may reach this machine's own addresses, as only some clients may.
@@ -172,7 +171,7 @@ impl Fetch {
                 Outcome::Validated(_)
                 | Outcome::Stored(_)
                 | Outcome::Switched(_)
-                | Outcome::Trouble(_),
+                | Outcome::Failed(_),
             )
             | None => None,
         }
@@ -234,14 +233,14 @@ impl Fetch {
         let is_for_others = match &outcome {
             Outcome::Answer(answer) => answer.not_stored.is_none(),
             Outcome::Validated(_) | Outcome::Stored(_) => true,
-            Outcome::Switched(_) | Outcome::Trouble(_) => false,
+            Outcome::Switched(_) | Outcome::Failed(_) => false,
         };
         if !is_for_others {
             self.claim.take();
             self.leased.take();
         }
         self.outcome.borrow_mut().get_or_insert(outcome);
-        self.bell.ring();
+        self.notifier.notify();
     }
 
     /// What it brought is in the store, where other hosts find it.
@@ -253,12 +252,12 @@ impl Fetch {
 
     fn add_interim(&self, head: ResponseHead) {
         self.interim.borrow_mut().push(Rc::new(head));
-        self.bell.ring();
+        self.notifier.notify();
     }
 
     /// Resolves when nobody waits for it and it isn't worth finishing for the store.
     async fn deserted(&self) {
-        self.bell
+        self.notifier
             .until(|| (self.tickets.get() == 0 && !self.worth_finishing()).then_some(()))
             .await;
     }
@@ -296,7 +295,7 @@ impl Ticket {
         let fetch = self.fetch.clone();
         let seen = self.interim_seen;
         let news = fetch
-            .bell
+            .notifier
             .until(|| {
                 if let Some(head) = fetch.interim.borrow().get(seen) {
                     return Some(News::Interim(head.clone()));
@@ -326,6 +325,6 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.fetch.tickets.set(self.fetch.tickets.get() - 1);
-        self.fetch.bell.ring();
+        self.fetch.notifier.notify();
     }
 }

@@ -8,8 +8,8 @@ use bytes::BytesMut;
 
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
-use crate::cache::parts::Held;
-use crate::cache::storing::NotStored;
+use crate::cache::parts::PartialContent;
+use crate::cache::storing::UncacheableReason;
 use crate::http::content::ContentError;
 use crate::http::framing::{Framing, FramingError};
 use crate::http::head::ResponseHead;
@@ -31,7 +31,7 @@ pub enum Outcome {
     /// A 101: the connection is a tunnel now. The first to take it has it.
     Switched(Rc<Switched>),
     /// No response.
-    Trouble(Rc<Trouble>),
+    Failed(Rc<FetchError>),
 }
 
 /// A response from the origin server.
@@ -43,13 +43,13 @@ pub struct Answer {
     /// Whether its own request asked for a range, so that it is for that alone.
     pub ranged: bool,
     /// What of the representation it has together with what was stored, where that isn't all.
-    pub part: Option<Held>,
+    pub part: Option<PartialContent>,
     /// The status as received, which is 206 where the head is that of more.
     pub received: u16,
     /// Its content.
     pub spool: Rc<Spool>,
     /// Why it isn't stored, if it isn't; then only the client that asked may have it.
-    pub not_stored: Option<Unstored>,
+    pub not_stored: Option<NoStoreReason>,
     /// What decides its freshness, when it is being stored.
     pub facts: Option<Facts>,
     /// The variant that others must ask for to share it.
@@ -60,9 +60,9 @@ pub struct Answer {
 
 /// Why a response isn't stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unstored {
+pub enum NoStoreReason {
     /// The rules of caching.
-    Rules(NotStored),
+    Rules(UncacheableReason),
     /// The request was not one that the cache has a part in.
     Bypass,
     /// There is no store that works.
@@ -71,14 +71,14 @@ pub enum Unstored {
     TooLarge,
 }
 
-impl Unstored {
+impl NoStoreReason {
     /// A short name, for Cache-Status.
     pub fn token(self) -> &'static str {
         match self {
-            Unstored::Rules(why) => why.reason(),
-            Unstored::Bypass => "bypass",
-            Unstored::NoStore => "store-unavailable",
-            Unstored::TooLarge => "too-large",
+            NoStoreReason::Rules(why) => why.reason(),
+            NoStoreReason::Bypass => "bypass",
+            NoStoreReason::NoStore => "store-unavailable",
+            NoStoreReason::TooLarge => "too-large",
         }
     }
 }
@@ -93,7 +93,7 @@ pub struct Switched {
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum FetchError {
     /// There is no connection to the origin server.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -151,26 +151,26 @@ pub enum Trouble {
     ClientContent,
 }
 
-impl Trouble {
+impl FetchError {
     /// The status code that tells the client (RFC 9110 §15.6).
     pub fn status(&self) -> u16 {
         match self {
-            Trouble::Connect(ConnectError::NotAllowed { .. }) => 403,
-            Trouble::Connect(ConnectError::TimedOut { .. } | ConnectError::NoAnswer { .. })
-            | Trouble::TimedOut { .. } => 504,
-            Trouble::Connect(
+            FetchError::Connect(ConnectError::NotAllowed { .. }) => 403,
+            FetchError::Connect(ConnectError::TimedOut { .. } | ConnectError::NoAnswer { .. })
+            | FetchError::TimedOut { .. } => 504,
+            FetchError::Connect(
                 ConnectError::Unresolved { .. }
                 | ConnectError::Unreachable { .. }
                 | ConnectError::Tls { .. },
             )
-            | Trouble::Closed(_)
-            | Trouble::Io { .. }
-            | Trouble::Head { .. }
-            | Trouble::Framing { .. }
-            | Trouble::Content { .. }
-            | Trouble::Interim(_)
-            | Trouble::Switched(_) => 502,
-            Trouble::ClientContent => 400,
+            | FetchError::Closed(_)
+            | FetchError::Io { .. }
+            | FetchError::Head { .. }
+            | FetchError::Framing { .. }
+            | FetchError::Content { .. }
+            | FetchError::Interim(_)
+            | FetchError::Switched(_) => 502,
+            FetchError::ClientContent => 400,
         }
     }
 }

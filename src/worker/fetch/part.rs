@@ -4,9 +4,9 @@
 use std::rc::Rc;
 
 use super::publish::publish;
-use super::{Fetch, Order};
-use crate::cache::parts::{self, Held};
-use crate::cache::range::{self, Part};
+use super::{Fetch, FetchRequest};
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::range::{self, ByteRange};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
@@ -16,16 +16,16 @@ use crate::worker::state::Worker;
 use crate::worker::stored::{Stored, shown};
 
 /// A stored part of what is to be fetched.
-pub struct Beside {
+pub struct StoredPart {
     /// The stored response.
     pub stored: Rc<Stored>,
     /// What it has of the representation.
-    pub held: Held,
+    pub held: PartialContent,
     /// What is asked for under the condition that it fits.
-    pub ask: Option<Part>,
+    pub ask: Option<ByteRange>,
 }
 
-impl Beside {
+impl StoredPart {
     /// Whether more of it is asked for.
     pub fn asks(&self) -> bool {
         self.ask.is_some()
@@ -47,20 +47,20 @@ impl Beside {
         &self,
         response: &ResponseHead,
         content: Option<u64>,
-    ) -> Option<(ResponseHead, Held)> {
+    ) -> Option<(ResponseHead, PartialContent)> {
         let ours = shown(&self.stored.object.meta.fields);
         parts::combined((&ours, self.held), self.ask?, response, content)
     }
 
     /// Whether it is of the same representation and no shorter than another part.
-    fn outdoes(&self, other: Part, validated: &Fields) -> bool {
+    fn outdoes(&self, other: ByteRange, validated: &Fields) -> bool {
         let ours = &self.stored.object.meta.fields;
         other.len <= self.held.part.len && parts::share_validator(ours, validated)
     }
 }
 
 /// Whether this response is of no use for what was asked: more of a stored part, which it doesn't fit.
-pub fn misfits(order: &Order, response: &ResponseHead) -> bool {
+pub fn misfits(order: &FetchRequest, response: &ResponseHead) -> bool {
     let Some(beside) = order.beside.as_ref().filter(|beside| beside.ask.is_some()) else {
         return false;
     };
@@ -75,7 +75,11 @@ pub fn misfits(order: &Order, response: &ResponseHead) -> bool {
 
 /// What a 206 has that came in answer to a request which asked for nothing else: with If-Range it may
 /// lack fields that belong to it (RFC 9110 §15.3.7).
-pub fn alone(order: &Order, head: &ResponseHead, content: Option<u64>) -> Option<Held> {
+pub fn alone(
+    order: &FetchRequest,
+    head: &ResponseHead,
+    content: Option<u64>,
+) -> Option<PartialContent> {
     let fields = &order.head.fields;
     if !range::is_asked(&order.head) || fields.has("if-range") {
         return None;
@@ -90,15 +94,15 @@ pub fn alone(order: &Order, head: &ResponseHead, content: Option<u64>) -> Option
 /// validator for that.
 pub async fn keep_beginning(
     worker: &Rc<Worker>,
-    order: &Order,
+    order: &FetchRequest,
     fetch: &Fetch,
     writer: Writer,
     (meta, length): (Meta, Option<u64>),
     why: &str,
 ) {
     let whole = length.map(|length| parts::stored(&meta, length));
-    let kept = whole.map(|whole| Held {
-        part: Part {
+    let kept = whole.map(|whole| PartialContent {
+        part: ByteRange {
             first: whole.part.first,
             len: writer.len(),
         },

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Fetch, Order};
+use super::{Fetch, FetchRequest};
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
@@ -16,7 +16,13 @@ use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 
 /// Stores a whole response. Until it is in the store, the fetch answers for it.
-pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Meta, whole: Whole) {
+pub async fn publish(
+    worker: &Rc<Worker>,
+    order: &FetchRequest,
+    fetch: &Fetch,
+    meta: Meta,
+    whole: Whole,
+) {
     let Some(keeper) = &worker.store else {
         return;
     };
@@ -34,13 +40,13 @@ pub async fn publish(worker: &Rc<Worker>, order: &Order, fetch: &Fetch, meta: Me
     }
     let place = place(meta.key.hash(), meta.variant.hash());
     worker.shared.forget_hits(&place);
-    let (began, key) = (fetch.began(&meta.key), meta.key.clone());
+    let (invalidation_epoch, key) = (fetch.invalidation_epoch(&meta.key), meta.key.clone());
     let bytes = match &whole {
         Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
         Whole::Draft { .. } => 0,
     };
     let done = keeper.run(bytes, move |store| {
-        let published = store.publish(&meta, whole, began);
+        let published = store.publish(&meta, whole, invalidation_epoch);
         let mut removed = store.take_removed();
         // The whole takes the place of a part.
         let left =
@@ -131,7 +137,7 @@ pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> 
 /// After a 304: the stored response with the fields that it brought (RFC 9111 §4.3.4), in the store too.
 pub async fn refresh(
     worker: &Rc<Worker>,
-    order: &Order,
+    order: &FetchRequest,
     fetch: &Fetch,
     stored: &Rc<Stored>,
     head: &ResponseHead,
@@ -148,8 +154,8 @@ pub async fn refresh(
     };
     // What an unsafe request has made invalid meanwhile answers this client, and nobody else.
     let refreshed = if fetch.is_valid(worker, &old.meta.key) {
-        let began = fetch.began(&old.meta.key);
-        refresh_in_store(worker, stored, meta.clone(), began).await
+        let invalidation_epoch = fetch.invalidation_epoch(&old.meta.key);
+        refresh_in_store(worker, stored, meta.clone(), invalidation_epoch).await
     } else {
         Err(StoreError::Gone)
     };
@@ -177,11 +183,13 @@ async fn refresh_in_store(
     worker: &Worker,
     stored: &Rc<Stored>,
     meta: Meta,
-    began: Option<u32>,
+    invalidation_epoch: Option<u32>,
 ) -> Result<Published, StoreError> {
     let keeper = worker.store.as_ref().ok_or(StoreError::Gone)?;
     let old = copy(&stored.object);
-    let refreshed = keeper.run(0, move |store| store.refresh(&old, &meta, began));
+    let refreshed = keeper.run(0, move |store| {
+        store.refresh(&old, &meta, invalidation_epoch)
+    });
     refreshed.await.unwrap_or(Err(StoreError::Gone))
 }
 

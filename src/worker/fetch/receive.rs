@@ -6,20 +6,20 @@ use std::rc::Rc;
 use super::begin::list;
 use super::connection::Connection;
 use super::content::Content;
-use super::exchange::Response;
-use super::outcome::{Answer, Outcome, Trouble, Unstored};
+use super::hit_for_miss;
+use super::outcome::{Answer, FetchError, NoStoreReason, Outcome};
 use super::part::{self, keep_beginning};
 use super::publish::{invalidate, publish, refresh};
-use super::unshared;
-use super::{Fetch, Order};
+use super::round_trip::Response;
+use super::{Fetch, FetchRequest};
 use crate::cache::freshness::Facts;
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::{Key, Variant};
-use crate::cache::parts::{self, Held};
+use crate::cache::parts::{self, PartialContent};
 use crate::cache::range;
 use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
-use crate::cache::storing::{NotStored, may_store};
+use crate::cache::storing::{UncacheableReason, may_store};
 use crate::cache::validation::head_agrees;
 use crate::cache::vary;
 use crate::http::connection::origin_persists;
@@ -29,13 +29,13 @@ use crate::http::head::{Method, ResponseHead};
 use crate::http::target::Uri;
 use crate::store::spool::{Keep, Spool, Writer};
 use crate::worker::origin::guard::is_local;
-use crate::worker::state::{Worker, keyed, now};
+use crate::worker::state::{Worker, cache_uri, now};
 use crate::worker::stored::{LOCAL_MARK, Stored};
 
 /// Takes a response to its end.
 pub async fn receive(
     worker: &Rc<Worker>,
-    order: &Order,
+    order: &FetchRequest,
     fetch: &Rc<Fetch>,
     response: Response,
     request_time: u64,
@@ -46,7 +46,7 @@ pub async fn receive(
         if let Some(stored) = &order.validate {
             give_back(worker, order, connection, &head, Framing::None);
             let fresh = refresh(worker, order, fetch, stored, &head, times).await;
-            unshared::note(worker, order, Some(&fresh.facts), None);
+            hit_for_miss::note(worker, order, Some(&fresh.facts), None);
             fetch.settle(Outcome::Validated(fresh));
             return;
         }
@@ -64,7 +64,7 @@ pub async fn receive(
         Ok(framing) => framing,
         Err(why) => {
             let host = order.uri.authority().to_string();
-            fetch.settle(Outcome::Trouble(Rc::new(Trouble::Framing { host, why })));
+            fetch.settle(Outcome::Failed(Rc::new(FetchError::Framing { host, why })));
             return;
         }
     };
@@ -102,7 +102,7 @@ pub async fn receive(
     let facts = facts.map(|meta| Facts::of(meta, &order.policy));
     if !is_error(head.status) {
         // An origin server in trouble isn't to get more requests for it.
-        unshared::note(worker, order, facts.as_ref(), not_stored);
+        hit_for_miss::note(worker, order, facts.as_ref(), not_stored);
     }
     let is_whole = held.is_none() && !range::is_asked(&order.head);
     // A request with a condition of the client's own wasn't listed from its beginning, nor was POST.
@@ -144,9 +144,9 @@ pub async fn receive(
 }
 
 /// The keys of what is stored under these URIs.
-fn keys(order: &Order, uris: &[Uri]) -> Vec<Key> {
+fn keys(order: &FetchRequest, uris: &[Uri]) -> Vec<Key> {
     let both = |uri| {
-        let uri = keyed(&order.settings, uri);
+        let uri = cache_uri(&order.settings, uri);
         [Key::of(&uri), Key::of_head(&uri)]
     };
     uris.iter().flat_map(both).collect()
@@ -156,7 +156,7 @@ fn keys(order: &Order, uris: &[Uri]) -> Vec<Key> {
 /// not used any more where they don't (RFC 9111 §4.3.5).
 async fn compare(
     worker: &Rc<Worker>,
-    order: &Order,
+    order: &FetchRequest,
     fetch: &Fetch,
     found: &Rc<Stored>,
     head: &ResponseHead,
@@ -176,24 +176,24 @@ async fn compare(
 
 /// Whether a response that isn't stored shows that what is stored is over: it would otherwise come
 /// back after something newer was seen (RFC 9111 §4).
-fn supersedes(order: &Order, head: &ResponseHead, why: Unstored) -> bool {
+fn supersedes(order: &FetchRequest, head: &ResponseHead, why: NoStoreReason) -> bool {
     let known = order.found.is_some() || order.beside.is_some();
     known
         && order.head.method == Method::Get
         && matches!(head.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 410)
         && matches!(
             why,
-            Unstored::Rules(
-                NotStored::NoStore
-                    | NotStored::NoLifetime
-                    | NotStored::NoValidator
-                    | NotStored::Status
+            NoStoreReason::Rules(
+                UncacheableReason::NoStore
+                    | UncacheableReason::NoLifetime
+                    | UncacheableReason::NoValidator
+                    | UncacheableReason::Status
             )
         )
 }
 
 /// What a request knew of before it was made.
-fn superseded(order: &Order) -> Vec<Key> {
+fn superseded(order: &FetchRequest) -> Vec<Key> {
     let found = order.found.as_ref().map(|found| &found.object);
     let beside = order.beside.as_ref().map(|beside| &beside.stored.object);
     let objects = found.into_iter().chain(beside);
@@ -202,7 +202,7 @@ fn superseded(order: &Order) -> Vec<Key> {
 
 async fn finish(
     worker: &Rc<Worker>,
-    order: &Order,
+    order: &FetchRequest,
     fetch: &Fetch,
     writer: Writer,
     (meta, trailers): (Option<Meta>, Fields),
@@ -232,7 +232,7 @@ impl Storing<'_> {
 impl Drop for Storing<'_> {
     fn drop(&mut self) {
         self.0.storing.set(self.0.storing.get() - 1);
-        self.0.phase.progress.ring();
+        self.0.phase.progress.notify();
     }
 }
 
@@ -240,13 +240,13 @@ impl Drop for Storing<'_> {
 /// where it is combined with a stored part; a 206 that came alone may be a part to store.
 fn storable(
     worker: &Worker,
-    order: &Order,
-    (head, joint): (&ResponseHead, Option<Held>),
+    order: &FetchRequest,
+    (head, joint): (&ResponseHead, Option<PartialContent>),
     length: Option<u64>,
     (request_time, response_time): (u64, u64),
     local: bool,
-) -> Result<Meta, Unstored> {
-    let key = order.key.clone().ok_or(Unstored::Bypass)?;
+) -> Result<Meta, NoStoreReason> {
+    let key = order.key.clone().ok_or(NoStoreReason::Bypass)?;
     let held = joint.or_else(|| part::alone(order, head, length));
     let (head, key) = match held {
         None => (head.clone(), key),
@@ -266,12 +266,12 @@ fn storable(
         &order.policy,
         response_time,
     )
-    .map_err(Unstored::Rules)?;
+    .map_err(NoStoreReason::Rules)?;
     if worker.store.is_none() {
-        return Err(Unstored::NoStore);
+        return Err(NoStoreReason::NoStore);
     }
     if length.is_some_and(|length| length > order.settings.largest_object) {
-        return Err(Unstored::TooLarge);
+        return Err(NoStoreReason::TooLarge);
     }
     let mut meta = Meta::of(key, &order.head, &head, request_time, response_time);
     let beside = order.beside.as_ref().filter(|_| joint.is_some());
@@ -285,7 +285,7 @@ fn storable(
 /// Keeps the connection for the next request, when it is at the end of the response and stays open.
 fn give_back(
     worker: &Worker,
-    order: &Order,
+    order: &FetchRequest,
     connection: Connection,
     head: &ResponseHead,
     framing: Framing,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::outcome::Trouble;
-use super::{Order, RequestContent};
+use super::outcome::FetchError;
+use super::{FetchRequest, RequestContent};
 use crate::cache::parts;
 use crate::cache::validation::conditional_fields;
 use crate::http::chunked;
@@ -16,7 +16,7 @@ use crate::store::spool::{End, Piece};
 use crate::worker::origin::transport::Transport;
 
 /// The head, with the conditions of a validation, or those under which a stored part is added to.
-pub fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut {
+pub fn request_head(order: &FetchRequest, content: Option<&RequestContent>) -> BytesMut {
     let beside = order.beside.as_ref();
     let asked = beside.and_then(|beside| {
         let validator = parts::validator(&beside.stored.object.meta.fields)?;
@@ -52,9 +52,9 @@ pub fn request_head(order: &Order, content: Option<&RequestContent>) -> BytesMut
 pub async fn send_content(
     transport: &Transport,
     content: &mut RequestContent,
-    patience: Duration,
-) -> Result<(), Trouble> {
-    let failed = |why| Trouble::Io {
+    timeout: Duration,
+) -> Result<(), FetchError> {
+    let failed = |why| FetchError::Io {
         host: String::new(),
         why,
     };
@@ -68,22 +68,22 @@ pub async fn send_content(
                     IoSlice::new(&data),
                     IoSlice::new(chunked::CRLF),
                 ];
-                transport.write_all(parts, patience).await.map_err(failed)?;
+                transport.write_all(parts, timeout).await.map_err(failed)?;
             }
             Piece::Memory(data) => {
                 let parts = &mut [IoSlice::new(&data)];
-                transport.write_all(parts, patience).await.map_err(failed)?;
+                transport.write_all(parts, timeout).await.map_err(failed)?;
             }
             Piece::End(End::Whole { trailers }) => {
                 if content.framing == Framing::Chunked {
                     chunked::write_last(&mut frame, &trailers);
                     let parts = &mut [IoSlice::new(&frame)];
-                    transport.write_all(parts, patience).await.map_err(failed)?;
+                    transport.write_all(parts, timeout).await.map_err(failed)?;
                 }
                 return Ok(());
             }
             // Request content is a window and never in a file.
-            Piece::File { .. } | Piece::End(End::Cut(_)) => return Err(Trouble::ClientContent),
+            Piece::File { .. } | Piece::End(End::Cut(_)) => return Err(FetchError::ClientContent),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Session {
         stream: Stream,
         host: &str,
         config: Arc<ClientConfig>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Session, String> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| "no certificate can have this name".to_owned())?;
@@ -104,7 +104,7 @@ impl Session {
             incoming: RefCell::default(),
             outgoing: RefCell::default(),
         };
-        let shaken = tls.shake_hands(patience).await;
+        let shaken = tls.shake_hands(timeout).await;
         shaken.map_err(|why| match tls_error(&why) {
             Some(why) => told(why),
             None => why.to_string(),
@@ -112,16 +112,16 @@ impl Session {
         Ok(tls)
     }
 
-    async fn shake_hands(&self, patience: Duration) -> io::Result<()> {
+    async fn shake_hands(&self, timeout: Duration) -> io::Result<()> {
         loop {
-            self.flush(patience).await?;
+            self.flush(timeout).await?;
             if !self.session.borrow().is_handshaking() {
                 return Ok(());
             }
             let fed = self.feed_more().await;
             if fed.is_err() {
                 // The alert that says why, as far as it can be told.
-                let _ = self.flush(patience).await;
+                let _ = self.flush(timeout).await;
             }
             if fed? == 0 {
                 return Err(io::Error::new(
@@ -133,7 +133,7 @@ impl Session {
     }
 
     /// Appends plaintext to `buffer`'s spare capacity. `Ok(0)` is an end that the server meant.
-    pub async fn read_some(&self, buffer: &mut BytesMut, patience: Duration) -> io::Result<usize> {
+    pub async fn read_some(&self, buffer: &mut BytesMut, timeout: Duration) -> io::Result<usize> {
         loop {
             match self.read_decrypted(buffer) {
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
@@ -142,7 +142,7 @@ impl Session {
             if self.decrypt()? == 0 {
                 self.feed_more().await?;
             }
-            self.flush(patience).await?;
+            self.flush(timeout).await?;
         }
     }
 
@@ -201,8 +201,8 @@ impl Session {
         Ok(taken)
     }
 
-    /// Writes all of `parts` in order; the deadline is `patience` from the last progress.
-    pub async fn write_all(&self, parts: &[IoSlice<'_>], patience: Duration) -> io::Result<()> {
+    /// Writes all of `parts` in order; the deadline is `timeout` from the last progress.
+    pub async fn write_all(&self, parts: &[IoSlice<'_>], timeout: Duration) -> io::Result<()> {
         for part in parts {
             for chunk in part.chunks(WRITTEN) {
                 // One at a time and each sent at once, so that the session's own buffer stays short.
@@ -212,15 +212,15 @@ impl Session {
                     rest = &rest[written..];
                     self.encrypt()?;
                     if !rest.is_empty() {
-                        self.flush(patience).await?;
+                        self.flush(timeout).await?;
                     }
                 }
             }
             if self.outgoing.borrow().len() >= WRITTEN {
-                self.flush(patience).await?;
+                self.flush(timeout).await?;
             }
         }
-        self.flush(patience).await
+        self.flush(timeout).await
     }
 
     fn encrypt(&self) -> io::Result<()> {
@@ -234,7 +234,7 @@ impl Session {
 
     /// Sends all ciphertext there is. Reading and writing may both be here: what is at the front of
     /// the queue goes first, whoever sends it.
-    async fn flush(&self, patience: Duration) -> io::Result<()> {
+    async fn flush(&self, timeout: Duration) -> io::Result<()> {
         self.encrypt()?;
         while !self.outgoing.borrow().is_empty() {
             let written = self.stream.try_write(&self.outgoing.borrow());
@@ -243,7 +243,7 @@ impl Session {
                 Ok(written) => self.outgoing.borrow_mut().advance(written),
                 Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => {
-                    self.stream.wait_writable(patience).await?;
+                    self.stream.wait_writable(timeout).await?;
                 }
                 Err(why) => return Err(why),
             }

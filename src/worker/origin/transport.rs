@@ -39,11 +39,11 @@ impl Transport {
         }
     }
 
-    /// Writes all of `parts` in order; the deadline is `patience` from the last progress.
-    pub async fn write_all(&self, parts: &mut [IoSlice<'_>], patience: Duration) -> io::Result<()> {
+    /// Writes all of `parts` in order; the deadline is `timeout` from the last progress.
+    pub async fn write_all(&self, parts: &mut [IoSlice<'_>], timeout: Duration) -> io::Result<()> {
         match self {
-            Transport::Plain(stream) => stream.write_all(parts, patience).await,
-            Transport::Tls(session) => Box::pin(session.write_all(parts, patience)).await,
+            Transport::Plain(stream) => stream.write_all(parts, timeout).await,
+            Transport::Tls(session) => Box::pin(session.write_all(parts, timeout)).await,
         }
     }
 

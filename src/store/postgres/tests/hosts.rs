@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::store::suite::{content, look, plain, publish};
-use crate::store::{Lease, Whole, Word};
+use crate::store::{Lease, LeaseNews, Whole};
 
 /// Two hosts that hear each other.
 fn two() -> (Bench, Bench) {
@@ -162,22 +162,26 @@ fn what_is_heard_while_a_response_is_stored_may_have_come_after_it() {
 fn what_was_asked_for_before_another_host_made_it_invalid_is_not_stored() {
     let (one, two) = two();
     let meta = plain("GET http://hosts/invalid");
-    let began = two.shared.invalidations(meta.key.hash());
+    let invalidation_epoch = two.shared.invalidations(meta.key.hash());
     one.shared.invalidate(meta.key.hash());
     one.store.remove(&meta.key).unwrap();
     // Whether or not this host has heard of it.
     let whole = || Whole::Memory(vec![content(10, 1)]);
-    let late = two.store.publish(&meta, whole(), Some(began));
+    let late = two.store.publish(&meta, whole(), Some(invalidation_epoch));
     assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
     until("it is counted", || {
-        two.shared.invalidations(meta.key.hash()) != began
+        two.shared.invalidations(meta.key.hash()) != invalidation_epoch
     });
-    let began = two.shared.invalidations(meta.key.hash());
-    two.store.publish(&meta, whole(), Some(began)).unwrap();
+    let invalidation_epoch = two.shared.invalidations(meta.key.hash());
+    two.store
+        .publish(&meta, whole(), Some(invalidation_epoch))
+        .unwrap();
     assert!(look(&one.store, &meta.key).is_some());
     // And here it was counted twice, as it was made invalid and in the database: stored all the same.
-    let began = one.shared.invalidations(meta.key.hash());
-    one.store.publish(&meta, whole(), Some(began)).unwrap();
+    let invalidation_epoch = one.shared.invalidations(meta.key.hash());
+    one.store
+        .publish(&meta, whole(), Some(invalidation_epoch))
+        .unwrap();
 }
 
 /// Ends the connections on which hosts listen, and keeps new ones from being made.
@@ -201,7 +205,7 @@ fn nothing_made_invalid_while_the_connection_was_lost_is_used() {
     let meta = plain("GET http://hosts/lost");
     let hash = *meta.key.hash();
     publish(&one.store, &meta, &content(10, 1));
-    let (began, generation) = (
+    let (invalidation_epoch, generation) = (
         two.shared.invalidations(&hash),
         two.shared.generation(&hash),
     );
@@ -219,10 +223,12 @@ fn nothing_made_invalid_while_the_connection_was_lost_is_used() {
     until("it listens again", || two.store.waiting.is_heard());
     println!("heard again after {:?}", since.elapsed());
     assert!(two.shared.generation(&hash) > generation);
-    assert!(two.shared.invalidations(&hash) > began);
-    let late = two
-        .store
-        .publish(&meta, Whole::Memory(vec![content(10, 2)]), Some(began));
+    assert!(two.shared.invalidations(&hash) > invalidation_epoch);
+    let late = two.store.publish(
+        &meta,
+        Whole::Memory(vec![content(10, 2)]),
+        Some(invalidation_epoch),
+    );
     assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
     // What the database has forgotten is counted there again.
     let heard = two.shared.invalidations_elsewhere(&hash);
@@ -264,7 +270,7 @@ fn what_is_made_invalid_without_the_database_is_removed_before_it_is_used_again(
         found.is_some()
     });
     assert!(matches!(found, Some(Found::Object(_))));
-    assert!(!two.store.untold.any());
+    assert!(!two.store.pending_invalidations.any());
     assert!(look(&two.store, &meta.key).is_none());
     until("the other host is back", || {
         one.store.lookup(&meta.key, &Fields::default()).is_ok()
@@ -297,13 +303,13 @@ fn one_host_at_a_time_has_the_lease() {
         &plain("GET http://hosts/lease"),
         &content(10, 1),
     );
-    assert_eq!(news.blocking_recv(), Ok(Word::Changed));
+    assert_eq!(news.blocking_recv(), Ok(LeaseNews::Changed));
     // Whoever had looked it up before that.
     assert!(matches!(two.store.lease(&key), Lease::Fetched));
     assert!(matches!(one.store.lease(&key), Lease::Ours));
     let (news, _) = asks();
     one.store.release(&key);
-    assert_eq!(news.blocking_recv(), Ok(Word::Free));
+    assert_eq!(news.blocking_recv(), Ok(LeaseNews::Free));
     assert!(matches!(two.store.lease(&key), Lease::Ours));
     two.store.release(&key);
     two.store.release(&key);

@@ -69,13 +69,13 @@ fn the_limit_holds_while_two_hosts_store() {
 /// Does what there is to be done, once no store holds the lock.
 fn keep_up(database: &str, limit: u64) {
     let mut session = connect(database, None, Duration::from_secs(10)).unwrap();
-    let mut upkeep = Upkeep::new(limit, Instant::now());
+    let mut maintenance = StoreMaintenance::new(limit, Instant::now());
     let end = Instant::now() + Duration::from_secs(20);
-    while !upkeep.is_ours() {
+    while !maintenance.is_ours() {
         assert!(Instant::now() < end, "nobody gives up the lock");
         thread::sleep(Duration::from_millis(20));
         session.set_deadline(end);
-        upkeep.round(&mut session).unwrap();
+        maintenance.round(&mut session).unwrap();
     }
 }
 

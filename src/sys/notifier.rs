@@ -7,13 +7,13 @@ use tokio::sync::Notify;
 
 /// Wakes all who wait, whenever it is rung.
 #[derive(Debug, Default)]
-pub struct Bell {
+pub struct Notifier {
     waiting: Notify,
 }
 
-impl Bell {
+impl Notifier {
     /// Wakes every waiting task; each looks at its condition again.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         self.waiting.notify_waiters();
     }
 
@@ -43,12 +43,13 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime.expect("a runtime"), async {
-            let bell = Rc::new(Bell::default());
+            let notifier = Rc::new(Notifier::default());
             let count = Rc::new(Cell::new(0));
             let wait = |at_least: i32| {
-                let (bell, count) = (bell.clone(), count.clone());
+                let (notifier, count) = (notifier.clone(), count.clone());
                 tokio::task::spawn_local(async move {
-                    bell.until(|| (count.get() >= at_least).then_some(at_least))
+                    notifier
+                        .until(|| (count.get() >= at_least).then_some(at_least))
                         .await
                 })
             };
@@ -56,7 +57,7 @@ mod tests {
             for _ in 0..2 {
                 tokio::task::yield_now().await;
                 count.set(count.get() + 1);
-                bell.ring();
+                notifier.notify();
             }
             assert_eq!((one.await.ok(), two.await.ok()), (Some(1), Some(2)));
         });

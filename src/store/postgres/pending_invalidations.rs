@@ -18,7 +18,7 @@ const REMOVE_ALL: &str = "SELECT cacheproxy.remove_all($1)";
 
 /// The keys.
 #[derive(Debug, Default)]
-pub struct Untold {
+pub struct PendingInvalidations {
     /// Whether there are any.
     any: AtomicBool,
     /// The index of the worker, by which the others know.
@@ -33,12 +33,12 @@ struct Keys {
     some: HashSet<Key>,
 }
 
-impl Untold {
+impl PendingInvalidations {
     /// None yet, in the worker with this index.
-    pub fn new(worker: usize) -> Untold {
-        Untold {
+    pub fn new(worker: usize) -> PendingInvalidations {
+        PendingInvalidations {
             worker,
-            ..Untold::default()
+            ..PendingInvalidations::default()
         }
     }
 
@@ -85,7 +85,7 @@ impl Untold {
         for key in &some {
             if !all {
                 remove(session, host, shared, key)?;
-                shared.bump(key.hash());
+                shared.next_generation(key.hash());
             }
             self.lock().some.remove(key);
         }
@@ -107,12 +107,16 @@ mod tests {
 
     #[test]
     fn more_than_can_be_remembered_is_everything() {
-        let untold = Untold::default();
+        let pending_invalidations = PendingInvalidations::default();
         let key = |number: usize| Key::new(format!("GET http://a/{number}"));
-        assert!(!untold.any() && !untold.has(&key(0)));
-        (0..MOST).for_each(|number| untold.add(&key(number)));
-        assert!(untold.any() && untold.has(&key(0)) && !untold.has(&key(MOST)));
-        untold.add(&key(MOST));
-        assert!(untold.has(&key(MOST)) && untold.has(&key(MOST + 1)));
+        assert!(!pending_invalidations.any() && !pending_invalidations.has(&key(0)));
+        (0..MOST).for_each(|number| pending_invalidations.add(&key(number)));
+        assert!(
+            pending_invalidations.any()
+                && pending_invalidations.has(&key(0))
+                && !pending_invalidations.has(&key(MOST))
+        );
+        pending_invalidations.add(&key(MOST));
+        assert!(pending_invalidations.has(&key(MOST)) && pending_invalidations.has(&key(MOST + 1)));
     }
 }

@@ -1,13 +1,13 @@
 //! Keys whose answers are of no use to others, remembered for a while by all workers: their clients
 //! don't wait for each other, as they would if the answer might be for all of them (RFC 9111 §4).
 
-use super::Order;
-use super::outcome::Unstored;
+use super::FetchRequest;
+use super::outcome::NoStoreReason;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
 use crate::cache::reuse::{Reuse, reuse};
-use crate::cache::storing::NotStored;
+use crate::cache::storing::UncacheableReason;
 use crate::http::fields::Fields;
 use crate::worker::state::{Worker, now};
 
@@ -15,12 +15,17 @@ use crate::worker::state::{Worker, now};
 const REMEMBERED: u64 = 60;
 
 /// Whether the last answer for this key was of use to nobody else.
-pub fn is_unshared(worker: &Worker, key: &Key, request: &Fields) -> bool {
-    worker.shared.is_unshared(&name(key, request), now())
+pub fn is_hit_for_miss(worker: &Worker, key: &Key, request: &Fields) -> bool {
+    worker.shared.is_hit_for_miss(&name(key, request), now())
 }
 
 /// Remembers whether others could use what was fetched; `why` when it isn't stored.
-pub(super) fn note(worker: &Worker, order: &Order, facts: Option<&Facts>, why: Option<Unstored>) {
+pub(super) fn note(
+    worker: &Worker,
+    order: &FetchRequest,
+    facts: Option<&Facts>,
+    why: Option<NoStoreReason>,
+) {
     let Some(key) = order.key.as_ref().filter(|_| order.head.method.is_safe()) else {
         return;
     };
@@ -31,9 +36,9 @@ pub(super) fn note(worker: &Worker, order: &Order, facts: Option<&Facts>, why: O
     };
     let name = name(key, &order.head.fields);
     if for_others {
-        worker.shared.forget_unshared(&name);
+        worker.shared.forget_hit_for_miss(&name);
     } else {
-        worker.shared.note_unshared(&name, now() + REMEMBERED);
+        worker.shared.note_hit_for_miss(&name, now() + REMEMBERED);
     }
 }
 
@@ -46,26 +51,26 @@ fn is_for_others(facts: &Facts) -> bool {
 }
 
 /// Whether it was the request that forbade storing, so that another's may come to something else.
-fn is_of_the_request(why: Unstored) -> bool {
+fn is_of_the_request(why: NoStoreReason) -> bool {
     match why {
-        Unstored::Bypass => true,
-        Unstored::NoStore | Unstored::TooLarge => false,
-        Unstored::Rules(why) => match why {
-            NotStored::Method
-            | NotStored::RequestContent
-            | NotStored::RequestNoStore
-            | NotStored::Interim
-            | NotStored::Partial
-            | NotStored::Range
-            | NotStored::NotModified => true,
-            NotStored::NotUnderstood
-            | NotStored::NoStore
-            | NotStored::Private
-            | NotStored::Authorization
-            | NotStored::Vary
-            | NotStored::Status
-            | NotStored::NoLifetime
-            | NotStored::NoValidator => false,
+        NoStoreReason::Bypass => true,
+        NoStoreReason::NoStore | NoStoreReason::TooLarge => false,
+        NoStoreReason::Rules(why) => match why {
+            UncacheableReason::Method
+            | UncacheableReason::RequestContent
+            | UncacheableReason::RequestNoStore
+            | UncacheableReason::Interim
+            | UncacheableReason::Partial
+            | UncacheableReason::Range
+            | UncacheableReason::NotModified => true,
+            UncacheableReason::NotUnderstood
+            | UncacheableReason::NoStore
+            | UncacheableReason::Private
+            | UncacheableReason::Authorization
+            | UncacheableReason::Vary
+            | UncacheableReason::Status
+            | UncacheableReason::NoLifetime
+            | UncacheableReason::NoValidator => false,
         },
     }
 }

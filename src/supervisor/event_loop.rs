@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Start;
-use super::accept::Doors;
+use super::accept::Listeners;
 use super::control::Control;
+use super::housekeeping::DiskSpace;
 use super::link::{Links, Lost};
 use super::park::{ClientId, Clients, Tick};
 use super::roster::{Roster, State};
@@ -16,7 +17,6 @@ use super::settings::Current;
 use super::spawn::Spawner;
 use super::status::Notices;
 use super::stop::Phase;
-use super::stored::Room;
 use super::token::Token;
 use crate::sys::epoll::{Interest, Poll, Ready};
 use crate::sys::exit::Failure;
@@ -41,11 +41,11 @@ pub(super) struct Supervisor {
     pub(super) links: Links,
     pub(super) roster: Roster,
     pub(super) spawner: Spawner,
-    pub(super) doors: Doors,
+    pub(super) listeners: Listeners,
     pub(super) control: Control,
     pub(super) settings: Current,
     pub(super) shared: Arc<Shared>,
-    pub(super) room: Option<Room>,
+    pub(super) room: Option<DiskSpace>,
     pub(super) notices: Notices,
     pub(super) phase: Phase,
     /// The clients being sent may have nothing to read.
@@ -65,12 +65,12 @@ impl Supervisor {
         let now = Instant::now();
         let signals = Signals::take().map_err(unavailable("signals"))?;
         let settings = Current::load(start.source)?;
-        let doors = Doors::open(&start.listen)?;
+        let listeners = Listeners::open(&start.listen)?;
         let spawner = Spawner::new(start.workers);
         let dir = spawner.dir();
         let shared = Shared::create(&dir.join("shared")).map_err(unavailable("shared memory"))?;
         let shared = Arc::new(shared);
-        let room = Room::start(settings.current(), &shared)?;
+        let room = DiskSpace::start(settings.current(), &shared)?;
         let control = Control::open(dir).map_err(unavailable("the control socket"))?;
         let poll = Poll::new(EVENTS).map_err(unavailable("epoll"))?;
         let supervisor = Supervisor {
@@ -89,14 +89,14 @@ impl Supervisor {
             poll,
             signals,
             spawner,
-            doors,
+            listeners,
             control,
             settings,
             shared,
             room: Some(room),
         };
         supervisor.watch().map_err(unavailable("epoll"))?;
-        supervisor.doors.announce(&start.listen);
+        supervisor.listeners.announce(&start.listen);
         Ok(supervisor)
     }
 
@@ -104,7 +104,7 @@ impl Supervisor {
         let signals = Token::Signals.number();
         self.poll.add(&self.signals, signals, Interest::Read)?;
         self.control.watch(&self.poll)?;
-        self.doors.watch(&self.poll)
+        self.listeners.watch(&self.poll)
     }
 
     /// Serves until it is told to stop.
@@ -172,7 +172,7 @@ impl Supervisor {
             workers,
             sweep,
             self.links.next_try(),
-            self.doors.next_try(),
+            self.listeners.next_try(),
             self.settings.next_deadline(),
             self.control.next_deadline(),
             self.notices.next_deadline(),
@@ -197,8 +197,8 @@ impl Supervisor {
 
     /// Children have ended. One that never said Hello has a channel that would stay silent for ever.
     pub(super) fn children_ended(&mut self, now: Instant) {
-        for seat in self.spawner.reap() {
-            let state = self.roster.states().nth(seat);
+        for slot in self.spawner.reap() {
+            let state = self.roster.states().nth(slot);
             if let Some(State::Greeting { link }) = state {
                 self.lose(link, Lost::Ended, now);
             }

@@ -16,7 +16,7 @@ const QUEUED_BYTES: u64 = 64 << 20;
 type Job = Box<dyn FnOnce(&dyn Store) + Send>;
 
 /// A store, and the way to the thread that changes it.
-pub struct Keeper {
+pub struct StoreWriter {
     store: Arc<dyn Store>,
     jobs: mpsc::Sender<Job>,
     queued: Cell<u64>,
@@ -36,9 +36,9 @@ pub enum NotDone {
     Ended,
 }
 
-impl Keeper {
+impl StoreWriter {
     /// Starts the thread for this store.
-    pub fn start(store: Arc<dyn Store>) -> io::Result<Keeper> {
+    pub fn start(store: Arc<dyn Store>) -> io::Result<StoreWriter> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
         let changed = store.clone();
         std::thread::Builder::new()
@@ -48,7 +48,7 @@ impl Keeper {
                     job(&*changed);
                 }
             })?;
-        Ok(Keeper {
+        Ok(StoreWriter {
             store,
             jobs,
             queued: Cell::new(0),
@@ -74,7 +74,7 @@ impl Keeper {
         let (job, outcome) = job(change);
         match self.jobs.try_send(job) {
             Ok(()) => {
-                let _held = Held::new(&self.queued, bytes);
+                let _held = QueuedBytes::new(&self.queued, bytes);
                 outcome.await.map_err(|_| NotDone::Ended)
             }
             Err(mpsc::error::TrySendError::Full(_)) => Err(self.refuse()),
@@ -99,16 +99,16 @@ impl Keeper {
 }
 
 /// Bytes that wait, as long as somebody waits for them.
-struct Held<'a>(&'a Cell<u64>, u64);
+struct QueuedBytes<'a>(&'a Cell<u64>, u64);
 
-impl Held<'_> {
-    fn new(queued: &Cell<u64>, bytes: u64) -> Held<'_> {
+impl QueuedBytes<'_> {
+    fn new(queued: &Cell<u64>, bytes: u64) -> QueuedBytes<'_> {
         queued.set(queued.get() + bytes);
-        Held(queued, bytes)
+        QueuedBytes(queued, bytes)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for QueuedBytes<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - self.1);
     }
@@ -146,7 +146,7 @@ mod tests {
         };
         let shared = Arc::new(Shared::anonymous().unwrap());
         let keeper =
-            Keeper::start(Arc::new(FilesystemStore::open(&options, shared).unwrap())).unwrap();
+            StoreWriter::start(Arc::new(FilesystemStore::open(&options, shared).unwrap())).unwrap();
         let (open, gate) = sync_channel::<()>(1);
         let blocked = keeper.run(0, move |_| gate.recv().is_ok());
         let many = async {

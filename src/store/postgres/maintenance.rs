@@ -83,7 +83,7 @@ fn margin(limit: u64) -> u64 {
 }
 
 /// The upkeep of a database, while the lock is ours.
-pub struct Upkeep {
+pub struct StoreMaintenance {
     limit: u64,
     /// The largest that somebody wanted room for.
     wanted: u64,
@@ -96,10 +96,10 @@ pub struct Upkeep {
     seldom: Instant,
 }
 
-impl Upkeep {
+impl StoreMaintenance {
     /// The upkeep of stored responses that may take `limit` bytes.
-    pub fn new(limit: u64, now: Instant) -> Upkeep {
-        Upkeep {
+    pub fn new(limit: u64, now: Instant) -> StoreMaintenance {
+        StoreMaintenance {
             limit,
             wanted: 0,
             due: now,

@@ -6,10 +6,10 @@
 
 use std::time::Instant;
 
+use super::event_loop::Supervisor;
 use super::link::{LinkId, Lost, Stage, Unsent};
 use super::park::{Client, ClientId, Place};
 use super::stop::Phase;
-use super::turn::Supervisor;
 use crate::ipc::{Returned, ToSupervisor};
 
 impl Supervisor {
@@ -41,10 +41,10 @@ impl Supervisor {
         let Some(link) = self.links.find_mut(id) else {
             return;
         };
-        if usize::from(worker) != link.seat + 1 || link.stage != Stage::Greeting {
+        if usize::from(worker) != link.slot + 1 || link.stage != Stage::Greeting {
             log::error!(
                 "the process at the socket of worker {} says it is worker {worker}; its channel is closed",
-                link.seat + 1
+                link.slot + 1
             );
             return self.lose(id, Lost::Broken, now);
         }
@@ -52,9 +52,9 @@ impl Supervisor {
         link.pid = pid;
         link.load = clients;
         log::info!("worker {worker} is ready (pid {pid}, {clients} clients)");
-        let seat = link.seat;
-        self.roster.greeted(seat, id, now);
-        self.spawner.greeted(seat);
+        let slot = link.slot;
+        self.roster.greeted(slot, id, now);
+        self.spawner.greeted(slot);
     }
 
     /// The worker has these clients now: our copies go.
@@ -116,14 +116,14 @@ impl Supervisor {
             return;
         };
         link.stage = Stage::Draining;
-        let (seat, untaken) = (link.seat, std::mem::take(&mut link.untaken));
+        let (slot, untaken) = (link.slot, std::mem::take(&mut link.untaken));
         link.load = link.load.saturating_sub(untaken as u32);
-        log::info!("worker {} drains; {untaken} clients go to others", seat + 1);
+        log::info!("worker {} drains; {untaken} clients go to others", slot + 1);
         self.requeue(self.clients.at(Place::Sent(id)), now);
         // Before its successor has any: they have the same number.
-        self.shared.unclaim_all(seat as u16 + 1);
-        self.roster.left(seat, id, now);
-        self.spawner.leaves(seat);
+        self.shared.unclaim_all(slot as u16 + 1);
+        self.roster.left(slot, id, now);
+        self.spawner.leaves(slot);
     }
 
     /// A channel has ended: its clients go on where they can.
@@ -144,11 +144,11 @@ impl Supervisor {
         self.forget(&self.clients.at(Place::Returned(id)));
         self.settings_answer(id, Ok(()));
         self.news_lost();
-        if let Some(wait) = self.roster.left(link.seat, id, now) {
-            self.shared.unclaim_all(link.seat as u16 + 1);
-            self.shared.set_store_down(link.seat + 1, false);
-            self.shared.set_untold(link.seat + 1, false);
-            self.spawner.lost(link.seat, link.pid, wait);
+        if let Some(wait) = self.roster.left(link.slot, id, now) {
+            self.shared.unclaim_all(link.slot as u16 + 1);
+            self.shared.set_store_down(link.slot + 1, false);
+            self.shared.set_untold(link.slot + 1, false);
+            self.spawner.lost(link.slot, link.pid, wait);
         }
     }
 

@@ -7,12 +7,12 @@ use super::{After, Exchange};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::ipc::MAX_READ;
-use crate::worker::fetch::{Claimed, Turn, claim};
+use crate::worker::fetch::{Claim, ClaimGuard, claim};
 
 /// What to do about a key that has to be fetched.
-pub(super) enum Next {
+pub(super) enum Admission {
     /// Fetch it; with a claim, others send their clients here.
-    Fetch(Option<Claimed>),
+    Fetch(Option<ClaimGuard>),
     /// Look it up again: it has been stored meanwhile.
     LookUp,
     /// The client goes to another worker.
@@ -33,19 +33,19 @@ impl Exchange<'_> {
     }
 
     /// Whether this request is the first for its key in any worker.
-    pub(super) fn turn(&mut self, key: &Key) -> Next {
-        if self.alone || self.is_conditional() {
-            return Next::Fetch(None);
+    pub(super) fn turn(&mut self, key: &Key) -> Admission {
+        if self.collapsing_tried || self.is_conditional() {
+            return Admission::Fetch(None);
         }
         match claim(self.worker, key, self.client.is_local()) {
-            Turn::Ours(claimed) if !self.has_changed(key) => Next::Fetch(Some(claimed)),
-            Turn::Ours(claimed) => {
+            Claim::Ours(claimed) if !self.has_changed(key) => Admission::Fetch(Some(claimed)),
+            Claim::Ours(claimed) => {
                 drop(claimed);
-                self.alone = true;
-                Next::LookUp
+                self.collapsing_tried = true;
+                Admission::LookUp
             }
-            Turn::Theirs(other) if self.may_leave() => Next::Leave(self.leave_for(other)),
-            Turn::Theirs(_) | Turn::Alone => Next::Fetch(None),
+            Claim::Theirs(other) if self.may_leave() => Admission::Leave(self.leave_for(other)),
+            Claim::Theirs(_) | Claim::Alone => Admission::Fetch(None),
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use super::disk_watch::Spool;
+use super::event_loop::Supervisor;
 use super::evict::{Evictor, EvictorOptions};
-use super::spool::Spool;
-use super::turn::Supervisor;
 use crate::config::{Settings, StoreChoice};
 use crate::ipc::Object;
 use crate::sys::exit::Failure;
@@ -13,16 +13,16 @@ use crate::sys::shared::Shared;
 
 /// Who sees to it that there is room.
 #[derive(Debug)]
-pub(super) enum Room {
+pub(super) enum DiskSpace {
     /// For a directory: what is used least goes.
     Directory(Evictor),
     /// For a database, which keeps itself within its limits: only content on its way there takes room here.
     Spool(Spool),
 }
 
-impl Room {
+impl DiskSpace {
     /// Starts to see to the configured store.
-    pub(super) fn start(settings: &Settings, shared: &Arc<Shared>) -> Result<Room, Failure> {
+    pub(super) fn start(settings: &Settings, shared: &Arc<Shared>) -> Result<DiskSpace, Failure> {
         let store = &settings.store;
         let (size, min_free) = (store.size(), store.min_free());
         let path = store.path().to_owned();
@@ -36,11 +36,11 @@ impl Room {
                     min_free,
                 };
                 let evictor = Evictor::start(&options, Arc::clone(shared));
-                Ok(Room::Directory(evictor.map_err(Failure::unavailable)?))
+                Ok(DiskSpace::Directory(evictor.map_err(Failure::unavailable)?))
             }
             StoreChoice::Postgres { .. } => {
                 let spool = Spool::start(path, size, min_free, Arc::clone(shared));
-                Ok(Room::Spool(spool.map_err(Failure::unavailable)?))
+                Ok(DiskSpace::Spool(spool.map_err(Failure::unavailable)?))
             }
         }
     }
@@ -48,15 +48,15 @@ impl Room {
     /// Ends what was started.
     pub(super) fn stop(self) {
         match self {
-            Room::Directory(evictor) => evictor.stop(),
-            Room::Spool(spool) => spool.stop(),
+            DiskSpace::Directory(evictor) => evictor.stop(),
+            DiskSpace::Spool(spool) => spool.stop(),
         }
     }
 
     fn evictor(&self) -> Option<&Evictor> {
         match self {
-            Room::Directory(evictor) => Some(evictor),
-            Room::Spool(_) => None,
+            DiskSpace::Directory(evictor) => Some(evictor),
+            DiskSpace::Spool(_) => None,
         }
     }
 }
@@ -91,17 +91,20 @@ impl Supervisor {
     }
 
     fn evictor(&self) -> Option<&Evictor> {
-        self.room.as_ref().and_then(Room::evictor)
+        self.room.as_ref().and_then(DiskSpace::evictor)
     }
 
     /// The settings have changed. Another kind of store, or another place, is for the next start.
     pub(super) fn set_store_limits(&self) {
         let store = &self.settings.current().store;
         match (&self.room, store) {
-            (Some(Room::Directory(evictor)), StoreChoice::Filesystem { size, min_free, .. }) => {
+            (
+                Some(DiskSpace::Directory(evictor)),
+                StoreChoice::Filesystem { size, min_free, .. },
+            ) => {
                 evictor.set_limits(&self.shared, *size, *min_free);
             }
-            (Some(Room::Spool(spool)), StoreChoice::Postgres { size, min_free, .. }) => {
+            (Some(DiskSpace::Spool(spool)), StoreChoice::Postgres { size, min_free, .. }) => {
                 spool.set_limits(&self.shared, *size, *min_free);
             }
             _ => {}

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use super::root::{NO_VARIANT, Root, counted, unhex};
 use super::{index_at, read_at, remove};
 use crate::cache::key::{Hash, Key};
+use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::record::read::{Reading, read_head};
-use crate::store::survey::{Seen, Survey};
 use crate::store::{Content, Object, Published, StoreError};
 use crate::sys::shared::Shared;
 
@@ -53,7 +53,7 @@ impl Directory {
     }
 
     /// The record in this file; None for an index, damage or nothing.
-    fn seen(&self, path: &Path) -> Result<Option<Seen>, StoreError> {
+    fn seen(&self, path: &Path) -> Result<Option<StoredInfo>, StoreError> {
         let at = |error| StoreError::at(path, error);
         let Some(file) = self.root.open(path, false)? else {
             return Ok(None);
@@ -95,8 +95,8 @@ impl Directory {
     }
 }
 
-impl Survey for Directory {
-    fn each(&self, visit: &mut dyn FnMut(Seen)) -> Result<(), StoreError> {
+impl StoreAdmin for Directory {
+    fn each(&self, visit: &mut dyn FnMut(StoredInfo)) -> Result<(), StoreError> {
         self.each_file(&mut |path| {
             if let Some(seen) = self.seen(path)? {
                 visit(seen);
@@ -126,7 +126,7 @@ impl Survey for Directory {
         })
     }
 
-    fn of_key(&self, key: &Key) -> Result<Vec<Seen>, StoreError> {
+    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError> {
         let hash = key.hash();
         let mut found = Vec::new();
         for variant in self.variants(hash)? {
@@ -144,7 +144,7 @@ impl Survey for Directory {
         } else {
             Vec::new()
         };
-        shared.bump(key.hash());
+        shared.next_generation(key.hash());
         Ok(removed)
     }
 
@@ -171,9 +171,9 @@ impl Survey for Directory {
     }
 }
 
-fn head(file: &File) -> io::Result<Option<Seen>> {
+fn head(file: &File) -> io::Result<Option<StoredInfo>> {
     let length = file.metadata()?.len();
-    Ok(read_head(file)?.map(|(prelude, meta)| Seen {
+    Ok(read_head(file)?.map(|(prelude, meta)| StoredInfo {
         content: prelude.content,
         size: counted(length, meta.variant.hash()),
         used: None,
@@ -219,8 +219,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shared = Arc::new(Shared::anonymous().unwrap());
         let path = dir.path().join("store");
-        let survey = Directory::of(&path);
-        survey.each(&mut |_| panic!("there is nothing")).unwrap();
+        let admin = Directory::of(&path);
+        admin.each(&mut |_| panic!("there is nothing")).unwrap();
         let options = FilesystemOptions { path, worker: 1 };
         let store = FilesystemStore::open(&options, shared.clone()).unwrap();
         let rows = [
@@ -234,13 +234,13 @@ mod tests {
             store.publish(&meta(uri, language), whole, None).unwrap();
         }
         let mut seen = Vec::new();
-        survey
+        admin
             .each(&mut |it| seen.push((it.meta.key, it.content)))
             .unwrap();
         assert_eq!(seen.len(), 4);
         assert!(seen.iter().all(|(_, content)| *content == 7));
         let two = Key::new("GET http://a/2");
-        let variants = survey.of_key(&two).unwrap();
+        let variants = admin.of_key(&two).unwrap();
         let texts: Vec<_> = variants
             .iter()
             .map(|it| it.meta.variant.text().clone())
@@ -250,19 +250,19 @@ mod tests {
             shared.generation(two.hash()),
             shared.invalidations(two.hash()),
         );
-        assert_eq!(survey.purge(&two, &shared).unwrap().len(), 2);
+        assert_eq!(admin.purge(&two, &shared).unwrap().len(), 2);
         assert!(shared.generation(two.hash()) > before.0);
         assert!(shared.invalidations(two.hash()) > before.1);
         let found = store.lookup(&two, &request(Some("de"))).unwrap();
         assert!(matches!(found, Found::Nothing));
-        assert!(survey.purge(&two, &shared).unwrap().is_empty());
+        assert!(admin.purge(&two, &shared).unwrap().is_empty());
         // What was being fetched before is not stored after.
         let late = Whole::Memory(vec!["content".into()]);
         let late = store.publish(&meta("http://a/2", Some("de")), late, Some(before.1));
         assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
-        let removed = survey.purge_where(&shared, &|key| key.text().starts_with(b"GET http://a/"));
+        let removed = admin.purge_where(&shared, &|key| key.text().starts_with(b"GET http://a/"));
         assert_eq!(removed.unwrap().len(), 1);
-        assert_eq!(survey.of_key(&Key::new("GET http://b/1")).unwrap().len(), 1);
+        assert_eq!(admin.of_key(&Key::new("GET http://b/1")).unwrap().len(), 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::sys::shared::Shared;
 
 /// A stored response.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct StoredInfo {
     /// Its metadata, without trailers.
     pub meta: Meta,
     /// The length of its content.
@@ -22,7 +22,7 @@ pub struct Seen {
     pub hits: Option<u32>,
 }
 
-impl Seen {
+impl StoredInfo {
     /// Where its visited bit lies.
     pub fn place(&self) -> Hash {
         place(self.meta.key.hash(), self.meta.variant.hash())
@@ -30,9 +30,9 @@ impl Seen {
 }
 
 /// What commands do to a store of either kind.
-pub trait Survey {
+pub trait StoreAdmin {
     /// Calls `visit` with every stored response. What goes meanwhile is passed over.
-    fn each(&self, visit: &mut dyn FnMut(Seen)) -> Result<(), StoreError>;
+    fn each(&self, visit: &mut dyn FnMut(StoredInfo)) -> Result<(), StoreError>;
 
     /// Calls `visit` with every stored response, trailers and content included, until it breaks. Of a key's
     /// variants the most recent comes last, as they were stored.
@@ -42,7 +42,7 @@ pub trait Survey {
     ) -> Result<(), StoreError>;
 
     /// The stored responses of a key, most recent first.
-    fn of_key(&self, key: &Key) -> Result<Vec<Seen>, StoreError>;
+    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError>;
 
     /// Removes every stored response of this key, and makes sure that no process uses what it has of
     /// it in memory or is fetching. Tells what was removed.

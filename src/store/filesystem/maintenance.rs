@@ -22,17 +22,17 @@ use crate::sys::shared::Shared;
 const LEFTOVER: Duration = Duration::from_secs(60);
 
 /// The upkeep of a store's directory.
-pub struct Upkeep {
+pub struct StoreMaintenance {
     root: Root,
     shared: Arc<Shared>,
 }
 
-impl Upkeep {
+impl StoreMaintenance {
     /// The upkeep of the store at `path`, which is made where there is none. Refused when it cannot
     /// be written.
-    pub fn open(path: &Path, shared: Arc<Shared>) -> Result<Upkeep, StoreError> {
+    pub fn open(path: &Path, shared: Arc<Shared>) -> Result<StoreMaintenance, StoreError> {
         let root = Root::prepare(path)?;
-        Ok(Upkeep { root, shared })
+        Ok(StoreMaintenance { root, shared })
     }
 
     /// Every stored response in the directory with this number, with the time it was last modified.
@@ -101,7 +101,7 @@ impl Upkeep {
         if entry.variant != NO_VARIANT {
             unlist(&self.root, &entry.hash, &entry.variant)?;
         }
-        self.shared.bump(&entry.hash);
+        self.shared.next_generation(&entry.hash);
         Ok(())
     }
 

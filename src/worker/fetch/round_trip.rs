@@ -7,12 +7,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{self, Instant, sleep_until};
 
 use super::connection::{Connection, FIRST_READ, idle_connection, new_connection};
-use super::outcome::Trouble;
+use super::outcome::FetchError;
 use super::request::{request_head, send_content};
-use super::{Fetch, Order, RequestContent};
+use super::{Fetch, FetchRequest, RequestContent};
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, parse_response};
 use crate::sys::stream::Stream;
@@ -39,7 +39,11 @@ pub struct Response {
 }
 
 /// Sends the request and reads the response's head.
-pub async fn exchange(worker: &Worker, order: &mut Order, fetch: &Fetch) -> Result<Reply, Trouble> {
+pub async fn round_trip(
+    worker: &Worker,
+    order: &mut FetchRequest,
+    fetch: &Fetch,
+) -> Result<Reply, FetchError> {
     let mut content = order.content.take();
     // A request that may not be repeated never meets a connection that may be closing (RFC 9110 §9.2.2).
     let may_repeat = content.is_none() && order.head.method.is_idempotent();
@@ -58,12 +62,12 @@ pub async fn exchange(worker: &Worker, order: &mut Order, fetch: &Fetch) -> Resu
 
 /// Why a conversation failed: whether anything came back tells whether it may be tried again.
 enum Failed {
-    Unanswered(Trouble),
-    Answered(Trouble),
+    Unanswered(FetchError),
+    Answered(FetchError),
 }
 
 impl Failed {
-    fn into_trouble(self) -> Trouble {
+    fn into_trouble(self) -> FetchError {
         match self {
             Failed::Unanswered(trouble) | Failed::Answered(trouble) => trouble,
         }
@@ -71,15 +75,15 @@ impl Failed {
 }
 
 async fn converse(
-    order: &Order,
+    order: &FetchRequest,
     mut connection: Connection,
     content: &mut Option<RequestContent>,
     fetch: &Fetch,
 ) -> Result<Reply, Failed> {
-    let patience = order.settings.times.body_stall;
+    let timeout = order.settings.times.body_stall;
     let head = request_head(order, content.as_ref());
     let parts = &mut [IoSlice::new(&head)];
-    if let Err(why) = connection.transport.write_all(parts, patience).await {
+    if let Err(why) = connection.transport.write_all(parts, timeout).await {
         return Err(Failed::Unanswered(io_trouble(order, why)));
     }
     let limit = order.settings.times.origin_response;
@@ -101,13 +105,13 @@ async fn converse(
         None => {
             *request_sent = true;
             let reading = reading.final_head(fetch);
-            timeout(limit, reading)
+            time::timeout(limit, reading)
                 .await
                 .unwrap_or_else(|_| Err(timed_out(order, limit)))?
         }
         Some(content) => {
             let mut reading = pin!(reading.final_head(fetch));
-            let mut sending = pin!(send_content(transport, content, patience));
+            let mut sending = pin!(send_content(transport, content, timeout));
             let mut sending_ended = false;
             let mut deadline = Instant::now();
             // The origin may answer, or ask for the content, before it has all of it.
@@ -115,8 +119,8 @@ async fn converse(
                 tokio::select! {
                     biased;
                     sent = &mut sending, if !sending_ended => {
-                        if let Err(Trouble::ClientContent) = sent {
-                            return Err(Failed::Answered(Trouble::ClientContent));
+                        if let Err(FetchError::ClientContent) = sent {
+                            return Err(Failed::Answered(FetchError::ClientContent));
                         }
                         // Where it failed, the origin may have closed its side after answering.
                         *request_sent = sent.is_ok();
@@ -134,7 +138,7 @@ async fn converse(
     if head.status == 101 {
         // A TLS connection is never asked to switch.
         let Transport::Plain(stream) = connection.transport else {
-            return Err(Failed::Answered(Trouble::Switched(host(order))));
+            return Err(Failed::Answered(FetchError::Switched(host(order))));
         };
         return Ok(Reply::Switched(head, stream, connection.buffer));
     }
@@ -143,7 +147,7 @@ async fn converse(
 
 /// The head of the response being read.
 struct Reading<'a> {
-    order: &'a Order,
+    order: &'a FetchRequest,
     transport: &'a Transport,
     buffer: &'a mut BytesMut,
     /// Only a connection that served before may have been closed for its age: a new one is not
@@ -162,13 +166,13 @@ impl Reading<'_> {
             match parsed.map_err(|why| malformed(order, why))? {
                 None => {}
                 Some(head) if head.status == 101 && !order.upgrade => {
-                    return Err(Failed::Answered(Trouble::Switched(host(order))));
+                    return Err(Failed::Answered(FetchError::Switched(host(order))));
                 }
                 Some(head) if head.status == 101 || head.status >= 200 => return Ok(head),
                 Some(head) => {
                     interim += 1;
                     if interim > MOST_INTERIM {
-                        return Err(Failed::Answered(Trouble::Interim(host(order))));
+                        return Err(Failed::Answered(FetchError::Interim(host(order))));
                     }
                     fetch.add_interim(head);
                     continue;
@@ -180,7 +184,7 @@ impl Reading<'_> {
                     answered = true;
                     continue;
                 }
-                Ok(0) => Trouble::Closed(host(order)),
+                Ok(0) => FetchError::Closed(host(order)),
                 Err(why) => io_trouble(order, why),
             };
             return Err(if answered || !self.reused {
@@ -192,32 +196,32 @@ impl Reading<'_> {
     }
 }
 
-fn malformed(order: &Order, why: HeadError) -> Failed {
+fn malformed(order: &FetchRequest, why: HeadError) -> Failed {
     let host = host(order);
-    Failed::Answered(Trouble::Head { host, why })
+    Failed::Answered(FetchError::Head { host, why })
 }
 
-fn timed_out(order: &Order, limit: Duration) -> Failed {
+fn timed_out(order: &FetchRequest, limit: Duration) -> Failed {
     Failed::Answered(silent(order, limit))
 }
 
-fn silent(order: &Order, limit: Duration) -> Trouble {
-    Trouble::TimedOut {
+fn silent(order: &FetchRequest, limit: Duration) -> FetchError {
+    FetchError::TimedOut {
         host: host(order),
         seconds: limit.as_secs(),
     }
 }
 
-fn io_trouble(order: &Order, why: io::Error) -> Trouble {
+fn io_trouble(order: &FetchRequest, why: io::Error) -> FetchError {
     if why.kind() == io::ErrorKind::TimedOut {
         return silent(order, order.settings.times.body_stall);
     }
-    Trouble::Io {
+    FetchError::Io {
         host: host(order),
         why,
     }
 }
 
-fn host(order: &Order) -> String {
+fn host(order: &FetchRequest) -> String {
     order.uri.authority().to_string()
 }

@@ -12,7 +12,7 @@ use crate::worker::state::Worker;
 
 /// What is known of a request when it has been answered.
 #[derive(Debug)]
-pub struct Told {
+pub struct RequestRecord {
     since: Instant,
     /// The status sent; 0 when the client left before there was one.
     pub status: u16,
@@ -24,10 +24,10 @@ pub struct Told {
     pub hit: bool,
 }
 
-impl Told {
+impl RequestRecord {
     /// Nothing yet.
-    pub fn new(since: Instant) -> Told {
-        Told {
+    pub fn new(since: Instant) -> RequestRecord {
+        RequestRecord {
             since,
             status: 0,
             outcome: "none",
@@ -40,8 +40,8 @@ impl Told {
 impl Exchange<'_> {
     /// Counts the request, and writes its line.
     pub(super) fn log(&self) {
-        let told = &self.told;
-        self.worker.count(told.hit, told.bytes);
+        let record = &self.record;
+        self.worker.count(record.hit, record.bytes);
         if !self.settings.access_log {
             return;
         }
@@ -49,10 +49,10 @@ impl Exchange<'_> {
             client: self.client.address(),
             method: Bytes::copy_from_slice(self.head.method.as_bytes()),
             uri: self.head.target.clone(),
-            status: told.status,
-            outcome: told.outcome,
-            bytes: told.bytes,
-            duration: told.since.elapsed(),
+            status: record.status,
+            outcome: record.outcome,
+            bytes: record.bytes,
+            duration: record.since.elapsed(),
         });
     }
 }

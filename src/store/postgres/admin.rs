@@ -17,7 +17,7 @@ use super::session::Session;
 use super::{connect, row};
 use crate::cache::key::{Hash, Key};
 use crate::config::Database;
-use crate::store::survey::{Seen, Survey};
+use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::{Content, Object, Pieces, Published, StoreError};
 use crate::sys::shared::Shared;
 
@@ -120,8 +120,8 @@ impl Rows {
     }
 }
 
-fn seen(row: &Row) -> Result<Seen, postgres::Error> {
-    Ok(Seen {
+fn seen(row: &Row) -> Result<StoredInfo, postgres::Error> {
+    Ok(StoredInfo {
         meta: row::meta(row)?,
         content: row.try_get::<_, i64>(10)? as u64,
         size: row.try_get::<_, i64>(11)? as u64,
@@ -130,8 +130,8 @@ fn seen(row: &Row) -> Result<Seen, postgres::Error> {
     })
 }
 
-impl Survey for Rows {
-    fn each(&self, visit: &mut dyn FnMut(Seen)) -> Result<(), StoreError> {
+impl StoreAdmin for Rows {
+    fn each(&self, visit: &mut dyn FnMut(StoredInfo)) -> Result<(), StoreError> {
         self.pages(EACH, |row| {
             visit(seen(row)?);
             Ok(ControlFlow::Continue(()))
@@ -145,7 +145,7 @@ impl Survey for Rows {
         self.pages(WHOLE, |row| Ok(visit(self.object(row)?)))
     }
 
-    fn of_key(&self, key: &Key) -> Result<Vec<Seen>, StoreError> {
+    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError> {
         let hash = &key.hash()[..];
         let found = self.run(|session| {
             let rows = session.query(OF_KEY, &[&hash])?;
@@ -160,7 +160,7 @@ impl Survey for Rows {
         let removed = self
             .run(|session| remove(session, HOST, shared, key))?
             .variants;
-        shared.bump(key.hash());
+        shared.next_generation(key.hash());
         let removed = removed.into_iter();
         Ok(removed
             .map(|(variant, size)| published(shared, key.hash(), variant, size))
@@ -204,7 +204,7 @@ impl Survey for Rows {
         // What was read of them meanwhile goes from memory again, on every host and at once on this one.
         self.run(|session| session.execute(TELL_ALL, &[&HOST]))?;
         for key in &keys {
-            shared.bump(key.hash());
+            shared.next_generation(key.hash());
         }
         Ok(removed)
     }

@@ -21,7 +21,7 @@ pub(super) type Table = [Bucket; BUCKETS];
 impl Shared {
     /// Notes until when the key with this hash is fetched for each client alone. In a full bucket the
     /// note that ends first goes.
-    pub fn note_unshared(&self, hash: &[u8; 16], until: u64) {
+    pub fn note_hit_for_miss(&self, hash: &[u8; 16], until: u64) {
         let (bucket, tag) = self.notes(hash);
         let notes = || bucket.0.iter().map(|slot| (slot, slot.load(Relaxed)));
         let slot = notes()
@@ -34,14 +34,14 @@ impl Shared {
     }
 
     /// Whether the key with this hash is fetched for each client alone.
-    pub fn is_unshared(&self, hash: &[u8; 16], now: u64) -> bool {
+    pub fn is_hit_for_miss(&self, hash: &[u8; 16], now: u64) -> bool {
         let (bucket, tag) = self.notes(hash);
         let mut notes = bucket.0.iter().map(|slot| slot.load(Relaxed));
         notes.any(|note| of(note) == tag && ends(note) > now)
     }
 
     /// Takes back what was noted of this key.
-    pub fn forget_unshared(&self, hash: &[u8; 16]) {
+    pub fn forget_hit_for_miss(&self, hash: &[u8; 16]) {
         let (bucket, tag) = self.notes(hash);
         for slot in &bucket.0 {
             // Nearly always there is nothing: the cache line stays shared between cores.
@@ -56,7 +56,7 @@ impl Shared {
         let index = usize::from(u16::from_le_bytes([a, b]));
         // Never 0, which a free slot has.
         let tag = u32::from_le_bytes([c, d, e, f]) | (1 << 31);
-        (&self.layout().unshared[index % BUCKETS], tag)
+        (&self.layout().hit_for_miss[index % BUCKETS], tag)
     }
 }
 
@@ -116,10 +116,10 @@ mod tests {
         };
         for (name, step) in rows {
             match step {
-                Note(key, until) => shared.note_unshared(&hash(key), until),
-                Forget(key) => shared.forget_unshared(&hash(key)),
+                Note(key, until) => shared.note_hit_for_miss(&hash(key), until),
+                Forget(key) => shared.forget_hit_for_miss(&hash(key)),
                 Is(key, now, expected) => {
-                    assert_eq!(shared.is_unshared(&hash(key), now), expected, "{name}");
+                    assert_eq!(shared.is_hit_for_miss(&hash(key), now), expected, "{name}");
                 }
             }
         }
