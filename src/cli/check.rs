@@ -285,6 +285,7 @@ mod tests {
     #[test]
     fn the_summary_shows_what_the_texts_come_to() {
         let loaded = Loaded {
+            source: Source::default(),
             texts: Vec::new(),
             settings: Settings {
                 workers: 2,

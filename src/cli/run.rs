@@ -52,18 +52,18 @@ fn workers(text: &str) -> Result<Workers, String> {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let program = env::current_exe()
         .map_err(|error| Failure::unavailable(format!("can't find the program itself: {error}")))?;
-    let source = source(&args)?;
-    let settings = config::load(&source).map_err(Failure::config)?.settings;
-    store::prepare(&settings.store)?;
+    let configuration = config::load(&source(&args)?).map_err(Failure::config)?;
+    let choice = &configuration.settings.store;
+    store::prepare(choice)?;
     let runtime = Runtime::make()?;
     let _journal = journal::start(Identity::Supervisor);
     log::info!(
         "storing in {}; `cacheproxy status --runtime-dir {}` tells how it goes",
-        store::place(&settings.store),
+        store::place(choice),
         runtime.0.display()
     );
     supervisor::serve(Start {
-        source,
+        configuration,
         listen: Listen::Bind(args.listen),
         workers: Spawn::Children {
             dir: runtime.0.clone(),

@@ -44,10 +44,10 @@ pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
         dropins: Some(args.dropins),
         ..Source::default()
     };
-    let settings = config::load(&source).map_err(Failure::config)?.settings;
-    store::prepare(&settings.store)?;
+    let configuration = config::load(&source).map_err(Failure::config)?;
+    store::prepare(&configuration.settings.store)?;
     supervisor::serve(supervisor::Start {
-        source,
+        configuration,
         listen: Listen::Inherited,
         workers: Spawn::Sockets {
             dir: args.runtime_dir,

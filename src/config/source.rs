@@ -51,6 +51,8 @@ pub enum Workers {
 /// A configuration that was read and found valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
+    /// Where it was read, and is read again.
+    pub source: Source,
     /// The texts it is made of, in the order in which they count.
     pub texts: Vec<Text>,
     /// The settings they come to.
@@ -82,7 +84,11 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     }
     texts.extend(command_line(&source.overrides)?);
     let settings = parse(&texts)?;
-    Ok(Loaded { texts, settings })
+    Ok(Loaded {
+        source: source.clone(),
+        texts,
+        settings,
+    })
 }
 
 fn read(role: Role, path: &Path) -> Result<Text, ConfigError> {

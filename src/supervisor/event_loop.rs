@@ -64,7 +64,7 @@ impl Supervisor {
     pub(super) fn begin(start: Start) -> Result<Supervisor, Failure> {
         let now = Instant::now();
         let signals = Signals::take().map_err(unavailable("signals"))?;
-        let settings = Current::load(start.source)?;
+        let settings = Current::begin(start.configuration)?;
         let listeners = Listeners::open(&start.listen)?;
         let spawner = Spawner::new(start.workers);
         let dir = spawner.dir();

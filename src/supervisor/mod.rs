@@ -30,8 +30,8 @@ use crate::sys::exit::Failure;
 /// What a supervisor begins with.
 #[derive(Debug)]
 pub struct Start {
-    /// Where the configuration comes from, now and at each reload.
-    pub source: config::Source,
+    /// The configuration, which says where it is read again from.
+    pub configuration: config::Loaded,
     /// The sockets that clients connect to.
     pub listen: Listen,
     /// How workers are started.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::event_loop::Supervisor;
 use super::link::{LinkId, Stage};
-use crate::config::{self, Loaded, Settings, Source};
+use crate::config::{self, Loaded, Settings};
 use crate::sys::exit::Failure;
 use crate::sys::{memory_file, notify};
 
@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The settings in force.
 #[derive(Debug)]
 pub(super) struct Current {
-    source: Source,
     loaded: Loaded,
     memory: OwnedFd,
     reload: Option<Reload>,
@@ -33,12 +32,10 @@ struct Reload {
 }
 
 impl Current {
-    /// Reads the configuration for the first time.
-    pub(super) fn load(source: Source) -> Result<Current, Failure> {
-        let loaded = config::load(&source).map_err(Failure::config)?;
+    /// Puts the configuration that was read at the start in force.
+    pub(super) fn begin(loaded: Loaded) -> Result<Current, Failure> {
         let memory = to_memory(&loaded).map_err(Failure::unavailable)?;
         Ok(Current {
-            source,
             loaded,
             memory,
             reload: None,
@@ -70,7 +67,7 @@ impl Supervisor {
     /// Reads the configuration again. On an error nothing has changed.
     pub(super) fn reload(&mut self, now: Instant) -> Result<(), String> {
         notify::reloading();
-        let loaded = config::load(&self.settings.source).map_err(|error| error.to_string());
+        let loaded = config::load(&self.settings.loaded.source).map_err(|error| error.to_string());
         let outcome = loaded.and_then(|loaded| Ok((to_memory(&loaded)?, loaded)));
         let (memory, loaded) = match outcome {
             Ok(new) => new,
