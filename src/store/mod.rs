@@ -38,10 +38,8 @@ pub const SMALL: u64 = 64 * 1024;
 
 /// A place that keeps stored responses.
 pub trait Store: Send + Sync {
-    /// Whether a lookup might find something under this key. Never blocks; "yes" promises nothing.
-    fn may_have(&self, _key: &Key) -> bool {
-        true
-    }
+    /// False when a lookup would find nothing under this key. Never blocks; true promises nothing.
+    fn may_have(&self, key: &Key) -> bool;
 
     /// The stored response that this request selects, most recent first (RFC 9111 §4.1).
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
@@ -58,10 +56,8 @@ pub trait Store: Send + Sync {
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError>;
 
-    /// Whether storing a response removes a stored part of it by itself.
-    fn displaces_parts(&self) -> bool {
-        false
-    }
+    /// True when storing a response removes a stored part of it by itself.
+    fn displaces_parts(&self) -> bool;
 
     /// Gives a stored response new metadata after a 304 (RFC 9111 §3.2); its content stays where it is.
     /// [`StoreError::Gone`] when it was removed or replaced meanwhile; `invalidation_epoch` as for [`Store::publish`].
@@ -78,28 +74,25 @@ pub trait Store: Send + Sync {
     /// What the store itself removed since this was last asked: variants that were displaced, records
     /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`]. Nothing where
     /// the store evicts by itself.
-    fn take_removed(&self) -> Vec<Published> {
-        Vec::new()
-    }
+    fn take_removed(&self) -> Vec<Published>;
 
-    /// Whether other hosts share it, so that a key is to be leased before it is fetched.
-    fn is_shared(&self) -> bool {
-        false
-    }
+    /// The same store, when other hosts share it.
+    fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>>;
+}
 
-    /// Asks whether this host may fetch the key for all that share the store. Publishing ends the lease.
-    fn lease(&self, _key: &Key) -> Lease {
-        Lease::None
-    }
+/// A store that other hosts share, so that a key is leased before it is fetched.
+pub trait SharedStore: Store {
+    /// Asks for the lease on a key, to fetch it for all that share the store. Publishing ends the lease.
+    fn lease(&self, key: &Key) -> Lease;
 
     /// Keeps a lease for some seconds more.
-    fn renew(&self, _key: &Key) {}
-
-    /// Counts responses that were used, some time ago.
-    fn used(&self, _used: &[Used]) {}
+    fn renew(&self, key: &Key);
 
     /// Gives up a lease: what was fetched is of no use to others.
-    fn release(&self, _key: &Key) {}
+    fn release(&self, key: &Key);
+
+    /// Counts responses that were used, some time ago.
+    fn used(&self, used: &[Used]);
 }
 
 /// What a lookup found.

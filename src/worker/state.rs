@@ -212,8 +212,7 @@ impl Worker {
         let meta = &stored.object.meta;
         let place = place(meta.key.hash(), meta.variant.hash());
         self.shared.count_hit(&place);
-        let shares = |writer: &StoreWriter| writer.store().is_shared();
-        if self.store.as_ref().is_some_and(shares) {
+        if self.store.as_ref().and_then(StoreWriter::shared).is_some() {
             let mut used = self.used.borrow_mut();
             let place = (*meta.key.hash(), *meta.variant.hash());
             if used.len() < MOST_USED || used.contains_key(&place) {
@@ -225,13 +224,14 @@ impl Worker {
     /// Tells a store that hosts share what was used since this was last done.
     pub fn tell_used(&self) {
         let used = std::mem::take(&mut *self.used.borrow_mut());
-        if let Some(writer) = self.store.as_ref().filter(|_| !used.is_empty()) {
+        let store = self.store.as_ref().and_then(StoreWriter::shared);
+        if let Some(store) = store.filter(|_| !used.is_empty()) {
             let used = used.into_iter().map(|((hash, variant), hits)| Used {
                 hash,
                 variant,
                 hits,
             });
-            writer.store().used(&used.collect::<Vec<_>>());
+            store.used(&used.collect::<Vec<_>>());
         }
     }
 

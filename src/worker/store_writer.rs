@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store::Store;
+use crate::store::{SharedStore, Store};
 
 /// The most changes that wait, and the most bytes of content in memory that wait with them.
 const QUEUE: usize = 16 << 10;
@@ -18,6 +18,7 @@ type Job = Box<dyn FnOnce(&dyn Store) + Send>;
 /// A store, and the way to the thread that changes it.
 pub struct StoreWriter {
     store: Arc<dyn Store>,
+    shared: Option<Arc<dyn SharedStore>>,
     jobs: mpsc::Sender<Job>,
     queued: Cell<u64>,
     refused: Cell<u64>,
@@ -49,6 +50,7 @@ impl StoreWriter {
                 }
             })?;
         Ok(StoreWriter {
+            shared: store.clone().shared(),
             store,
             jobs,
             queued: Cell::new(0),
@@ -59,6 +61,11 @@ impl StoreWriter {
     /// The store, for what only reads.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The store, when other hosts share it.
+    pub fn shared(&self) -> Option<&Arc<dyn SharedStore>> {
+        self.shared.as_ref()
     }
 
     /// Has a change made when its turn comes, which holds this many bytes of content until then;

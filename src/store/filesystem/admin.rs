@@ -189,7 +189,7 @@ mod tests {
     use crate::cache::stored::Meta;
     use crate::http::fields::Fields;
     use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
-    use crate::store::{Found, Store, Whole};
+    use crate::store::{Found, Whole};
 
     fn meta(uri: &str, language: Option<&str>) -> Meta {
         let names: Vec<String> = language

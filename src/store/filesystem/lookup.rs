@@ -20,7 +20,7 @@ use crate::store::record::read::{Reading, Record, read};
 use crate::store::{Content, Found, Object, StoreError, place};
 
 impl FilesystemStore {
-    pub(super) fn find(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
+    pub(super) fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
         // Read first: a change while this lookup goes on then makes copies of its outcome stale.
         let generation = self.shared.generation(key.hash());
         match self.sound(key.hash(), &NO_VARIANT)? {

@@ -25,7 +25,7 @@ use root::{NO_VARIANT, Root, counted};
 use synced::Synced;
 
 use super::record::read::{Reading, read};
-use super::{Draft, Found, Object, Published, Store, StoreError, Whole};
+use super::{Draft, Found, Object, Published, SharedStore, Store, StoreError, Whole};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
@@ -168,17 +168,18 @@ fn index_at(root: &Root, hash: &Hash) -> Result<Option<Index>, StoreError> {
     }
 }
 
+/// What takes more than a line is in the file of its name.
 impl Store for FilesystemStore {
     fn may_have(&self, key: &Key) -> bool {
         self.shared.may_be_stored(key.hash())
     }
 
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
-        self.find(key, request)
+        self.lookup(key, request)
     }
 
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
-        self.draft(meta, expected)
+        self.begin(meta, expected)
     }
 
     fn publish(
@@ -187,7 +188,7 @@ impl Store for FilesystemStore {
         whole: Whole,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.store(meta, whole, invalidation_epoch)
+        self.publish(meta, whole, invalidation_epoch)
     }
 
     fn refresh(
@@ -196,15 +197,23 @@ impl Store for FilesystemStore {
         meta: &Meta,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.change(object, meta, invalidation_epoch)
+        self.refresh(object, meta, invalidation_epoch)
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
         remove(&self.root, &self.shared, key)
     }
 
+    fn displaces_parts(&self) -> bool {
+        false
+    }
+
     fn take_removed(&self) -> Vec<Published> {
         self.removed.take()
+    }
+
+    fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
+        None
     }
 }
 

@@ -17,7 +17,7 @@ use crate::store::{Published, StoreError, Whole};
 use crate::sys::disk;
 
 impl FilesystemStore {
-    pub(super) fn store(
+    pub(super) fn publish(
         &self,
         meta: &Meta,
         whole: Whole,

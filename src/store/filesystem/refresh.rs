@@ -16,7 +16,7 @@ use crate::store::{Content, Object, Published, StoreError, Whole};
 use crate::sys::disk;
 
 impl FilesystemStore {
-    pub(super) fn change(
+    pub(super) fn refresh(
         &self,
         object: &Object,
         meta: &Meta,
@@ -67,7 +67,7 @@ impl FilesystemStore {
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         match &object.content {
-            Content::Memory(content) => self.store(
+            Content::Memory(content) => self.publish(
                 meta,
                 Whole::Memory(vec![content.clone()]),
                 invalidation_epoch,
@@ -90,7 +90,7 @@ impl FilesystemStore {
             content_checksum,
             ..
         } = record.prelude;
-        let draft = self.draft(meta, Some(content))?;
+        let draft = self.begin(meta, Some(content))?;
         let (to, to_offset) = (&draft.file, draft.content_offset);
         disk::copy(file, content_offset, to, to_offset, content)
             .map_err(|error| StoreError::at(self.root.path(), error))?;

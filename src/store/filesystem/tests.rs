@@ -50,7 +50,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn does_what_every_store_does() {
     let bench = bench();
-    suite::run(&bench.store);
+    suite::run(&bench.store, &|| Some(bench.store.take_removed()));
     assert_eq!(
         std::fs::read_dir(bench.dir.path().join("tmp"))
             .unwrap()

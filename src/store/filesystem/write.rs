@@ -27,7 +27,7 @@ pub(super) struct Written {
 }
 
 impl FilesystemStore {
-    pub(super) fn draft(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
+    pub(super) fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
         let slot = slot_for(coding::encode(meta)?.len());
         let content_offset = content_offset(slot, true);
         let length = content_offset.saturating_add(expected.unwrap_or(0));
@@ -110,7 +110,7 @@ impl FilesystemStore {
         let head = coding::encode(meta)?;
         if slot_for(head.len()) > draft.slot {
             // The metadata grew beyond the room left for it when the draft was begun.
-            let larger = self.draft(meta, Some(content))?;
+            let larger = self.begin(meta, Some(content))?;
             disk::copy(
                 &draft.file,
                 draft.content_offset,

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Takes the lease where nobody has it, or it has run out. Else tells whether what was fetched is stored
 /// by now, and for how long the lease is another's, who is to tell when it is done.
-const TAKE: &str = "INSERT INTO cacheproxy.fetching AS f (key_hash, host, until) \
+const LEASE: &str = "INSERT INTO cacheproxy.fetching AS f (key_hash, host, until) \
         VALUES ($1, $2, now() + interval '5 s') ON CONFLICT (key_hash) DO UPDATE SET \
         host = CASE WHEN f.until > now() THEN f.host ELSE excluded.host END, \
         until = CASE WHEN f.until > now() AND f.host <> excluded.host THEN f.until ELSE excluded.until END, \
@@ -96,14 +96,14 @@ impl Waiting {
 }
 
 /// Asks for the lease on this key.
-pub fn take(pool: &Pool, host: &str, waiting: &Waiting, key: &Key) -> Lease {
+pub fn lease(pool: &Pool, host: &str, waiting: &Waiting, key: &Key) -> Lease {
     // Before asking, so that no word of it is missed.
     let Some(news) = waiting.register(key.hash()) else {
         return Lease::None;
     };
     let hash = key.hash().as_slice();
     let answer = pool.run(PATIENCE, |session| {
-        let row = session.query_first(TAKE, &[&hash, &host])?;
+        let row = session.query_first(LEASE, &[&hash, &host])?;
         Ok(row.map(|row| (row.get::<_, String>(0), row.get::<_, i64>(1))))
     });
     match answer {

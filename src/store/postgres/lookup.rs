@@ -6,7 +6,7 @@ use postgres::Row;
 
 use super::PostgresStore;
 use super::content::Stored;
-use super::pool::LOOKUP;
+use super::pool;
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::cache::vary;
@@ -20,7 +20,7 @@ use super::row;
 
 /// Most recent first, with what is stored as a part only, whose content nobody has asked for yet. What begins
 /// it is read by [`row::meta`].
-const FIND: &str = concat!(
+const LOOKUP: &str = concat!(
     row::columns!(),
     ", id, vary, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
     FROM cacheproxy.response WHERE key_hash IN ($1, $2) ORDER BY id DESC"
@@ -39,7 +39,7 @@ struct Candidate {
 }
 
 impl PostgresStore {
-    pub(super) fn find(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
+    pub(super) fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
         if self.pending_invalidations.has(key) || self.shared.is_untold_beside(self.worker) {
             return Ok(Found::Nothing);
         }
@@ -50,8 +50,8 @@ impl PostgresStore {
         let part = part.as_ref().unwrap_or(key);
         loop {
             let (hash, part_hash) = (&key.hash()[..], &part.hash()[..]);
-            let found = self.pool.run(LOOKUP, |session| {
-                let rows = session.query(FIND, &[&hash, &part_hash])?;
+            let found = self.pool.run(pool::LOOKUP, |session| {
+                let rows = session.query(LOOKUP, &[&hash, &part_hash])?;
                 rows.iter()
                     .map(Candidate::read)
                     .collect::<Result<Vec<_>, _>>()
@@ -101,7 +101,7 @@ impl PostgresStore {
         } else {
             let content = match found.content {
                 Some(content) => Some(content),
-                None => self.pool.run(LOOKUP, |session| {
+                None => self.pool.run(pool::LOOKUP, |session| {
                     let row = session.query_first(CONTENT, &[&found.id])?;
                     row.map_or(Ok(None), |row| content(&row, 0))
                 })?,

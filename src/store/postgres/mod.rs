@@ -39,7 +39,7 @@ use pending_invalidations::PendingInvalidations;
 use pool::Pool;
 
 use super::draft::Reservation;
-use super::{Draft, Found, Lease, Object, Published, Store, StoreError, Used, Whole};
+use super::{Draft, Found, Lease, Object, Published, SharedStore, Store, StoreError, Used, Whole};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
@@ -208,6 +208,7 @@ fn temporary(spool: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// What takes more than a line is in the file of its name.
 impl Store for PostgresStore {
     /// Whether there is a part is seen by the lookup of the whole, so that a miss is one round trip.
     fn may_have(&self, key: &Key) -> bool {
@@ -215,7 +216,7 @@ impl Store for PostgresStore {
     }
 
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
-        self.find(key, request)
+        self.lookup(key, request)
     }
 
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
@@ -237,7 +238,7 @@ impl Store for PostgresStore {
         whole: Whole,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.store(meta, whole, invalidation_epoch)
+        self.publish(meta, whole, invalidation_epoch)
     }
 
     fn refresh(
@@ -246,23 +247,30 @@ impl Store for PostgresStore {
         meta: &Meta,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        self.change(object, meta, invalidation_epoch)
+        self.refresh(object, meta, invalidation_epoch)
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
-        self.remove_all(key)
+        self.remove(key)
     }
 
     fn displaces_parts(&self) -> bool {
         true
     }
 
-    fn is_shared(&self) -> bool {
-        true
+    /// None that are to be announced: a worker of one host evicts for all.
+    fn take_removed(&self) -> Vec<Published> {
+        Vec::new()
     }
 
+    fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
+        Some(self)
+    }
+}
+
+impl SharedStore for PostgresStore {
     fn lease(&self, key: &Key) -> Lease {
-        lease::take(&self.pool, &self.host, &self.waiting, key)
+        lease::lease(&self.pool, &self.host, &self.waiting, key)
     }
 
     fn renew(&self, key: &Key) {

@@ -56,7 +56,7 @@ struct New<'a> {
 }
 
 impl PostgresStore {
-    pub(super) fn store(
+    pub(super) fn publish(
         &self,
         meta: &Meta,
         whole: Whole,
@@ -235,7 +235,7 @@ impl PostgresStore {
         }
     }
 
-    pub(super) fn remove_all(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
+    pub(super) fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
         let hash = key.hash();
         let removed = self.pool.change(CHANGE, |session| {
             remove(session, &self.host, &self.shared, key)

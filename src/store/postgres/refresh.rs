@@ -15,7 +15,7 @@ const REFRESH: &str = "SELECT cacheproxy.refresh(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 impl PostgresStore {
-    pub(super) fn change(
+    pub(super) fn refresh(
         &self,
         object: &Object,
         meta: &Meta,
@@ -44,13 +44,13 @@ impl PostgresStore {
         })?;
         match &outcome[..] {
             "refreshed" => self.published(meta, Outcome::Stored, size, before),
-            "missing" => self.store_again(&object.content, meta, invalidation_epoch),
+            "missing" => self.publish_again(&object.content, meta, invalidation_epoch),
             _ => Err(StoreError::Gone),
         }
     }
 
     /// Stores a response anew whose row is gone, from what is at hand of it.
-    fn store_again(
+    fn publish_again(
         &self,
         content: &Content,
         meta: &Meta,
@@ -59,7 +59,7 @@ impl PostgresStore {
         match content {
             Content::Memory(content) => {
                 let whole = Whole::Memory(vec![Bytes::clone(content)]);
-                self.store(meta, whole, invalidation_epoch)
+                self.publish(meta, whole, invalidation_epoch)
             }
             Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
         }

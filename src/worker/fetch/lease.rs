@@ -16,7 +16,7 @@ use super::{Fetch, FetchRequest, remember};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::reuse::{Reuse, reuse};
-use crate::store::{Found, Lease, LeaseNews, Store};
+use crate::store::{Found, Lease, LeaseNews, SharedStore};
 use crate::worker::state::{Worker, now};
 use crate::worker::stored::Stored;
 
@@ -27,7 +27,7 @@ const RENEWED: Duration = Duration::from_secs(2);
 
 /// A lease that is kept up until it is dropped.
 pub(super) struct LeaseGuard {
-    store: Arc<dyn Store>,
+    store: Arc<dyn SharedStore>,
     key: Key,
     renewing: AbortHandle,
     /// Whether storing has ended it, so that there is nothing to give up.
@@ -48,19 +48,19 @@ pub(super) async fn turn(worker: &Rc<Worker>, order: &FetchRequest, fetch: &Fetc
         return LeaseOutcome::Ask(None);
     };
     // Without a claim on this host it isn't for others either.
-    if !keeper.store().is_shared() || fetch.claim.borrow().is_none() {
+    let Some(store) = keeper.shared().filter(|_| fetch.claim.borrow().is_some()) else {
         return LeaseOutcome::Ask(None);
-    }
+    };
     let give_up = Instant::now() + PATIENCE;
     loop {
-        match ask(keeper.store(), key).await {
+        match lease(store, key).await {
             Lease::None => return LeaseOutcome::Ask(None),
-            Lease::Ours => return LeaseOutcome::Ask(Some(LeaseGuard::new(keeper.store(), key))),
-            Lease::Fetched => return look_up(worker, order, key).await,
+            Lease::Ours => return LeaseOutcome::Ask(Some(LeaseGuard::new(store, key))),
+            Lease::Fetched => return look_up(store, worker, order, key).await,
             Lease::Theirs { news, left } => {
                 let wait = give_up.min(Instant::now() + left);
                 match timeout(wait.saturating_duration_since(Instant::now()), news).await {
-                    Ok(Ok(LeaseNews::Changed)) => return look_up(worker, order, key).await,
+                    Ok(Ok(LeaseNews::Changed)) => return look_up(store, worker, order, key).await,
                     Ok(Ok(LeaseNews::Free) | Err(_)) => return LeaseOutcome::Ask(None),
                     Err(_) if Instant::now() >= give_up => return LeaseOutcome::Ask(None),
                     // It has run out, or was renewed.
@@ -71,7 +71,7 @@ pub(super) async fn turn(worker: &Rc<Worker>, order: &FetchRequest, fetch: &Fetc
     }
 }
 
-async fn ask(store: &Arc<dyn Store>, key: &Key) -> Lease {
+async fn lease(store: &Arc<dyn SharedStore>, key: &Key) -> Lease {
     let (store, key) = (store.clone(), key.clone());
     let (answer, asked) = oneshot::channel();
     spawn_blocking(move || {
@@ -84,11 +84,13 @@ async fn ask(store: &Arc<dyn Store>, key: &Key) -> Lease {
 }
 
 /// What another host has stored, if it answers what is ordered.
-async fn look_up(worker: &Rc<Worker>, order: &FetchRequest, key: &Key) -> LeaseOutcome {
-    let Some(keeper) = &worker.store else {
-        return LeaseOutcome::Ask(None);
-    };
-    let (store, key) = (keeper.store().clone(), key.clone());
+async fn look_up(
+    store: &Arc<dyn SharedStore>,
+    worker: &Rc<Worker>,
+    order: &FetchRequest,
+    key: &Key,
+) -> LeaseOutcome {
+    let (store, key) = (store.clone(), key.clone());
     let fields = order.head.fields.clone();
     let found = spawn_blocking(move || store.lookup(&key, &fields)).await;
     let Ok(Ok(Found::Object(object))) = found else {
@@ -107,7 +109,7 @@ async fn look_up(worker: &Rc<Worker>, order: &FetchRequest, key: &Key) -> LeaseO
 }
 
 impl LeaseGuard {
-    fn new(store: &Arc<dyn Store>, key: &Key) -> LeaseGuard {
+    fn new(store: &Arc<dyn SharedStore>, key: &Key) -> LeaseGuard {
         let renewed = (store.clone(), key.clone());
         let renewing = spawn_local(async move {
             loop {

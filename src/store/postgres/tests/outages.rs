@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::cache::key::Key;
-use crate::store::Store;
 
 /// Longer than a call may take that waits for the server, and one that doesn't.
 const BOUND: Duration = Duration::from_millis(2500);

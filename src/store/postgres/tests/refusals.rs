@@ -3,7 +3,6 @@
 use super::*;
 use crate::cache::key::Key;
 use crate::postgres_server::{Authority, Login};
-use crate::store::Store;
 
 /// Why the store can't be used.
 fn refusal(bench: &Bench) -> String {
