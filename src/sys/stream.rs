@@ -94,13 +94,6 @@ impl Stream {
         read_once(self.socket.get_ref(), buffer).map(|(read, _)| read)
     }
 
-    /// Writes what there is room for without waiting; `WouldBlock` when there is none.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket
-            .get_ref()
-            .send_with_flags(bytes, nix::libc::MSG_NOSIGNAL)
-    }
-
     /// Waits until there is something to read, or the end of the stream.
     pub async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await?.retain_ready();
@@ -188,16 +181,10 @@ impl Stream {
         if error.kind() != io::ErrorKind::WouldBlock {
             return Err(error);
         }
-        self.wait_writable(timeout).await
-    }
-
-    /// Waits for the event that says there is room again, at most `timeout`. Call it only after
-    /// a write would have blocked.
-    pub async fn wait_writable(&self, timeout: Duration) -> io::Result<()> {
         within(Instant::now() + timeout, self.room()).await
     }
 
-    /// As [`Stream::wait_writable`], without a limit.
+    /// Waits for the event that says there is room again. Call it only after a write would have blocked.
     pub(super) async fn room(&self) -> io::Result<()> {
         // The readiness remembered may be older than the full buffer: ask the kernel once more
         // whether there is room, and wait for the event if not.

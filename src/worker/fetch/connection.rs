@@ -1,5 +1,6 @@
 //! The connection that a fetch uses: an idle one of the pool, or a new one.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use bytes::BytesMut;
@@ -11,7 +12,7 @@ use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ConnectError;
 use crate::worker::origin::reach;
-use crate::worker::origin::tls::Session;
+use crate::worker::origin::tls::handshake;
 use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
 
@@ -84,10 +85,12 @@ async fn secured(
     let trusted = worker.trust.config(&order.settings.ca_file).await;
     let config = trusted.map_err(failed)?;
     let limit = order.settings.times.connect;
-    let begun = timeout(limit, Session::begin(stream, host, config, limit)).await;
+    let begun = timeout(limit, handshake(stream, host, config)).await;
     let begun = begun.map_err(|_| ConnectError::TimedOut {
         host: order.uri.authority().into(),
         seconds: limit.as_secs(),
     })?;
-    Ok(Transport::Tls(Box::new(begun.map_err(failed)?)))
+    Ok(Transport::Tls(Box::new(RefCell::new(
+        begun.map_err(failed)?,
+    ))))
 }

@@ -1,41 +1,47 @@
-//! The way to an origin server: a plain stream, or a TLS session on one. What a fetch needs of it
-//! is the same for both; the futures of TLS are on the heap, so that plain fetches stay small.
+//! The connection to an origin server: a plain stream, or TLS. The end of a TLS connection counts only
+//! after close_notify: content that ends with the connection could have been cut off (RFC 9112 §9.8).
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
-use super::tls::Session;
 use crate::sys::stream::{Stream, within};
 
 /// A connection to an origin server.
 pub enum Transport {
     /// http
     Plain(Stream),
-    /// https
-    Tls(Box<Session>),
+    /// https; borrowed for one poll at a time, because a request may be sent while its response is read.
+    Tls(Box<RefCell<TlsStream<TcpStream>>>),
 }
-
-/// How long a session's own messages, which are few and short, may take to be sent.
-const OWN_MESSAGES: Duration = Duration::from_secs(10);
 
 impl Transport {
     /// Appends what there is to read to `buffer`'s spare capacity, waiting until `deadline`.
     /// `Ok(0)` is the end. `TimedOut` after the deadline.
     pub async fn read(&self, buffer: &mut BytesMut, deadline: Instant) -> io::Result<usize> {
-        match self {
-            Transport::Plain(stream) => stream.read(buffer, deadline).await,
-            Transport::Tls(_) => within(deadline, self.read_some(buffer)).await,
-        }
+        within(deadline, self.read_some(buffer)).await
     }
 
     /// As [`Transport::read`], without a deadline.
     pub async fn read_some(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => stream.read_some(buffer).await,
-            Transport::Tls(session) => Box::pin(session.read_some(buffer, OWN_MESSAGES)).await,
+            Transport::Tls(tls) => {
+                poll_fn(|task| {
+                    let mut tls = tls.borrow_mut();
+                    pin!(tls.read_buf(buffer)).poll(task)
+                })
+                .await
+            }
         }
     }
 
@@ -43,15 +49,37 @@ impl Transport {
     pub async fn write_all(&self, parts: &mut [IoSlice<'_>], timeout: Duration) -> io::Result<()> {
         match self {
             Transport::Plain(stream) => stream.write_all(parts, timeout).await,
-            Transport::Tls(session) => Box::pin(session.write_all(parts, timeout)).await,
+            Transport::Tls(tls) => write_all(tls, parts, timeout).await,
         }
     }
 
-    /// Whether the peer has neither closed nor sent anything: an idle connection that may be used.
+    /// Tells whether the peer has neither closed nor sent content: an idle connection that may be used.
+    /// Session tickets of TLS may come at any time.
     pub fn is_quiet(&self) -> bool {
         match self {
             Transport::Plain(stream) => stream.is_quiet(),
-            Transport::Tls(session) => session.is_quiet(),
+            Transport::Tls(tls) => {
+                let mut task = Context::from_waker(Waker::noop());
+                let mut probe = BytesMut::with_capacity(1);
+                let mut tls = tls.borrow_mut();
+                pin!(tls.read_buf(&mut probe)).poll(&mut task).is_pending()
+            }
         }
     }
+}
+
+async fn write_all(
+    tls: &RefCell<TlsStream<TcpStream>>,
+    mut parts: &mut [IoSlice<'_>],
+    timeout: Duration,
+) -> io::Result<()> {
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        let write =
+            poll_fn(|task| Pin::new(&mut *tls.borrow_mut()).poll_write_vectored(task, parts));
+        let written = within(Instant::now() + timeout, write).await?;
+        IoSlice::advance_slices(&mut parts, written);
+    }
+    let flush = poll_fn(|task| Pin::new(&mut *tls.borrow_mut()).poll_flush(task));
+    within(Instant::now() + timeout, flush).await
 }
