@@ -4,7 +4,8 @@
 use super::directives::{FOREVER, delta_seconds};
 use super::freshness::Facts;
 use crate::http::date::{self, UnixSeconds};
-use crate::http::fields::{Fields, elements};
+use crate::http::fields::Fields;
+use crate::http::syntax::elements;
 
 /// When the origin made the response: its `Date`, or when it was received (RFC 9110 §6.6.1).
 pub fn date_value(fields: &Fields, received: UnixSeconds) -> UnixSeconds {

@@ -58,20 +58,6 @@ impl Source {
     pub fn is_explicit(self) -> bool {
         matches!(self, Source::SMaxage | Source::MaxAge | Source::Expires)
     }
-
-    /// A short name.
-    pub fn token(self) -> &'static str {
-        match self {
-            Source::ForcedRule => "forced-rule",
-            Source::SMaxage => "s-maxage",
-            Source::MaxAge => "max-age",
-            Source::Expires => "expires",
-            Source::Rule => "rule",
-            Source::Ttl => "ttl",
-            Source::Heuristic => "heuristic",
-            Source::Nothing => "nothing",
-        }
-    }
 }
 
 impl fmt::Display for Source {

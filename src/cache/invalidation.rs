@@ -3,8 +3,6 @@
 //!
 //! Stored responses of every method and variant under these URIs go; that is the store's part.
 
-use bytes::Bytes;
-
 use crate::http::head::{Method, ResponseHead};
 use crate::http::target::Uri;
 
@@ -18,8 +16,8 @@ pub fn invalidates(method: &Method, target: &Uri, response: &ResponseHead) -> Ve
         let named = response
             .fields
             .first(name)
-            .and_then(|value| resolve(target, value));
-        if let Some(uri) = named {
+            .map(|reference| target.resolve(reference));
+        if let Some(Ok(uri)) = named {
             if same_origin(&uri, target) && !uris.contains(&uri) {
                 uris.push(uri);
             }
@@ -34,64 +32,11 @@ fn same_origin(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme() && one.host() == other.host() && one.port() == other.port()
 }
 
-/// The URI that a reference means, seen from `base` (RFC 3986 §5.2), without its fragment.
-pub(super) fn resolve(base: &Uri, reference: &[u8]) -> Option<Uri> {
-    let reference = std::str::from_utf8(reference).ok()?;
-    let reference = reference.split('#').next()?;
-    let scheme = base.scheme().as_str();
-    let origin = format!("{scheme}://{}", base.authority());
-    let path = base.path_and_query().split('?').next()?;
-    let absolute = if has_scheme(reference) {
-        reference.to_owned()
-    } else if let Some(rest) = reference.strip_prefix("//") {
-        format!("{scheme}://{rest}")
-    } else if reference.is_empty() {
-        base.as_str().to_owned()
-    } else if reference.starts_with('?') {
-        format!("{origin}{path}{reference}")
-    } else if reference.starts_with('/') {
-        format!("{origin}{}", without_dots(reference))
-    } else {
-        let folder = &path[..=path.rfind('/')?];
-        format!("{origin}{}", without_dots(&format!("{folder}{reference}")))
-    };
-    Uri::parse(&Bytes::from(absolute)).ok()
-}
-
-/// Whether a reference begins with a scheme, so that it is a URI already.
-fn has_scheme(reference: &str) -> bool {
-    let end = reference.find([':', '/', '?']).unwrap_or(0);
-    reference[end..].starts_with(':') && reference.starts_with(|c: char| c.is_ascii_alphabetic())
-}
-
-/// An absolute path, and perhaps a query, with its dot segments removed (RFC 3986 §5.2.4).
-fn without_dots(path_and_query: &str) -> String {
-    let (path, query) = match path_and_query.find('?') {
-        Some(at) => path_and_query.split_at(at),
-        None => (path_and_query, ""),
-    };
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let last = segments.peek().is_none();
-        match segment {
-            "." | ".." => {
-                if segment == ".." {
-                    kept.pop();
-                }
-                if last {
-                    kept.push("");
-                }
-            }
-            _ => kept.push(segment),
-        }
-    }
-    format!("/{}{query}", kept.join("/"))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::type_complexity)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::cache::testing::response;
 

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use super::stored::Meta;
 use super::validation;
-use crate::http::fields::{Fields, number};
+use crate::http::fields::Fields;
 use crate::http::head::{RequestHead, ResponseHead, Version};
+use crate::http::syntax::number;
 use crate::http::validator::EntityTag;
 
 /// Adding to a part copies it. Where that doesn't make it whole, at most so much is copied, or so many times

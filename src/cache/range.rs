@@ -5,8 +5,9 @@
 //! more than [`MOST`] ranges is ignored as a whole, as is anything that isn't valid.
 
 use crate::http::date::{self, UnixSeconds};
-use crate::http::fields::{self, Fields};
+use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
+use crate::http::syntax::{elements, number};
 use crate::http::validator::EntityTag;
 
 /// The most ranges that are answered in one response.
@@ -180,7 +181,7 @@ fn specs(request: &Fields) -> Option<Vec<Spec>> {
         return None;
     }
     let mut specs = Vec::new();
-    for element in fields::elements(&line[equals + 1..]) {
+    for element in elements(&line[equals + 1..]) {
         if specs.len() == MOST {
             return None;
         }
@@ -204,7 +205,7 @@ fn spec(text: &[u8]) -> Option<Spec> {
 /// `1*DIGIT`; what doesn't fit is beyond the end of anything.
 fn position(text: &[u8]) -> Option<u64> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    digits.then(|| fields::number(text).unwrap_or(u64::MAX))
+    digits.then(|| number(text).unwrap_or(u64::MAX))
 }
 
 /// Whether the condition in If-Range is true, or there is none (§13.1.5).

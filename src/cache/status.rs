@@ -7,6 +7,8 @@ use std::fmt::Write;
 
 use bytes::{BufMut, BytesMut};
 
+use crate::http::syntax::is_tchar;
+
 /// The greatest magnitude of an integer in a structured field (RFC 8941 §3.3.1).
 const GREATEST: i64 = 999_999_999_999_999;
 
@@ -17,8 +19,6 @@ pub struct CacheStatus<'a> {
     handling: Handling,
     /// The remaining freshness in seconds; negative when stale.
     pub ttl: Option<i64>,
-    /// The cache key. For those who may see it only: it helps cache poisoning (RFC 9211 §6).
-    pub key: Option<&'a str>,
     /// Our own reason, a token where there is one.
     pub detail: Option<&'a str>,
 }
@@ -52,8 +52,6 @@ pub enum Forward {
     UriMiss,
     /// Something is stored for the URI, but not this variant.
     VaryMiss,
-    /// Nothing stored could be used.
-    Miss,
     /// A fresh stored response, which the request did not accept.
     Request,
     /// A stored response that has to be validated.
@@ -70,7 +68,6 @@ impl Forward {
             Forward::Method => "method",
             Forward::UriMiss => "uri-miss",
             Forward::VaryMiss => "vary-miss",
-            Forward::Miss => "miss",
             Forward::Request => "request",
             Forward::Stale => "stale",
             Forward::Partial => "partial",
@@ -84,7 +81,6 @@ impl<'a> CacheStatus<'a> {
         CacheStatus {
             handling: Handling::Hit,
             ttl: Some(ttl),
-            key: None,
             detail: None,
         }
     }
@@ -99,7 +95,6 @@ impl<'a> CacheStatus<'a> {
                 collapsed: None,
             },
             ttl: None,
-            key: None,
             detail: None,
         }
     }
@@ -154,10 +149,6 @@ impl<'a> CacheStatus<'a> {
         if let Some(ttl) = self.ttl {
             integer(out, "; ttl=", ttl.clamp(-GREATEST, GREATEST));
         }
-        if let Some(key) = self.key {
-            out.put_slice(b"; key=");
-            string(out, key);
-        }
         if let Some(detail) = self.detail {
             out.put_slice(b"; detail=");
             if is_token(detail) {
@@ -190,7 +181,7 @@ fn string(out: &mut BytesMut, text: &str) {
 
 /// Whether the text can be a structured-field Token (RFC 8941 §3.3.4).
 fn is_token(text: &str) -> bool {
-    let allowed = |b: &u8| super::directives::is_token_byte(*b) || matches!(b, b':' | b'/');
+    let allowed = |b: &u8| is_tchar(*b) || matches!(b, b':' | b'/');
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '*')
         && text.as_bytes().iter().all(allowed)
 }
@@ -214,7 +205,7 @@ mod tests {
     fn detail(detail: &str) -> CacheStatus<'_> {
         CacheStatus {
             detail: Some(detail),
-            ..CacheStatus::forwarded(Forward::Miss)
+            ..CacheStatus::forwarded(Forward::UriMiss)
         }
     }
 
@@ -232,17 +223,12 @@ mod tests {
 
     #[test]
     fn members() {
-        let key = CacheStatus {
-            key: Some("GET http://a.example/\"\\é"),
-            ..CacheStatus::hit(0)
-        };
         #[rustfmt::skip]
         let table: &[(CacheStatus, &str)] = &[
             (CacheStatus::hit(376), "hit; ttl=376"),
             (CacheStatus::hit(-412), "hit; ttl=-412"),
             (CacheStatus::hit(i64::MIN), "hit; ttl=-999999999999999"),
             (CacheStatus::hit(i64::MAX), "hit; ttl=999999999999999"),
-            (key, r#"hit; ttl=0; key="GET http://a.example/\"\\?""#),
             (CacheStatus::forwarded(Forward::Bypass), "fwd=bypass"),
             (CacheStatus::forwarded(Forward::Method), "fwd=method"),
             (CacheStatus::forwarded(Forward::VaryMiss), "fwd=vary-miss"),
@@ -252,12 +238,13 @@ mod tests {
             (forwarded(Forward::Stale, Some(304), false), "fwd=stale; fwd-status=304"),
             (collapsed(true), "fwd=uri-miss; stored; collapsed"),
             (collapsed(false), "fwd=uri-miss; stored; collapsed=?0"),
-            (detail("no-store"), "fwd=miss; detail=no-store"),
-            (detail("*x:y/z"), "fwd=miss; detail=*x:y/z"),
-            (detail("a b"), r#"fwd=miss; detail="a b""#),
-            (detail("9a"), r#"fwd=miss; detail="9a""#),
-            (detail(""), r#"fwd=miss; detail="""#),
-            (detail("x\r\ny"), r#"fwd=miss; detail="x??y""#),
+            (detail("no-store"), "fwd=uri-miss; detail=no-store"),
+            (detail("*x:y/z"), "fwd=uri-miss; detail=*x:y/z"),
+            (detail("a b"), r#"fwd=uri-miss; detail="a b""#),
+            (detail("9a"), r#"fwd=uri-miss; detail="9a""#),
+            (detail(""), r#"fwd=uri-miss; detail="""#),
+            (detail("\"\\é"), r#"fwd=uri-miss; detail="\"\\?""#),
+            (detail("x\r\ny"), r#"fwd=uri-miss; detail="x??y""#),
         ];
         for (status, expected) in table {
             let mut out = BytesMut::new();

@@ -8,7 +8,6 @@ use std::fmt;
 use super::bypass::has_content;
 use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{Source, heuristically_cacheable, lifetime};
-use super::invalidation::resolve;
 use super::policy::Policy;
 use super::{range, validation, vary};
 use crate::http::date::UnixSeconds;
@@ -155,7 +154,7 @@ fn request_permits(request: &RequestHead) -> Result<(), UncacheableReason> {
 /// Whether the response to POST says that it is what GET would bring now, and for how long (RFC 9110 §9.3.3).
 fn is_as_for_get(target: &Uri, response: &ResponseHead, directives: &ResponseDirectives) -> bool {
     let location = response.fields.first("content-location");
-    let named = location.and_then(|value| resolve(target, value));
+    let named = location.and_then(|reference| target.resolve(reference).ok());
     let lifetime = directives.s_maxage.is_some()
         || directives.max_age.is_some()
         || response.fields.has("expires");

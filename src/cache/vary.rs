@@ -5,9 +5,9 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::directives::is_token_byte;
 use super::key::Variant;
-use crate::http::fields::{Fields, trim};
+use crate::http::fields::Fields;
+use crate::http::syntax::{is_tchar, trim};
 
 /// More selecting fields than this are as good as `*`: nothing would match twice.
 const MOST_NAMES: usize = 32;
@@ -17,7 +17,7 @@ const MOST_NAMES: usize = 32;
 pub fn names(response: &Fields) -> Option<Vec<String>> {
     let mut names = Vec::new();
     for member in response.elements("vary") {
-        if member == b"*" || !member.iter().all(|&byte| is_token_byte(byte)) {
+        if member == b"*" || !member.iter().all(|&byte| is_tchar(byte)) {
             return None;
         }
         names.push(String::from_utf8_lossy(member).to_ascii_lowercase());

@@ -4,11 +4,30 @@
 
 use bytes::Bytes;
 
-use super::fields;
-use super::uri::{UriError, ascii};
+use super::syntax::number;
 
 /// The longest host accepted; DNS names have 253 characters at most.
 const MAX_HOST: usize = 255;
+
+/// Why a URI or an authority is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UriError {
+    /// Not an absolute URI with an authority.
+    #[error("the request target has not the form that goes with its method")]
+    Form,
+    /// A scheme other than http and https.
+    #[error("the scheme of the target URI is neither http nor https")]
+    Scheme,
+    /// No host, or one with characters that no host has.
+    #[error("the host of the target URI is missing or malformed")]
+    Host,
+    /// A port that isn't a number from 1 to 65535, or none where one must be.
+    #[error("the port of the target URI is missing or not a number from 1 to 65535")]
+    Port,
+    /// A fragment, or bytes that must be percent-encoded.
+    #[error("the target URI has a fragment or characters that must be percent-encoded")]
+    Characters,
+}
 
 /// Host and port that a CONNECT asks for. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +56,6 @@ impl Authority {
             host_end,
             port,
         })
-    }
-
-    /// `host:port`.
-    pub fn as_str(&self) -> &str {
-        ascii(&self.text)
     }
 
     /// The host, an IPv6 address without its brackets.
@@ -95,7 +109,7 @@ fn is_host(host: &[u8]) -> bool {
 
 /// A port from 1 to 65535; leading zeros are accepted within five digits.
 pub(super) fn port_number(digits: &[u8]) -> Result<u16, UriError> {
-    match fields::number(digits) {
+    match number(digits) {
         Some(port @ 1..=65535) if digits.len() <= 5 => Ok(port as u16),
         _ => Err(UriError::Port),
     }
@@ -106,4 +120,9 @@ pub(super) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
+}
+
+/// Text known to be ASCII.
+pub(super) fn ascii(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use super::connection;
 use super::content::{ContentError, Step};
 use super::fields::Fields;
 use super::parse::{self, HeadLimits};
+use super::syntax::is_field_byte;
 
 /// Hexadecimal digits accepted in one chunk size.
 const MAX_DIGITS: u8 = 16;
@@ -151,7 +152,7 @@ impl Decoder {
                 Ok(Place::SizePadding)
             }
             (Place::Size { .. } | Place::SizePadding, _) => Err(ContentError::ChunkSize),
-            (Place::Extensions, _) if parse::is_field_byte(byte) => self.extension(),
+            (Place::Extensions, _) if is_field_byte(byte) => self.extension(),
             (Place::Extensions, _) => Err(ContentError::ChunkExtension),
             (Place::SizeLf, b'\n') if self.remaining == 0 => Ok(Place::Trailers),
             (Place::SizeLf, b'\n') => Ok(Place::Data),

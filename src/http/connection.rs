@@ -100,12 +100,6 @@ impl<'a> Hop<'a> {
     }
 }
 
-/// The fields that go on to the next hop or into a store.
-pub fn end_to_end(fields: &Fields) -> Fields {
-    let hop = Hop::of(fields);
-    fields.iter().filter(|(name, _)| !hop.drops(name)).collect()
-}
-
 /// Whether a trailer field with this name may be passed on.
 pub fn may_be_trailer(name: &[u8]) -> bool {
     !is_one_of(name, HOP_BY_HOP) && !is_one_of(name, NEVER_TRAILERS)
@@ -137,11 +131,6 @@ pub fn wants_upgrade(head: &RequestHead) -> bool {
     head.version == Version::Http11
         && head.fields.has("upgrade")
         && head.fields.has_token("connection", "upgrade")
-}
-
-/// Whether the client waits for 100 (Continue) before it sends content (RFC 9110 §10.1.1).
-pub fn expects_continue(head: &RequestHead) -> bool {
-    head.version == Version::Http11 && head.fields.has_token("expect", "100-continue")
 }
 
 /// Whether a name is in a list, compared case-insensitively.

@@ -80,31 +80,6 @@ pub fn format(at: UnixSeconds) -> [u8; 29] {
     text
 }
 
-/// The formatted present, made anew only when the second changes.
-#[derive(Debug, Clone)]
-pub struct DateCache {
-    at: UnixSeconds,
-    text: [u8; 29],
-}
-
-impl DateCache {
-    /// A cache that holds `now`.
-    pub fn new(now: UnixSeconds) -> DateCache {
-        DateCache {
-            at: now,
-            text: format(now),
-        }
-    }
-
-    /// `now`, formatted.
-    pub fn at(&mut self, now: UnixSeconds) -> &[u8; 29] {
-        if self.at != now {
-            *self = DateCache::new(now);
-        }
-        &self.text
-    }
-}
-
 /// A date as written.
 struct Written {
     year: Year,
@@ -198,7 +173,7 @@ fn one_of(name: &[u8], list: &[&str]) -> Option<u64> {
 }
 
 fn digits(text: &[u8]) -> Option<u64> {
-    super::fields::number(text)
+    super::syntax::number(text)
 }
 
 /// Seconds into the day of `08:49:37`. A leap second counts as the one before it.

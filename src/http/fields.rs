@@ -5,6 +5,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::syntax::elements;
+
 /// Where one field line lies in [`Fields`]' text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
@@ -33,11 +35,6 @@ impl Fields {
     /// The buffer that the lines lie in: of a head that was parsed, the whole head as it was received.
     pub fn text(&self) -> &Bytes {
         &self.text
-    }
-
-    /// The number of field lines.
-    pub fn len(&self) -> usize {
-        self.spans.len()
     }
 
     /// Whether there is no field line at all.
@@ -83,65 +80,6 @@ impl PartialEq for Fields {
 }
 
 impl Eq for Fields {}
-
-/// The members of one comma-separated list value (RFC 9110 §5.6.1.2), quoted strings respected.
-pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    Elements { rest: value }.filter(|element| !element.is_empty())
-}
-
-struct Elements<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let mut quoted = false;
-        let mut escaped = false;
-        let end = self.rest.iter().position(|&byte| {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                b',' if !quoted => return true,
-                _ => {}
-            }
-            false
-        });
-        let (element, rest) = match end {
-            Some(comma) => (&self.rest[..comma], &self.rest[comma + 1..]),
-            None => (self.rest, &self.rest[self.rest.len()..]),
-        };
-        self.rest = rest;
-        Some(trim(element))
-    }
-}
-
-/// Without the optional whitespace (SP and HTAB) at both ends (RFC 9110 §5.6.3).
-pub fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = value {
-        value = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
-}
-
-/// A value of digits alone (`1*DIGIT`), as in Content-Length; nothing when it does not fit.
-pub fn number(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
-        return None;
-    }
-    value.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
-}
 
 /// Builds [`Fields`], either line by line or from spans of a buffer already parsed.
 #[derive(Debug, Default)]
@@ -215,31 +153,10 @@ mod tests {
     use crate::http::testing::fields;
 
     #[test]
-    fn list_members() {
-        let table: &[(&[&str], &[&str])] = &[
-            (&["a, b ,c"], &["a", "b", "c"]),
-            (&["a", "b,,c", ""], &["a", "b", "c"]),
-            (&[r#"x="1,2", y"#], &[r#"x="1,2""#, "y"]),
-            (&[r#"x="a\",b", y"#], &[r#"x="a\",b""#, "y"]),
-            (&[" ,\t, "], &[]),
-            (&[r#"x="open, y"#], &[r#"x="open, y"#]),
-        ];
-        for (lines, expected) in table {
-            let all: Vec<_> = lines.iter().map(|line| ("List", *line)).collect();
-            let fields = fields(&all);
-            let got: Vec<_> = fields
-                .elements("list")
-                .map(String::from_utf8_lossy)
-                .collect();
-            assert_eq!(&got, expected, "{lines:?}");
-        }
-    }
-
-    #[test]
     fn names_are_case_insensitive_and_order_is_kept() {
         let fields = fields(&[("Set-Cookie", "a"), ("X", ""), ("set-cookie", "b")]);
         assert!(fields.all("SET-COOKIE").eq([b"a", b"b"]));
         assert_eq!(fields.first("x"), Some(&b""[..]));
-        assert_eq!(fields.len(), 3);
+        assert_eq!(fields.iter().count(), 3);
     }
 }

@@ -6,9 +6,10 @@
 use bytes::{BufMut, BytesMut};
 
 use super::connection::{self, Hop};
-use super::fields::{self, Fields};
+use super::fields::Fields;
 use super::framing::{self, Framing};
 use super::head::{Method, RequestHead, Version};
+use super::syntax::number;
 use super::target::Uri;
 
 /// How a request goes out.
@@ -191,7 +192,7 @@ pub fn via_has_loop(fields: &Fields, pseudonym: &str) -> bool {
 /// Whether the request has come as far as it may, so that this proxy is its final recipient
 /// (RFC 9110 §7.6.2).
 pub fn ends_here(head: &RequestHead) -> bool {
-    counts_hops(head) && head.fields.first("max-forwards").and_then(fields::number) == Some(0)
+    counts_hops(head) && head.fields.first("max-forwards").and_then(number) == Some(0)
 }
 
 fn counts_hops(head: &RequestHead) -> bool {
@@ -203,7 +204,7 @@ fn decremented(head: &RequestHead, name: &[u8], value: &[u8]) -> Option<u64> {
     if !counts_hops(head) || !name.eq_ignore_ascii_case(b"max-forwards") {
         return None;
     }
-    fields::number(value).map(|hops| hops.saturating_sub(1))
+    number(value).map(|hops| hops.saturating_sub(1))
 }
 
 /// Whether the field is about framing, which is written anew. Trailer announces what only a

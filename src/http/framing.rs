@@ -3,8 +3,9 @@
 //! Whatever two peers could read differently is refused: both framing fields, a transfer coding
 //! besides chunked, unequal lengths. Reading the content is content.rs' part.
 
-use super::fields::{self, Fields};
+use super::fields::Fields;
 use super::head::{Method, RequestHead, ResponseHead, Version};
+use super::syntax::{number, trim};
 
 /// How the content of a message is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +83,7 @@ pub fn request_framing(head: &RequestHead) -> Result<Framing, FramingError> {
             match (lines.next(), lines.next()) {
                 (None, _) => Framing::None,
                 (Some(_), Some(_)) => return Err(FramingError::Lengths),
-                (Some(value), None) => {
-                    Framing::Length(fields::number(value).ok_or(FramingError::Length)?)
-                }
+                (Some(value), None) => Framing::Length(number(value).ok_or(FramingError::Length)?),
             }
         }
     };
@@ -129,7 +128,7 @@ pub fn equal_lengths(fields: &Fields) -> Result<Option<u64>, FramingError> {
     let mut length = None;
     for line in fields.all("content-length") {
         for element in line.split(|&byte| byte == b',') {
-            let stated = fields::number(fields::trim(element)).ok_or(FramingError::Length)?;
+            let stated = number(trim(element)).ok_or(FramingError::Length)?;
             if length.is_some_and(|length| length != stated) {
                 return Err(FramingError::Lengths);
             }

@@ -12,6 +12,7 @@ pub mod framing;
 pub mod head;
 mod lines;
 pub mod parse;
+pub mod syntax;
 pub mod target;
 #[cfg(test)]
 pub mod testing;

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::fields::{self, Fields};
 use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::lines::{Section, line_end, whole_lines};
+use super::syntax::{is_field_byte, is_tchar};
 
 /// The most field lines that any limit can allow.
 pub const MAX_FIELDS: usize = 128;
@@ -315,33 +316,6 @@ fn parse_lines<const N: usize>(
         Err(httparse::Error::HeaderName) => Err(HeadError::FieldName),
         Ok(httparse::Status::Partial) | Err(_) => Err(HeadError::FieldValue),
     }
-}
-
-/// Whether a byte may stand in a token (RFC 9110 §5.6.2).
-pub fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}
-
-/// Whether a byte may stand in a field value or reason phrase (RFC 9110 §5.5).
-pub fn is_field_byte(byte: u8) -> bool {
-    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-pub use super::authority::Authority;
-pub use super::uri::{Scheme, Uri, UriError};
+pub use super::authority::{Authority, UriError};
+pub use super::uri::{Scheme, Uri};
 
 use super::authority;
 use super::head::{Method, RequestHead, Version};
@@ -143,19 +143,16 @@ fn agree(
     }
 }
 
-/// Any request target for people to see, whatever it is: userinfo never shown.
-pub fn masked(target: &[u8]) -> Cow<'_, str> {
+/// A request target or URI without the credentials that it may have, for people to see:
+/// `http://user:secret@host/` becomes `http://***@host/`.
+pub fn masked(target: &[u8]) -> Cow<'_, [u8]> {
     let start = memchr::memmem::find(target, b"://").map_or(0, |at| at + 3);
-    let end = target[start..]
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?' | b'#'))
-        .map_or(target.len(), |at| start + at);
-    match memchr::memrchr(b'@', &target[start..end]) {
-        Some(at) => {
-            let shown = [&target[..start], b"***", &target[start + at..]].concat();
-            Cow::Owned(String::from_utf8_lossy(&shown).into_owned())
-        }
-        None => String::from_utf8_lossy(target),
+    let authority = &target[start..];
+    let end = authority.iter().position(|byte| b"/?#".contains(byte));
+    let authority = &authority[..end.unwrap_or(authority.len())];
+    match memchr::memrchr(b'@', authority) {
+        None => Cow::Borrowed(target),
+        Some(at) => Cow::Owned([&target[..start], b"***", &target[start + at..]].concat()),
     }
 }
 

@@ -3,7 +3,8 @@
 //! Which comparison a precondition needs, and what its outcome means, is decided where stored
 //! responses are validated.
 
-use super::fields::{self, Fields};
+use super::fields::Fields;
+use super::syntax::trim;
 
 /// An entity tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct EntityTag<'a> {
 impl<'a> EntityTag<'a> {
     /// The entity tag that is the whole of a value, as in ETag.
     pub fn parse(value: &'a [u8]) -> Option<EntityTag<'a>> {
-        match split_tag(fields::trim(value)) {
+        match split_tag(trim(value)) {
             Some((tag, [])) => Some(tag),
             _ => None,
         }
@@ -50,20 +51,12 @@ impl<'a> EntityTags<'a> {
         lines.peek()?;
         let mut tags = Vec::new();
         for line in lines {
-            if fields::trim(line) == b"*" {
+            if trim(line) == b"*" {
                 return Some(EntityTags::Any);
             }
             read_list(line, &mut tags);
         }
         Some(EntityTags::List(tags))
-    }
-
-    /// Whether a member is `tag` by strong comparison; `*` is every tag.
-    pub fn strong_match(&self, tag: &EntityTag<'_>) -> bool {
-        match self {
-            EntityTags::Any => true,
-            EntityTags::List(tags) => tags.iter().any(|own| own.strong_eq(tag)),
-        }
     }
 
     /// Whether a member is `tag` by weak comparison; `*` is every tag.
@@ -86,7 +79,7 @@ fn read_list<'a>(mut rest: &'a [u8], tags: &mut Vec<EntityTag<'a>>) {
             return;
         }
         let after = match split_tag(rest) {
-            Some((tag, more)) if matches!(fields::trim(more), [] | [b',', ..]) => {
+            Some((tag, more)) if matches!(trim(more), [] | [b',', ..]) => {
                 tags.push(tag);
                 more
             }
@@ -214,9 +207,8 @@ mod tests {
             .into_iter()
             .collect();
         let tags = EntityTags::of(&fields, "if-match").unwrap();
-        assert!(tags.weak_match(&strong("a")) && !tags.strong_match(&strong("a")));
-        assert!(tags.weak_match(&weak("b")) && !tags.strong_match(&weak("b")));
-        assert!(tags.strong_match(&strong("b")) && !tags.weak_match(&strong("c")));
-        assert!(EntityTags::Any.strong_match(&weak("z")));
+        assert!(tags.weak_match(&strong("a")) && tags.weak_match(&weak("b")));
+        assert!(tags.weak_match(&strong("b")) && !tags.weak_match(&strong("c")));
+        assert!(EntityTags::Any.weak_match(&weak("z")));
     }
 }

@@ -8,8 +8,9 @@ use cacheproxy::cache::range::{self, ByteRange, Selection};
 use cacheproxy::cache::vary;
 use cacheproxy::config::{self, Role, Text};
 use cacheproxy::http::date;
-use cacheproxy::http::fields::{Fields, elements};
+use cacheproxy::http::fields::Fields;
 use cacheproxy::http::head::{Method, RequestHead, ResponseHead, Version};
+use cacheproxy::http::syntax::elements;
 use cacheproxy::http::validator::{EntityTag, EntityTags};
 
 use crate::fuzz;

@@ -11,7 +11,7 @@ use cacheproxy::http::head::{Method, RequestHead, ResponseHead, Version};
 use cacheproxy::http::parse::{HeadError, HeadLimits, parse_request, parse_response};
 use cacheproxy::http::target::Target;
 use cacheproxy::http::uri::Uri;
-use cacheproxy::http::{chunked, connection, parse};
+use cacheproxy::http::{chunked, connection, syntax};
 
 use crate::fuzz;
 
@@ -52,7 +52,7 @@ fn is_clean(bytes: &[u8]) -> bool {
 
 fn hold_fields(fields: &Fields) {
     for (name, value) in fields.iter() {
-        assert!(!name.is_empty() && name.iter().all(|&byte| parse::is_tchar(byte)));
+        assert!(!name.is_empty() && name.iter().all(|&byte| syntax::is_tchar(byte)));
         assert!(is_clean(value), "a value without CR, LF and NUL");
     }
 }
@@ -167,7 +167,6 @@ fn response_heads() {
                 assert!(!head.fields.has("transfer-encoding"), "never both");
             }
         }
-        hold_fields(&connection::end_to_end(&head.fields));
         // Written as it was understood, it is understood as the same.
         let mut again = BytesMut::from(match head.version {
             Version::Http10 => &b"HTTP/1.0 "[..],
@@ -259,12 +258,13 @@ fn uris() {
     fuzz("uri", Vec::new(), TOKENS, |input| {
         let input = Bytes::copy_from_slice(input);
         if let Ok(authority) = Authority::parse(&input) {
-            let text = Bytes::copy_from_slice(authority.as_str().as_bytes());
+            let (host, port) = (authority.host(), authority.port());
+            let text = Bytes::from(match host.contains(':') {
+                true => format!("[{host}]:{port}"),
+                false => format!("{host}:{port}"),
+            });
             let again = Authority::parse(&text).expect("an authority written anew");
-            assert_eq!(
-                (again.host(), again.port()),
-                (authority.host(), authority.port())
-            );
+            assert_eq!((again.host(), again.port()), (host, port));
         }
         let Ok(uri) = Uri::parse(&input) else {
             return false;

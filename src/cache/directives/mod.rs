@@ -8,7 +8,7 @@ mod response;
 pub use request::RequestDirectives;
 pub use response::{ResponseDirectives, withheld};
 
-use crate::http::fields::{elements, trim};
+use crate::http::syntax::{elements, is_tchar, trim};
 
 /// What stands for infinity in delta-seconds (RFC 9111 §1.2.2): 2^31, some 68 years.
 pub const FOREVER: u64 = 1 << 31;
@@ -79,7 +79,7 @@ impl<'a> Argument<'a> {
             }
             // No argument defined anywhere needs an escape, so one is not worth a copy.
             [b'"', ..] => Argument::Malformed,
-            _ if !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte)) => {
+            _ if !text.is_empty() && text.iter().all(|&byte| is_tchar(byte)) => {
                 Argument::Text(text)
             }
             _ => Argument::Malformed,
@@ -100,11 +100,6 @@ pub fn delta_seconds(text: &[u8]) -> Option<u64> {
     Some(text.iter().fold(0, |seconds: u64, digit| {
         (seconds * 10 + u64::from(digit - b'0')).min(FOREVER)
     }))
-}
-
-/// Whether this byte may stand in a token (RFC 9110 §5.6.2).
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! They are advisory; what comes of them is decided in `reuse` and `storing`.
 
 use super::directives;
-use crate::http::fields::{Fields, elements};
+use crate::http::fields::Fields;
+use crate::http::syntax::elements;
 
 /// What a request's Cache-Control says. Where a directive is repeated the most restrictive counts,
 /// and an argument that does not parse is read as the most restrictive one, except in `min-fresh`,

@@ -3,8 +3,9 @@
 //! The arguments of `private` and `no-cache` are read here too: fields that may not be kept.
 
 use super::request::least;
-use super::{Argument, directives, is_token_byte};
-use crate::http::fields::{Fields, elements};
+use super::{Argument, directives};
+use crate::http::fields::Fields;
+use crate::http::syntax::{elements, is_tchar};
 
 /// Fields that decide whether and how a stored response is reused. A directive that would have one
 /// of them left out is read as if it had no argument: what remains could not be reused rightly.
@@ -114,7 +115,7 @@ fn named_fields(argument: Argument<'_>) -> Option<&[u8]> {
             .iter()
             .any(|d| name.eq_ignore_ascii_case(d.as_bytes()))
     };
-    let usable = |name: &[u8]| name.iter().all(|&b| is_token_byte(b)) && !deciding(name);
+    let usable = |name: &[u8]| name.iter().all(|&b| is_tchar(b)) && !deciding(name);
     (elements(list).next().is_some() && elements(list).all(usable)).then_some(list)
 }
 

@@ -104,11 +104,3 @@ fn what_is_written_is_read_back() {
         at += 86_400 * 11 + 4_567;
     }
 }
-
-#[test]
-fn the_cache_follows_the_clock() {
-    let mut cache = DateCache::new(EXAMPLE);
-    assert_eq!(cache.at(EXAMPLE), &format(EXAMPLE));
-    assert_eq!(cache.at(EXAMPLE + 1), &format(EXAMPLE + 1));
-    assert_eq!(cache.at(EXAMPLE), &format(EXAMPLE));
-}

@@ -1,6 +1,7 @@
 //! URIs by the clauses of RFC 9110 §4.2 and the examples of RFC 3986 §5.4.
 
 use super::*;
+use crate::http::authority::UriError;
 
 fn parsed(text: &str) -> Result<Uri, UriError> {
     Uri::parse(&Bytes::copy_from_slice(text.as_bytes()))
@@ -163,6 +164,8 @@ fn references() {
         ("g?y/../x", "http://a:81/b/c/g?y/../x"),
         ("g:h/", "g:h/"),
         ("https://G/x#y", "https://g/x"),
+        ("HTTP://A:80/z#f", "http://a/z"),
+        ("z/./w/../?r=../s", "http://a:81/b/c/z/?r=../s"),
         ("a/b:c", "http://a:81/b/c/a/b:c"),
         ("?a:b", "http://a:81/b/c/d;p?a:b"),
     ];
@@ -172,6 +175,12 @@ fn references() {
             Err(error) => assert_eq!((error, expected), (UriError::Form, reference)),
         }
     }
+    assert_eq!(
+        base.resolve("/\u{e9}".as_bytes()),
+        Err(UriError::Characters)
+    );
+    assert_eq!(base.resolve(b"http://a:99999/z"), Err(UriError::Port));
+    assert_eq!(base.resolve(b"mailto:a@a.example"), Err(UriError::Form));
     assert_eq!(base.resolve(b"g h"), Err(UriError::Characters));
     assert_eq!(base.resolve(b"//"), Err(UriError::Host));
 }

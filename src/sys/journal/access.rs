@@ -1,4 +1,4 @@
-//! The line of a request that was served, and the masking of credentials in its URI.
+//! The line of a request that was served.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use log::Level;
 
 use super::line::{Line, escaped};
+use crate::http::target::masked;
 
 /// A request that was served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,41 +68,9 @@ impl Access {
     }
 }
 
-/// A URI without the credentials it may have: `http://user:secret@host/` becomes `http://***@host/`.
-pub fn masked(uri: &[u8]) -> Cow<'_, [u8]> {
-    let start = memchr::memmem::find(uri, b"://").map_or(0, |at| at + 3);
-    let authority = &uri[start..];
-    let end = authority.iter().position(|byte| b"/?#".contains(byte));
-    let authority = &authority[..end.unwrap_or(authority.len())];
-    match memchr::memrchr(b'@', authority) {
-        None => Cow::Borrowed(uri),
-        Some(at) => Cow::Owned([&uri[..start], b"***", &uri[start + at..]].concat()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_are_masked() {
-        let table = [
-            ("http://host/a", "http://host/a"),
-            ("http://user:secret@host/a", "http://***@host/a"),
-            ("http://user@host", "http://***@host"),
-            ("http://a@b:c@host/x@y", "http://***@host/x@y"),
-            ("http://host/a@b", "http://host/a@b"),
-            ("http://host?q=a@b", "http://host?q=a@b"),
-            ("user:secret@host:443", "***@host:443"),
-            ("host:443", "host:443"),
-            ("*", "*"),
-            ("/a://b@c", "/a://***@c"),
-            ("", ""),
-        ];
-        for (uri, expected) in table {
-            assert_eq!(masked(uri.as_bytes()), expected.as_bytes(), "{uri}");
-        }
-    }
 
     #[test]
     fn the_line_and_its_fields() {

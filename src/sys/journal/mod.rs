@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::connected_to_journal;
 
-pub use access::{Access, masked};
+pub use access::Access;
 use line::Line;
 use writer::Writer;
 

@@ -148,7 +148,8 @@ impl Exchange<'_> {
                 self.refuse(502, &why)
             }
             Ok(sink::Ended::Cut(why)) => {
-                log::info!("{} was cut off: {why}", masked(&self.head.target));
+                let target = masked(&self.head.target);
+                log::info!("{} was cut off: {why}", String::from_utf8_lossy(&target));
                 self.record.outcome = "cut-off";
                 let timeout = self.settings.times.body_stall;
                 let _ = self.client.flush(timeout).await;

@@ -38,7 +38,7 @@ impl Exchange<'_> {
         pages::done(out, version, &text, self.keep);
         self.record.status = 200;
         self.record.outcome = "purge";
-        log::info!("{} was purged by a client", uri.masked());
+        log::info!("{} was purged by a client", uri);
         self.after()
     }
 }

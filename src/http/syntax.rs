@@ -1,0 +1,96 @@
+//! The grammar that fields share (RFC 9110 §5.5, §5.6): lists, optional whitespace, numbers, tokens.
+
+/// The members of one comma-separated list value (RFC 9110 §5.6.1.2), quoted strings respected.
+pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Elements { rest: value }.filter(|element| !element.is_empty())
+}
+
+struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut quoted = false;
+        let mut escaped = false;
+        let end = self.rest.iter().position(|&byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b',' if !quoted => return true,
+                _ => {}
+            }
+            false
+        });
+        let (element, rest) = match end {
+            Some(comma) => (&self.rest[..comma], &self.rest[comma + 1..]),
+            None => (self.rest, &self.rest[self.rest.len()..]),
+        };
+        self.rest = rest;
+        Some(trim(element))
+    }
+}
+
+/// Without the optional whitespace (SP and HTAB) at both ends (RFC 9110 §5.6.3).
+pub fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// A value of digits alone (`1*DIGIT`), as in Content-Length; nothing when it does not fit.
+pub fn number(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// True for a byte of a token (RFC 9110 §5.6.2).
+pub fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// True for a byte of a field value or reason phrase (RFC 9110 §5.5).
+pub fn is_field_byte(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::testing::fields;
+
+    #[test]
+    fn list_members() {
+        let table: &[(&[&str], &[&str])] = &[
+            (&["a, b ,c"], &["a", "b", "c"]),
+            (&["a", "b,,c", ""], &["a", "b", "c"]),
+            (&[r#"x="1,2", y"#], &[r#"x="1,2""#, "y"]),
+            (&[r#"x="a\",b", y"#], &[r#"x="a\",b""#, "y"]),
+            (&[" ,\t, "], &[]),
+            (&[r#"x="open, y"#], &[r#"x="open, y"#]),
+        ];
+        for (lines, expected) in table {
+            let all: Vec<_> = lines.iter().map(|line| ("List", *line)).collect();
+            let fields = fields(&all);
+            let got: Vec<_> = fields
+                .elements("list")
+                .map(String::from_utf8_lossy)
+                .collect();
+            assert_eq!(&got, expected, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! URIs read into their normal form (RFC 9110 §4.2.3), and those refused whose host could be in doubt.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Scheme, Uri};
+use crate::http::authority::{self, UriError};
+
+impl Uri {
+    /// The URI that `text` is: absolute, http or https, without a fragment. Copies only when
+    /// `text` isn't in normal form already.
+    pub fn parse(text: &Bytes) -> Result<Uri, UriError> {
+        let (scheme, start) = split_scheme(text)?;
+        if !text.iter().all(|&byte| is_uri_byte(byte)) {
+            return Err(UriError::Characters);
+        }
+        let end = text[start..]
+            .iter()
+            .position(|byte| matches!(byte, b'/' | b'?'))
+            .map_or(text.len(), |at| start + at);
+        let userinfo = userinfo_length(&text[start..end])?;
+        let (host, port) = authority::split(&text[start + userinfo..end])?;
+        let number = match port {
+            None | Some(b"") => scheme.default_port(),
+            Some(digits) => authority::port_number(digits)?,
+        };
+        let explicit = number != scheme.default_port();
+        let rest = &text[end..];
+        let normal = text.starts_with(scheme.as_str().as_bytes())
+            && userinfo == 0
+            && rest.first() == Some(&b'/')
+            && !host.iter().any(u8::is_ascii_uppercase)
+            && match port {
+                None => true,
+                Some(digits) => explicit && digits.first() != Some(&b'0'),
+            };
+        let mut uri = Uri {
+            text: Bytes::new(),
+            scheme,
+            host_end: (start + host.len()) as u32,
+            authority_end: end as u32,
+            port: number,
+            bare: rest.is_empty(),
+        };
+        if normal {
+            uri.text = text.clone();
+        } else {
+            uri.write_normal(host, rest, explicit);
+        }
+        Ok(uri)
+    }
+
+    fn write_normal(&mut self, host: &[u8], rest: &[u8], explicit_port: bool) {
+        let mut out = BytesMut::with_capacity(host.len() + rest.len() + 16);
+        out.put_slice(self.scheme.as_str().as_bytes());
+        out.put_slice(b"://");
+        out.extend(host.iter().map(u8::to_ascii_lowercase));
+        self.host_end = out.len() as u32;
+        if explicit_port {
+            out.put_u8(b':');
+            out.put_slice(self.port.to_string().as_bytes());
+        }
+        self.authority_end = out.len() as u32;
+        if rest.first() != Some(&b'/') {
+            out.put_u8(b'/');
+        }
+        out.put_slice(rest);
+        self.text = out.freeze();
+    }
+}
+
+/// The scheme, and where the authority begins.
+fn split_scheme(text: &[u8]) -> Result<(Scheme, usize), UriError> {
+    let colon = memchr::memchr(b':', text).ok_or(UriError::Form)?;
+    if !text[colon..].starts_with(b"://") {
+        return Err(UriError::Form);
+    }
+    let name = &text[..colon];
+    if name.eq_ignore_ascii_case(b"http") {
+        Ok((Scheme::Http, colon + 3))
+    } else if name.eq_ignore_ascii_case(b"https") {
+        Ok((Scheme::Https, colon + 3))
+    } else {
+        Err(UriError::Scheme)
+    }
+}
+
+/// The length of the userinfo before a host, its `@` included. What others might take for the end
+/// of the authority or for another userinfo is refused, as the host would be in doubt.
+fn userinfo_length(authority: &[u8]) -> Result<usize, UriError> {
+    let Some(at) = memchr::memrchr(b'@', authority) else {
+        return Ok(0);
+    };
+    match memchr::memchr2(b'@', b'\\', &authority[..at]) {
+        Some(_) => Err(UriError::Host),
+        None => Ok(at + 1),
+    }
+}
+
+/// Visible ASCII without `#`. Characters such as `|` or `"`, which RFC 3986 wants encoded but
+/// which clients send, pass as they are.
+fn is_uri_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'#'
+}
