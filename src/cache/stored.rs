@@ -25,6 +25,8 @@ pub struct Meta {
     pub request_time: UnixSeconds,
     /// When the response was received, in Unix seconds (RFC 9111 §4.2.3, response_time).
     pub response_time: UnixSeconds,
+    /// True when it came from the proxy's own machine or link: only clients on loopback may have it.
+    pub local: bool,
     /// The status code.
     pub status: u16,
     /// The reason phrase.
@@ -36,7 +38,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// What to keep of this response to this request. Trailers are not known yet.
+    /// What to keep of this response to this request, which came from elsewhere. Trailers are not known yet.
     pub fn of(
         key: Key,
         request: &RequestHead,
@@ -59,6 +61,7 @@ impl Meta {
             variant: vary::variant_of(&names, &request.fields),
             request_time,
             response_time,
+            local: false,
             status: response.status,
             reason: response.reason.clone(),
             fields: dated(fields, response_time),

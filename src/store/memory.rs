@@ -161,6 +161,7 @@ mod tests {
             variant: vary::variant_of(&vary::names(&fields).unwrap(), request),
             request_time: 0,
             response_time: 0,
+            local: false,
             status: 200,
             reason: "OK".into(),
             fields,

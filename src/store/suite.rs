@@ -20,6 +20,7 @@ pub fn meta(key: &str, lines: &[(&str, &str)], request: &Fields) -> Meta {
         variant: vary::variant_of(&vary::names(&fields).unwrap(), request),
         request_time: 1,
         response_time: 2,
+        local: false,
         status: 200,
         reason: "OK".into(),
         fields,
@@ -117,6 +118,7 @@ fn round_trips(store: &dyn Store) {
             let lines = [("ETag", "\"1\""), ("X", ""), ("x", "2")];
             let mut meta = meta(&key, &lines, &Fields::default());
             meta.trailers = fields(trailers);
+            meta.local = trailers.is_empty();
             let content = content(length, 1);
             for publish in [publish, publish_draft] {
                 let published = publish(store, &meta, &content);
@@ -244,6 +246,7 @@ fn refreshes(store: &dyn Store) {
             let object = look(store, &meta.key).unwrap();
             let long = "x".repeat(round * 150);
             meta.response_time = 100 + round as u64;
+            meta.local = round % 2 == 1;
             meta.fields = fields(&[("ETag", "\"1\""), ("Long", &long)]);
             let published = store.refresh(&object, &meta, None).unwrap();
             assert_ne!(published.generation, object.generation);

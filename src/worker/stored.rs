@@ -6,15 +6,10 @@ use bytes::{Bytes, BytesMut};
 use crate::cache::freshness::Facts;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
-use crate::http::fields::Fields;
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::Version;
 use crate::store::{Content, Object};
-
-/// Marks, among the stored fields, a response that came from the proxy's own machine or link.
-/// No message can have a field of this name.
-pub const LOCAL_MARK: &[u8] = b":local";
 
 /// A stored response, ready to be sent.
 #[derive(Debug)]
@@ -26,25 +21,17 @@ pub struct Stored {
     /// The head as far as it is always the same: status line, fields and `Content-Length`, not the
     /// empty line.
     pub rendered: Bytes,
-    /// Whether only clients on loopback may have it.
-    pub local: bool,
 }
 
 impl Stored {
     /// Makes an object ready.
     pub fn new(object: Object, policy: &Policy, pseudonym: &str) -> Stored {
         let facts = Facts::of(&object.meta, policy);
-        let local = object
-            .meta
-            .fields
-            .iter()
-            .any(|(name, _)| name == LOCAL_MARK);
         let rendered = render(&object.meta, &object.content, pseudonym);
         Stored {
             object,
             facts,
             rendered,
-            local,
         }
     }
 
@@ -59,14 +46,6 @@ impl Stored {
         };
         (head + content) as u64
     }
-}
-
-/// The fields that may be seen.
-pub fn shown(fields: &Fields) -> Fields {
-    fields
-        .iter()
-        .filter(|(name, _)| *name != LOCAL_MARK)
-        .collect()
 }
 
 /// The head without its last line, so that Age, Cache-Status and Connection can follow.
@@ -86,13 +65,7 @@ fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
         upgrade: false,
     };
     let mut out = BytesMut::with_capacity(512);
-    write_response_head(
-        &mut out,
-        meta.status,
-        &meta.reason,
-        &shown(&meta.fields),
-        &how,
-    );
+    write_response_head(&mut out, meta.status, &meta.reason, &meta.fields, &how);
     out.truncate(out.len() - 2);
     out.freeze()
 }

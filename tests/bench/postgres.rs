@@ -160,6 +160,7 @@ fn fill(store: &PostgresStore, key: &Key, content: &[u8]) {
         variant: Variant::none(),
         request_time: 1_785_000_000,
         response_time: 1_785_000_000,
+        local: false,
         status: 200,
         reason: "OK".into(),
         fields: fields.build(),

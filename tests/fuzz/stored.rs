@@ -27,6 +27,7 @@ fn sample() -> Meta {
         variant: Variant::new("accept: a\n"),
         request_time: 1,
         response_time: 2,
+        local: true,
         status: 200,
         reason: Bytes::from_static(b"OK"),
         fields: fields.into_iter().collect(),

@@ -9,6 +9,9 @@ use crate::cache::stored::Meta;
 use crate::http::fields::{Fields, FieldsBuilder};
 use crate::http::target::Uri;
 
+/// Follows "from" where the response came from the proxy's own machine or link.
+const LOCAL: &[u8] = b"local";
+
 /// The metadata as lines; None when it can't be said in lines.
 pub(super) fn encode(meta: &Meta) -> Option<Vec<u8>> {
     let mut out = Vec::new();
@@ -22,6 +25,9 @@ pub(super) fn encode(meta: &Meta) -> Option<Vec<u8>> {
     // Writing to a Vec can't fail.
     let _ = writeln!(out, "request-time {}", meta.request_time);
     let _ = writeln!(out, "response-time {}", meta.response_time);
+    if meta.local {
+        line(&mut out, "from", &[LOCAL])?;
+    }
     let status = meta.status.to_string();
     line(&mut out, "status", &[status.as_bytes(), b" ", &meta.reason])?;
     for (kind, fields) in [("field", &meta.fields), ("trailer", &meta.trailers)] {
@@ -55,7 +61,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         .strip_suffix(b"\n")
         .ok_or("a head without a last line's end")?;
     let (mut key, mut variant, mut status) = (None, Vec::new(), None);
-    let (mut requested, mut received) = (None, None);
+    let (mut requested, mut received, mut local) = (None, None, false);
     let (mut fields, mut trailers) = (FieldsBuilder::default(), FieldsBuilder::default());
     for line in text.split(|byte| *byte == b'\n') {
         let space = line.iter().position(|byte| *byte == b' ');
@@ -72,6 +78,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
             }
             b"request-time" => requested = Some(number(value)?),
             b"response-time" => received = Some(number(value)?),
+            b"from" if value == LOCAL => local = true,
             b"status" => status = Some(read_status(value)?),
             b"field" => push(&mut fields, value)?,
             b"trailer" => push(&mut trailers, value)?,
@@ -84,6 +91,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         variant: Variant::new(variant),
         request_time: requested.ok_or("a head without a request time")?,
         response_time: received.ok_or("a head without a response time")?,
+        local,
         status,
         reason,
         fields: built(fields),
@@ -124,9 +132,9 @@ fn number(text: &[u8]) -> Result<u64, &'static str> {
 }
 
 fn push(fields: &mut FieldsBuilder, line: &[u8]) -> Result<(), &'static str> {
-    // As a name may begin with a colon, which ends any other.
-    let colon = line.iter().skip(1).position(|byte| *byte == b':');
-    let (name, value) = line.split_at(1 + colon.ok_or("a field without a colon")?);
+    let colon = line.iter().position(|byte| *byte == b':');
+    let colon = colon.filter(|at| *at > 0);
+    let (name, value) = line.split_at(colon.ok_or("a field without a colon")?);
     let value = value
         .strip_prefix(b": ")
         .ok_or("a field without a colon and a space")?;

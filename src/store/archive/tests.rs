@@ -11,10 +11,9 @@ use crate::http::fields::Fields;
 use crate::store::{Checksum, Content, Object};
 
 fn object(key: &str, variant: &str, content: &[u8]) -> Object {
-    let fields: [(&[u8], &[u8]); 4] = [
+    let fields: [(&[u8], &[u8]); 3] = [
         (b"Vary", b"accept-language"),
         (b"X-Odd", b" \xe9\xff: \t"),
-        (b":local", b"from-loopback"),
         (b"Empty", b""),
     ];
     let trailers: [(&[u8], &[u8]); 1] = [(b"Trailing", b"yes")];
@@ -24,6 +23,7 @@ fn object(key: &str, variant: &str, content: &[u8]) -> Object {
             variant: Variant::new(variant.to_owned()),
             request_time: 1_700_000_000,
             response_time: 1_700_000_001,
+            local: content.is_empty(),
             status: 200,
             reason: Bytes::from_static(b"All right"),
             fields: fields.into_iter().collect(),
@@ -79,9 +79,13 @@ fn objects() -> [Object; 4] {
 
 #[test]
 fn what_goes_in_comes_out() {
-    assert!(archive(&[]).starts_with(b"cacheproxy archive, version 1\nend 0\n"));
+    assert!(archive(&[]).starts_with(b"cacheproxy archive, version 2\nend 0\n"));
     let objects = objects();
-    let (found, end) = read(&archive(&objects));
+    let whole = archive(&objects);
+    let text = String::from_utf8_lossy(&whole);
+    assert_eq!(text.matches("\nfrom local\n").count(), 1);
+    assert!(!text.contains("field :"));
+    let (found, end) = read(&whole);
     end.unwrap();
     assert_eq!(found.len(), 4);
     for ((meta, content, verdict), object) in found.iter().zip(&objects) {
@@ -137,20 +141,24 @@ fn what_the_store_has_damaged_is_left_out() {
 
 #[test]
 fn other_files_are_refused_with_the_reason() {
-    let table: [(&[u8], &str); 6] = [
+    let table: [(&[u8], &str); 7] = [
         (b"", "this is no archive that `cacheproxy export` made"),
         (b"\x1f\x8b\x08 something", "this is no archive"),
-        (b"cacheproxy archive, version 2\nend 0\n", "reads version 1"),
+        (b"cacheproxy archive, version 1\nend 0\n", "reads version 2"),
         (
-            b"cacheproxy archive, version 1\nend 1\n",
+            b"cacheproxy archive, version 2\nend 1\n",
             "damaged at byte 30: its end counts",
         ),
         (
-            b"cacheproxy archive, version 1\nresponse 9999999 0\n",
+            b"cacheproxy archive, version 2\nresponse 9999999 0\n",
             "lengths that make no sense",
         ),
         (
-            b"cacheproxy archive, version 1\nresponse 5 0\nkey \nwhole",
+            b"cacheproxy archive, version 2\nresponse 15 0\nfield :local: \nwhole",
+            "a field without a colon",
+        ),
+        (
+            b"cacheproxy archive, version 2\nresponse 5 0\nkey \nwhole",
             "a key that isn't GET",
         ),
     ];

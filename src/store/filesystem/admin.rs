@@ -202,6 +202,7 @@ mod tests {
             variant: crate::cache::vary::variant_of(&names, &request(language)),
             request_time: 1,
             response_time: 2,
+            local: false,
             status: 200,
             reason: "OK".into(),
             fields: vary.into_iter().collect(),

@@ -88,7 +88,7 @@ impl Rows {
         loop {
             let rows = self.run(|session| session.query(sql, &[&after, &last]))?;
             for row in &rows {
-                after = row.get(9);
+                after = row.get(10);
                 let went_on = visit(row).map_err(|error| failed(&self.server, &error))?;
                 if went_on.is_break() {
                     return Ok(());
@@ -101,14 +101,14 @@ impl Rows {
     }
 
     fn object(&self, row: &Row) -> Result<Object, postgres::Error> {
-        let checksum: &[u8] = row.try_get(11)?;
-        let content = match row.try_get::<_, Option<&[u8]>>(12)? {
+        let checksum: &[u8] = row.try_get(12)?;
+        let content = match row.try_get::<_, Option<&[u8]>>(13)? {
             Some(content) => Content::Memory(Bytes::copy_from_slice(content)),
             None => Content::Pieces(Arc::new(Piecewise {
                 session: self.session.clone(),
                 server: self.server.clone(),
-                id: row.try_get::<_, Option<i64>>(13)?.unwrap_or_default(),
-                length: row.try_get::<_, i64>(10)? as u64,
+                id: row.try_get::<_, Option<i64>>(14)?.unwrap_or_default(),
+                length: row.try_get::<_, i64>(11)? as u64,
             })),
         };
         Ok(Object {
@@ -123,10 +123,10 @@ impl Rows {
 fn seen(row: &Row) -> Result<StoredInfo, postgres::Error> {
     Ok(StoredInfo {
         meta: row::meta(row)?,
-        content: row.try_get::<_, i64>(10)? as u64,
-        size: row.try_get::<_, i64>(11)? as u64,
-        used: Some(row.try_get(12)?),
-        hits: Some(u32::try_from(row.try_get::<_, i64>(13)?).unwrap_or(u32::MAX)),
+        content: row.try_get::<_, i64>(11)? as u64,
+        size: row.try_get::<_, i64>(12)? as u64,
+        used: Some(row.try_get(13)?),
+        hits: Some(u32::try_from(row.try_get::<_, i64>(14)?).unwrap_or(u32::MAX)),
     })
 }
 

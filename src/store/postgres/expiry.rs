@@ -44,9 +44,9 @@ pub fn remove_some(session: &mut Session, after: i64) -> Result<i64, Error> {
     };
     let mut over = Vec::new();
     for row in session.query(LOOK, &[&after, &to])? {
-        let now = row.try_get::<_, i64>(10)?.try_into().unwrap_or(0);
+        let now = row.try_get::<_, i64>(11)?.try_into().unwrap_or(0);
         if is_over(&row::meta(&row)?, now) {
-            over.push(row.try_get::<_, i64>(9)?);
+            over.push(row.try_get::<_, i64>(10)?);
         }
     }
     for some in over.chunks(AT_ONCE) {

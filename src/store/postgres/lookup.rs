@@ -125,15 +125,15 @@ impl PostgresStore {
 
 impl Candidate {
     fn read(row: &Row) -> Result<Candidate, postgres::Error> {
-        let checksum: &[u8] = row.try_get(12)?;
+        let checksum: &[u8] = row.try_get(13)?;
         Ok(Candidate {
             meta: row::meta(row)?,
-            id: row.try_get(9)?,
-            vary: row.try_get(10)?,
-            length: row.try_get::<_, i64>(11)?.try_into().unwrap_or(0),
+            id: row.try_get(10)?,
+            vary: row.try_get(11)?,
+            length: row.try_get::<_, i64>(12)?.try_into().unwrap_or(0),
             checksum: checksum.try_into().map_or(0, u128::from_le_bytes),
-            content: content(row, 13)?,
-            content_id: row.try_get(14)?,
+            content: content(row, 14)?,
+            content_id: row.try_get(15)?,
         })
     }
 }

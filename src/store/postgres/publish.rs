@@ -18,7 +18,7 @@ use crate::store::{Published, StoreError, Whole};
 use crate::sys::shared::Shared;
 
 const PUBLISH: &str = "SELECT cacheproxy.publish(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 const HAS_ROOM: &str = "SELECT cacheproxy.has_room($1, $2)";
 const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
 

@@ -12,7 +12,7 @@ use crate::cache::stored::Meta;
 use crate::store::{Content, Object, Published, StoreError, Whole};
 
 const REFRESH: &str = "SELECT cacheproxy.refresh(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 
 impl PostgresStore {
     pub(super) fn refresh(

@@ -22,7 +22,7 @@ use crate::store::record::MOST_META;
 /// What [`meta`] reads, in its order, at the beginning of a statement.
 macro_rules! columns {
     () => {
-        "SELECT method, uri, variant, status, reason, fields, trailers, request_time, response_time"
+        "SELECT method, uri, variant, local, status, reason, fields, trailers, request_time, response_time"
     };
 }
 pub(super) use columns;
@@ -85,6 +85,8 @@ pub struct Columns<'a> {
     pub variant: Text<'a>,
     /// The names of the selecting fields.
     pub vary: Vec<String>,
+    /// True for a response from the proxy's own machine.
+    pub local: bool,
     /// The status code.
     pub status: i16,
     /// The reason phrase.
@@ -121,6 +123,7 @@ impl<'a> Columns<'a> {
             variant_hash: meta.variant.hash(),
             variant: (&meta.variant.text()[..]).into(),
             vary: names,
+            local: meta.local,
             status: i16::try_from(meta.status).unwrap_or(i16::MAX),
             reason: (&meta.reason[..]).into(),
             fields: lines(&meta.fields),
@@ -135,7 +138,7 @@ impl<'a> Columns<'a> {
 
     /// The parameters by which a response is given its metadata: from the key's hash to the time when it was
     /// received.
-    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 14] {
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 15] {
         [
             &self.key_hash,
             &self.method,
@@ -143,6 +146,7 @@ impl<'a> Columns<'a> {
             &self.variant_hash,
             &self.variant,
             &self.vary,
+            &self.local,
             &self.status,
             &self.reason,
             &self.fields,
@@ -185,13 +189,12 @@ fn lines(fields: &Fields) -> Vec<Text<'_>> {
     fields.iter().map(line).collect()
 }
 
-/// A name goes up to the first colon after its first byte: ":local" is a name.
 fn fields(lines: &[&str]) -> Fields {
     let mut fields = FieldsBuilder::default();
     for line in lines {
         let line = bytes(line);
-        let colon = line.iter().skip(1).position(|byte| *byte == b':');
-        let (name, value) = line.split_at(colon.map_or(line.len(), |at| at + 1));
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) = line.split_at(colon.unwrap_or(line.len()));
         fields.push(name, value.get(2..).unwrap_or_default());
     }
     fields.build()
@@ -219,11 +222,12 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
     Ok(Meta {
         key: Key::new(key),
         variant: Variant::new(text(2)?),
-        status: u16::try_from(row.try_get::<_, i16>(3)?).unwrap_or(0),
-        reason: text(4)?,
-        fields: fields(&row.try_get::<_, Vec<&str>>(5)?),
-        trailers: fields(&row.try_get::<_, Vec<&str>>(6)?),
-        request_time: seconds(row.try_get(7)?),
-        response_time: seconds(row.try_get(8)?),
+        local: row.try_get(3)?,
+        status: u16::try_from(row.try_get::<_, i16>(4)?).unwrap_or(0),
+        reason: text(5)?,
+        fields: fields(&row.try_get::<_, Vec<&str>>(6)?),
+        trailers: fields(&row.try_get::<_, Vec<&str>>(7)?),
+        request_time: seconds(row.try_get(8)?),
+        response_time: seconds(row.try_get(9)?),
     })
 }

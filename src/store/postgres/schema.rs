@@ -1,4 +1,4 @@
-//! The schema in the database: made where there is none, brought up to date where it is older.
+//! The schema in the database: made where there is none, and made anew, empty, where it is older.
 //!
 //! All in one transaction under a lock, so that any number of hosts may do it at once. It needs no superuser:
 //! the right to make a schema in the database, once.
@@ -9,10 +9,17 @@ use super::failure::reason;
 use super::session::Session;
 
 /// The version of the schema that this program uses.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 const TEXT: &str = include_str!("schema.sql");
 /// Stands in the text where tables are made, for what else is said of them.
 const PLACE: &str = "/*UNLOGGED*/";
+/// The statements that remove what is in the schema. As one text, made before any of them is done, since
+/// removing one thing takes others along; tables first, as they own sequences.
+const EVERYTHING: &str = "SELECT string_agg('DROP ' || thing || ' CASCADE', ';' ORDER BY thing DESC) FROM ( \
+    SELECT format('%s IF EXISTS cacheproxy.%I', CASE relkind WHEN 'r' THEN 'TABLE' ELSE 'SEQUENCE' END, relname) \
+        FROM pg_class WHERE relnamespace = 'cacheproxy'::regnamespace AND relkind IN ('r', 'S') \
+    UNION ALL SELECT 'FUNCTION IF EXISTS ' || oid::regprocedure \
+        FROM pg_proc WHERE pronamespace = 'cacheproxy'::regnamespace) things (thing)";
 /// Held while the schema is made.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('cacheproxy schema', 0))";
 
@@ -21,7 +28,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('cacheproxy sc
 pub enum Outcome {
     /// There was none: it was made.
     Created,
-    /// It was of this version, and is up to date now.
+    /// It was of this version, and was made anew.
     Upgraded(i64),
     /// It was up to date.
     Current,
@@ -121,11 +128,13 @@ pub fn init(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError>
 fn make(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError> {
     session.batch(LOCK)?;
     // Another host may have made it meanwhile.
-    match version(session)? {
+    let older = match version(session)? {
         Some(VERSION) => return Ok(Outcome::Current),
-        Some(older) if older < VERSION => return Err(SchemaError::Foreign),
-        Some(newer) => return Err(SchemaError::Newer(newer)),
-        None => {}
+        Some(newer) if newer > VERSION => return Err(SchemaError::Newer(newer)),
+        older => older,
+    };
+    if older.is_some() {
+        empty(session)?;
     }
     // An empty one may have been made for us, by who may where we may not.
     let there = "SELECT FROM pg_namespace WHERE nspname = 'cacheproxy'";
@@ -134,7 +143,14 @@ fn make(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError> {
     }
     let kind = if logged { "" } else { "UNLOGGED" };
     session.batch(&TEXT.replace(PLACE, kind))?;
-    Ok(Outcome::Created)
+    Ok(older.map_or(Outcome::Created, Outcome::Upgraded))
+}
+
+/// Removes everything in the schema. It stays itself, since this user may not be allowed to make another.
+fn empty(session: &mut Session) -> Result<(), SchemaError> {
+    let row = session.query_first(EVERYTHING, &[])?;
+    let drops: Option<String> = row.and_then(|row| row.get(0));
+    Ok(session.batch(&drops.unwrap_or_default())?)
 }
 
 /// The version of the schema that is there.

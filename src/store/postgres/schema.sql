@@ -14,6 +14,7 @@ CREATE /*UNLOGGED*/ TABLE cacheproxy.response (
     uri text NOT NULL,
     variant text NOT NULL,
     vary text[] NOT NULL,
+    local boolean NOT NULL,
     status smallint NOT NULL,
     reason text NOT NULL,
     fields text[] NOT NULL,
@@ -38,6 +39,8 @@ CREATE INDEX response_content ON cacheproxy.response (content_id) WHERE content_
 COMMENT ON TABLE cacheproxy.response IS 'Stored responses, in the order of storing by id.';
 COMMENT ON COLUMN cacheproxy.response.variant IS
     'What the request had in the fields that Vary names, one a line; empty without Vary.';
+COMMENT ON COLUMN cacheproxy.response.local IS
+    'Whether it came from the proxy''s own machine or link, and only clients on that machine may have it.';
 COMMENT ON COLUMN cacheproxy.response.size IS 'What it counts against the size limit, in bytes.';
 COMMENT ON COLUMN cacheproxy.response.checksum IS 'XXH3 of the content, 128 bits, least significant byte first.';
 COMMENT ON COLUMN cacheproxy.response.content IS 'The content when it is at most 64 KiB; else see content_id.';
@@ -177,14 +180,14 @@ CREATE TABLE cacheproxy.state (
     value text NOT NULL
 );
 COMMENT ON TABLE cacheproxy.state IS 'The version of this schema, and what upkeep remembers.';
-INSERT INTO cacheproxy.state VALUES ('version', '1');
+INSERT INTO cacheproxy.state VALUES ('version', '2');
 
 -- Stores a whole response in place of those that it replaces, and returns the number of the change. NULL: it was not
 -- stored, as its key was made invalid more often than _began times; 0: there is no room for it.
 CREATE FUNCTION cacheproxy.publish(
     _host text, _began bigint, _key_hash bytea, _method text, _uri text,
     _variant_hash bytea, _variant text, _vary text[],
-    _status smallint, _reason text, _fields text[], _trailers text[],
+    _local boolean, _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
     _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint, _most bigint, _part_hash bytea
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -222,10 +225,10 @@ BEGIN
                 OR r.uri <> _uri OR r.method <> _method);
     END IF;
     _number := nextval('cacheproxy.change');
-    INSERT INTO cacheproxy.response (id, key_hash, variant_hash, method, uri, variant, vary, status, reason,
+    INSERT INTO cacheproxy.response (id, key_hash, variant_hash, method, uri, variant, vary, local, status, reason,
             fields, trailers, etag, last_modified, request_time, response_time, length, size, checksum,
             content, content_id)
-        VALUES (_number, _key_hash, _variant_hash, _method, _uri, _variant, _vary, _status, _reason,
+        VALUES (_number, _key_hash, _variant_hash, _method, _uri, _variant, _vary, _local, _status, _reason,
             _fields, _trailers, _etag, _last_modified, _request_time, _response_time, _length, _size, _checksum,
             _content, _content_id);
     IF _variant <> '' THEN
@@ -273,7 +276,7 @@ $$;
 CREATE FUNCTION cacheproxy.refresh(
     _host text, _began bigint, _key_hash bytea, _method text, _uri text,
     _variant_hash bytea, _variant text, _vary text[],
-    _status smallint, _reason text, _fields text[], _trailers text[],
+    _local boolean, _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
     _length bigint, _size bigint, _checksum bytea, _old_variant_hash bytea
 ) RETURNS text LANGUAGE plpgsql AS $$
@@ -294,7 +297,7 @@ BEGIN
             OR _old.length <> _length OR _old.checksum <> _checksum THEN
         RETURN 'gone';
     ELSIF _old.variant = _variant AND _old.vary = _vary THEN
-        UPDATE cacheproxy.response SET status = _status, reason = _reason, fields = _fields,
+        UPDATE cacheproxy.response SET local = _local, status = _status, reason = _reason, fields = _fields,
             trailers = _trailers, etag = _etag, last_modified = _last_modified,
             request_time = _request_time, response_time = _response_time, size = _size
             WHERE id = _old.id;
@@ -303,7 +306,7 @@ BEGIN
     ELSE
         SELECT r.content INTO _content FROM cacheproxy.response r WHERE r.id = _old.id;
         PERFORM cacheproxy.publish(
-            _host, _began, _key_hash, _method, _uri, _variant_hash, _variant, _vary, _status, _reason,
+            _host, _began, _key_hash, _method, _uri, _variant_hash, _variant, _vary, _local, _status, _reason,
             _fields, _trailers, _etag, _last_modified, _request_time, _response_time,
             _length, _size, _checksum, _content, _old.content_id, NULL, NULL);
     END IF;

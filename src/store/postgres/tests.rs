@@ -106,21 +106,22 @@ fn a_person_can_read_it() {
     let mut meta = plain("GET http://a.example/x?y z");
     meta.fields = [
         (&b"X"[..], &b"caf\xe9: 1"[..]),
-        (b":local", b""),
         (b"Last-Modified", b"today"),
     ]
     .into_iter()
     .collect();
+    meta.local = true;
     publish(&bench.store, &meta, &content(70_000, 1));
     assert_eq!(suite::look(&bench.store, &meta.key).unwrap().meta, meta);
-    let columns = "method, uri, status, reason, fields, last_modified, length, response_time";
+    let columns =
+        "method, uri, local, status, reason, fields, last_modified, length, response_time";
     let row = server.sql(
         "readable",
         &format!("SET timezone = 'UTC'; SELECT {columns} FROM cacheproxy.response"),
     );
     assert!(
         row.ends_with(
-            "GET|http://a.example/x?y z|200|OK|{\"X: café: 1\",\":local: \",\"Last-Modified: today\"}|today|70000|1970-01-01 00:00:02+00"
+            "GET|http://a.example/x?y z|t|200|OK|{\"X: café: 1\",\"Last-Modified: today\"}|today|70000|1970-01-01 00:00:02+00"
         ),
         "{row}"
     );

@@ -14,6 +14,7 @@ pub fn encode(meta: &Meta) -> Result<Vec<u8>, StoreError> {
     out.extend_from_slice(&meta.request_time.to_le_bytes());
     out.extend_from_slice(&meta.response_time.to_le_bytes());
     out.extend_from_slice(&meta.status.to_le_bytes());
+    out.push(meta.local.into());
     for text in [meta.key.text(), meta.variant.text(), &meta.reason] {
         put(&mut out, text);
     }
@@ -55,9 +56,15 @@ pub fn decode(mut bytes: Bytes) -> Option<Meta> {
     let request_time = bytes.try_get_u64_le().ok()?;
     let response_time = bytes.try_get_u64_le().ok()?;
     let status = bytes.try_get_u16_le().ok()?;
+    let local = match bytes.try_get_u8().ok()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
     Some(Meta {
         request_time,
         response_time,
+        local,
         status,
         key: Key::new(take(&mut bytes)?),
         variant: Variant::new(take(&mut bytes)?),
@@ -103,6 +110,7 @@ mod tests {
             variant: Variant::new("accept: a\n"),
             request_time: 1,
             response_time: u64::MAX,
+            local: true,
             status: 200,
             reason: Bytes::from_static(b"OK"),
             fields: [(&b"ETag"[..], &b"\"1\""[..]), (b"Empty", b"")]

@@ -69,7 +69,7 @@ impl Exchange<'_> {
             }
         }
         match known {
-            Known::Stored(stored) if stored.local && !self.client.is_local() => {
+            Known::Stored(stored) if stored.object.meta.local && !self.client.is_local() => {
                 let why = "this is an address of the proxy's own machine, which only clients on that machine may reach";
                 self.refuse(403, why)
             }

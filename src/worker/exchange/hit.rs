@@ -42,7 +42,7 @@ impl Exchange<'_> {
             stored = self.worker.at_hand(&Key::of_head(uri), fields);
         }
         let stored = stored?;
-        if stored.local && !self.client.is_local() {
+        if stored.object.meta.local && !self.client.is_local() {
             return None;
         }
         let (age, ttl) = match reuse(&directives, &stored.facts, now()) {

@@ -122,7 +122,7 @@ impl Exchange<'_> {
     fn selects(&self, stored: &Stored) -> bool {
         let meta = &stored.object.meta;
         let variant = names(&meta.fields).map(|names| variant_of(&names, &self.head.fields));
-        variant.as_ref() == Some(&meta.variant) && (self.client.is_local() || !stored.local)
+        variant.as_ref() == Some(&meta.variant) && (self.client.is_local() || !meta.local)
     }
 
     fn shares(&self, answer: &Answer) -> bool {

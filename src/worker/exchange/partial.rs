@@ -68,7 +68,7 @@ impl Exchange<'_> {
             return None;
         };
         let held = parts::stored(&stored.object.meta, stored.object.content.len());
-        let allowed = !stored.local || self.client.is_local();
+        let allowed = !stored.object.meta.local || self.client.is_local();
         (allowed && !held.is_whole()).then_some(StoredPart {
             stored,
             held,

@@ -16,7 +16,7 @@ use crate::cache::validation::{Condition, client_condition};
 use crate::http::framing::Framing;
 use crate::worker::fetch::Answer;
 use crate::worker::pages::{reason, unsatisfiable};
-use crate::worker::stored::{Stored, shown};
+use crate::worker::stored::Stored;
 
 impl Exchange<'_> {
     /// Answers with what the request asks of a stored response; `None` where that is all of it, or where
@@ -101,9 +101,9 @@ impl Exchange<'_> {
             without.push("content-type");
         }
         let line = (206, reason(206).as_bytes());
-        let fields = shown(&stored.object.meta.fields);
+        let fields = &stored.object.meta.fields;
         let framing = Framing::Length(length);
-        self.made_head(line, &fields, framing, (age, status), Some(said), &without);
+        self.made_head(line, fields, framing, (age, status), Some(said), &without);
     }
 
     /// Says that there is nothing in the range.

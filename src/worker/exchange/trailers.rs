@@ -10,7 +10,7 @@ use crate::cache::validation::{Condition, client_condition};
 use crate::http::chunked::{CRLF, write_chunk_head, write_last};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, Version};
-use crate::worker::stored::{Stored, shown};
+use crate::worker::stored::Stored;
 
 impl Exchange<'_> {
     /// Whether the answer has trailer fields: the client said `TE: trailers` (RFC 9110 §10.1.4), and gets
@@ -34,10 +34,9 @@ impl Exchange<'_> {
     ) -> After {
         let meta = &stored.object.meta;
         let line = (meta.status, &meta.reason[..]);
-        let fields = shown(&meta.fields);
         self.made_head(
             line,
-            &fields,
+            &meta.fields,
             Framing::Chunked,
             (age, status),
             None,

@@ -99,7 +99,9 @@ async fn look_up(
     let stored = remember(worker, &order.policy, *object);
     let directives = RequestDirectives::of(&order.head.fields);
     match reuse(&directives, &stored.facts, now()) {
-        Reuse::Fresh { .. } | Reuse::Stale { .. } if order.local_allowed || !stored.local => {
+        Reuse::Fresh { .. } | Reuse::Stale { .. }
+            if order.local_allowed || !stored.object.meta.local =>
+        {
             LeaseOutcome::Stored(stored)
         }
         Reuse::Fresh { .. } | Reuse::Stale { .. } | Reuse::Validate { .. } => {

@@ -13,7 +13,7 @@ use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead, Version};
 use crate::store::spool::Writer;
 use crate::worker::state::Worker;
-use crate::worker::stored::{Stored, shown};
+use crate::worker::stored::Stored;
 
 /// A stored part of what is to be fetched.
 pub struct StoredPart {
@@ -48,8 +48,8 @@ impl StoredPart {
         response: &ResponseHead,
         content: Option<u64>,
     ) -> Option<(ResponseHead, PartialContent)> {
-        let ours = shown(&self.stored.object.meta.fields);
-        parts::combined((&ours, self.held), self.ask?, response, content)
+        let ours = &self.stored.object.meta.fields;
+        parts::combined((ours, self.held), self.ask?, response, content)
     }
 
     /// Whether it is of the same representation and no shorter than another part.

@@ -30,7 +30,7 @@ use crate::http::target::Uri;
 use crate::store::spool::{Keep, Spool, Writer};
 use crate::worker::origin::guard::is_local;
 use crate::worker::state::{Worker, cache_uri, now};
-use crate::worker::stored::{LOCAL_MARK, Stored};
+use crate::worker::stored::Stored;
 
 /// Takes a response to its end.
 pub async fn receive(
@@ -275,10 +275,7 @@ fn storable(
     }
     let mut meta = Meta::of(key, &order.head, &head, request_time, response_time);
     let beside = order.beside.as_ref().filter(|_| joint.is_some());
-    if local || beside.is_some_and(|beside| beside.stored.local) {
-        let mark = (LOCAL_MARK, &b""[..]);
-        meta.fields = meta.fields.iter().chain([mark]).collect();
-    }
+    meta.local = local || beside.is_some_and(|beside| beside.stored.object.meta.local);
     Ok(meta)
 }
 

@@ -50,6 +50,24 @@ fn what_keeps_it_from_being_used_is_said() {
     }
 }
 
+/// In a schema that another has made for this user, who may make none.
+#[test]
+fn an_older_schema_is_made_anew() {
+    let server = Server::shared();
+    server.create_database("older", "postgres");
+    server.sql("older", "CREATE SCHEMA cacheproxy AUTHORIZATION cacheproxy");
+    let meta = plain("GET http://older/");
+    let database = server.connection("older");
+    publish(&bench(&database).store, &meta, &content(70_000, 1));
+    let older = "UPDATE cacheproxy.state SET value = '1' WHERE name = 'version'; \
+        ALTER TABLE cacheproxy.response DROP COLUMN local";
+    server.sql("older", older);
+    let bench = bench(&database);
+    assert!(suite::look(&bench.store, &meta.key).is_none());
+    publish(&bench.store, &meta, &content(70_000, 1));
+    assert!(suite::look(&bench.store, &meta.key).is_some());
+}
+
 #[test]
 fn a_full_disk_is_said() {
     let server = Server::shared();
