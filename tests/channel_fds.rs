@@ -33,7 +33,7 @@ fn a_refused_message_leaves_no_fd_open() {
     let fd = memory_file::sealed("fd", b"").unwrap();
     let long = vec![5; 65 * 1024];
     let assign_of_two = {
-        let client = [&[0; 8][..], &[0], &[0], &[0], &[0; 4]].concat();
+        let client = [&[0; 8][..], &[0], &[0], &[0; 4]].concat();
         [&[3, 2, 0], client.as_slice(), client.as_slice()].concat()
     };
     // (name, bytes, fds sent, the error; none: a good message)
@@ -49,7 +49,7 @@ fn a_refused_message_leaves_no_fd_open() {
         ),
         ("surplus byte", &[5, 5], 1, Some(DecodeError::Surplus(1))),
         ("oversized", &long, 4, Some(DecodeError::Oversized)),
-        ("missing fd", &[1, 2, 0], 1, Some(DecodeError::MissingFd)),
+        ("missing fd", &[1, 3, 0], 1, Some(DecodeError::MissingFd)),
         (
             "missing fd in a list",
             &assign_of_two,

@@ -130,7 +130,6 @@ impl Supervisor {
             clients: vec![Assigned {
                 id,
                 peer: Peer::Unix,
-                idle: false,
                 handed: false,
                 read: bytes::Bytes::new(),
                 fd: served.as_fd(),

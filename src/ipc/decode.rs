@@ -130,7 +130,6 @@ fn assigned(from: &mut Reader<'_>) -> Result<Assigned, DecodeError> {
     Ok(Assigned {
         id: from.u64()?,
         peer: peer(from)?,
-        idle: from.bool()?,
         handed: from.bool()?,
         read: from.read()?,
         fd: from.fd()?,

@@ -106,7 +106,6 @@ impl<F: AsFd> Encode for ToSupervisor<F> {
 fn assigned<F>(out: &mut Vec<u8>, client: &Assigned<F>) {
     out.extend(client.id.to_le_bytes());
     peer(out, &client.peer);
-    out.push(u8::from(client.idle));
     out.push(u8::from(client.handed));
     bytes(out, &client.read);
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 /// The version of these messages. Both sides say theirs first; a worker that is told another one
 /// drains and exits, so that its successor is of the supervisor's version.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The most bytes of a message.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -46,8 +46,6 @@ pub struct Assigned<F = OwnedFd> {
     pub id: u64,
     /// Who it is.
     pub peer: Peer,
-    /// Nothing is known to be readable: the supervisor is stopping and hands its idle clients over.
-    pub idle: bool,
     /// Another worker sent it here for a fetch that was running: it isn't sent on for this request.
     pub handed: bool,
     /// What a worker has already read from it and not answered.

@@ -23,7 +23,6 @@ fn assigned(id: u64, read: &'static [u8]) -> Assigned {
     Assigned {
         id,
         peer: Peer::Unix,
-        idle: false,
         handed: false,
         read: Bytes::from_static(read),
         fd: fd(),
@@ -37,7 +36,6 @@ fn peer(text: &str) -> Peer {
 fn to_worker() -> Vec<ToWorker> {
     let mut v6 = assigned(u64::MAX, b"GET http://a/ HTTP/1.1\r\n");
     v6.peer = peer("[2001:db8::1%7]:65535");
-    v6.idle = true;
     let mut v4 = assigned(0, b"");
     v4.peer = peer("192.0.2.1:1");
     v4.handed = true;
@@ -169,7 +167,7 @@ fn what_is_not_a_message_is_named() {
         (&[0], UnknownKind(0)),
         (&[3], UnknownKind(3)),
         (&[255], UnknownKind(255)),
-        (&[1, 3, 0], Version(3)),
+        (&[1, 4, 0], Version(4)),
         (&[33, 1, 0, 0, 0, 0xff], BadText),
         (&[33, 0xff, 0xff, 0xff, 0xff], TooMany(u32::MAX as usize)),
         (&[33, 1, 0x40, 0, 0], TooMany(MAX_READ + 1)),
@@ -184,11 +182,9 @@ fn what_is_not_a_message_is_named() {
     }
     let id = [0; 8];
     let unknown_peer = [&[3, 1, 0], &id[..], &[5]].concat();
-    let neither_handed_nor_not = [&[3, 1, 0], &id[..], &[0, 0, 3]].concat();
-    let neither_idle_nor_not = [&[3, 1, 0], &id[..], &[0, 2]].concat();
+    let neither_handed_nor_not = [&[3, 1, 0], &id[..], &[0, 3]].concat();
     for (bytes, expected) in [
         (unknown_peer.as_slice(), BadValue(5)),
-        (&neither_idle_nor_not, BadValue(2)),
         (&neither_handed_nor_not, BadValue(3)),
         (&[32], UnknownKind(32)),
         (&[3, 17, 0], TooMany(17)),

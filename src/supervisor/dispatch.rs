@@ -196,7 +196,7 @@ impl Supervisor {
             let mut message: Vec<Assigned<BorrowedFd<'_>>> = ids
                 .iter()
                 .take(crate::sys::fds::MAX_FDS)
-                .filter_map(|id| Some(assigned(*id, self.clients.find(*id)?, self.handing_over)))
+                .filter_map(|id| Some(assigned(*id, self.clients.find(*id)?)))
                 .collect();
             message.truncate(batch::fitting(&message));
             let count = message.len();
@@ -223,16 +223,10 @@ impl Supervisor {
     }
 }
 
-/// A client as it is sent. One that is handed over by a supervisor that stops may have nothing to read.
-fn assigned(
-    id: ClientId,
-    client: &super::park::Client,
-    handing_over: bool,
-) -> Assigned<BorrowedFd<'_>> {
+fn assigned(id: ClientId, client: &super::park::Client) -> Assigned<BorrowedFd<'_>> {
     Assigned {
         id: id.number(),
         peer: client.peer,
-        idle: handing_over && client.read.is_empty() && !clients::has_bytes(&client.fd),
         handed: client.wanted.is_some(),
         read: Bytes::copy_from_slice(&client.read),
         fd: client.fd.as_fd(),

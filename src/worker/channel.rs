@@ -52,7 +52,6 @@ impl InTransit {
         Assigned {
             id: client.id,
             peer: client.peer,
-            idle: true,
             handed,
             read: client.read,
             fd: client.fd,

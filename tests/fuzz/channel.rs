@@ -50,7 +50,6 @@ fn messages() -> Vec<Vec<u8>> {
     let assigned = |(id, peer): (usize, &&str)| Assigned {
         id: id as u64,
         peer: Peer::Ip(peer.parse().unwrap()),
-        idle: id == 1,
         handed: id % 2 == 1,
         read: Bytes::from_static(b"GET http://a/ HTTP/1.1\r\n"),
         fd: fd(),
