@@ -13,7 +13,7 @@ pub mod message;
 #[cfg(test)]
 mod tests;
 
-pub use channel::{Channel, ChannelError, Received, Sent, SupervisorChannel, WorkerChannel};
+pub use channel::{ChannelError, Received, Sent, SupervisorChannel, WorkerChannel};
 pub use decode::DecodeError;
 pub use message::{
     Assigned, MAX_BYTES, MAX_ITEMS, MAX_READ, Object, Peer, Returned, ToSupervisor, ToWorker,

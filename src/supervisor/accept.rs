@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use super::clients::{Client, Place};
 use super::event_loop::Supervisor;
-use super::park::{Client, Place};
+use super::start::{Listen, ListenAddr};
 use super::token::Token;
-use super::{Listen, ListenAddr};
 use crate::ipc::Peer;
 use crate::sys::activation;
 use crate::sys::clients::{self, AcceptFailure};

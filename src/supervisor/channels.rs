@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use super::event_loop::Supervisor;
-use super::link::{Blocked, Link, LinkId, Lost, Unsent};
-use super::token::Token;
+use super::link::{Blocked, Link, Lost, Unsent};
+use super::token::{LinkId, Token};
 use crate::ipc::{Received, SupervisorChannel};
 use crate::sys::epoll::Interest;
 

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::clients::Place;
 use super::event_loop::Supervisor;
-use super::link::{LinkId, Lost};
-use super::park::{ClientId, Place};
+use super::link::Lost;
 use super::stop::Phase;
-use super::token::Token;
+use super::token::{ClientId, LinkId, Token};
 use crate::ipc::{Assigned, ToWorker, batch};
 use crate::sys::clients;
 use crate::sys::epoll::{Interest, Ready};
@@ -223,7 +223,7 @@ impl Supervisor {
     }
 }
 
-fn assigned(id: ClientId, client: &super::park::Client) -> Assigned<BorrowedFd<'_>> {
+fn assigned(id: ClientId, client: &super::clients::Client) -> Assigned<BorrowedFd<'_>> {
     Assigned {
         id: id.number(),
         peer: client.peer,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::park::ClientId;
+use super::token::{ClientId, LinkId};
 use crate::ipc::{ChannelError, MAX_ITEMS, Sent, SupervisorChannel, ToWorker, VERSION};
 use crate::sys::epoll::Interest;
 
@@ -15,10 +15,6 @@ const MOST_UNSENT: usize = 64;
 const MOST_UNTAKEN: usize = 256;
 /// How long to wait when the kernel has too many fds on their way.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// Names a channel for as long as the supervisor lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct LinkId(pub u32);
 
 /// What a worker on a channel is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,11 @@
 
 use std::time::Instant;
 
+use super::clients::{Client, Place};
 use super::event_loop::Supervisor;
-use super::link::{LinkId, Lost, Stage, Unsent};
-use super::park::{Client, ClientId, Place};
+use super::link::{Lost, Stage, Unsent};
 use super::stop::Phase;
+use super::token::{ClientId, LinkId};
 use crate::ipc::{Returned, ToSupervisor};
 
 impl Supervisor {

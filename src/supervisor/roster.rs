@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::link::LinkId;
+use super::token::LinkId;
 
 /// The first wait after a failure, doubled by each that follows.
 const FIRST_WAIT: Duration = Duration::from_millis(100);

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::event_loop::Supervisor;
-use super::link::{LinkId, Stage};
+use super::link::Stage;
+use super::token::LinkId;
 use crate::config::{self, Loaded, Settings};
 use crate::sys::exit::Failure;
 use crate::sys::{memory_file, notify};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use super::Spawn;
+use super::start::Spawn;
 use crate::sys::{child, seqpacket};
 
 /// Makes connections to workers.

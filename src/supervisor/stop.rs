@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::clients::Place;
 use super::event_loop::Supervisor;
-use super::park::{ClientId, Place};
+use super::token::ClientId;
 use crate::sys::notify;
 use crate::sys::signals::Asked;
 

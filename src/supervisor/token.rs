@@ -1,22 +1,52 @@
-//! What an epoll event is about, as the number it was registered with.
+//! The names of clients and channels, and whom an epoll event concerns, as the number it was registered with.
 
-use super::link::LinkId;
-use super::park::ClientId;
+/// The name of a client for as long as the supervisor has it; not used again for a long time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ClientId(u64);
+
+/// The name of a channel for as long as the supervisor lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LinkId(pub u32);
+
+impl ClientId {
+    /// How many bits an id takes; 28 of them are the serial number.
+    const BITS: u32 = 60;
+    /// The bits of a serial number.
+    pub(super) const SERIAL: u32 = (1 << (ClientId::BITS - 32)) - 1;
+
+    pub(super) fn new(serial: u32, index: u32) -> ClientId {
+        ClientId((u64::from(serial & ClientId::SERIAL) << 32) | u64::from(index))
+    }
+
+    /// The id as it goes to workers and into epoll.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_number(number: u64) -> ClientId {
+        ClientId(number & ((1 << ClientId::BITS) - 1))
+    }
+
+    pub(super) fn index(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize
+    }
+
+    pub(super) fn serial(self) -> u32 {
+        ((self.0 >> 32) as u32) & ClientId::SERIAL
+    }
+}
 
 /// Whom an event concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
-    /// A client that waits.
     Client(ClientId),
     /// The listener with this index.
     Listener(u32),
-    /// A worker's channel.
     Link(LinkId),
     /// The control socket's listener.
     Control,
     /// A connection to the control socket.
     Caller(u32),
-    /// The signals.
     Signals,
 }
 
@@ -24,7 +54,6 @@ pub(super) enum Token {
 const KIND: u32 = ClientId::BITS;
 
 impl Token {
-    /// As a number.
     pub(super) fn number(self) -> u64 {
         let (kind, rest) = match self {
             Token::Client(id) => (0, id.number()),
@@ -37,7 +66,6 @@ impl Token {
         (kind << KIND) | rest
     }
 
-    /// From a number that `number` made.
     pub(super) fn from_number(number: u64) -> Token {
         let low = (number & u64::from(u32::MAX)) as u32;
         match number >> KIND {

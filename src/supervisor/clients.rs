@@ -6,41 +6,8 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::link::LinkId;
+use super::token::{ClientId, LinkId};
 use crate::ipc::Peer;
-
-/// Names a client for as long as the supervisor has it; not used again for a long time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ClientId(u64);
-
-impl ClientId {
-    /// How many bits an id takes.
-    pub(super) const BITS: u32 = 60;
-
-    fn new(serial: u32, index: u32) -> ClientId {
-        ClientId((u64::from(serial & SERIAL) << 32) | u64::from(index))
-    }
-
-    /// The id as it goes to workers and into epoll.
-    pub(super) fn number(self) -> u64 {
-        self.0
-    }
-
-    /// The id that has this number.
-    pub(super) fn from_number(number: u64) -> ClientId {
-        ClientId(number & ((1 << ClientId::BITS) - 1))
-    }
-
-    fn index(self) -> usize {
-        (self.0 & u64::from(u32::MAX)) as usize
-    }
-
-    fn serial(self) -> u32 {
-        ((self.0 >> 32) as u32) & SERIAL
-    }
-}
-
-const SERIAL: u32 = (1 << (ClientId::BITS - 32)) - 1;
 
 /// Where a client is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +111,7 @@ impl Clients {
             self.slots.push(Slot::default());
             (self.slots.len() - 1) as u32
         });
-        self.serial = self.serial.wrapping_add(1) & SERIAL;
+        self.serial = self.serial.wrapping_add(1) & ClientId::SERIAL;
         self.slots[index as usize] = Slot {
             serial: self.serial,
             client: Some(client),
@@ -226,7 +193,7 @@ mod tests {
 
     #[test]
     fn an_id_ends_with_its_client() {
-        let mut clients = Clients::new(SERIAL);
+        let mut clients = Clients::new(ClientId::SERIAL);
         let first = clients.insert(client(Place::New, Tick(0)));
         assert!(clients.remove(first).is_some());
         let second = clients.insert(client(Place::New, Tick(0)));

@@ -1,0 +1,52 @@
+//! What a supervisor is started with: its configuration, the sockets that clients connect to, how workers come to be.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config;
+
+/// What a supervisor begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// The configuration, which says where it is read again from.
+    pub configuration: config::Loaded,
+    /// The sockets that clients connect to.
+    pub listen: Listen,
+    /// How workers are started.
+    pub workers: Spawn,
+}
+
+/// The sockets that clients connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// Those named `client` that systemd hands over.
+    Inherited,
+    /// These, bound here.
+    Bind(Vec<ListenAddr>),
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddr {
+    /// A TCP port on an address.
+    Tcp(SocketAddr),
+    /// A Unix socket at a path.
+    Unix(PathBuf),
+}
+
+/// How workers are started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spawn {
+    /// By connecting to the sockets `worker-N.sock` in this directory, which systemd listens on.
+    Sockets {
+        /// The runtime directory.
+        dir: PathBuf,
+    },
+    /// As children, over the same protocol.
+    Children {
+        /// The runtime directory, for the worker sockets and the control socket.
+        dir: PathBuf,
+        /// The program to start with `worker N`.
+        program: PathBuf,
+    },
+}
