@@ -10,6 +10,7 @@ use super::database::{Access, SERVICE_USER};
 use super::{control, store};
 use crate::config::{self, DROPINS, Loaded, MAIN, Role, Settings, Source, StoreChoice, Ttl};
 use crate::config::{display_duration, display_size};
+use crate::sys::disk;
 use crate::sys::exit::Failure;
 use crate::sys::user::{self, User};
 
@@ -76,7 +77,7 @@ fn check_store(path: &Path) -> Result<Option<String>, Failure> {
                 "whether {path} is writable wasn't tried: run this as root for that"
             )));
         }
-        _ => store::try_writing(path),
+        _ => disk::try_writing(path),
     }
     .map_err(|error| store::unusable(path, &error))?;
     Ok((!own_place && service.is_some()).then(|| {

@@ -1,11 +1,10 @@
 //! Whether the store's directory can be used, found out before anything is served.
 
-use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{self, Path};
 
 use crate::config::{Database, Overrides, StoreChoice};
+use crate::sys::disk;
 use crate::sys::exit::Failure;
 
 /// What `--store` names: a directory, or a database if it begins as a URL of one.
@@ -35,16 +34,7 @@ pub(super) fn place(store: &StoreChoice) -> String {
 /// database can be reached isn't asked: it may come and go while the proxy runs.
 pub(super) fn prepare(store: &StoreChoice) -> Result<(), Failure> {
     let path = store.path();
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.and_then(|()| try_writing(path))
-        .map_err(|error| unusable(path, &error))
-}
-
-/// Makes sure that this process can write to the directory: by writing to it.
-pub(super) fn try_writing(directory: &Path) -> io::Result<()> {
-    let trial = directory.join(format!(".trial-{}", std::process::id()));
-    File::create_new(&trial)?;
-    fs::remove_file(&trial)
+    disk::prepare_directory(path).map_err(|error| unusable(path, &error))
 }
 
 /// The failure of a directory that can't be used.

@@ -1,9 +1,9 @@
 //! Files as the store needs them, where std has no call for it: unnamed files, directory locks, room on disk.
 
-use std::fs::File;
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -11,6 +11,31 @@ use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, copy_file_range, fallocate};
 use nix::libc;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{linkat, syncfs};
+
+/// The mode of a store's directories: they are its user's alone.
+pub const DIRECTORY_MODE: u32 = 0o700;
+
+/// Makes a directory of a store if it isn't there, and those above it, and finds out whether this process can
+/// write to it.
+pub fn prepare_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(path)?;
+    try_writing(path)
+}
+
+/// Makes a file in the directory that is gone again at once: what the modes say isn't all that decides.
+pub fn try_writing(directory: &Path) -> io::Result<()> {
+    match unnamed(directory) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            let trial = directory.join(format!(".trial-{}", std::process::id()));
+            File::create_new(&trial)?;
+            fs::remove_file(&trial)
+        }
+        outcome => outcome.map(drop),
+    }
+}
 
 /// Opens a file for reading, and for writing too with `write`. Links are not followed, and a pipe
 /// or device found in its place cannot block.

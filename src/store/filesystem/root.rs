@@ -48,14 +48,9 @@ impl Root {
     pub fn prepare(path: &Path) -> Result<Root, StoreError> {
         let root = Root::at(path);
         for directory in [path.to_path_buf(), path.join("v1"), root.temporaries()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o750)
-                .create(&directory)
+            disk::prepare_directory(&directory)
                 .map_err(|error| StoreError::at(&directory, error))?;
         }
-        // Shows at the start, not at the first response, whether the directory can be written.
-        drop(root.temporary()?);
         let tag = path.join("CACHEDIR.TAG");
         if !tag.exists() {
             root.replace(&tag, TAG.as_bytes())?;
@@ -93,7 +88,10 @@ impl Root {
         let directory = self.directory(hash[0]);
         let lock = match disk::lock_directory(&directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match DirBuilder::new().mode(0o750).create(&directory) {
+                match DirBuilder::new()
+                    .mode(disk::DIRECTORY_MODE)
+                    .create(&directory)
+                {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
                     _ => disk::lock_directory(&directory),
                 }

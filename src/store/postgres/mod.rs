@@ -90,7 +90,8 @@ impl PostgresStore {
         shared: Arc<Shared>,
     ) -> Result<PostgresStore, StoreError> {
         let connector = Connector::new(&options.database, options.password_file.clone())?;
-        prepare_spool(&options.spool)?;
+        disk::prepare_directory(&options.spool)
+            .map_err(|error| StoreError::at(&options.spool, error))?;
         // What a worker with this index had reserved before went with it.
         shared.release_all(options.worker);
         // The only keys asked about are those of parts, which are noted when they are seen.
@@ -175,17 +176,6 @@ impl Drop for PostgresStore {
         // A thread that has ended needs no telling.
         let _ = self.ear.send(Told::Closed);
     }
-}
-
-fn prepare_spool(spool: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(spool)
-        .map_err(|error| StoreError::at(spool, error))?;
-    // Shows at the start, not at the first response, whether it can be written.
-    temporary(spool).map(drop)
 }
 
 /// A file that nobody else sees, and that goes when it is closed.
