@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+pub mod certificates;
 pub mod child;
 pub mod clients;
 pub mod credentials;

@@ -1,5 +1,6 @@
 //! TLS to the database: whose certificates are believed, by `sslmode` and `sslrootcert` as libpq has them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -7,11 +8,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use crate::config::Database;
+use crate::sys::certificates;
 
 /// Debian's own list of authorities, for `sslrootcert=system` and where none is named.
 const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -32,7 +32,9 @@ pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
     let web_pki = match check {
         Check::Nothing => None,
         Check::Authority | Check::Host => {
-            let roots = Arc::new(roots(named.unwrap_or(SYSTEM))?);
+            let file = Path::new(named.unwrap_or(SYSTEM));
+            let roots = certificates::authorities(file);
+            let roots = Arc::new(roots.map_err(|why| format!("{why} (sslrootcert)"))?);
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
             Some(verifier.build().map_err(|why| why.to_string())?)
         }
@@ -50,7 +52,7 @@ pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
     let config = match (database.value("sslcert"), database.value("sslkey")) {
         (Some(certificate), Some(key)) => builder
             .with_client_auth_cert(
-                certificates(certificate)?,
+                certificates::read(Path::new(certificate))?,
                 PrivateKeyDer::from_pem_file(key)
                     .map_err(|why| format!("the key can't be read from {key} (sslkey): {why}"))?,
             )
@@ -58,23 +60,6 @@ pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
         _ => builder.with_no_client_auth(),
     };
     Ok(Some(config))
-}
-
-fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
-        .map_err(|why| format!("certificates can't be read from {file}: {why}"))
-}
-
-fn roots(file: &str) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(file)?);
-    if roots.is_empty() {
-        return Err(format!(
-            "no authority's certificate is in {file} (sslrootcert)"
-        ));
-    }
-    Ok(roots)
 }
 
 /// What of the server's certificate is checked.

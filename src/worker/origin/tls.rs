@@ -6,14 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::sys::certificates;
 use crate::sys::stream::Stream;
 
 /// The authorities whose certificates are believed, once read.
@@ -33,10 +33,7 @@ impl Trust {
         let path = file.to_path_buf();
         let read = spawn_blocking(move || read_config(&path)).await;
         let config = read.map_err(|lost| lost.to_string())?;
-        let config = config.map_err(|why| {
-            let file = file.display();
-            format!("the trusted certificates can't be read from {file} (\"ca_file\"): {why}")
-        })?;
+        let config = config.map_err(|why| format!("{why} (\"ca_file\")"))?;
         *self.known.borrow_mut() = Some((file.to_path_buf(), config.clone()));
         Ok(config)
     }
@@ -48,18 +45,7 @@ impl Trust {
 }
 
 fn read_config(file: &Path) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|why| why.to_string())?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|why| why.to_string())?;
-        // A system's file may have one that is no authority; the others still count.
-        if let Err(why) = roots.add(certificate) {
-            log::debug!("a certificate in {} isn't used: {why}", file.display());
-        }
-    }
-    if roots.is_empty() {
-        return Err("there is none in it".into());
-    }
+    let roots = certificates::authorities(file)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
