@@ -12,7 +12,7 @@ const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 const MAY_USE: [(&str, &[&str]); 10] = [
     ("http", &[]),
     ("cache", &["http"]),
-    ("config", &["http"]),
+    ("config", &["cache", "http"]),
     ("sys", &["http"]),
     ("store", &["sys", "cache", "http", "config"]),
     ("ipc", &["sys", "cache", "http", "config"]),

@@ -1,5 +1,5 @@
 //! What the operator wants for one URI: a freshness lifetime for responses that give none, a ceiling,
-//! and the rule whose pattern the URI matches. Made from the configuration by the worker.
+//! and the rule whose pattern the URI matches. `config` makes it.
 //!
 //! How these stand against what the origin says is decided in `freshness`.
 

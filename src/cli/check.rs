@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::database::{Access, SERVICE_USER};
 use super::{control, store};
-use crate::config::{self, DROPINS, Loaded, MAIN, Role, Settings, Source, StoreChoice, Ttl};
+use crate::cache::policy::Ttl;
+use crate::config::{self, DROPINS, Loaded, MAIN, Role, Settings, Source, StoreChoice};
 use crate::config::{display_duration, display_size};
 use crate::sys::disk;
 use crate::sys::exit::Failure;

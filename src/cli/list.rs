@@ -15,7 +15,6 @@ use crate::config::{Settings, display_duration};
 use crate::http::date::UnixSeconds;
 use crate::store::admin::StoredInfo;
 use crate::sys::exit::Failure;
-use crate::worker;
 
 /// List what is stored: size on disk, age, how often it was used and whether lately, URL and variant.
 #[derive(Debug, clap::Args)]
@@ -118,7 +117,7 @@ fn table(rows: &[Row]) -> String {
 
 /// What decides over a stored response's freshness.
 pub(super) fn facts(seen: &StoredInfo, uri: &str, settings: &Settings) -> Facts {
-    Facts::of(&seen.meta, &worker::policy(settings, uri))
+    Facts::of(&seen.meta, &settings.policy(uri))
 }
 
 /// The selecting fields of a variant, on one line.

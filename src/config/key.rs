@@ -9,9 +9,10 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::database::Database;
-use super::settings::{Ttl, cores};
+use super::settings::cores;
 use super::texts::Text;
 use super::{ConfigError, units};
+use crate::cache::policy::Ttl;
 
 const A_DURATION: &str = r#"a duration such as "30s", "10m", "12h" or "7d""#;
 const A_SIZE: &str = r#"a size such as "64KiB", "500MB" or "10GiB""#;

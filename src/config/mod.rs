@@ -21,8 +21,8 @@ mod tests;
 
 pub use database::Database;
 pub use error::ConfigError;
-pub use rules::{Ignored, PolicyOf, Rule, RuleTtl, Rules};
-pub use settings::{HeadSizes, Ports, Settings, StoreChoice, Times, Ttl};
+pub use rules::{Ignored, Rule, Rules};
+pub use settings::{Ports, Settings, StoreChoice, Times};
 pub use source::{DROPINS, Loaded, MAIN, Overrides, Source, Workers, load};
 pub use texts::{Role, Text, decode, encode};
 pub use units::{display_duration, display_size};

@@ -4,31 +4,7 @@
 //! Patterns are globs over the whole URI without its query: `*` is any characters, `?` is one.
 //! What a lifetime then means for a response is decided in `cache`.
 
-use super::settings::Ttl;
-
-/// The freshness policy for one URI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PolicyOf {
-    /// For responses that say nothing of their own freshness.
-    pub ttl: Ttl,
-    /// The longest lifetime of any response, in seconds.
-    pub max_ttl: Option<u64>,
-    /// What the first rule that matches says.
-    pub rule: Option<RuleTtl>,
-    /// How long a response that says nothing of it may be served stale while it is validated, in seconds.
-    pub stale_while_revalidate: u64,
-    /// How long one that says nothing of it may be served stale instead of an error, in seconds.
-    pub stale_if_error: Option<u64>,
-}
-
-/// What a rule says of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RuleTtl {
-    /// The freshness lifetime.
-    pub seconds: u64,
-    /// Whether it overrides what the origin server says of freshness.
-    pub force: bool,
-}
+use crate::cache::policy::RuleTtl;
 
 /// One rule. What it doesn't speak of is left to the next ones and to the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,9 +17,9 @@ pub struct Rule {
     pub bypass: Option<bool>,
     /// Globs of the names of query parameters that aren't part of the key.
     pub ignore_query: Option<Vec<String>>,
-    /// For [`PolicyOf::stale_while_revalidate`].
+    /// For [`stale_while_revalidate`](crate::cache::policy::Policy::stale_while_revalidate).
     pub stale_while_revalidate: Option<u64>,
-    /// For [`PolicyOf::stale_if_error`]; `Some(None)` is no limit of the operator's.
+    /// For [`stale_if_error`](crate::cache::policy::Policy::stale_if_error); `Some(None)` is no limit of the operator's.
     pub stale_if_error: Option<Option<u64>>,
 }
 

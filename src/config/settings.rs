@@ -10,7 +10,8 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::database::Database;
-use super::rules::{PolicyOf, Rules};
+use super::rules::Rules;
+use crate::cache::policy::{Policy, Ttl};
 
 /// All settings, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,6 @@ pub struct Settings {
     pub stale_if_error: Option<u64>,
     /// Time limits.
     pub times: Times,
-    /// Limits on the heads of messages.
-    pub head: HeadSizes,
     /// Whether each request leaves a line in the journal.
     pub access_log: bool,
     /// How many clients may be connected at once; beyond it, new ones wait in the listen queue.
@@ -64,8 +63,8 @@ impl Settings {
     }
 
     /// The freshness policy for this URI.
-    pub fn policy(&self, uri: &str) -> PolicyOf {
-        PolicyOf {
+    pub fn policy(&self, uri: &str) -> Policy {
+        Policy {
             ttl: self.ttl,
             max_ttl: self.max_ttl,
             rule: self.rules.first(uri, |rule| rule.ttl),
@@ -102,7 +101,6 @@ impl Default for Settings {
             stale_while_revalidate: 0,
             stale_if_error: None,
             times: Times::default(),
-            head: HeadSizes::default(),
             access_log: true,
             max_clients: 20_000,
         }
@@ -178,15 +176,6 @@ impl StoreChoice {
     }
 }
 
-/// How long a response that says nothing of its own freshness stays fresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ttl {
-    /// A tenth of the time since it was last modified (RFC 9111 §4.2.2).
-    Heuristic,
-    /// This many seconds.
-    Fixed(u64),
-}
-
 /// Ranges of ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports(pub Vec<RangeInclusive<u16>>);
@@ -195,27 +184,6 @@ impl Ports {
     /// Whether one of the ranges has this port.
     pub fn contains(&self, port: u16) -> bool {
         self.0.iter().any(|range| range.contains(&port))
-    }
-}
-
-/// Limits on the heads of messages; larger ones are answered with 414 or 431.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeadSizes {
-    /// The longest request line or status line, in bytes.
-    pub line: usize,
-    /// The whole head, in bytes.
-    pub head: usize,
-    /// The number of field lines.
-    pub fields: usize,
-}
-
-impl Default for HeadSizes {
-    fn default() -> HeadSizes {
-        HeadSizes {
-            line: 8 << 10,
-            head: 64 << 10,
-            fields: 128,
-        }
     }
 }
 

@@ -10,10 +10,11 @@ use toml::de::DeTable;
 use super::ConfigError;
 use super::database::Database;
 use super::key::{Keyed, Kind, refused};
-use super::rules::{Rule, RuleTtl, Rules};
+use super::rules::{Rule, Rules};
 use super::settings::{Ports, Settings, StoreChoice};
 use super::spelling::nearest;
 use super::texts::{Role, Text};
+use crate::cache::policy::RuleTtl;
 
 const KEYS: [&str; 22] = [
     "workers",

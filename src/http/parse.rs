@@ -17,7 +17,7 @@ pub const MAX_FIELDS: usize = 128;
 /// Empty lines tolerated before a request line (RFC 9112 §2.2 asks for one at least).
 const MAX_EMPTY_LINES: usize = 4;
 
-/// How much of a head is accepted.
+/// Limits on a head; a larger one is answered with 414 or 431.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Bytes of one line, its CRLF not counted.
@@ -31,7 +31,7 @@ pub struct HeadLimits {
 impl Default for HeadLimits {
     fn default() -> HeadLimits {
         HeadLimits {
-            line: 16 * 1024,
+            line: 8 * 1024,
             head: 64 * 1024,
             fields: MAX_FIELDS,
         }

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::exchange::{self, After};
 use super::pages;
-use super::state::{Worker, head_limits};
+use super::state::Worker;
 use crate::config::Settings;
 use crate::http::head::Version;
-use crate::http::parse::{HeadError, parse_request};
+use crate::http::parse::{HeadError, HeadLimits, parse_request};
 use crate::ipc::{Assigned, MAX_READ, Peer, Returned};
 use crate::sys::stream::Stream;
 
@@ -146,7 +146,7 @@ async fn run(worker: &Rc<Worker>, client: &mut Client) -> End {
     loop {
         let settings = worker.settings();
         let stall = settings.times.body_stall;
-        let limits = head_limits(&settings);
+        let limits = HeadLimits::default();
         match parse_request(&mut client.buffer, &mut client.scanned, &limits) {
             Ok(Some(head)) => {
                 client.head_since = None;

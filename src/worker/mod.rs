@@ -17,7 +17,7 @@ mod store_writer;
 mod stored;
 mod tunnel;
 
-pub use state::{cache_uri, policy};
+pub use state::cache_uri;
 
 use std::os::fd::OwnedFd;
 

@@ -16,10 +16,8 @@ use super::outbox::Outbox;
 use super::store_writer::StoreWriter;
 use super::stored::Stored;
 use crate::cache::key::{Hash, Key};
-use crate::cache::policy::{Policy, RuleTtl, Ttl};
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::http::fields::Fields;
-use crate::http::parse::HeadLimits;
 use crate::http::target::Uri;
 use crate::store::memory::MemoryTier;
 use crate::store::place;
@@ -254,37 +252,10 @@ pub fn now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// What the configuration wants for this URI, as the cache's rules take it.
-pub fn policy(settings: &Settings, uri: &str) -> Policy {
-    let of = settings.policy(uri);
-    Policy {
-        ttl: match of.ttl {
-            config::Ttl::Heuristic => Ttl::Heuristic,
-            config::Ttl::Fixed(seconds) => Ttl::Fixed(seconds),
-        },
-        max_ttl: of.max_ttl,
-        stale_while_revalidate: of.stale_while_revalidate,
-        stale_if_error: of.stale_if_error,
-        rule: of.rule.map(|rule| RuleTtl {
-            seconds: rule.seconds,
-            force: rule.force,
-        }),
-    }
-}
-
 /// The URI that a key is made of: without the query parameters that the configuration ignores.
 pub fn cache_uri(settings: &Settings, uri: &Uri) -> Uri {
     match settings.rules.ignored(uri.as_str()) {
         Some(ignored) => uri.without_parameters(|name| ignored.has(name)),
         None => uri.clone(),
-    }
-}
-
-/// The configured limits on heads.
-pub fn head_limits(settings: &Settings) -> HeadLimits {
-    HeadLimits {
-        line: settings.head.line,
-        head: settings.head.head,
-        fields: settings.head.fields,
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::cache::policy::{RuleTtl, Ttl};
 
 const SHIPPED: &str = include_str!("../../../packaging/cacheproxy.toml");
 

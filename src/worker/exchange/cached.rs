@@ -19,7 +19,7 @@ use crate::http::head::Method;
 use crate::http::target::{Scheme, Uri};
 use crate::store::Found;
 use crate::worker::fetch::{self, FetchRequest, StoredPart};
-use crate::worker::state::{cache_uri, now, policy};
+use crate::worker::state::{cache_uri, now};
 use crate::worker::store_writer::StoreWriter;
 use crate::worker::stored::Stored;
 
@@ -128,7 +128,7 @@ impl Exchange<'_> {
                 self.worker.outbox.removed(&removed);
                 match found {
                     Ok(Found::Object(object)) => {
-                        let policy = policy(&self.settings, uri.as_str());
+                        let policy = self.settings.policy(uri.as_str());
                         Known::Stored(fetch::remember(self.worker, &policy, *object))
                     }
                     Ok(Found::OtherVariants) => Known::OtherVariants,
@@ -264,7 +264,7 @@ impl Exchange<'_> {
             // What a TLS connection becomes by a switch can't be spliced; a server may ignore Upgrade
             // (RFC 9110 §7.8), and wss comes by CONNECT anyway.
             upgrade: wants_upgrade(&self.head) && uri.scheme() == Scheme::Http,
-            policy: policy(&self.settings, uri.as_str()),
+            policy: self.settings.policy(uri.as_str()),
             head,
             uri,
             key,

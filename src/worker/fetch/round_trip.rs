@@ -14,10 +14,10 @@ use super::outcome::FetchError;
 use super::request::{request_head, send_content};
 use super::{Fetch, FetchRequest, RequestContent};
 use crate::http::head::ResponseHead;
-use crate::http::parse::{HeadError, parse_response};
+use crate::http::parse::{HeadError, HeadLimits, parse_response};
 use crate::sys::stream::Stream;
 use crate::worker::origin::transport::Transport;
-use crate::worker::state::{Worker, head_limits};
+use crate::worker::state::Worker;
 
 /// The most interim responses to one request.
 const MOST_INTERIM: usize = 32;
@@ -159,7 +159,7 @@ impl Reading<'_> {
     /// Reads heads until the final one, or a 101 that was asked for; passes interim ones on.
     async fn final_head(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
         let order = self.order;
-        let limits = head_limits(&order.settings);
+        let limits = HeadLimits::default();
         let (mut scanned, mut interim, mut answered) = (0, 0, false);
         loop {
             let parsed = parse_response(self.buffer, &mut scanned, &limits);
