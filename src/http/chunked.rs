@@ -1,194 +1,11 @@
-//! Chunked transfer coding (RFC 9112 §7.1), both ways.
-//!
-//! Decoding is strict: sizes that could be read two ways, bare CR or LF and control characters are
-//! errors. Chunk extensions are read past, within a bound over the whole message.
+//! Chunked transfer coding (RFC 9112 §7.1), written: sizes, and the end with its trailers.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::connection;
-use super::content::{ContentError, Step};
 use super::fields::Fields;
-use super::parse::{self, HeadLimits};
-use super::syntax::is_field_byte;
 
-/// Hexadecimal digits accepted in one chunk size.
-const MAX_DIGITS: u8 = 16;
-
-/// Bytes of chunk extensions accepted over a whole message.
-const MAX_EXTENSIONS: usize = 16 * 1024;
-
-/// How large a trailer section may be.
-const TRAILER_LIMITS: HeadLimits = HeadLimits {
-    line: 8 * 1024,
-    head: 16 * 1024,
-    fields: 64,
-};
-
-/// Reads a chunked body from wherever the bytes happen to be cut.
-#[derive(Debug)]
-pub struct Decoder {
-    place: Place,
-    /// The size being read, then what is left of the chunk.
-    remaining: u64,
-    /// Extension bytes so far.
-    extensions: usize,
-    /// How far the trailer section was looked through.
-    scanned: usize,
-}
-
-/// Places in the grammar: what the next byte is read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// A digit of the size; so many came before.
-    Size { digits: u8 },
-    /// Whitespace after the size.
-    SizePadding,
-    /// The extensions after the size.
-    Extensions,
-    /// The LF after the size and its extensions.
-    SizeLf,
-    /// Chunk data.
-    Data,
-    /// The CR after chunk data.
-    DataCr,
-    /// The LF after chunk data.
-    DataLf,
-    /// The trailer section and the empty line that ends the body.
-    Trailers,
-    /// After the body.
-    End,
-}
-
-impl Default for Decoder {
-    fn default() -> Decoder {
-        Decoder {
-            place: Place::Size { digits: 0 },
-            remaining: 0,
-            extensions: 0,
-            scanned: 0,
-        }
-    }
-}
-
-impl Decoder {
-    /// Takes the next step off the front of `buf`.
-    pub fn next(&mut self, buf: &mut BytesMut) -> Result<Step, ContentError> {
-        loop {
-            match self.place {
-                Place::Data if buf.is_empty() => return Ok(Step::More),
-                Place::Data => return Ok(Step::Data(self.data(buf))),
-                Place::Trailers => return self.trailers(buf),
-                Place::End => {
-                    return Ok(Step::End {
-                        trailers: Fields::default(),
-                    });
-                }
-                Place::Size { .. }
-                | Place::SizePadding
-                | Place::Extensions
-                | Place::SizeLf
-                | Place::DataCr
-                | Place::DataLf => {
-                    if !self.between(buf)? {
-                        return Ok(Step::More);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether the whole body has been read.
-    pub fn is_complete(&self) -> bool {
-        self.place == Place::End
-    }
-
-    /// As much of the chunk as is there.
-    fn data(&mut self, buf: &mut BytesMut) -> Bytes {
-        let length = (buf.len() as u64).min(self.remaining);
-        self.remaining -= length;
-        if self.remaining == 0 {
-            self.place = Place::DataCr;
-        }
-        buf.split_to(length as usize).freeze()
-    }
-
-    fn trailers(&mut self, buf: &mut BytesMut) -> Result<Step, ContentError> {
-        match parse::parse_trailers(buf, &mut self.scanned, &TRAILER_LIMITS)? {
-            Some(trailers) => {
-                self.place = Place::End;
-                Ok(Step::End { trailers })
-            }
-            None => Ok(Step::More),
-        }
-    }
-
-    /// Reads what stands between chunks; true once it got to data or trailers.
-    fn between(&mut self, buf: &mut BytesMut) -> Result<bool, ContentError> {
-        let mut read = 0;
-        let mut arrived = false;
-        for &byte in buf.iter() {
-            self.place = self.after(byte)?;
-            read += 1;
-            arrived = matches!(self.place, Place::Data | Place::Trailers);
-            if arrived {
-                break;
-            }
-        }
-        buf.advance(read);
-        Ok(arrived)
-    }
-
-    /// The place after `byte`.
-    fn after(&mut self, byte: u8) -> Result<Place, ContentError> {
-        match (self.place, byte) {
-            (Place::Size { digits }, _) if byte.is_ascii_hexdigit() => self.digit(digits, byte),
-            (Place::Size { digits: 0 }, _) => Err(ContentError::ChunkSize),
-            (Place::Size { .. } | Place::SizePadding | Place::Extensions, b'\r') => {
-                Ok(Place::SizeLf)
-            }
-            (Place::Size { .. } | Place::SizePadding, b';') => self.extension(),
-            (Place::Size { .. } | Place::SizePadding, b' ' | b'\t') => {
-                self.extension()?;
-                Ok(Place::SizePadding)
-            }
-            (Place::Size { .. } | Place::SizePadding, _) => Err(ContentError::ChunkSize),
-            (Place::Extensions, _) if is_field_byte(byte) => self.extension(),
-            (Place::Extensions, _) => Err(ContentError::ChunkExtension),
-            (Place::SizeLf, b'\n') if self.remaining == 0 => Ok(Place::Trailers),
-            (Place::SizeLf, b'\n') => Ok(Place::Data),
-            (Place::DataCr, b'\r') => Ok(Place::DataLf),
-            (Place::DataLf, b'\n') => Ok(Place::Size { digits: 0 }),
-            (Place::SizeLf | Place::DataCr | Place::DataLf, _) => Err(ContentError::ChunkEnd),
-            (Place::Data | Place::Trailers | Place::End, _) => Ok(self.place),
-        }
-    }
-
-    fn digit(&mut self, digits: u8, byte: u8) -> Result<Place, ContentError> {
-        if digits == 0 {
-            self.remaining = 0;
-        }
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            _ => (byte | 0x20) - b'a' + 10,
-        };
-        // The top bit stays clear, so that a size fits a file offset.
-        if digits >= MAX_DIGITS || self.remaining >= 1 << 59 {
-            return Err(ContentError::ChunkSize);
-        }
-        self.remaining = (self.remaining << 4) | u64::from(digit);
-        Ok(Place::Size { digits: digits + 1 })
-    }
-
-    fn extension(&mut self) -> Result<Place, ContentError> {
-        self.extensions += 1;
-        if self.extensions > MAX_EXTENSIONS {
-            return Err(ContentError::ChunkExtension);
-        }
-        Ok(Place::Extensions)
-    }
-}
-
-/// Writes what goes before `length` bytes of data; [`CRLF`] goes after them. For no bytes it
+/// Writes the size line of a chunk of `length` bytes; [`CRLF`] goes after the data. For no bytes it
 /// writes nothing, as a chunk of that size would end the body.
 pub fn write_chunk_head(out: &mut BytesMut, length: usize) {
     if length == 0 {
@@ -201,7 +18,7 @@ pub fn write_chunk_head(out: &mut BytesMut, length: usize) {
     out.put_slice(CRLF);
 }
 
-/// What ends a chunk.
+/// The end of a chunk.
 pub const CRLF: &[u8] = b"\r\n";
 
 /// Writes the end of a body: the last chunk and the trailers, without those that must not be
@@ -221,4 +38,61 @@ pub fn write_last(out: &mut BytesMut, trailers: &Fields) {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::http::content::{ContentDecoder, ContentStep};
+    use crate::http::framing::Framing;
+    use crate::http::testing::fields;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut out = BytesMut::new();
+        let lengths = [1, 9, 10, 15, 16, 255, 256, 4096, 65_535, 70_000];
+        for length in lengths {
+            write_chunk_head(&mut out, length);
+            out.put_bytes(b'x', length);
+            out.put_slice(CRLF);
+        }
+        write_chunk_head(&mut out, 0);
+        let trailers: Fields = [
+            (&b"X-Digest"[..], &b"1"[..]),
+            (b"Content-Length", b"3"),
+            (b"transfer-encoding", b"chunked"),
+            (b"Host", b"h"),
+            (b"Connection", b"close"),
+            (b"X-Signature", b"2"),
+        ]
+        .into_iter()
+        .collect();
+        write_last(&mut out, &trailers);
+        let (mut decoder, mut length) = (ContentDecoder::new(Framing::Chunked), 0);
+        let trailers = loop {
+            match decoder.next(&mut out).unwrap() {
+                ContentStep::Data(data) => length += data.len(),
+                ContentStep::More => panic!("more is wanted"),
+                ContentStep::End { trailers } => break trailers,
+            }
+        };
+        assert_eq!(length, lengths.iter().sum::<usize>());
+        // RFC 9110 §6.5.1: fields for framing, routing and the like are not sent as trailers.
+        assert_eq!(trailers, fields(&[("X-Digest", "1"), ("X-Signature", "2")]));
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn chunk_heads() {
+        let table: &[(usize, &[u8])] = &[
+            (0, b""),
+            (1, b"1\r\n"),
+            (15, b"f\r\n"),
+            (16, b"10\r\n"),
+            (0x1234_abcd, b"1234abcd\r\n"),
+            (usize::MAX, b"ffffffffffffffff\r\n"),
+        ];
+        for (length, expected) in table {
+            let mut out = BytesMut::new();
+            write_chunk_head(&mut out, *length);
+            assert_eq!(out, *expected);
+        }
+    }
+}

@@ -10,7 +10,6 @@ pub mod fields;
 pub mod forward;
 pub mod framing;
 pub mod head;
-mod lines;
 pub mod parse;
 pub mod syntax;
 pub mod target;

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use cacheproxy::http::authority::Authority;
-use cacheproxy::http::content::{ContentError, Decoder, Step};
+use cacheproxy::http::content::{ContentDecoder, ContentError, ContentStep};
 use cacheproxy::http::fields::Fields;
 use cacheproxy::http::forward::{RequestAs, write_request};
 use cacheproxy::http::framing::{Framing, request_framing, response_framing};
@@ -191,19 +191,19 @@ type Content = Result<Option<(Vec<u8>, Fields)>, ContentError>;
 
 /// What the chunks are, read in pieces of a length, and how much of the input they took.
 fn decoded(input: &[u8], piece: usize) -> (Content, usize) {
-    let mut decoder = Decoder::new(Framing::Chunked);
+    let mut decoder = ContentDecoder::new(Framing::Chunked);
     let (mut buf, mut content, mut taken) = (BytesMut::new(), Vec::new(), 0);
     for part in input.chunks(piece) {
         buf.extend_from_slice(part);
         taken += part.len();
         loop {
             match decoder.next(&mut buf) {
-                Ok(Step::Data(data)) => {
+                Ok(ContentStep::Data(data)) => {
                     assert!(!data.is_empty(), "no empty step");
                     content.extend_from_slice(&data);
                 }
-                Ok(Step::More) => break,
-                Ok(Step::End { trailers }) => {
+                Ok(ContentStep::More) => break,
+                Ok(ContentStep::End { trailers }) => {
                     assert!(decoder.is_complete() && decoder.eof().is_ok());
                     return (Ok(Some((content, trailers))), taken - buf.len());
                 }

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::{After, Exchange, Refusal};
-use crate::http::content::{Decoder, Step};
+use crate::http::content::{ContentDecoder, ContentStep};
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Version};
@@ -59,7 +59,7 @@ impl Exchange<'_> {
             timeout,
         };
         let (outcome, sent) = {
-            let mut sending = pin!(upload.run(Decoder::new(self.framing), writer));
+            let mut sending = pin!(upload.run(ContentDecoder::new(self.framing), writer));
             let mut waiting = pin!(down.outcome(ticket));
             tokio::select! {
                 biased;
@@ -144,17 +144,17 @@ struct Upload<'a> {
 
 impl Upload<'_> {
     /// Sends all of it, or says why it can't.
-    async fn run(self, mut decoder: Decoder, mut writer: Writer) -> Result<(), Refusal> {
+    async fn run(self, mut decoder: ContentDecoder, mut writer: Writer) -> Result<(), Refusal> {
         loop {
             match decoder.next(self.buffer) {
                 // A window has no draft that could fail.
-                Ok(Step::Data(data)) => drop(writer.push(data).await),
-                Ok(Step::End { trailers }) => {
+                Ok(ContentStep::Data(data)) => drop(writer.push(data).await),
+                Ok(ContentStep::End { trailers }) => {
                     // It is never stored, so that nothing can fail.
                     let _ = writer.finish(trailers).await;
                     return Ok(());
                 }
-                Ok(Step::More) => {
+                Ok(ContentStep::More) => {
                     self.buffer.reserve(READ);
                     let deadline = Instant::now() + self.timeout;
                     match self.stream.read(self.buffer, deadline).await {

@@ -13,7 +13,7 @@ use super::outcome::{FetchError, NoStoreReason};
 use super::part::StoredPart;
 use super::{FetchRequest, hit_for_miss};
 use crate::cache::stored::Meta;
-use crate::http::content::{ContentError, Decoder, Step};
+use crate::http::content::{ContentDecoder, ContentError, ContentStep};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::store;
@@ -94,14 +94,14 @@ impl<'a> Content<'a> {
 
     /// Reads all that comes on the connection.
     async fn read(&mut self, framing: Framing, meta: Option<&Meta>) -> Result<Fields, String> {
-        let mut decoder = Decoder::new(framing);
+        let mut decoder = ContentDecoder::new(framing);
         loop {
             match decoder.next(&mut self.connection.buffer) {
-                Ok(Step::Data(data)) => {
+                Ok(ContentStep::Data(data)) => {
                     self.take(data, meta).await;
                 }
-                Ok(Step::End { trailers }) => return Ok(trailers),
-                Ok(Step::More) => {
+                Ok(ContentStep::End { trailers }) => return Ok(trailers),
+                Ok(ContentStep::More) => {
                     if self.more().await? == 0 {
                         return decoder
                             .eof()

@@ -1,52 +1,21 @@
 //! Content off a connection, by the framing its head gave it (RFC 9112 §6.3, §8).
 //!
 //! Bytes come out as they arrive and are never copied. Whether a message that ended early was
-//! complete is told by [`Decoder::eof`]; what to do about it isn't decided here.
+//! complete is told by [`ContentDecoder::eof`]; what to do about it isn't decided here.
 
-use bytes::{Bytes, BytesMut};
+mod chunked;
+mod step;
 
-use super::chunked;
+use bytes::BytesMut;
+
 use super::fields::Fields;
 use super::framing::Framing;
-use super::parse::HeadError;
-
-/// One step through a message's content.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Some content.
-    Data(Bytes),
-    /// Nothing until more bytes arrive.
-    More,
-    /// The message is over; what is left in the buffer belongs to the next one.
-    End {
-        /// Trailer fields, which only a chunked message can have.
-        trailers: Fields,
-    },
-}
-
-/// Why content can't be read on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ContentError {
-    /// A chunk size that isn't a hexadecimal number, or one that is too large.
-    #[error("a chunk size is malformed or too large")]
-    ChunkSize,
-    /// Chunk extensions with control characters, or too much of them.
-    #[error("a chunk extension is malformed, or there is too much of them")]
-    ChunkExtension,
-    /// CRLF missing after a chunk size or chunk data.
-    #[error("a chunk or its size does not end with CRLF")]
-    ChunkEnd,
-    /// A malformed or oversized trailer section.
-    #[error("in the trailer section: {0}")]
-    Trailers(#[from] HeadError),
-    /// The connection closed before the message was complete.
-    #[error("the connection closed before the content was complete")]
-    Incomplete,
-}
+use chunked::ChunkedDecoder;
+pub use step::{ContentError, ContentStep};
 
 /// Reads one message's content.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct ContentDecoder {
     rest: Rest,
 }
 
@@ -54,37 +23,37 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Rest {
     Length(u64),
-    Chunked(chunked::Decoder),
+    Chunked(ChunkedDecoder),
     UntilClose,
 }
 
-impl Decoder {
+impl ContentDecoder {
     /// A decoder at the start of content framed so.
-    pub fn new(framing: Framing) -> Decoder {
-        Decoder {
+    pub fn new(framing: Framing) -> ContentDecoder {
+        ContentDecoder {
             rest: match framing {
                 Framing::None => Rest::Length(0),
                 Framing::Length(length) => Rest::Length(length),
-                Framing::Chunked => Rest::Chunked(chunked::Decoder::default()),
+                Framing::Chunked => Rest::Chunked(ChunkedDecoder::default()),
                 Framing::UntilClose => Rest::UntilClose,
             },
         }
     }
 
-    /// Takes the next step off the front of `buf`. After [`Step::End`] it stays at the end.
-    pub fn next(&mut self, buf: &mut BytesMut) -> Result<Step, ContentError> {
+    /// Takes the next step off the front of `buf`. After [`ContentStep::End`] it stays at the end.
+    pub fn next(&mut self, buf: &mut BytesMut) -> Result<ContentStep, ContentError> {
         match &mut self.rest {
-            Rest::Length(0) => Ok(Step::End {
+            Rest::Length(0) => Ok(ContentStep::End {
                 trailers: Fields::default(),
             }),
             Rest::Chunked(chunked) => chunked.next(buf),
-            Rest::Length(_) | Rest::UntilClose if buf.is_empty() => Ok(Step::More),
+            Rest::Length(_) | Rest::UntilClose if buf.is_empty() => Ok(ContentStep::More),
             Rest::Length(left) => {
                 let length = (buf.len() as u64).min(*left);
                 *left -= length;
-                Ok(Step::Data(buf.split_to(length as usize).freeze()))
+                Ok(ContentStep::Data(buf.split_to(length as usize).freeze()))
             }
-            Rest::UntilClose => Ok(Step::Data(buf.split().freeze())),
+            Rest::UntilClose => Ok(ContentStep::Data(buf.split().freeze())),
         }
     }
 
@@ -148,11 +117,11 @@ mod tests {
         ];
         for (framing, bytes, content, left, over, well) in table {
             for step in [1, 2, 1000] {
-                let mut decoder = Decoder::new(*framing);
+                let mut decoder = ContentDecoder::new(*framing);
                 let (mut buf, mut got, mut ended) = (BytesMut::new(), Vec::new(), false);
                 for piece in bytes.chunks(step).chain([&[][..]]) {
                     buf.extend_from_slice(piece);
-                    while let Step::Data(data) = read(&mut decoder, &mut buf, &mut ended) {
+                    while let ContentStep::Data(data) = read(&mut decoder, &mut buf, &mut ended) {
                         assert!(!data.is_empty());
                         got.extend_from_slice(&data);
                     }
@@ -169,9 +138,9 @@ mod tests {
         }
     }
 
-    fn read(decoder: &mut Decoder, buf: &mut BytesMut, ended: &mut bool) -> Step {
+    fn read(decoder: &mut ContentDecoder, buf: &mut BytesMut, ended: &mut bool) -> ContentStep {
         let step = decoder.next(buf).unwrap();
-        *ended |= matches!(step, Step::End { .. });
+        *ended |= matches!(step, ContentStep::End { .. });
         step
     }
 
@@ -179,8 +148,8 @@ mod tests {
     fn content_is_not_copied() {
         let mut buf = BytesMut::from(&b"abcdef"[..]);
         let at = buf.as_ptr();
-        match Decoder::new(Framing::Length(4)).next(&mut buf) {
-            Ok(Step::Data(data)) => assert_eq!((data.as_ptr(), data.len()), (at, 4)),
+        match ContentDecoder::new(Framing::Length(4)).next(&mut buf) {
+            Ok(ContentStep::Data(data)) => assert_eq!((data.as_ptr(), data.len()), (at, 4)),
             other => panic!("{other:?}"),
         }
     }

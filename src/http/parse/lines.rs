@@ -2,7 +2,8 @@
 //!
 //! Bare CR and LF, and folded lines in requests, are refused here, before anything reads the lines.
 
-use super::parse::{HeadError, HeadLimits};
+use super::error::HeadError;
+use super::limits::HeadLimits;
 
 /// What the lines looked for by [`whole_lines`] belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

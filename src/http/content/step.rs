@@ -1,0 +1,40 @@
+//! Results of reading content: the next piece of it, or why it can't be read on.
+
+use bytes::Bytes;
+
+use crate::http::fields::Fields;
+use crate::http::parse::HeadError;
+
+/// One step through a message's content.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ContentStep {
+    /// Some content.
+    Data(Bytes),
+    /// Nothing until more bytes arrive.
+    More,
+    /// The message is over; what is left in the buffer belongs to the next one.
+    End {
+        /// Trailer fields, which only a chunked message can have.
+        trailers: Fields,
+    },
+}
+
+/// Why content can't be read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ContentError {
+    /// A chunk size that isn't a hexadecimal number, or one that is too large.
+    #[error("a chunk size is malformed or too large")]
+    ChunkSize,
+    /// Chunk extensions with control characters, or too much of them.
+    #[error("a chunk extension is malformed, or there is too much of them")]
+    ChunkExtension,
+    /// CRLF missing after a chunk size or chunk data.
+    #[error("a chunk or its size does not end with CRLF")]
+    ChunkEnd,
+    /// A malformed or oversized trailer section.
+    #[error("in the trailer section: {0}")]
+    Trailers(#[from] HeadError),
+    /// The connection closed before the message was complete.
+    #[error("the connection closed before the content was complete")]
+    Incomplete,
+}
