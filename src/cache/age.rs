@@ -2,7 +2,6 @@
 //! field gives an old response or a new one, never a wrapped number.
 
 use super::directives::{FOREVER, delta_seconds};
-use super::freshness::Facts;
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
 use crate::http::syntax::elements;
@@ -31,12 +30,6 @@ pub fn initial_age(fields: &Fields, sent: UnixSeconds, received: UnixSeconds) ->
     let response_delay = received.saturating_sub(sent);
     let corrected_age_value = age_value(fields).saturating_add(response_delay);
     apparent_age.max(corrected_age_value).min(FOREVER)
-}
-
-/// The age at `now`, never more than 2^31 seconds.
-pub fn current_age(facts: &Facts, now: UnixSeconds) -> u64 {
-    let resident_time = now.saturating_sub(facts.response_time);
-    facts.initial_age.saturating_add(resident_time).min(FOREVER)
 }
 
 #[cfg(test)]
@@ -96,26 +89,6 @@ mod tests {
                 *expected,
                 "{lines:?}"
             );
-        }
-    }
-
-    #[test]
-    fn current_ages() {
-        // (corrected_initial_age, response_time, now, current_age)
-        let table: &[(u64, u64, u64, u64)] = &[
-            (0, AT, AT, 0),
-            (10, AT, AT + 5, 15),
-            (10, AT, AT - 5, 10),
-            (FOREVER, AT, AT + 5, FOREVER),
-            (0, 0, u64::MAX, FOREVER),
-        ];
-        for (initial_age, response_time, now, expected) in table {
-            let facts = Facts {
-                initial_age: *initial_age,
-                response_time: *response_time,
-                ..Facts::default()
-            };
-            assert_eq!(current_age(&facts, *now), *expected);
         }
     }
 }

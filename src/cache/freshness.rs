@@ -26,14 +26,14 @@ pub struct Lifetime {
     /// The lifetime.
     pub seconds: u64,
     /// What decided it.
-    pub source: Source,
+    pub source: LifetimeSource,
     /// Whether the operator's ceiling cut it short.
     pub capped: bool,
 }
 
 /// What a freshness lifetime came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Source {
+pub enum LifetimeSource {
     /// A rule that overrides the origin.
     ForcedRule,
     /// The `s-maxage` directive.
@@ -53,24 +53,31 @@ pub enum Source {
     Nothing,
 }
 
-impl Source {
+impl LifetimeSource {
     /// Whether the origin itself gave the lifetime.
     pub fn is_explicit(self) -> bool {
-        matches!(self, Source::SMaxage | Source::MaxAge | Source::Expires)
+        matches!(
+            self,
+            LifetimeSource::SMaxage | LifetimeSource::MaxAge | LifetimeSource::Expires
+        )
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for LifetimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Source::ForcedRule => "a rule of the configuration overrides the origin",
-            Source::SMaxage => "the origin sent s-maxage",
-            Source::MaxAge => "the origin sent max-age",
-            Source::Expires => "the origin sent Expires",
-            Source::Rule => "a rule of the configuration sets it, since the origin sent none",
-            Source::Ttl => "the configured ttl sets it, since the origin sent none",
-            Source::Heuristic => "it is guessed from Last-Modified, since the origin sent none",
-            Source::Nothing => "the origin sent none and there is nothing to guess it from",
+            LifetimeSource::ForcedRule => "a rule of the configuration overrides the origin",
+            LifetimeSource::SMaxage => "the origin sent s-maxage",
+            LifetimeSource::MaxAge => "the origin sent max-age",
+            LifetimeSource::Expires => "the origin sent Expires",
+            LifetimeSource::Rule => {
+                "a rule of the configuration sets it, since the origin sent none"
+            }
+            LifetimeSource::Ttl => "the configured ttl sets it, since the origin sent none",
+            LifetimeSource::Heuristic => {
+                "it is guessed from Last-Modified, since the origin sent none"
+            }
+            LifetimeSource::Nothing => "the origin sent none and there is nothing to guess it from",
         })
     }
 }
@@ -81,7 +88,7 @@ pub struct Facts {
     /// The freshness lifetime.
     pub lifetime: u64,
     /// What the lifetime came from.
-    pub source: Source,
+    pub source: LifetimeSource,
     /// Whether the operator's ceiling cut the lifetime short.
     pub capped: bool,
     /// The age when it was received (corrected_initial_age).
@@ -117,7 +124,7 @@ impl Facts {
         // next validation.
         let unstorable = directives.private || directives.no_store && !directives.must_understand;
         let unmatchable = vary::names(&meta.fields).is_none();
-        let no_cache = directives.no_cache && lifetime.source != Source::ForcedRule;
+        let no_cache = directives.no_cache && lifetime.source != LifetimeSource::ForcedRule;
         Facts {
             lifetime: lifetime.seconds,
             source: lifetime.source,
@@ -135,6 +142,12 @@ impl Facts {
                 .unwrap_or(policy.stale_while_revalidate),
             stale_if_error: directives.stale_if_error.or(policy.stale_if_error),
         }
+    }
+
+    /// The age at `now` (RFC 9111 §4.2.3), never more than 2^31 seconds.
+    pub fn current_age(&self, now: UnixSeconds) -> u64 {
+        let resident_time = now.saturating_sub(self.response_time);
+        self.initial_age.saturating_add(resident_time).min(FOREVER)
     }
 }
 
@@ -155,18 +168,18 @@ pub fn lifetime(
     };
     let guessable = heuristically_cacheable(status) || directives.public;
     let (seconds, source) = None
-        .or(forced.map(|rule| (rule.seconds, Source::ForcedRule)))
-        .or(directives.s_maxage.map(|s| (s, Source::SMaxage)))
-        .or(directives.max_age.map(|s| (s, Source::MaxAge)))
-        .or(expires(fields, date, received).map(|s| (s, Source::Expires)))
-        .or(rule.map(|rule| (rule.seconds, Source::Rule)))
-        .or(ttl.map(|s| (s, Source::Ttl)))
+        .or(forced.map(|rule| (rule.seconds, LifetimeSource::ForcedRule)))
+        .or(directives.s_maxage.map(|s| (s, LifetimeSource::SMaxage)))
+        .or(directives.max_age.map(|s| (s, LifetimeSource::MaxAge)))
+        .or(expires(fields, date, received).map(|s| (s, LifetimeSource::Expires)))
+        .or(rule.map(|rule| (rule.seconds, LifetimeSource::Rule)))
+        .or(ttl.map(|s| (s, LifetimeSource::Ttl)))
         .or_else(|| {
             guess(fields, date)
                 .filter(|_| guessable)
-                .map(|s| (s, Source::Heuristic))
+                .map(|s| (s, LifetimeSource::Heuristic))
         })
-        .unwrap_or((0, Source::Nothing));
+        .unwrap_or((0, LifetimeSource::Nothing));
     let most = policy.max_ttl.unwrap_or(FOREVER).min(FOREVER);
     Lifetime {
         seconds: seconds.min(most),

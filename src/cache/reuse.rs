@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use super::age::current_age;
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
 use super::status::Forward;
@@ -138,7 +137,7 @@ pub fn is_error(status: u16) -> bool {
 
 /// Whether and how a stored response may answer a request at `now`.
 pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Reuse {
-    let age = current_age(facts, now);
+    let age = facts.current_age(now);
     // Both are at most 2^31.
     let ttl = facts.lifetime as i64 - age as i64;
     let Some(why) = objection(request, facts, age, ttl) else {

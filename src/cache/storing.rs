@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::bypass::has_content;
 use super::directives::{RequestDirectives, ResponseDirectives};
-use super::freshness::{Source, heuristically_cacheable, lifetime};
+use super::freshness::{LifetimeSource, heuristically_cacheable, lifetime};
 use super::policy::Policy;
 use super::{range, validation, vary};
 use crate::http::date::UnixSeconds;
@@ -193,7 +193,7 @@ fn is_of_use(
         received,
         policy,
     );
-    let forced = lifetime.source == Source::ForcedRule;
+    let forced = lifetime.source == LifetimeSource::ForcedRule;
     let explicit = lifetime.source.is_explicit() || directives.public;
     if !explicit && !heuristically_cacheable(response.status) {
         return Err(UncacheableReason::Status);
@@ -208,7 +208,7 @@ fn is_of_use(
         Err(UncacheableReason::NoValidator)
     } else if lifetime.seconds > 0 || stale_use > Some(0) {
         Ok(())
-    } else if lifetime.source == Source::Nothing {
+    } else if lifetime.source == LifetimeSource::Nothing {
         Err(UncacheableReason::NoLifetime)
     } else {
         Err(UncacheableReason::NoValidator)

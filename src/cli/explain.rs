@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use super::control;
 use super::list::{duration, facts, fields_of, now};
 use super::stored::{self, StoreArgs, amount};
-use crate::cache::age::current_age;
 use crate::cache::bypass::bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
@@ -133,7 +132,7 @@ fn told(uri: &str, known: &[Known], others: &str, verdict: &str, now: UnixSecond
 fn described(known: &Known, now: UnixSeconds) -> String {
     let Known { seen, facts, hits } = known;
     let meta = &seen.meta;
-    let age = current_age(facts, now);
+    let age = facts.current_age(now);
     let mut text = format!(
         "Status {}, {} of content",
         meta.status,

@@ -8,7 +8,6 @@ use clap::ValueEnum;
 
 use super::stored::{self, StoreArgs, amount};
 use super::{control, purge};
-use crate::cache::age::current_age;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::config::{Settings, display_duration};
@@ -64,7 +63,7 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
         if args.host.as_ref().is_none_or(of) {
             rows.push(Row {
                 size: seen.size,
-                age: current_age(&facts(&seen, bare, &opened.settings), now),
+                age: facts(&seen, bare, &opened.settings).current_age(now),
                 hits: opened.hits(&seen),
                 used: seen.used.or_else(|| {
                     let shared = opened.shared.as_ref()?;

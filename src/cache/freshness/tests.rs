@@ -21,11 +21,11 @@ fn facts(status: u16, lines: Lines, policy: &Policy) -> Facts {
 
 #[test]
 fn explicit_lifetimes() {
-    use Source::{Expires, MaxAge, Nothing, SMaxage};
+    use LifetimeSource::{Expires, MaxAge, Nothing, SMaxage};
     const HOUR_ON: &str = "Sun, 06 Nov 1994 09:49:37 GMT";
     const DAY_ON: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
     #[rustfmt::skip]
-    let table: &[(Lines, u64, Source)] = &[
+    let table: &[(Lines, u64, LifetimeSource)] = &[
         (&[], 0, Nothing),
         // The order of §4.2.1.
         (&[("Cache-Control", "max-age=60")], 60, MaxAge),
@@ -80,10 +80,10 @@ fn explicit_lifetimes() {
 
 #[test]
 fn heuristic_lifetimes() {
-    use Source::{Expires, Heuristic, MaxAge, Nothing};
+    use LifetimeSource::{Expires, Heuristic, MaxAge, Nothing};
     const HOUR_AGO: Lines = &[("Last-Modified", "Sun, 06 Nov 1994 07:49:37 GMT")];
     #[rustfmt::skip]
-    let table: &[(u16, Lines, u64, Source)] = &[
+    let table: &[(u16, Lines, u64, LifetimeSource)] = &[
         (200, HOUR_AGO, 360, Heuristic),
         (404, HOUR_AGO, 360, Heuristic),
         (302, HOUR_AGO, 0, Nothing),
@@ -110,7 +110,7 @@ fn heuristic_lifetimes() {
 
 #[test]
 fn configured_lifetimes() {
-    use Source::{ForcedRule, Heuristic, MaxAge, Nothing, Rule, SMaxage};
+    use LifetimeSource::{ForcedRule, Heuristic, MaxAge, Nothing, Rule, SMaxage};
     let fixed = Ttl::Fixed(600);
     let rule = Some(RuleTtl {
         seconds: 900,
@@ -123,9 +123,9 @@ fn configured_lifetimes() {
     let modified = ("Last-Modified", "Sun, 06 Nov 1994 07:49:37 GMT");
     let max_age = ("Cache-Control", "max-age=60");
     #[rustfmt::skip]
-    let table: &[(Policy, u16, Lines, u64, Source, bool)] = &[
-        (Policy { ttl: fixed, ..HEURISTIC }, 200, &[], 600, Source::Ttl, false),
-        (Policy { ttl: fixed, ..HEURISTIC }, 200, &[modified], 600, Source::Ttl, false),
+    let table: &[(Policy, u16, Lines, u64, LifetimeSource, bool)] = &[
+        (Policy { ttl: fixed, ..HEURISTIC }, 200, &[], 600, LifetimeSource::Ttl, false),
+        (Policy { ttl: fixed, ..HEURISTIC }, 200, &[modified], 600, LifetimeSource::Ttl, false),
         (Policy { ttl: fixed, ..HEURISTIC }, 200, &[max_age], 60, MaxAge, false),
         (Policy { ttl: fixed, ..HEURISTIC }, 404, &[], 0, Nothing, false),
         (Policy { ttl: fixed, ..HEURISTIC }, 404, &[modified], 360, Heuristic, false),
@@ -140,7 +140,7 @@ fn configured_lifetimes() {
         (Policy { max_ttl: Some(30), ..HEURISTIC }, 200, &[("Cache-Control", "s-maxage=30")], 30, SMaxage, false),
         (Policy { max_ttl: Some(30), ..HEURISTIC }, 200, &[modified], 30, Heuristic, true),
         (Policy { max_ttl: Some(30), rule: forced, ..HEURISTIC }, 200, &[], 30, ForcedRule, true),
-        (Policy { ttl: Ttl::Fixed(u64::MAX), ..HEURISTIC }, 200, &[], FOREVER, Source::Ttl, true),
+        (Policy { ttl: Ttl::Fixed(u64::MAX), ..HEURISTIC }, 200, &[], FOREVER, LifetimeSource::Ttl, true),
     ];
     for (policy, status, lines, seconds, source, capped) in table {
         let facts = facts(*status, lines, policy);
@@ -182,7 +182,7 @@ fn the_other_facts() {
     };
     let max_age = Facts {
         lifetime: 60,
-        source: Source::MaxAge,
+        source: LifetimeSource::MaxAge,
         ..plain
     };
     #[rustfmt::skip]
@@ -193,7 +193,7 @@ fn the_other_facts() {
         (&[("ETag", "\"a\"")], Facts { has_validator: true, ..plain }),
         (&[("Cache-Control", "max-age=60, must-revalidate")], Facts { must_revalidate: true, ..max_age }),
         (&[("Cache-Control", "max-age=60, proxy-revalidate")], Facts { must_revalidate: true, ..max_age }),
-        (&[("Cache-Control", "s-maxage=60")], Facts { must_revalidate: true, source: Source::SMaxage, ..max_age }),
+        (&[("Cache-Control", "s-maxage=60")], Facts { must_revalidate: true, source: LifetimeSource::SMaxage, ..max_age }),
         (&[("Cache-Control", "max-age=60, immutable")], Facts { immutable: true, ..max_age }),
         (&[("Cache-Control", "max-age=60, stale-while-revalidate=7")], Facts { stale_while_revalidate: 7, ..max_age }),
         (&[("Cache-Control", "max-age=60, stale-if-error=7")], Facts { stale_if_error: Some(7), ..max_age }),
@@ -223,5 +223,25 @@ fn configured_staleness_is_for_responses_that_say_nothing_of_it() {
         let facts = facts(200, lines, &policy);
         let found = (facts.stale_while_revalidate, facts.stale_if_error);
         assert_eq!(found, (*while_validated, *on_error), "{lines:?}");
+    }
+}
+
+#[test]
+fn current_ages() {
+    // (corrected_initial_age, response_time, now, current_age)
+    let table: &[(u64, u64, u64, u64)] = &[
+        (0, NOW, NOW, 0),
+        (10, NOW, NOW + 5, 15),
+        (10, NOW, NOW - 5, 10),
+        (FOREVER, NOW, NOW + 5, FOREVER),
+        (0, 0, u64::MAX, FOREVER),
+    ];
+    for (initial_age, response_time, now, expected) in table {
+        let facts = Facts {
+            initial_age: *initial_age,
+            response_time: *response_time,
+            ..Facts::default()
+        };
+        assert_eq!(facts.current_age(*now), *expected);
     }
 }

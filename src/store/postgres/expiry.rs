@@ -7,7 +7,6 @@ use postgres::Error;
 
 use super::row;
 use super::session::Session;
-use crate::cache::age::current_age;
 use crate::cache::freshness::Facts;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
@@ -33,7 +32,7 @@ fn is_over(meta: &Meta, now: UnixSeconds) -> bool {
         .stale_while_revalidate
         .max(facts.stale_if_error.unwrap_or(0));
     !facts.has_validator
-        && current_age(&facts, now) > facts.lifetime.saturating_add(stale).saturating_add(DAY)
+        && facts.current_age(now) > facts.lifetime.saturating_add(stale).saturating_add(DAY)
 }
 
 /// Looks through some responses after this one; the last of them, or 0 to begin again.

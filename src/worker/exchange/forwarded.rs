@@ -6,7 +6,6 @@ use bytes::BytesMut;
 use super::sink::{self, Sink};
 use super::upload::interim;
 use super::{After, Exchange};
-use crate::cache::age::current_age;
 use crate::cache::key::Key;
 use crate::cache::range::{ByteRange, NOT_OF_A_PART};
 use crate::cache::status::{CacheStatus, Forward};
@@ -86,13 +85,13 @@ impl Exchange<'_> {
                 self.record.outcome = "revalidated";
                 status.set_received(304);
                 status.set_stored();
-                let age = current_age(&stored.facts, now());
+                let age = stored.facts.current_age(now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Stored(stored) => {
                 self.record.outcome = "collapsed";
                 status.set_collapsed();
-                let age = current_age(&stored.facts, now());
+                let age = stored.facts.current_age(now());
                 self.answer_stored(&stored, age, &status).await
             }
             Outcome::Switched(switched) => self.switch(&switched).await,

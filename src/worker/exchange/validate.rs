@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use super::handover::Admission;
 use super::{After, Exchange};
-use crate::cache::age::current_age;
 use crate::cache::key::Key;
 use crate::cache::reuse::{OnError, is_error};
 use crate::cache::status::{CacheStatus, Forward};
@@ -102,7 +101,7 @@ impl Exchange<'_> {
         status.set_received(answer.head.status);
         status.detail = Some("stale-if-error");
         self.hit("stale");
-        let age = current_age(&fallback.stored.facts, now());
+        let age = fallback.stored.facts.current_age(now());
         self.answer_stored(&fallback.stored, age, &status).await
     }
 
@@ -116,7 +115,7 @@ impl Exchange<'_> {
         self.hit("stale");
         // Waiting for the origin server took its time.
         let facts = &fallback.stored.facts;
-        let age = current_age(facts, now());
+        let age = facts.current_age(now());
         let mut status = CacheStatus::hit(facts.lifetime as i64 - age as i64);
         status.detail = Some("origin-unreachable");
         self.answer_stored(&fallback.stored, age, &status).await
