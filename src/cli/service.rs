@@ -57,5 +57,5 @@ pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
 
 pub(super) fn worker(args: WorkerArgs) -> Result<(), Failure> {
     let _journal = journal::start(Identity::Worker(args.index));
-    worker::serve(worker::Start { index: args.index })
+    worker::serve(args.index)
 }

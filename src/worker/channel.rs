@@ -1,25 +1,23 @@
 //! The channel to the supervisor: clients come, are taken and served; idle ones and news go back.
 //!
-//! A client is taken (`Taken` is sent) before its first byte is read, and one that goes back is kept
-//! until the supervisor has said that it has it: a process that dies in between loses none.
+//! A client is taken (`Taken` is sent) before its first byte is read. When the channel ends, clients
+//! that were on their way to the supervisor stay here.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
-use super::client::{self, Client};
-use super::life::read_settings;
-use super::outbox::Waiting;
+use super::outgoing::{InTransit, Outgoing};
+use super::phase::Supervision;
+use super::request_loop::start;
+use super::startup::read_settings;
 use super::state::Worker;
-use crate::ipc::batch::split;
 use crate::ipc::{
-    Assigned, ChannelError, DecodeError, MAX_ITEMS, Object, Received, Returned, Sent, ToSupervisor,
-    ToWorker, VERSION, WorkerChannel,
+    ChannelError, DecodeError, Received, Sent, ToSupervisor, ToWorker, VERSION, WorkerChannel,
 };
 use crate::sys::stream;
 
@@ -27,82 +25,45 @@ use crate::sys::stream;
 const LATER: Duration = Duration::from_millis(5);
 
 /// A channel, and what waits to go out on it.
-pub struct Link {
+pub(super) struct SupervisorLink {
     channel: WorkerChannel,
     watch: AsyncFd<OwnedFd>,
-    queue: VecDeque<Queued>,
-    /// Clients on their way back, by token, until the supervisor has them.
-    returning: HashMap<u64, InTransit>,
+    outgoing: Outgoing,
     said_draining: bool,
-    /// The supervisor has closed it, and all that it said has been heard.
-    closed_there: bool,
 }
 
-/// A client on its way to the supervisor.
-struct InTransit {
-    /// Its request is to be served by another worker.
-    handed: bool,
-    client: Returned,
-}
-
-impl InTransit {
-    /// It stays here after all.
-    fn stay(self) -> Assigned {
-        let InTransit { handed, client } = self;
-        Assigned {
-            id: client.id,
-            peer: client.peer,
-            handed,
-            read: client.read,
-            fd: client.fd,
-        }
-    }
-}
-
-/// A message that waits its turn.
-enum Queued {
-    /// One without fds.
-    Plain(ToSupervisor),
-    /// Clients are taken with this message, and served once it is out.
-    Take(Vec<Assigned>),
-    /// Clients go back: their tokens.
-    Return(Vec<u64>),
-    /// Clients go to the worker of this number: their tokens.
-    HandOver(u16, Vec<u64>),
-}
-
-/// Whether the channel goes on.
+/// The state of a channel.
+#[derive(PartialEq, Eq)]
 enum Flow {
     On,
-    Ended,
+    /// The supervisor has closed it, and all that it said has been heard.
+    Closed,
+    GivenUp,
 }
 
-impl Link {
-    /// A channel to a supervisor.
-    pub fn new(channel: WorkerChannel) -> io::Result<Link> {
+impl SupervisorLink {
+    pub(super) fn new(channel: WorkerChannel) -> io::Result<SupervisorLink> {
         let watch = stream::watch(channel.as_fd().try_clone_to_owned()?)?;
-        Ok(Link {
+        Ok(SupervisorLink {
             channel,
             watch,
-            queue: VecDeque::new(),
-            returning: HashMap::new(),
+            outgoing: Outgoing::default(),
             said_draining: false,
-            closed_there: false,
         })
     }
 
     /// Says who this is.
-    pub fn hello(&mut self, worker: &Worker) {
-        self.queue.push_back(Queued::Plain(ToSupervisor::Hello {
+    pub(super) fn hello(&mut self, worker: &Worker) {
+        self.outgoing.push(ToSupervisor::Hello {
             version: VERSION,
             pid: std::process::id(),
             worker: worker.index,
             clients: u32::try_from(worker.clients.get()).unwrap_or(u32::MAX),
-        }));
+        });
     }
 
     /// The next message; `None` when the channel has ended.
-    pub async fn receive(&mut self) -> Option<ToWorker> {
+    pub(super) async fn receive(&mut self) -> Option<ToWorker> {
         loop {
             let mut guard = self.watch.readable().await.ok()?;
             match self.channel.try_recv() {
@@ -113,140 +74,61 @@ impl Link {
                 Ok(Received::Nothing) => guard.clear_ready(),
                 Ok(Received::Closed) => return None,
                 Err(why) => {
-                    log::warn!("the channel to the supervisor is given up: {why}");
+                    give_up(&why);
                     return None;
                 }
             }
         }
     }
-
-    fn queue(&mut self, news: Waiting) {
-        let closed = |ids: &[u64]| ToSupervisor::Closed { ids: ids.to_vec() };
-        self.plain(news.closed.chunks(MAX_ITEMS).map(closed));
-        for run in news
-            .changes
-            .chunk_by(|one, next| one.published == next.published)
-        {
-            for part in run.chunks(MAX_ITEMS) {
-                let objects: Vec<Object> = part.iter().map(|change| change.object).collect();
-                self.plain([if part[0].published {
-                    ToSupervisor::Published { objects }
-                } else {
-                    ToSupervisor::Removed { objects }
-                }]);
-            }
-        }
-        for batch in split(news.returns) {
-            let tokens = self.keep(batch, false);
-            self.queue.push_back(Queued::Return(tokens));
-        }
-        let mut handed: BTreeMap<u16, Vec<Returned>> = BTreeMap::new();
-        for (worker, client) in news.handed {
-            handed.entry(worker).or_default().push(client);
-        }
-        for (worker, clients) in handed {
-            for batch in split(clients) {
-                let tokens = self.keep(batch, true);
-                self.queue.push_back(Queued::HandOver(worker, tokens));
-            }
-        }
-    }
-
-    /// Keeps clients that go away until the supervisor has them.
-    fn keep(&mut self, clients: Vec<Returned>, handed: bool) -> Vec<u64> {
-        let tokens = clients.iter().map(|client| client.token).collect();
-        let by_token = clients.into_iter().map(|client| (client.token, client));
-        self.returning
-            .extend(by_token.map(|(token, client)| (token, InTransit { handed, client })));
-        tokens
-    }
-
-    fn plain(&mut self, messages: impl IntoIterator<Item = ToSupervisor>) {
-        self.queue.extend(messages.into_iter().map(Queued::Plain));
-    }
-
-    /// Sends what waits, as far as there is room.
-    fn send(&mut self, worker: &Rc<Worker>) -> Result<Sent, ()> {
-        while let Some(next) = self.queue.front() {
-            let sent = match next {
-                Queued::Plain(message) => self.channel.try_send(message),
-                Queued::Take(clients) => {
-                    let ids = clients.iter().map(|client| client.id).collect();
-                    self.channel
-                        .try_send(&ToSupervisor::<OwnedFd>::Taken { ids })
-                }
-                Queued::Return(tokens) => {
-                    let clients = self.lent(tokens);
-                    self.channel.try_send(&ToSupervisor::Return { clients })
-                }
-                Queued::HandOver(worker, tokens) => {
-                    let (worker, clients) = (*worker, self.lent(tokens));
-                    let message = ToSupervisor::HandOver { worker, clients };
-                    self.channel.try_send(&message)
-                }
-            };
-            match sent {
-                Ok(Sent::Done) => {}
-                Ok(other) => return Ok(other),
-                Err(why) => {
-                    log::warn!("the channel to the supervisor is given up: {why}");
-                    return Err(());
-                }
-            }
-            if let Some(Queued::Take(clients)) = self.queue.pop_front() {
-                clients.into_iter().for_each(|client| start(worker, client));
-            }
-        }
-        Ok(Sent::Done)
-    }
-
-    fn lent(&self, tokens: &[u64]) -> Vec<Returned<BorrowedFd<'_>>> {
-        let clients = tokens.iter().filter_map(|token| self.returning.get(token));
-        clients
-            .map(|InTransit { client, .. }| Returned {
-                token: client.token,
-                id: client.id,
-                peer: client.peer,
-                read: client.read.clone(),
-                fd: client.fd.as_fd(),
-            })
-            .collect()
-    }
 }
 
-/// Serves one supervisor until its channel ends. Clients that were on their way back stay here.
-pub async fn serve(worker: &Rc<Worker>, link: Link) {
+fn give_up(why: &ChannelError) -> Flow {
+    log::warn!("the channel to the supervisor is given up: {why}");
+    Flow::GivenUp
+}
+
+/// Serves one supervisor until its channel ends.
+pub(super) async fn serve(worker: &Rc<Worker>, link: SupervisorLink) {
     let mut link = LinkGuard { worker, link };
-    while let Flow::On = link.turn().await {}
+    while link.step().await == Flow::On {}
 }
 
-/// A link that keeps what it has not delivered when it ends, however it ends.
+/// A link that keeps the clients it has not delivered when it ends, however it ends.
 struct LinkGuard<'a> {
     worker: &'a Rc<Worker>,
-    link: Link,
+    link: SupervisorLink,
 }
 
 impl LinkGuard<'_> {
     /// Sends what waits, then waits for a message or something to send.
-    async fn turn(&mut self) -> Flow {
+    async fn step(&mut self) -> Flow {
         let worker = self.worker;
+        let link = &mut self.link;
         if let Some(news) = worker.outbox.take() {
-            // Who waits for the outbox to be empty is rung when its news has gone out.
-            worker.phase.set_delivered(false);
-            self.link.queue(news);
+            // Who waits for the outbox to be empty is notified when its news has gone out.
+            worker.phase.set_supervision(Supervision::Undelivered);
+            link.outgoing.push_news(news);
         }
-        if worker.phase.draining() && !self.link.said_draining {
-            self.link.said_draining = true;
-            self.link.plain([ToSupervisor::Draining]);
+        if worker.phase.draining() && !link.said_draining {
+            link.said_draining = true;
+            link.outgoing.push(ToSupervisor::Draining);
         }
-        let sent = match self.link.send(worker) {
-            Ok(Sent::Closed) | Err(()) => return Flow::Ended,
+        let sent = link
+            .outgoing
+            .send(&link.channel, |client| start(worker, client));
+        let sent = match sent {
+            Ok(Sent::Closed) => return Flow::GivenUp,
             Ok(sent) => sent,
+            Err(why) => return give_up(&why),
         };
-        let delivered = self.link.queue.is_empty() && self.link.returning.is_empty();
-        worker.phase.set_delivered(delivered);
-        let draining = self.link.said_draining;
-        let watch = &self.link.watch;
+        worker
+            .phase
+            .set_supervision(if link.outgoing.is_delivered() {
+                Supervision::Delivered
+            } else {
+                Supervision::Undelivered
+            });
+        let watch = &link.watch;
         let may_send = async {
             match sent {
                 Sent::Done | Sent::Closed => std::future::pending().await,
@@ -257,15 +139,15 @@ impl LinkGuard<'_> {
         tokio::select! {
             biased;
             () = may_send => Flow::On,
-            () = worker.outbox.news(), if matches!(sent, Sent::Done) => Flow::On,
-            () = worker.phase.leaving(), if !draining => Flow::On,
+            () = worker.outbox.waits(), if matches!(sent, Sent::Done) => Flow::On,
+            () = worker.phase.drains(), if !link.said_draining => Flow::On,
             readable = watch.readable() => match readable {
                 Ok(mut guard) => {
-                    // Cleared first: what arrives from here on rings again.
+                    // Cleared first: for what arrives from here on there is another event.
                     guard.clear_ready();
                     self.receive_all()
                 }
-                Err(_) => Flow::Ended,
+                Err(_) => Flow::GivenUp,
             },
         }
     }
@@ -273,46 +155,45 @@ impl LinkGuard<'_> {
     fn receive_all(&mut self) -> Flow {
         loop {
             match self.link.channel.try_recv() {
-                Ok(Received::Message(message)) => self.heed(message),
+                Ok(Received::Message(message)) => self.carry_out(message),
                 Ok(Received::Nothing) => return Flow::On,
-                Ok(Received::Closed) => {
-                    self.link.closed_there = true;
-                    return Flow::Ended;
-                }
+                Ok(Received::Closed) => return Flow::Closed,
                 Err(why) => {
-                    log::warn!("the channel to the supervisor is given up: {why}");
+                    let flow = give_up(&why);
                     if matches!(why, ChannelError::Decode(DecodeError::Version(_))) {
                         log::info!("this worker makes room for one of the supervisor's version");
                         self.worker.phase.drain();
                     }
-                    return Flow::Ended;
+                    return flow;
                 }
             }
         }
     }
 
-    fn heed(&mut self, message: ToWorker) {
+    fn carry_out(&mut self, message: ToWorker) {
+        let outgoing = &mut self.link.outgoing;
         match message {
             ToWorker::Assign { clients } => {
                 // After `Draining` they are dropped here and go to another worker.
                 if !self.link.said_draining {
-                    self.link.queue.push_back(Queued::Take(clients));
+                    outgoing.take(clients);
                 }
             }
             ToWorker::ReturnsTaken { tokens } => {
                 for token in tokens {
-                    self.link.returning.remove(&token);
+                    outgoing.remove(token);
                 }
             }
             ToWorker::HandOverRefused { tokens } => {
-                for token in tokens {
-                    if let Some(going) = self.link.returning.remove(&token) {
-                        start(self.worker, going.stay());
-                    }
+                for client in tokens
+                    .into_iter()
+                    .filter_map(|token| outgoing.remove(token))
+                {
+                    start(self.worker, client.stay());
                 }
             }
             ToWorker::Settings { settings } | ToWorker::Hello { settings, .. } => {
-                let answer = match read_settings(settings) {
+                outgoing.push(match read_settings(settings) {
                     Ok(settings) => {
                         self.worker.set_settings(settings);
                         ToSupervisor::SettingsApplied
@@ -321,8 +202,7 @@ impl LinkGuard<'_> {
                         log::error!("new settings are refused: {reason}");
                         ToSupervisor::SettingsRefused { reason }
                     }
-                };
-                self.link.plain([answer]);
+                });
             }
             ToWorker::Stop => self.worker.phase.drain(),
         }
@@ -332,37 +212,21 @@ impl LinkGuard<'_> {
 impl Drop for LinkGuard<'_> {
     fn drop(&mut self) {
         // What the supervisor said last still counts: clients may have gone back, or come.
-        let _ = self.receive_all();
+        let flow = self.receive_all();
         let worker = self.worker;
-        worker.phase.set_delivered(true);
-        for queued in self.link.queue.drain(..) {
-            // A supervisor that closed the channel gives them to nobody else; one that sees it
-            // closed here does.
-            if let (Queued::Take(clients), true) = (queued, self.link.closed_there) {
-                clients.into_iter().for_each(|client| start(worker, client));
-            }
+        let untaken = self.link.outgoing.drain_untaken();
+        // A supervisor that closed the channel gives them to nobody else; one that sees it closed
+        // here does.
+        if flow == Flow::Closed {
+            untaken.into_iter().for_each(|client| start(worker, client));
         }
-        for (_, going) in self.link.returning.drain() {
-            start(worker, going.stay());
+        for client in self.link.outgoing.drain_in_transit() {
+            start(worker, client.stay());
         }
-        for (_, client) in worker.outbox.take_handed() {
+        for client in worker.outbox.take_handed() {
             let handed = true;
             start(worker, InTransit { handed, client }.stay());
         }
         // News of objects that was not sent is in the store for the next supervisor to read.
-    }
-}
-
-fn start(worker: &Rc<Worker>, assigned: Assigned) {
-    let id = assigned.id;
-    match Client::new(assigned) {
-        Ok(client) => {
-            worker.clients.set(worker.clients.get() + 1);
-            tokio::task::spawn_local(client::serve(worker.clone(), client));
-        }
-        Err(why) => {
-            log::warn!("a client can't be served: {why}");
-            worker.outbox.closed(id);
-        }
     }
 }

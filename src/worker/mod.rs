@@ -8,13 +8,18 @@ mod channel;
 mod client;
 mod exchange;
 mod fetch;
-mod life;
+mod lifecycle;
 mod origin;
 mod outbox;
+mod outgoing;
 mod pages;
+mod phase;
+mod request_loop;
+mod startup;
 mod state;
 mod store_writer;
 mod stored;
+mod supervision;
 mod tunnel;
 
 pub use state::cache_uri;
@@ -24,21 +29,15 @@ use std::os::fd::OwnedFd;
 use crate::sys::activation;
 use crate::sys::exit::Failure;
 
-/// What a worker begins with. Its channel's listener is inherited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
-    /// Which worker it is, from 1.
-    pub index: u16,
-}
-
 /// The most threads for blocking work: disk and name resolution.
 const BLOCKING_THREADS: usize = 16;
 
-/// Serves until it is told to stop, or no supervisor wants it any more.
+/// Serves as worker `index` (from 1), whose channel's listener is inherited, until it is told to stop,
+/// or no supervisor wants it any more.
 ///
 /// # Errors
 /// When no socket was passed to it, or the settings it is given can't be used.
-pub fn serve(start: Start) -> Result<(), Failure> {
+pub fn serve(index: u16) -> Result<(), Failure> {
     let listener = listener()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,7 +45,7 @@ pub fn serve(start: Start) -> Result<(), Failure> {
         .build()
         .map_err(|why| Failure::unavailable(format!("the event loop can't start: {why}")))?;
     let local = tokio::task::LocalSet::new();
-    let done = local.block_on(&runtime, life::live(start.index, listener));
+    let done = local.block_on(&runtime, lifecycle::run(index, listener));
     // A name being resolved may take long and is of no use any more.
     runtime.shutdown_background();
     done

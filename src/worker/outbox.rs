@@ -1,8 +1,10 @@
-//! What this worker has to tell the supervisor, gathered until the channel's task sends it: many
-//! short events become few messages.
+//! News for the supervisor, gathered until the channel's task sends it: many short events become few
+//! messages.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
+use super::client::Client;
 use crate::ipc::{Object, Returned};
 use crate::store::Published;
 use crate::sys::notifier::Notifier;
@@ -11,113 +13,122 @@ use crate::sys::notifier::Notifier;
 /// reads the whole store anyway.
 const MOST_OBJECTS: usize = 64 << 10;
 
-/// What is waiting to be sent.
-#[derive(Debug, Default)]
-pub struct Waiting {
+/// News that waits to be sent.
+#[derive(Default)]
+pub(super) struct News {
     /// Clients that go back to the supervisor.
-    pub returns: Vec<Returned>,
-    /// Clients that another worker is to serve, with its number.
-    pub handed: Vec<(u16, Returned)>,
+    pub(super) returned: Vec<Returned>,
+    /// Clients that the worker of this number is to serve.
+    pub(super) handed: BTreeMap<u16, Vec<Returned>>,
     /// The ids of clients that have ended.
-    pub closed: Vec<u64>,
-    /// What has changed in the store, in order.
-    pub changes: Vec<Change>,
+    pub(super) closed: Vec<u64>,
+    /// Changes of the store, in order.
+    pub(super) changes: Vec<StoreChange>,
 }
 
-/// A change of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// Whether the object is new, or gone.
-    pub published: bool,
-    /// The object.
-    pub object: Object,
+#[derive(Clone, Copy)]
+pub(super) struct StoreChange {
+    pub(super) kind: ChangeKind,
+    pub(super) object: Object,
 }
 
-impl Waiting {
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.returns.is_empty()
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChangeKind {
+    Published,
+    Removed,
+}
+
+impl News {
+    fn is_empty(&self) -> bool {
+        self.returned.is_empty()
             && self.handed.is_empty()
             && self.closed.is_empty()
             && self.changes.is_empty()
     }
+
+    fn change(&mut self, kind: ChangeKind, object: &Published) {
+        if self.changes.len() < MOST_OBJECTS {
+            let object = Object {
+                hash: object.hash,
+                variant: object.variant,
+                size: object.size,
+            };
+            self.changes.push(StoreChange { kind, object });
+        }
+    }
 }
 
-/// The news for the supervisor.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    waiting: RefCell<Waiting>,
+#[derive(Default)]
+pub(super) struct Outbox {
+    news: RefCell<News>,
     notifier: Notifier,
+    /// The name of the last client that went.
+    token: Cell<u64>,
 }
 
 impl Outbox {
     /// Gives a client back.
-    pub fn give_back(&self, client: Returned) {
-        self.add(|waiting| waiting.returns.push(client));
+    pub(super) fn give_back(&self, client: Client) {
+        let client = client.into_returned(self.next_token());
+        self.add(|news| news.returned.push(client));
     }
 
     /// Sends a client to another worker.
-    pub fn hand_over(&self, worker: u16, client: Returned) {
-        self.add(|waiting| waiting.handed.push((worker, client)));
+    pub(super) fn hand_over(&self, worker: u16, client: Client) {
+        let client = client.into_returned(self.next_token());
+        self.add(|news| news.handed.entry(worker).or_default().push(client));
     }
 
     /// The clients for other workers, which nobody takes there now.
-    pub fn take_handed(&self) -> Vec<(u16, Returned)> {
-        std::mem::take(&mut self.waiting.borrow_mut().handed)
+    pub(super) fn take_handed(&self) -> impl Iterator<Item = Returned> {
+        let handed = std::mem::take(&mut self.news.borrow_mut().handed);
+        handed.into_values().flatten()
     }
 
-    /// Tells that a client has ended.
-    pub fn closed(&self, id: u64) {
-        self.add(|waiting| waiting.closed.push(id));
+    /// Says that a client has ended.
+    pub(super) fn closed(&self, id: u64) {
+        self.add(|news| news.closed.push(id));
     }
 
-    /// Tells of an object new in the store.
-    pub fn published(&self, object: &Published) {
-        self.add(|waiting| push(&mut waiting.changes, object, true));
+    /// Says that an object is new in the store.
+    pub(super) fn published(&self, object: &Published) {
+        self.add(|news| news.change(ChangeKind::Published, object));
     }
 
-    /// Tells of objects gone from the store.
-    pub fn removed(&self, objects: &[Published]) {
+    /// Says that objects are gone from the store.
+    pub(super) fn removed(&self, objects: &[Published]) {
         if !objects.is_empty() {
-            self.add(|waiting| {
+            self.add(|news| {
                 for object in objects {
-                    push(&mut waiting.changes, object, false);
+                    news.change(ChangeKind::Removed, object);
                 }
             });
         }
     }
 
     /// All that waits, or `None`.
-    pub fn take(&self) -> Option<Waiting> {
-        let mut waiting = self.waiting.borrow_mut();
-        (!waiting.is_empty()).then(|| std::mem::take(&mut *waiting))
+    pub(super) fn take(&self) -> Option<News> {
+        (!self.is_empty()).then(|| self.news.take())
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.borrow().is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.news.borrow().is_empty()
     }
 
     /// Resolves when something waits.
-    pub async fn news(&self) {
+    pub(super) async fn waits(&self) {
         self.notifier
             .until(|| (!self.is_empty()).then_some(()))
             .await;
     }
 
-    fn add(&self, change: impl FnOnce(&mut Waiting)) {
-        change(&mut self.waiting.borrow_mut());
-        self.notifier.notify();
+    fn next_token(&self) -> u64 {
+        self.token.set(self.token.get() + 1);
+        self.token.get()
     }
-}
 
-fn push(list: &mut Vec<Change>, object: &Published, published: bool) {
-    if list.len() < MOST_OBJECTS {
-        let object = Object {
-            hash: object.hash,
-            variant: object.variant,
-            size: object.size,
-        };
-        list.push(Change { published, object });
+    fn add(&self, change: impl FnOnce(&mut News)) {
+        change(&mut self.news.borrow_mut());
+        self.notifier.notify();
     }
 }

@@ -13,6 +13,7 @@ use super::origin::pool::Pool;
 use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
 use super::outbox::Outbox;
+use super::phase::WorkerPhase;
 use super::store_writer::StoreWriter;
 use super::stored::Stored;
 use crate::cache::key::{Hash, Key};
@@ -22,7 +23,6 @@ use crate::http::target::Uri;
 use crate::store::memory::MemoryTier;
 use crate::store::place;
 use crate::store::{StoreError, Used};
-use crate::sys::notifier::Notifier;
 use crate::sys::shared::Shared;
 
 /// More stored responses than this are not counted until the store was told of them.
@@ -49,80 +49,17 @@ pub struct Worker {
     /// Names of origin servers.
     pub resolver: Resolver,
     /// News for the supervisor.
-    pub outbox: Outbox,
+    pub(super) outbox: Outbox,
     /// How many clients are here.
     pub clients: Cell<usize>,
     /// How many responses are whole and on their way into the store. Their clients may have gone.
     pub storing: Cell<usize>,
-    /// What the whole worker is doing.
-    pub phase: Phase,
+    pub(super) phase: WorkerPhase,
     settings: RefCell<Rc<Settings>>,
-    tokens: Cell<u64>,
     /// How often what was used, by the hashes of key and variant.
     used: RefCell<HashMap<(Hash, Hash), u64>>,
     /// The last store failure told, and when, so that each is told once a minute.
     complaint: Cell<u64>,
-}
-
-/// Whether the worker goes on, and whether there is a supervisor to give clients to.
-#[derive(Debug, Default)]
-pub struct Phase {
-    draining: Cell<bool>,
-    supervised: Cell<bool>,
-    undelivered: Cell<bool>,
-    /// Rung when either changes. Every idle client waits for it, so it is rung seldom.
-    changed: Notifier,
-    /// Rung when the end has come nearer: a client has left, or the supervisor has all there was.
-    pub progress: Notifier,
-}
-
-impl Phase {
-    /// Whether the worker has been told to stop.
-    pub fn draining(&self) -> bool {
-        self.draining.get()
-    }
-
-    /// Stops the worker: idle clients go back, running requests finish.
-    pub fn drain(&self) {
-        self.draining.set(true);
-        self.changed.notify();
-    }
-
-    /// Whether the supervisor has all that was to go to it.
-    pub fn delivered(&self) -> bool {
-        !self.undelivered.get()
-    }
-
-    /// Says whether the supervisor has all that was to go to it.
-    pub fn set_delivered(&self, delivered: bool) {
-        if self.undelivered.replace(!delivered) == delivered {
-            self.progress.notify();
-        }
-    }
-
-    /// Resolves when the worker has been told to stop.
-    pub async fn leaving(&self) {
-        self.changed.until(|| self.draining().then_some(())).await;
-    }
-
-    /// Whether a supervisor is there.
-    pub fn supervised(&self) -> bool {
-        self.supervised.get()
-    }
-
-    /// Says whether a supervisor is there.
-    pub fn set_supervised(&self, supervised: bool) {
-        self.supervised.set(supervised);
-        self.changed.notify();
-        self.progress.notify();
-    }
-
-    /// Resolves when a supervisor has come or gone.
-    pub async fn supervision_changes(&self, from: bool) {
-        self.changed
-            .until(|| (self.supervised() != from).then_some(()))
-            .await;
-    }
 }
 
 impl Worker {
@@ -147,10 +84,9 @@ impl Worker {
             outbox: Outbox::default(),
             clients: Cell::new(0),
             storing: Cell::new(0),
-            phase: Phase::default(),
+            phase: WorkerPhase::default(),
             settings: RefCell::new(Rc::new(settings)),
             complaint: Cell::new(0),
-            tokens: Cell::new(0),
             used: RefCell::default(),
         }
     }
@@ -197,12 +133,6 @@ impl Worker {
         if !failure.is_told() {
             self.complain(failure);
         }
-    }
-
-    /// A new name for a client that goes back.
-    pub fn next_token(&self) -> u64 {
-        self.tokens.set(self.tokens.get() + 1);
-        self.tokens.get()
     }
 
     /// Counts an answer from this stored response.

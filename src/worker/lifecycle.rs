@@ -1,0 +1,134 @@
+//! The life cycle of a worker: it becomes what the first supervisor says, and ends when it is told to
+//! stop or has had no supervisor for a while. What it has to do is finished first.
+
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+use super::phase::Supervision;
+use super::state::Worker;
+use super::supervision;
+use crate::sys::exit::Failure;
+use crate::sys::{notify, stream};
+
+/// How often idle connections to origin servers are looked through, and the store hears what was used.
+const SWEEP: Duration = Duration::from_secs(5);
+/// The time that stopping may take beyond `drain`, before systemd kills.
+const BEYOND_DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs worker `index` until it is over.
+pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
+    let listener = stream::watch(listener).map_err(Failure::unavailable)?;
+    // Before any client is here: a signal without a handler would cut it off.
+    let mut stop = stop_signal();
+    let begun = tokio::select! {
+        biased;
+        () = &mut stop => return Ok(()),
+        begun = supervision::begin(index, &listener) => begun?,
+    };
+    let Some((worker, link)) = begun else {
+        return Ok(());
+    };
+    notify::ready();
+    notify::status("serving");
+    tokio::task::spawn_local(feed_watchdog());
+    let draining = worker.clone();
+    tokio::task::spawn_local(async move {
+        stop.await;
+        draining.phase.drain();
+    });
+    tokio::task::spawn_local(sweep(worker.clone()));
+    tokio::select! {
+        () = supervision::serve(&worker, &listener, link) => {}
+        () = drained(&worker) => {}
+    }
+    log::info!("worker {index} ends");
+    Ok(())
+}
+
+/// Resolves when the worker has been told to stop and has no client left, or may wait no longer.
+async fn drained(worker: &Rc<Worker>) {
+    worker.phase.drains().await;
+    notify::stopping();
+    notify::status("finishing what it has");
+    let limit = worker.settings().times.drain;
+    notify::stopping_takes(limit + BEYOND_DRAIN);
+    let progress = &worker.phase.progress;
+    let finished = async {
+        let no_client = || (worker.clients.get() == 0).then_some(());
+        progress.until(no_client).await;
+        // What was fetched for them is stored before it is forgotten.
+        let all_stored = || (worker.storing.get() == 0).then_some(());
+        progress.until(all_stored).await;
+        if let Some(writer) = &worker.store {
+            let _ = writer.run_surely(|_| ()).await;
+        }
+        let delivered = || {
+            let delivered = match worker.phase.supervision() {
+                Supervision::Absent => true,
+                Supervision::Undelivered => false,
+                // A client that could not be handed over is served here after all.
+                Supervision::Delivered => worker.outbox.is_empty() && worker.clients.get() == 0,
+            };
+            delivered.then_some(())
+        };
+        progress.until(delivered).await;
+    };
+    if timeout(limit, finished).await.is_err() {
+        log::warn!(
+            "clients that are still served after {} s (timeouts.drain) are cut off: {}",
+            limit.as_secs(),
+            worker.clients.get()
+        );
+    }
+}
+
+/// Resolves at SIGTERM or SIGINT. They are caught from this call on.
+fn stop_signal() -> Pin<Box<dyn Future<Output = ()>>> {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        log::warn!("signals can't be received: stopping this worker will cut its clients off");
+        return Box::pin(std::future::pending());
+    };
+    Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Feeds systemd's watchdog twice in the time that it allows: a worker whose event loop hangs is killed
+/// and started anew.
+async fn feed_watchdog() {
+    let Some(limit) = notify::watchdog() else {
+        return;
+    };
+    loop {
+        notify::alive();
+        sleep(limit / 2).await;
+    }
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut without_store = false;
+    loop {
+        sleep(SWEEP).await;
+        worker.pool.sweep(worker.settings().times.origin_idle);
+        worker.tell_used();
+        let down = worker.shared.is_store_down_for(usize::from(worker.index));
+        if std::mem::replace(&mut without_store, down) != down && !worker.phase.draining() {
+            notify::status(if down {
+                "serving without its store, which can't be reached"
+            } else {
+                "serving"
+            });
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The requests of one client (RFC 9112 §9) in order, as many as one read brought before anything is
+//! written, until it falls idle and goes back to the supervisor, or ends.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::exchange::{self, After};
+use super::pages;
+use super::state::Worker;
+use crate::config::Settings;
+use crate::http::head::{RequestHead, Version};
+use crate::http::parse::{HeadLimits, parse_request};
+use crate::ipc::{Assigned, MAX_READ};
+
+/// How much is read at a time: many pipelined requests.
+const READ: usize = 16 << 10;
+/// Responses of pipelined requests are gathered up to about this many bytes.
+const GATHER: usize = 64 << 10;
+/// How long, and how much, is read from a client that is being refused, so that it sees why.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// Serves a client in a task of its own, until it ends or goes.
+pub(super) fn start(worker: &Rc<Worker>, assigned: Assigned) {
+    let id = assigned.id;
+    match Client::new(assigned) {
+        Ok(client) => {
+            worker.clients.set(worker.clients.get() + 1);
+            tokio::task::spawn_local(serve(worker.clone(), client));
+        }
+        Err(why) => {
+            log::warn!("a client can't be served: {why}");
+            worker.outbox.closed(id);
+        }
+    }
+}
+
+async fn serve(worker: Rc<Worker>, client: Client) {
+    let mut requests = RequestLoop {
+        worker,
+        client,
+        scanned: 0,
+        head_since: None,
+    };
+    let departure = requests.run().await;
+    let RequestLoop { worker, client, .. } = requests;
+    worker.clients.set(worker.clients.get() - 1);
+    match departure {
+        Departure::Return => worker.outbox.give_back(client),
+        Departure::HandOver(other) => worker.outbox.hand_over(other, client),
+        Departure::Close => {
+            let id = client.id;
+            drop(client);
+            worker.outbox.closed(id);
+        }
+    }
+    worker.phase.progress.notify();
+}
+
+/// How a client leaves this worker.
+enum Departure {
+    /// It goes back to the supervisor.
+    Return,
+    /// The worker of this number goes on with it.
+    HandOver(u16),
+    /// The connection is over.
+    Close,
+}
+
+const CLOSE: ControlFlow<Departure> = ControlFlow::Break(Departure::Close);
+
+struct RequestLoop {
+    worker: Rc<Worker>,
+    client: Client,
+    /// How much of the buffer was searched for the end of a head.
+    scanned: usize,
+    /// When the head that is not whole yet began to arrive.
+    head_since: Option<Instant>,
+}
+
+impl RequestLoop {
+    async fn run(&mut self) -> Departure {
+        // What made the supervisor assign it is there already.
+        self.client.buffer.reserve(READ);
+        let _ = self.client.stream.try_read(&mut self.client.buffer);
+        loop {
+            if let ControlFlow::Break(departure) = self.step().await {
+                return departure;
+            }
+        }
+    }
+
+    /// Answers the next request, or waits for more of it.
+    async fn step(&mut self) -> ControlFlow<Departure> {
+        let settings = self.worker.settings();
+        let limits = HeadLimits::default();
+        match parse_request(&mut self.client.buffer, &mut self.scanned, &limits) {
+            Ok(Some(head)) => self.answer(head, settings).await,
+            Ok(None) => {
+                self.flush(settings.times.body_stall).await?;
+                self.read_more(&settings).await
+            }
+            Err(why) => {
+                let stall = settings.times.body_stall;
+                self.refuse(why.status(), &why.to_string(), stall).await
+            }
+        }
+    }
+
+    async fn answer(
+        &mut self,
+        head: RequestHead,
+        settings: Rc<Settings>,
+    ) -> ControlFlow<Departure> {
+        self.head_since = None;
+        let stall = settings.times.body_stall;
+        let after = exchange::serve(&self.worker, &mut self.client, head, settings).await;
+        self.client.handed = false;
+        match after {
+            After::HandOver(other) => ControlFlow::Break(Departure::HandOver(other)),
+            After::Keep if self.client.out.len() < GATHER => ControlFlow::Continue(()),
+            After::Keep => self.flush(stall).await,
+            After::Close => {
+                self.flush(stall).await?;
+                CLOSE
+            }
+            After::Linger => self.linger(stall).await,
+            After::Over => CLOSE,
+        }
+    }
+
+    async fn flush(&mut self, stall: Duration) -> ControlFlow<Departure> {
+        match self.client.flush(stall).await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => CLOSE,
+        }
+    }
+
+    /// Waits for bytes: for the rest of a head as long as a head may take, else as long as an idle
+    /// client is kept here.
+    async fn read_more(&mut self, settings: &Settings) -> ControlFlow<Departure> {
+        let RequestLoop { worker, client, .. } = self;
+        if worker.phase.draining() {
+            // Even if its next request is there already: a busy client would never leave.
+            return ControlFlow::Break(self.leave());
+        }
+        let now = Instant::now();
+        let idle = client.buffer.is_empty();
+        let supervised = worker.phase.supervised();
+        let deadline = if !idle {
+            *self.head_since.get_or_insert(now) + settings.times.client_header
+        } else if supervised {
+            now + settings.times.worker_idle
+        } else {
+            now + settings.times.client_idle
+        };
+        // Content of a large request grew it; an idle client doesn't keep that.
+        if idle && client.buffer.capacity() > 4 * READ {
+            client.buffer = BytesMut::new();
+        }
+        client.buffer.reserve(READ);
+        let read = tokio::select! {
+            biased;
+            read = client.stream.read(&mut client.buffer, deadline) => read,
+            () = worker.phase.drains() => return ControlFlow::Break(self.leave()),
+            // Without a supervisor it kept its idle clients; a new one gets them back.
+            () = worker.phase.supervision_changes(supervised), if idle => {
+                return ControlFlow::Continue(());
+            }
+        };
+        match read {
+            Ok(1..) => ControlFlow::Continue(()),
+            Err(why) if why.kind() == io::ErrorKind::TimedOut && idle => {
+                match (supervised, self.worker.phase.supervised()) {
+                    (_, true) => ControlFlow::Break(Departure::Return),
+                    // The supervisor went in this very moment: the short wait was for its sake.
+                    (true, false) => ControlFlow::Continue(()),
+                    (false, false) => CLOSE,
+                }
+            }
+            Err(why) if why.kind() == io::ErrorKind::TimedOut => {
+                let limit = settings.times.client_header.as_secs();
+                let why = format!("the request's head did not arrive within {limit} s");
+                self.refuse(408, &why, settings.times.body_stall).await
+            }
+            Ok(0) | Err(_) => CLOSE,
+        }
+    }
+
+    /// The worker is stopping: the client goes on elsewhere with what it has sent of its next request.
+    fn leave(&self) -> Departure {
+        if self.worker.phase.supervised() && self.client.buffer.len() <= MAX_READ {
+            Departure::Return
+        } else {
+            Departure::Close
+        }
+    }
+
+    async fn refuse(&mut self, status: u16, why: &str, stall: Duration) -> ControlFlow<Departure> {
+        exchange::log_refused(&self.worker, &self.client, status);
+        let out = &mut self.client.out;
+        pages::refusal(out, Version::Http11, status, why, false, true);
+        self.linger(stall).await
+    }
+
+    /// Writes the last response, then reads on for a moment: closing with unread bytes would reset the
+    /// connection, and the client might never see the response (RFC 9112 §9.6).
+    async fn linger(&mut self, stall: Duration) -> ControlFlow<Departure> {
+        let client = &mut self.client;
+        if client.flush(stall).await.is_err() || client.stream.shut_write().is_err() {
+            return CLOSE;
+        }
+        let deadline = Instant::now() + LINGER;
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            client.buffer.clear();
+            client.buffer.reserve(READ);
+            match client.stream.read(&mut client.buffer, deadline).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => left = left.saturating_sub(read),
+            }
+        }
+        CLOSE
+    }
+}

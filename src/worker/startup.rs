@@ -1,0 +1,93 @@
+//! The beginning of a worker, when the first supervisor has sent it settings and shared memory: its
+//! store is opened, and goes without one when that fails.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use super::state::Worker;
+use super::store_writer::StoreWriter;
+use crate::config::{self, Settings, StoreChoice};
+use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::store::postgres::{PostgresOptions, PostgresStore};
+use crate::store::{Store, StoreError};
+use crate::sys::exit::Failure;
+use crate::sys::shared::Shared;
+use crate::sys::{credentials, memory_file};
+
+/// Makes worker `index` of the settings and the shared memory that a supervisor sent.
+pub(super) fn build(index: u16, settings: OwnedFd, shared: OwnedFd) -> Result<Worker, Failure> {
+    let settings = read_settings(settings).map_err(Failure::config)?;
+    let shared = Shared::from_fd(shared).map_err(Failure::unavailable)?;
+    let shared = Arc::new(shared);
+    // What a worker that died before it had claimed.
+    shared.unclaim_all(index);
+    let pseudonym = pseudonym(&shared);
+    let store = open_store(index, &settings, &shared);
+    Ok(Worker::new(index, settings, shared, pseudonym, store))
+}
+
+/// The settings in a memory file that the supervisor sent.
+pub(super) fn read_settings(file: OwnedFd) -> Result<Settings, String> {
+    let bytes = memory_file::read(&file).map_err(|why| format!("settings can't be read: {why}"))?;
+    config::decode(&bytes).map_err(|why| why.to_string())
+}
+
+fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<StoreWriter> {
+    let opened = match open(usize::from(index), &settings.store, shared) {
+        Ok(store) => {
+            StoreWriter::start(store).map_err(|why| format!("no thread for the store: {why}"))
+        }
+        Err(why) => Err(why.to_string()),
+    };
+    opened
+        .inspect_err(|why| log::error!("nothing is stored: {why}"))
+        .ok()
+}
+
+fn open(
+    worker: usize,
+    choice: &StoreChoice,
+    shared: &Arc<Shared>,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match choice {
+        StoreChoice::Filesystem { path, .. } => {
+            let path = path.clone();
+            let options = FilesystemOptions { path, worker };
+            Arc::new(FilesystemStore::open(&options, shared.clone())?)
+        }
+        StoreChoice::Postgres {
+            database,
+            password_file,
+            logged,
+            size,
+            spool,
+            ..
+        } => {
+            let given = || credentials::given("database-password");
+            let options = PostgresOptions {
+                database: database.as_str().to_owned(),
+                password_file: password_file.clone().or_else(given),
+                logged: *logged,
+                spool: spool.clone(),
+                worker,
+                limit: *size,
+            };
+            Arc::new(PostgresStore::open(&options, shared.clone())?)
+        }
+    })
+}
+
+/// The name of this proxy in Via: the same in all its workers, different from any other's, so
+/// that only a request that was here before is taken for a loop. Tells nothing of the machine.
+fn pseudonym(shared: &Shared) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&shared.boot());
+    if let Ok(file) = shared.fd().try_clone_to_owned().map(std::fs::File::from) {
+        if let Ok(metadata) = file.metadata() {
+            hasher.update(&metadata.dev().to_le_bytes());
+            hasher.update(&metadata.ino().to_le_bytes());
+        }
+    }
+    format!("cacheproxy-{}", &hasher.finalize().to_hex()[..12])
+}
