@@ -6,25 +6,24 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::clients::{Client, Place};
-use super::event_loop::Supervisor;
 use super::start::{Listen, ListenAddr};
 use super::token::Token;
 use crate::ipc::Peer;
-use crate::sys::activation;
 use crate::sys::clients::{self, AcceptFailure};
 use crate::sys::epoll::{Interest, Poll};
 use crate::sys::exit::Failure;
+use crate::sys::{activation, limits};
 
 /// How many clients one listener may bring in before others have their turn.
 const ACCEPTS_A_TURN: usize = 64;
 /// How long nobody is accepted when fds have run out.
 const PAUSE: Duration = Duration::from_millis(200);
-
 /// How often the journal is told that nobody is accepted.
 const SAY_EVERY: Duration = Duration::from_secs(60);
+/// Fds that aren't clients': listeners, channels, files.
+const SPARE_FDS: u64 = 128;
 
-/// Why no client is accepted.
+/// The reason why no client is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closed {
     /// Fds have run out; until this time.
@@ -35,12 +34,28 @@ enum Closed {
     Stopping,
 }
 
-/// The listeners.
+/// How many clients there are, here and in workers, and may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Occupancy {
+    pub clients: usize,
+    /// As configured; the limit on open files may allow less.
+    pub max_clients: usize,
+}
+
+/// A client that has connected.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub fd: OwnedFd,
+    pub peer: Peer,
+}
+
 #[derive(Debug)]
 pub(super) struct Listeners {
     listeners: Vec<OwnedFd>,
     closed: Option<Closed>,
     last_said: Option<Instant>,
+    /// How many clients the limit on open files allows: each needs an fd here while it waits.
+    most_fds: usize,
 }
 
 impl Listeners {
@@ -50,10 +65,12 @@ impl Listeners {
             Listen::Inherited => inherited()?,
             Listen::Bind(addresses) => bound(addresses)?,
         };
+        let fds = raised_limit().saturating_sub(SPARE_FDS);
         Ok(Listeners {
             listeners,
             closed: None,
             last_said: None,
+            most_fds: usize::try_from(fds).unwrap_or(usize::MAX).max(1),
         })
     }
 
@@ -79,19 +96,77 @@ impl Listeners {
             return;
         };
         for (listener, asked) in self.listeners.iter().zip(addresses) {
-            match (clients::local_address(listener), asked) {
-                (Ok(Some(address)), _) => eprintln!("cacheproxy: listening on http://{address}"),
-                (_, ListenAddr::Unix(path)) => {
-                    eprintln!("cacheproxy: listening on {}", path.display());
+            let address = match asked {
+                ListenAddr::Tcp(asked) => {
+                    let bound = clients::local_address(listener).ok().flatten();
+                    format!("http://{}", bound.unwrap_or(*asked))
                 }
-                (_, ListenAddr::Tcp(address)) => {
-                    eprintln!("cacheproxy: listening on http://{address}");
-                }
-            }
+                ListenAddr::Unix(path) => path.display().to_string(),
+            };
+            eprintln!("cacheproxy: listening on {address}");
         }
     }
 
-    /// Whether to say that nobody is accepted: it may come and go many times a second.
+    /// Takes the clients that have connected to this listener, as far as they may come in.
+    pub(super) fn accept(
+        &mut self,
+        index: u32,
+        now_here: Occupancy,
+        poll: &Poll,
+        now: Instant,
+    ) -> Vec<Accepted> {
+        let mut accepted = Vec::new();
+        for _ in 0..ACCEPTS_A_TURN {
+            let clients = now_here.clients + accepted.len();
+            if self.closed.is_none() && clients >= self.most(now_here) {
+                self.close_when_full(clients, poll, now);
+            }
+            let listener = self.listeners.get(index as usize);
+            let Some(listener) = listener.filter(|_| self.closed.is_none()) else {
+                break;
+            };
+            match clients::accept(listener) {
+                Ok((fd, address)) => accepted.push(Accepted {
+                    fd,
+                    peer: address.map_or(Peer::Unix, canonical),
+                }),
+                Err(error) => match AcceptFailure::of(&error) {
+                    AcceptFailure::Nobody => break,
+                    AcceptFailure::This => {}
+                    AcceptFailure::Exhausted | AcceptFailure::Listener => {
+                        self.pause(&error, poll, now);
+                    }
+                },
+            }
+        }
+        accepted
+    }
+
+    fn most(&self, now_here: Occupancy) -> usize {
+        now_here.max_clients.min(self.most_fds)
+    }
+
+    fn close_when_full(&mut self, clients: usize, poll: &Poll, now: Instant) {
+        if self.may_say(now) {
+            log::warn!(
+                "there are {clients} clients, as many as max_clients or the limit on open files allow; \
+                 new ones wait"
+            );
+        }
+        self.close(Closed::Full, poll);
+    }
+
+    fn pause(&mut self, error: &io::Error, poll: &Poll, now: Instant) {
+        if self.may_say(now) {
+            log::error!(
+                "no client can be accepted for a moment: {error}; \
+                 raise LimitNOFILE= of cacheproxy.service or lower max_clients"
+            );
+        }
+        self.close(Closed::Exhausted(now + PAUSE), poll);
+    }
+
+    /// Tells if to say that nobody is accepted: it may come and go many times a second.
     fn may_say(&mut self, now: Instant) -> bool {
         let is_due = self
             .last_said
@@ -102,6 +177,42 @@ impl Listeners {
         is_due
     }
 
+    fn close(&mut self, why: Closed, poll: &Poll) {
+        if self.closed.is_none() {
+            self.unwatch(poll);
+        }
+        self.closed = Some(why);
+    }
+
+    /// Accepts no one any more.
+    pub(super) fn close_for_good(&mut self, poll: &Poll) {
+        self.close(Closed::Stopping, poll);
+    }
+
+    /// Accepts again when the reason not to is gone.
+    pub(super) fn reopen(&mut self, now_here: Occupancy, poll: &Poll, now: Instant) {
+        let reopen = match self.closed {
+            Some(Closed::Exhausted(until)) => until <= now,
+            // Some room, so as not to open and close for every client.
+            Some(Closed::Full) => {
+                let most = self.most(now_here);
+                now_here.clients < most - most / 100
+            }
+            Some(Closed::Stopping) | None => false,
+        };
+        if !reopen {
+            return;
+        }
+        match self.watch(poll) {
+            Ok(()) => self.closed = None,
+            Err(error) => {
+                log::error!("listening sockets can't be polled: {error}");
+                self.unwatch(poll);
+                self.closed = Some(Closed::Exhausted(now + PAUSE));
+            }
+        }
+    }
+
     /// When accepting may go on.
     pub(super) fn next_try(&self) -> Option<Instant> {
         match self.closed {
@@ -109,6 +220,18 @@ impl Listeners {
             Some(Closed::Full | Closed::Stopping) | None => None,
         }
     }
+}
+
+/// An IPv4 client of an IPv6 socket has its IPv4 address.
+fn canonical(address: SocketAddr) -> Peer {
+    Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
+fn raised_limit() -> u64 {
+    limits::raise_open_files().unwrap_or_else(|error| {
+        log::warn!("the limit on open files can't be raised: {error}");
+        1024
+    })
 }
 
 fn inherited() -> Result<Vec<OwnedFd>, Failure> {
@@ -158,98 +281,4 @@ fn cannot_listen(address: &str, error: &io::Error) -> Failure {
         ));
     }
     Failure::unavailable(format!("can't listen on {address}: {error}"))
-}
-
-impl Supervisor {
-    /// Somebody has connected.
-    pub(super) fn listener_ready(&mut self, index: u32, now: Instant) {
-        for _ in 0..ACCEPTS_A_TURN {
-            if self.listeners.closed.is_some() || self.close_when_full(now) {
-                return;
-            }
-            let Some(listener) = self.listeners.listeners.get(index as usize) else {
-                return;
-            };
-            match clients::accept(listener) {
-                Ok((fd, address)) => self.accepted(fd, address, now),
-                Err(error) => match AcceptFailure::of(&error) {
-                    AcceptFailure::Nobody => return,
-                    AcceptFailure::This => {}
-                    AcceptFailure::Exhausted | AcceptFailure::Listener => {
-                        return self.pause(&error, now);
-                    }
-                },
-            }
-        }
-    }
-
-    fn accepted(&mut self, fd: OwnedFd, address: Option<SocketAddr>, now: Instant) {
-        let peer = address.map_or(Peer::Unix, |address| {
-            Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
-        });
-        let tick = self.tick(now);
-        let id = self.clients.insert(Client::new(fd, peer, Place::New, tick));
-        self.park(id, now);
-    }
-
-    fn close_when_full(&mut self, now: Instant) -> bool {
-        let clients = self.total_clients();
-        let full = clients >= self.most_clients();
-        if full {
-            if self.listeners.may_say(now) {
-                log::warn!(
-                    "there are {clients} clients, as many as max_clients or the limit on open files allow; \
-                     new ones wait"
-                );
-            }
-            self.close_doors(Closed::Full);
-        }
-        full
-    }
-
-    fn pause(&mut self, error: &io::Error, now: Instant) {
-        if self.listeners.may_say(now) {
-            log::error!(
-                "no client can be accepted for a moment: {error}; \
-                 raise LimitNOFILE= of cacheproxy.service or lower max_clients"
-            );
-        }
-        self.close_doors(Closed::Exhausted(now + PAUSE));
-    }
-
-    fn close_doors(&mut self, why: Closed) {
-        if self.listeners.closed.is_none() {
-            self.listeners.unwatch(&self.poll);
-        }
-        self.listeners.closed = Some(why);
-    }
-
-    /// Accepts no one any more.
-    pub(super) fn close_doors_for_good(&mut self) {
-        self.close_doors(Closed::Stopping);
-    }
-
-    /// Accepts again when the reason not to is gone.
-    pub(super) fn reopen_doors(&mut self, now: Instant) {
-        let reopen = match self.listeners.closed {
-            Some(Closed::Exhausted(until)) => until <= now,
-            // Some room, so as not to open and close for every client.
-            Some(Closed::Full) => {
-                let most = self.most_clients();
-                self.total_clients() < most - most / 100
-            }
-            Some(Closed::Stopping) | None => false,
-        };
-        if !reopen {
-            return;
-        }
-        match self.listeners.watch(&self.poll) {
-            Ok(()) => self.listeners.closed = None,
-            Err(error) => {
-                log::error!("listening sockets can't be polled: {error}");
-                self.listeners.unwatch(&self.poll);
-                self.listeners.closed = Some(Closed::Exhausted(now + PAUSE));
-            }
-        }
-    }
 }

@@ -1,17 +1,17 @@
-//! The clients that the supervisor holds: new ones, parked ones, queued ones, and its copies of those
-//! sent to a worker that hasn't taken them yet. One compact table; 10,000 idle clients are its point.
+//! The table of the clients that the supervisor holds: new ones, parked ones, queued ones, and its copies of
+//! those sent to a worker that hasn't taken them yet. It is compact; 10,000 idle clients are its point.
 //!
-//! Where a client goes next is decided in `dispatch`; nothing here does I/O.
+//! Where a client goes next is decided in `park` and `dispatch`; nothing here does I/O.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::token::{ClientId, LinkId};
-use crate::ipc::Peer;
+use crate::ipc::{Peer, Returned};
 
 /// Where a client is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ClientPlace {
     /// Accepted, its first bytes awaited.
     New,
     /// Idle after a response, its next bytes awaited.
@@ -24,95 +24,103 @@ pub(super) enum Place {
     Returned(LinkId),
 }
 
-impl Place {
-    /// Whether the client is in epoll.
+impl ClientPlace {
+    /// True when the client is in epoll.
     pub(super) fn is_waiting(self) -> bool {
-        matches!(self, Place::New | Place::Parked)
+        matches!(self, ClientPlace::New | ClientPlace::Parked)
     }
 }
 
-/// A client.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// Its connection.
     pub fd: OwnedFd,
-    /// Who it is.
     pub peer: Peer,
-    /// What a worker has read and not answered.
+    /// Bytes that a worker has read and not answered.
     pub read: Box<[u8]>,
     /// The worker to which another has handed it over.
     pub wanted: Option<u16>,
-    /// Where it is.
-    pub place: Place,
+    pub place: ClientPlace,
     since: Tick,
-}
-
-impl Client {
-    /// A client that is there since `now`.
-    pub(super) fn new(fd: OwnedFd, peer: Peer, place: Place, now: Tick) -> Client {
-        Client {
-            fd,
-            peer,
-            read: Box::default(),
-            wanted: None,
-            place,
-            since: now,
-        }
-    }
 }
 
 /// Tenths of a second since the supervisor started: a quarter of an `Instant`'s size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tick(u32);
+struct Tick(u32);
 
 impl Tick {
-    /// The tick of `now`.
-    pub(super) fn at(start: Instant, now: Instant) -> Tick {
-        Tick::of(now.saturating_duration_since(start))
-    }
-
     fn of(time: Duration) -> Tick {
         Tick(u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX))
     }
 }
 
 #[derive(Debug, Default)]
-struct Slot {
+struct TableSlot {
     serial: u32,
     client: Option<Client>,
 }
 
-/// The table of clients.
 #[derive(Debug)]
 pub(super) struct Clients {
-    slots: Vec<Slot>,
+    slots: Vec<TableSlot>,
     free: Vec<u32>,
     serial: u32,
+    start: Instant,
 }
 
 impl Clients {
     /// An empty table. Ids begin at `seed`, which should differ from one supervisor to the next.
-    pub(super) fn new(seed: u32) -> Clients {
+    pub(super) fn new(seed: u32, now: Instant) -> Clients {
         Clients {
             slots: Vec::new(),
             free: Vec::new(),
             serial: seed,
+            start: now,
         }
     }
 
-    /// How many clients there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// Takes a client in.
-    pub(super) fn insert(&mut self, client: Client) -> ClientId {
+    /// Takes in a client that has been accepted.
+    pub(super) fn accepted(&mut self, fd: OwnedFd, peer: Peer, now: Instant) -> ClientId {
+        let since = self.tick(now);
+        self.insert(Client {
+            fd,
+            peer,
+            read: Box::default(),
+            wanted: None,
+            place: ClientPlace::New,
+            since,
+        })
+    }
+
+    /// Takes in a client that a worker gives back, or gives to the worker that is `wanted`.
+    pub(super) fn returned(
+        &mut self,
+        from: LinkId,
+        client: Returned,
+        wanted: Option<u16>,
+        now: Instant,
+    ) -> ClientId {
+        let since = self.tick(now);
+        self.insert(Client {
+            fd: client.fd,
+            peer: client.peer,
+            read: Box::from(&client.read[..]),
+            wanted,
+            place: ClientPlace::Returned(from),
+            since,
+        })
+    }
+
+    fn insert(&mut self, client: Client) -> ClientId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
+            self.slots.push(TableSlot::default());
             (self.slots.len() - 1) as u32
         });
         self.serial = self.serial.wrapping_add(1) & ClientId::SERIAL;
-        self.slots[index as usize] = Slot {
+        self.slots[index as usize] = TableSlot {
             serial: self.serial,
             client: Some(client),
         };
@@ -125,13 +133,6 @@ impl Clients {
         slot.client.as_ref().filter(|_| slot.serial == id.serial())
     }
 
-    /// The client of this id, if it is still here.
-    pub(super) fn find_mut(&mut self, id: ClientId) -> Option<&mut Client> {
-        let slot = self.slots.get_mut(id.index())?;
-        let is_it = slot.serial == id.serial();
-        slot.client.as_mut().filter(|_| is_it)
-    }
-
     /// Gives a client away.
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Client> {
         self.find(id)?;
@@ -139,38 +140,76 @@ impl Clients {
         self.slots[id.index()].client.take()
     }
 
+    pub(super) fn remove_all(&mut self, ids: &[ClientId]) {
+        for id in ids {
+            self.remove(*id);
+        }
+    }
+
+    /// Removes those of these clients that were sent over this channel, since the worker has them now, and counts them.
+    pub(super) fn taken(&mut self, by: LinkId, ids: &[u64]) -> usize {
+        let mut count = 0;
+        for id in ids.iter().map(|number| ClientId::from_number(*number)) {
+            let place = self.find(id).map(|client| client.place);
+            if place == Some(ClientPlace::Sent(by)) {
+                self.remove(id);
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Moves a client to another place, as of `now`.
-    pub(super) fn place(&mut self, id: ClientId, place: Place, now: Tick) {
-        if let Some(client) = self.find_mut(id) {
+    pub(super) fn place(&mut self, id: ClientId, place: ClientPlace, now: Instant) {
+        if self.find(id).is_none() {
+            return;
+        }
+        let since = self.tick(now);
+        if let Some(client) = &mut self.slots[id.index()].client {
             client.place = place;
-            client.since = now;
+            client.since = since;
         }
     }
 
     /// Every client with its id, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (ClientId, &Client)> {
+    fn iter(&self) -> impl Iterator<Item = (ClientId, &Client)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let client = slot.client.as_ref()?;
             Some((ClientId::new(slot.serial, index as u32), client))
         })
     }
 
-    /// The clients at this place.
-    pub(super) fn at(&self, place: Place) -> Vec<ClientId> {
-        self.iter()
-            .filter(|(_, client)| client.place == place)
-            .map(|(id, _)| id)
-            .collect()
+    fn chosen(&self, holds: impl Fn(&Client) -> bool) -> Vec<ClientId> {
+        let chosen = self.iter().filter(|(_, client)| holds(client));
+        chosen.map(|(id, _)| id).collect()
+    }
+
+    pub(super) fn at(&self, place: ClientPlace) -> Vec<ClientId> {
+        self.chosen(|client| client.place == place)
+    }
+
+    /// The clients in epoll.
+    pub(super) fn waiting(&self) -> Vec<ClientId> {
+        self.chosen(|client| client.place.is_waiting())
+    }
+
+    /// How many clients are in epoll.
+    pub(super) fn count_waiting(&self) -> usize {
+        let waiting = self.iter().filter(|(_, client)| client.place.is_waiting());
+        waiting.count()
     }
 
     /// The clients that have waited, for bytes or for a worker, longer than `limit`.
-    pub(super) fn overdue(&self, limit: Duration, now: Tick) -> Vec<ClientId> {
-        let limit = Tick::of(limit).0;
-        self.iter()
-            .filter(|(_, client)| client.place.is_waiting() || client.place == Place::Queued)
-            .filter(|(_, client)| now.0.saturating_sub(client.since.0) > limit)
-            .map(|(id, _)| id)
-            .collect()
+    pub(super) fn overdue(&self, limit: Duration, now: Instant) -> Vec<ClientId> {
+        let (limit, now) = (Tick::of(limit).0, self.tick(now).0);
+        self.chosen(|client| {
+            (client.place.is_waiting() || client.place == ClientPlace::Queued)
+                && now.saturating_sub(client.since.0) > limit
+        })
+    }
+
+    fn tick(&self, now: Instant) -> Tick {
+        Tick::of(now.saturating_duration_since(self.start))
     }
 }
 
@@ -180,23 +219,24 @@ mod tests {
     use super::*;
     use crate::sys::memory_file;
 
-    fn client(place: Place, now: Tick) -> Client {
+    fn accept(clients: &mut Clients, now: Instant) -> ClientId {
         let fd = memory_file::sealed("client", b"").unwrap();
-        Client::new(fd, Peer::Unix, place, now)
+        clients.accepted(fd, Peer::Unix, now)
     }
 
     #[test]
     fn a_parked_client_costs_at_most_200_bytes() {
         // A table that has just grown is half empty, and a slot has its place in the free list.
-        assert!(2 * (size_of::<Slot>() + size_of::<u32>()) <= 200);
+        assert!(2 * (size_of::<TableSlot>() + size_of::<u32>()) <= 200);
     }
 
     #[test]
     fn an_id_ends_with_its_client() {
-        let mut clients = Clients::new(ClientId::SERIAL);
-        let first = clients.insert(client(Place::New, Tick(0)));
+        let now = Instant::now();
+        let mut clients = Clients::new(ClientId::SERIAL, now);
+        let first = accept(&mut clients, now);
         assert!(clients.remove(first).is_some());
-        let second = clients.insert(client(Place::New, Tick(0)));
+        let second = accept(&mut clients, now);
         assert_eq!(first.index(), second.index(), "the slot is used again");
         assert!(clients.find(first).is_none());
         assert!(clients.remove(first).is_none());
@@ -207,20 +247,23 @@ mod tests {
 
     #[test]
     fn only_who_waits_too_long_is_overdue() {
+        let start = Instant::now();
+        let tenths = |count: u64| start + Duration::from_millis(100 * count);
         let link = LinkId(1);
         let limit = Duration::from_secs(1);
         let rows = [
-            (Place::New, 0, true),
-            (Place::Parked, 0, true),
-            (Place::Queued, 0, true),
-            (Place::Parked, 15, false),
-            (Place::Sent(link), 0, false),
-            (Place::Returned(link), 0, false),
+            (ClientPlace::New, 0, true),
+            (ClientPlace::Parked, 0, true),
+            (ClientPlace::Queued, 0, true),
+            (ClientPlace::Parked, 15, false),
+            (ClientPlace::Sent(link), 0, false),
+            (ClientPlace::Returned(link), 0, false),
         ];
         for (place, since, expected) in rows {
-            let mut clients = Clients::new(0);
-            let id = clients.insert(client(place, Tick(since)));
-            let overdue = clients.overdue(limit, Tick(20));
+            let mut clients = Clients::new(0, start);
+            let id = accept(&mut clients, start);
+            clients.place(id, place, tenths(since));
+            let overdue = clients.overdue(limit, tenths(20));
             assert_eq!(overdue == [id], expected, "{place:?} since {since}");
         }
     }

@@ -11,18 +11,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::event_loop::Supervisor;
 use super::token::Token;
 use crate::sys::credentials;
 use crate::sys::epoll::{Interest, Poll};
 
 /// The socket's name in the runtime directory.
-pub const SOCKET: &str = "control.sock";
+const SOCKET: &str = "control.sock";
 
 /// How many may be connected at once.
 const MOST_CALLERS: usize = 16;
 /// How long a caller may be connected.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_CALL: Duration = Duration::from_secs(10);
 /// No request is longer.
 const LONGEST_LINE: usize = 64;
 
@@ -72,7 +71,14 @@ impl Control {
         self.callers.values().map(|caller| caller.until).min()
     }
 
-    fn accept(&mut self, poll: &Poll, now: Instant) -> io::Result<()> {
+    /// Takes a caller in.
+    pub(super) fn accept(&mut self, poll: &Poll, now: Instant) {
+        if let Err(error) = self.try_accept(poll, now) {
+            log::warn!("a caller on the control socket can't be heard: {error}");
+        }
+    }
+
+    fn try_accept(&mut self, poll: &Poll, now: Instant) -> io::Result<()> {
         let (stream, _) = self.listener.accept()?;
         if self.callers.len() >= MOST_CALLERS {
             return Ok(());
@@ -85,15 +91,60 @@ impl Control {
             Caller {
                 stream,
                 line: Vec::new(),
-                until: now + PATIENCE,
+                until: now + LONGEST_CALL,
                 awaits_reload: false,
             },
         );
         Ok(())
     }
 
-    /// Ends a call with a last word.
-    fn finish(&mut self, id: u32, answer: &str) {
+    /// Hears a caller. The request once it is whole, if the caller may make it.
+    pub(super) fn hear(&mut self, id: u32) -> Option<ControlRequest> {
+        let caller = self.callers.get_mut(&id)?;
+        let Ok(request) = caller.read() else {
+            self.callers.remove(&id);
+            return None;
+        };
+        match request? {
+            ControlRequest::Reload if caller.awaits_reload => None,
+            ControlRequest::Reload if !caller.may_order() => self.refuse(id, "a reload"),
+            ControlRequest::Rescan if !caller.may_order() => self.refuse(id, "a rescan"),
+            ControlRequest::Reload => {
+                caller.awaits_reload = true;
+                Some(ControlRequest::Reload)
+            }
+            other @ (ControlRequest::Status | ControlRequest::Rescan | ControlRequest::Unknown) => {
+                Some(other)
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: u32, what: &str) -> Option<ControlRequest> {
+        let answer =
+            format!("error: {what} is for root and the service's own user; try it with sudo\n");
+        self.answer(id, &answer);
+        None
+    }
+
+    /// Answers everyone who waits for a reload.
+    pub(super) fn answer_reload(&mut self, answer: &str) {
+        let waiting = self.callers.iter();
+        let waiting: Vec<u32> = waiting
+            .filter(|(_, caller)| caller.awaits_reload)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.answer(id, answer);
+        }
+    }
+
+    /// Closes the calls that take too long.
+    pub(super) fn end_overdue(&mut self, now: Instant) {
+        self.callers.retain(|_, caller| caller.until > now);
+    }
+
+    /// Ends a call with an answer.
+    pub(super) fn answer(&mut self, id: u32, answer: &str) {
         if let Some(mut caller) = self.callers.remove(&id) {
             // A caller that doesn't take a few hundred bytes at once has gone.
             if let Err(error) = caller.stream.write_all(answer.as_bytes()) {
@@ -110,9 +161,8 @@ impl Drop for Control {
     }
 }
 
-/// What is asked on the control socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Request {
+pub(super) enum ControlRequest {
     Status,
     Reload,
     Rescan,
@@ -120,21 +170,21 @@ enum Request {
 }
 
 /// The request in what was read so far; nothing while its line isn't whole.
-fn request(line: &[u8]) -> Option<Request> {
+fn request(line: &[u8]) -> Option<ControlRequest> {
     let Some(end) = line.iter().position(|byte| *byte == b'\n') else {
-        return (line.len() > LONGEST_LINE).then_some(Request::Unknown);
+        return (line.len() > LONGEST_LINE).then_some(ControlRequest::Unknown);
     };
     Some(match line[..end].trim_ascii() {
-        b"status" => Request::Status,
-        b"reload" => Request::Reload,
-        b"rescan" => Request::Rescan,
-        _ => Request::Unknown,
+        b"status" => ControlRequest::Status,
+        b"reload" => ControlRequest::Reload,
+        b"rescan" => ControlRequest::Rescan,
+        _ => ControlRequest::Unknown,
     })
 }
 
 impl Caller {
     /// Reads what is there; the request once it is whole.
-    fn read(&mut self) -> io::Result<Option<Request>> {
+    fn read(&mut self) -> io::Result<Option<ControlRequest>> {
         let mut bytes = [0; LONGEST_LINE + 1];
         match self.stream.read(&mut bytes) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -153,77 +203,6 @@ impl Caller {
     }
 }
 
-impl Supervisor {
-    /// Somebody calls.
-    pub(super) fn control_ready(&mut self, now: Instant) {
-        if let Err(error) = self.control.accept(&self.poll, now) {
-            log::warn!("a caller on the control socket can't be heard: {error}");
-        }
-    }
-
-    /// A caller says something.
-    pub(super) fn caller_ready(&mut self, id: u32, now: Instant) {
-        let Some(caller) = self.control.callers.get_mut(&id) else {
-            return;
-        };
-        match caller.read() {
-            Ok(None) => {}
-            Ok(Some(Request::Status)) => {
-                let report = self.report(now);
-                self.control.finish(id, &format!("ok\n{report}"));
-            }
-            Ok(Some(Request::Reload)) if caller.awaits_reload => {}
-            Ok(Some(Request::Reload)) => self.reload_for(id, now),
-            Ok(Some(Request::Rescan)) => {
-                let answer = if caller.may_order() {
-                    self.rescan();
-                    "ok\n"
-                } else {
-                    "error: a rescan is for root and the service's own user; try it with sudo\n"
-                };
-                self.control.finish(id, answer);
-            }
-            Ok(Some(Request::Unknown)) => {
-                let answer = "error: expected \"status\", \"reload\" or \"rescan\"\n";
-                self.control.finish(id, answer);
-            }
-            Err(_) => self.control.finish(id, ""),
-        }
-    }
-
-    fn reload_for(&mut self, id: u32, now: Instant) {
-        let Some(caller) = self.control.callers.get_mut(&id) else {
-            return;
-        };
-        if !caller.may_order() {
-            let answer =
-                "error: a reload is for root and the service's own user; try it with sudo\n";
-            return self.control.finish(id, answer);
-        }
-        caller.awaits_reload = true;
-        if let Err(reason) = self.reload(now) {
-            self.control.finish(id, &format!("error: {reason}\n"));
-        }
-    }
-
-    /// Answers everyone who waits for a reload.
-    pub(super) fn answer_reload(&mut self, answer: &str) {
-        let callers = self.control.callers.iter();
-        let waiting: Vec<u32> = callers
-            .filter(|(_, caller)| caller.awaits_reload)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in waiting {
-            self.control.finish(id, answer);
-        }
-    }
-
-    /// Closes the calls that take too long.
-    pub(super) fn end_calls(&mut self, now: Instant) {
-        self.control.callers.retain(|_, caller| caller.until > now);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,15 +210,15 @@ mod tests {
     #[test]
     fn requests() {
         let long = [b'x'; LONGEST_LINE + 1];
-        let rows: [(&[u8], Option<Request>); 8] = [
+        let rows: [(&[u8], Option<ControlRequest>); 8] = [
             (b"", None),
             (b"stat", None),
-            (b"status\n", Some(Request::Status)),
-            (b"reload\r\n", Some(Request::Reload)),
-            (b"reload\nstatus\n", Some(Request::Reload)),
-            (b"rescan\n", Some(Request::Rescan)),
-            (b"stop\n", Some(Request::Unknown)),
-            (&long, Some(Request::Unknown)),
+            (b"status\n", Some(ControlRequest::Status)),
+            (b"reload\r\n", Some(ControlRequest::Reload)),
+            (b"reload\nstatus\n", Some(ControlRequest::Reload)),
+            (b"rescan\n", Some(ControlRequest::Rescan)),
+            (b"stop\n", Some(ControlRequest::Unknown)),
+            (&long, Some(ControlRequest::Unknown)),
         ];
         for (line, expected) in rows {
             assert_eq!(request(line), expected, "{line:?}");

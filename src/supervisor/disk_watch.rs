@@ -1,4 +1,4 @@
-//! Room for content that is on its way into a database: a thread that looks at the disk it is spooled to, and
+//! Disk space for content that is on its way into a database: a thread that looks at the disk it is spooled to, and
 //! keeps the floor of free space. The files have no names and go by themselves.
 
 use std::io;
@@ -17,20 +17,20 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The running thread.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(super) struct DiskWatch {
     min_free: Arc<AtomicU64>,
     end: SyncSender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Spool {
+impl DiskWatch {
     /// Starts the thread for this directory.
     pub(super) fn start(
         path: PathBuf,
         limit: u64,
         min_free: u64,
         shared: Arc<Shared>,
-    ) -> io::Result<Spool> {
+    ) -> io::Result<DiskWatch> {
         // What another kind of store had left there is of no meaning here.
         shared.forget_announced();
         shared.set_stored(0);
@@ -57,7 +57,7 @@ impl Spool {
                     }
                 }
             })?;
-        Ok(Spool {
+        Ok(DiskWatch {
             min_free,
             end,
             thread,

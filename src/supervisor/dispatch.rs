@@ -1,21 +1,19 @@
-//! Which worker gets a client: the least loaded of those that are ready, in batches of one turn.
-//!
-//! A client is taken out of epoll before it is sent: its connection lives on in the worker, and epoll
-//! would go on reporting it here. Bytes are never read, so the kernel keeps them for the worker.
+//! Which worker gets a client: the least loaded of those that are ready, in batches of one turn; or the one that
+//! another worker has handed it to.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::clients::Place;
-use super::event_loop::Supervisor;
-use super::link::Lost;
-use super::stop::Phase;
-use super::token::{ClientId, LinkId, Token};
+use super::clients::{Client, ClientPlace, Clients};
+use super::link::LinkEnd;
+use super::links::Links;
+use super::token::{ClientId, LinkId};
 use crate::ipc::{Assigned, ToWorker, batch};
-use crate::sys::clients;
-use crate::sys::epoll::{Interest, Ready};
+use crate::sys::epoll::Poll;
+use crate::sys::fds::MAX_FDS;
 
 /// The workers that clients can go to, with the number of clients each has.
 #[derive(Debug)]
@@ -48,182 +46,137 @@ impl Balance {
             let Some(link) = self.choose() else {
                 break;
             };
-            match shares.iter_mut().find(|(to, _)| *to == link) {
-                Some((_, share)) => share.push(*client),
-                None => shares.push((link, vec![*client])),
-            }
+            add(&mut shares, link, *client);
         }
         shares
     }
 }
 
-impl Supervisor {
-    /// Waits for the next bytes of a client that is ours, or queues it if some are here already.
-    pub(super) fn park(&mut self, id: ClientId, now: Instant) {
-        let tick = self.tick(now);
-        let Some(client) = self.clients.find(id) else {
-            return;
-        };
-        match self.phase {
-            Phase::Running if client.read.is_empty() => {}
-            // Those that come back last are handed over with the others.
-            Phase::Running | Phase::HandingOver { .. } => {
-                self.clients.place(id, Place::Queued, tick);
-                self.queue.push_back(id);
-                return;
-            }
-            // In the foreground all ends, and an idle client with it.
-            Phase::Draining { .. } | Phase::Over => {
-                self.clients.remove(id);
-                return;
-            }
-        }
-        let place = match client.place {
-            Place::New => Place::New,
-            Place::Parked | Place::Queued | Place::Sent(_) | Place::Returned(_) => Place::Parked,
-        };
-        let token = Token::Client(id).number();
-        match self.poll.add(&client.fd, token, Interest::FirstBytes) {
-            Ok(()) => self.clients.place(id, place, tick),
-            Err(error) => {
-                log::warn!("a client can't be parked and is closed: {error}");
-                self.clients.remove(id);
-            }
-        }
-    }
+/// Clients that have something to read and no worker yet; those no longer there are passed over.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    clients: VecDeque<ClientId>,
+    /// The worker whose turn it is among those equally loaded.
+    next_worker: usize,
+}
 
-    /// A waiting client has sent something, or has gone.
-    pub(super) fn client_ready(&mut self, id: ClientId, event: Ready, now: Instant) {
-        if !self.stop_waiting(id) {
-            return;
-        }
-        let Some(client) = self.clients.find(id) else {
-            return;
-        };
-        if event.broken || (event.finished && !clients::has_bytes(&client.fd)) {
-            self.clients.remove(id);
-            return;
-        }
-        let tick = self.tick(now);
-        self.clients.place(id, Place::Queued, tick);
-        self.queue.push_back(id);
-    }
+/// A share of the queue that was sent.
+struct Assignment {
+    /// How many of the clients the channel had room for.
+    sent: usize,
+    end: Option<LinkEnd>,
+}
 
-    /// Takes a client out of epoll. False when it isn't there: an event that was already on its way.
-    pub(super) fn stop_waiting(&mut self, id: ClientId) -> bool {
-        let Some(client) = self.clients.find(id) else {
-            return false;
-        };
-        if !client.place.is_waiting() {
-            return false;
-        }
-        if let Err(error) = self.poll.remove(&client.fd) {
-            log::error!("a client can't be taken out of epoll and is closed: {error}");
-            self.clients.remove(id);
-            return false;
-        }
-        true
-    }
-
-    /// Closes the clients that have waited too long.
-    pub(super) fn close_overdue(&mut self, now: Instant) {
-        let limit = self.settings.current().times.client_idle;
-        for id in self.clients.overdue(limit, self.tick(now)) {
-            self.stop_waiting(id);
-            self.clients.remove(id);
-        }
+impl Queue {
+    pub(super) fn push(&mut self, id: ClientId, clients: &mut Clients, now: Instant) {
+        clients.place(id, ClientPlace::Queued, now);
+        self.clients.push_back(id);
     }
 
     /// These clients go to another worker, before those that came later.
-    pub(super) fn requeue(&mut self, clients: Vec<ClientId>, now: Instant) {
-        let tick = self.tick(now);
-        for id in clients {
-            self.clients.place(id, Place::Queued, tick);
-            self.queue.push_front(id);
+    pub(super) fn requeue(&mut self, ids: Vec<ClientId>, clients: &mut Clients, now: Instant) {
+        for id in ids {
+            clients.place(id, ClientPlace::Queued, now);
+            self.clients.push_front(id);
         }
     }
 
-    /// Sends the queued clients to workers, as far as there are any that take them.
-    pub(super) fn dispatch(&mut self, now: Instant) {
-        if self.queue.is_empty() {
-            return;
+    /// Sends the queued clients to workers, as far as there are any that take them. Tells which channels ended.
+    pub(super) fn dispatch(
+        &mut self,
+        clients: &mut Clients,
+        links: &mut Links,
+        poll: &Poll,
+        now: Instant,
+    ) -> Vec<(LinkId, LinkEnd)> {
+        let mut ended = Vec::new();
+        for (to, share) in self.shares(clients, links) {
+            let Assignment { sent, end } = assign(to, &share, clients, links, now);
+            self.clients.extend(&share[sent..]);
+            links.adjust_interest(to, poll);
+            ended.extend(end.map(|end| (to, end)));
         }
-        let open = self.links.iter().filter(|(_, link)| link.is_open());
+        ended
+    }
+
+    /// The clients that each worker is to get, which are taken out of the queue.
+    fn shares(&mut self, clients: &Clients, links: &Links) -> Vec<(LinkId, Vec<ClientId>)> {
+        let open = links.iter().filter(|(_, link)| link.is_open());
         let open: Vec<(LinkId, u32)> = open.map(|(id, link)| (id, link.load)).collect();
-        if open.is_empty() {
-            return;
+        if self.clients.is_empty() || open.is_empty() {
+            return Vec::new();
+        }
+        let (mut anywhere, mut wanted) = (Vec::new(), Vec::new());
+        for id in self.clients.drain(..) {
+            let client = clients.find(id);
+            let Some(client) = client.filter(|it| it.place == ClientPlace::Queued) else {
+                continue;
+            };
+            // Who is for one worker waits until that one's channel has room.
+            match client.wanted.and_then(|worker| links.ready(worker)) {
+                Some(link) => wanted.push((link, id)),
+                None => anywhere.push(id),
+            }
         }
         let mut balance = Balance::new(open, self.next_worker);
-        let clients = &self.clients;
-        let is_queued = |id: &ClientId| {
-            let client = clients.find(*id);
-            client.is_some_and(|client| client.place == Place::Queued)
-        };
-        let waiting: Vec<ClientId> = self.queue.drain(..).filter(is_queued).collect();
-        let (wanted, waiting): (Vec<_>, Vec<_>) = waiting
-            .into_iter()
-            .map(|id| (self.wanted(id), id))
-            .partition(|(to, _)| to.is_some());
-        let waiting: Vec<ClientId> = waiting.into_iter().map(|(_, id)| id).collect();
-        let mut shares = balance.share(&waiting);
-        let to_wanted = wanted.into_iter().filter_map(|(to, id)| Some((to?, id)));
-        for (to, id) in to_wanted {
-            match shares.iter_mut().find(|(link, _)| *link == to) {
-                Some((_, share)) => share.push(id),
-                None => shares.push((to, vec![id])),
-            }
-        }
+        let mut shares = balance.share(&anywhere);
         self.next_worker = balance.next;
-        for (link, share) in shares {
-            let left = self.assign(link, &share, now);
-            self.queue.extend(left);
-            self.adjust_interest(link);
+        for (to, id) in wanted {
+            add(&mut shares, to, id);
         }
-    }
-
-    /// The channel to the worker that this client is for, as long as that one takes clients: it waits
-    /// until the channel has room.
-    fn wanted(&self, id: ClientId) -> Option<LinkId> {
-        self.links.ready(self.clients.find(id)?.wanted?)
-    }
-
-    /// Sends these clients over this channel, and tells which of them it had no room for.
-    fn assign(&mut self, to: LinkId, mut ids: &[ClientId], now: Instant) -> Vec<ClientId> {
-        while !ids.is_empty() {
-            let Some(link) = self.links.find_mut(to).filter(|link| link.is_open()) else {
-                break;
-            };
-            let mut message: Vec<Assigned<BorrowedFd<'_>>> = ids
-                .iter()
-                .take(crate::sys::fds::MAX_FDS)
-                .filter_map(|id| Some(assigned(*id, self.clients.find(*id)?)))
-                .collect();
-            message.truncate(batch::fitting(&message));
-            let count = message.len();
-            let sent = link.send(&ToWorker::Assign { clients: message }, now);
-            match sent {
-                Ok(true) => {
-                    link.load += count as u32;
-                    link.untaken += count;
-                    let tick = self.tick(now);
-                    for id in &ids[..count] {
-                        self.clients.place(*id, Place::Sent(to), tick);
-                    }
-                    ids = &ids[count..];
-                }
-                Ok(false) => break,
-                Err(error) => {
-                    log::error!("worker {}: {error}; its channel is closed", link.slot + 1);
-                    self.lose(to, Lost::Broken, now);
-                    break;
-                }
-            }
-        }
-        ids.to_vec()
+        shares
     }
 }
 
-fn assigned(id: ClientId, client: &super::clients::Client) -> Assigned<BorrowedFd<'_>> {
+/// Adds a client to the share of a worker.
+fn add(shares: &mut Vec<(LinkId, Vec<ClientId>)>, to: LinkId, id: ClientId) {
+    match shares.iter_mut().find(|(link, _)| *link == to) {
+        Some((_, share)) => share.push(id),
+        None => shares.push((to, vec![id])),
+    }
+}
+
+/// Sends these clients over this channel.
+fn assign(
+    to: LinkId,
+    ids: &[ClientId],
+    clients: &mut Clients,
+    links: &mut Links,
+    now: Instant,
+) -> Assignment {
+    let mut sent = 0;
+    let mut end = None;
+    while let Some(link) = links.find_mut(to).filter(|link| link.is_open()) {
+        let mut message: Vec<Assigned<BorrowedFd<'_>>> = ids[sent..]
+            .iter()
+            .take(MAX_FDS)
+            .filter_map(|id| Some(assigned(*id, clients.find(*id)?)))
+            .collect();
+        message.truncate(batch::fitting(&message));
+        let count = message.len();
+        if count == 0 {
+            break;
+        }
+        match link.send(&ToWorker::Assign { clients: message }, now) {
+            Ok(true) => {
+                link.load += count as u32;
+                link.untaken += count;
+                for id in &ids[sent..sent + count] {
+                    clients.place(*id, ClientPlace::Sent(to), now);
+                }
+                sent += count;
+            }
+            Ok(false) => break,
+            Err(broken) => {
+                end = Some(broken);
+                break;
+            }
+        }
+    }
+    Assignment { sent, end }
+}
+
+fn assigned(id: ClientId, client: &Client) -> Assigned<BorrowedFd<'_>> {
     Assigned {
         id: id.number(),
         peer: client.peer,

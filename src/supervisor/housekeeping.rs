@@ -1,23 +1,22 @@
-//! What the loop does for the store: starts and ends the thread that sees to its room, passes on what workers
-//! publish and remove, and the limits of a reload. What is evicted is decided there.
+//! The thread that sees to the store's disk space: started, ended, told what workers publish and remove, and of the
+//! limits of a reload. What is evicted is decided there.
 
 use std::sync::Arc;
 
-use super::disk_watch::Spool;
-use super::event_loop::Supervisor;
+use super::disk_watch::DiskWatch;
 use super::evict::{Evictor, EvictorOptions};
 use crate::config::{Settings, StoreChoice};
 use crate::ipc::Object;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 
-/// Who sees to it that there is room.
+/// The keeper of the disk space.
 #[derive(Debug)]
 pub(super) enum DiskSpace {
     /// For a directory: what is used least goes.
     Directory(Evictor),
     /// For a database, which keeps itself within its limits: only content on its way there takes room here.
-    Spool(Spool),
+    Spool(DiskWatch),
 }
 
 impl DiskSpace {
@@ -39,8 +38,8 @@ impl DiskSpace {
                 Ok(DiskSpace::Directory(evictor.map_err(Failure::unavailable)?))
             }
             StoreChoice::Postgres { .. } => {
-                let spool = Spool::start(path, size, min_free, Arc::clone(shared));
-                Ok(DiskSpace::Spool(spool.map_err(Failure::unavailable)?))
+                let watch = DiskWatch::start(path, size, min_free, Arc::clone(shared));
+                Ok(DiskSpace::Spool(watch.map_err(Failure::unavailable)?))
             }
         }
     }
@@ -49,7 +48,7 @@ impl DiskSpace {
     pub(super) fn stop(self) {
         match self {
             DiskSpace::Directory(evictor) => evictor.stop(),
-            DiskSpace::Spool(spool) => spool.stop(),
+            DiskSpace::Spool(watch) => watch.stop(),
         }
     }
 
@@ -59,9 +58,7 @@ impl DiskSpace {
             DiskSpace::Spool(_) => None,
         }
     }
-}
 
-impl Supervisor {
     /// A worker has published these.
     pub(super) fn published(&self, objects: Vec<Object>) {
         if let Some(evictor) = self.evictor() {
@@ -90,35 +87,16 @@ impl Supervisor {
         }
     }
 
-    fn evictor(&self) -> Option<&Evictor> {
-        self.room.as_ref().and_then(DiskSpace::evictor)
-    }
-
     /// The settings have changed. Another kind of store, or another place, is for the next start.
-    pub(super) fn set_store_limits(&self) {
-        let store = &self.settings.current().store;
-        match (&self.room, store) {
-            (
-                Some(DiskSpace::Directory(evictor)),
-                StoreChoice::Filesystem { size, min_free, .. },
-            ) => {
-                evictor.set_limits(&self.shared, *size, *min_free);
+    pub(super) fn set_limits(&self, store: &StoreChoice, shared: &Shared) {
+        match (self, store) {
+            (DiskSpace::Directory(evictor), StoreChoice::Filesystem { size, min_free, .. }) => {
+                evictor.set_limits(shared, *size, *min_free);
             }
-            (Some(DiskSpace::Spool(spool)), StoreChoice::Postgres { size, min_free, .. }) => {
-                spool.set_limits(&self.shared, *size, *min_free);
+            (DiskSpace::Spool(watch), StoreChoice::Postgres { size, min_free, .. }) => {
+                watch.set_limits(shared, *size, *min_free);
             }
             _ => {}
         }
-    }
-
-    /// What the status says of a store that isn't a directory of this machine.
-    pub(super) fn store_line(&self) -> Option<String> {
-        let StoreChoice::Postgres { database, .. } = &self.settings.current().store else {
-            return None;
-        };
-        Some(match self.shared.is_store_down() {
-            true => format!("database unreachable: {}", database.place()),
-            false => format!("stored in database {}", database.place()),
-        })
     }
 }

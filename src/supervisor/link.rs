@@ -1,12 +1,13 @@
-//! What the supervisor knows of each channel to a worker: what the worker is doing, what is still to be
-//! sent, and what keeps it from being sent. What is done with that is in `channels`.
+//! A channel to a worker: what the worker is doing, what is still to be sent to it, and what keeps it from being sent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::token::{ClientId, LinkId};
-use crate::ipc::{ChannelError, MAX_ITEMS, Sent, SupervisorChannel, ToWorker, VERSION};
+use super::token::ClientId;
+use crate::ipc::{
+    ChannelError, MAX_ITEMS, Received, Sent, SupervisorChannel, ToSupervisor, ToWorker, VERSION,
+};
 use crate::sys::epoll::Interest;
 
 /// With so much to say to a worker, nothing more is heard from it until it has listened.
@@ -16,9 +17,9 @@ const MOST_UNTAKEN: usize = 256;
 /// How long to wait when the kernel has too many fds on their way.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What a worker on a channel is doing.
+/// The state of the worker on a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum WorkerStage {
     /// Its Hello is awaited.
     Greeting,
     /// It takes clients.
@@ -27,14 +28,21 @@ pub(super) enum Stage {
     Draining,
 }
 
+/// How a channel has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkEnd {
+    /// The worker has closed it, or has died.
+    Ended,
+    /// We close it; the worker may still be there.
+    Broken,
+}
+
 /// What keeps a channel from taking messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blocked {
-    /// Nothing.
+enum Blocked {
     No,
     /// Until it is writable.
     Full,
-    /// Until this time.
     Until(Instant),
     /// For ever; what the worker sent before is still to be read.
     Closed,
@@ -55,27 +63,38 @@ pub(super) enum Unsent {
     Stop,
 }
 
-/// A channel to a worker.
+/// The fds that messages carry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SharedFds<'a> {
+    pub settings: BorrowedFd<'a>,
+    pub shared: BorrowedFd<'a>,
+}
+
+/// The outcome of sending what waits.
+#[derive(Debug, Default)]
+pub(super) struct Flushed {
+    /// Clients whose worker has been told that they are ours.
+    pub ours: Vec<ClientId>,
+    pub end: Option<LinkEnd>,
+}
+
 #[derive(Debug)]
 pub(super) struct Link {
-    /// The worker's seat.
+    /// The worker's slot.
     pub slot: usize,
-    /// What it is doing.
-    pub stage: Stage,
+    pub stage: WorkerStage,
     /// How many clients it has: assigned, not yet returned or closed.
     pub load: u32,
     /// Its process id, once it has said Hello.
     pub pid: u32,
     /// How many of the clients sent to it are not taken yet.
     pub untaken: usize,
-    /// The channel itself.
-    pub(super) channel: SupervisorChannel,
-    /// What is to be sent before clients are.
-    pub(super) unsent: VecDeque<Unsent>,
-    /// What keeps it from taking more.
-    pub(super) blocked: Blocked,
-    /// What epoll waits for.
-    pub(super) interest: Interest,
+    channel: SupervisorChannel,
+    /// Messages to be sent before clients are.
+    unsent: VecDeque<Unsent>,
+    blocked: Blocked,
+    /// The interest epoll has been told of.
+    pub interest: Interest,
 }
 
 impl Link {
@@ -83,7 +102,7 @@ impl Link {
     pub(super) fn new(slot: usize, channel: SupervisorChannel) -> Link {
         Link {
             slot,
-            stage: Stage::Greeting,
+            stage: WorkerStage::Greeting,
             load: 0,
             pid: 0,
             untaken: 0,
@@ -94,27 +113,100 @@ impl Link {
         }
     }
 
-    /// Whether clients may be sent to it now.
+    /// True when clients may be sent to it now.
     pub(super) fn is_open(&self) -> bool {
-        self.stage == Stage::Ready
+        self.stage == WorkerStage::Ready
             && self.blocked == Blocked::No
             && self.unsent.is_empty()
             && self.untaken < MOST_UNTAKEN
     }
 
-    /// Sends a message, and remembers what keeps the next one from being sent.
+    pub(super) fn push(&mut self, message: Unsent) {
+        self.unsent.push_back(message);
+    }
+
+    /// Sends what waits, as far as it goes.
+    pub(super) fn flush(&mut self, fds: SharedFds<'_>, now: Instant) -> Flushed {
+        let mut flushed = Flushed::default();
+        while self.blocked == Blocked::No {
+            let Some(message) = self.unsent.pop_front() else {
+                break;
+            };
+            match self.send(&message.lend(fds), now) {
+                Ok(true) => {
+                    if let Unsent::ReturnsTaken { clients, .. } = message {
+                        flushed.ours.extend(clients);
+                    }
+                }
+                Ok(false) => self.unsent.push_front(message),
+                Err(end) => {
+                    flushed.end = Some(end);
+                    break;
+                }
+            }
+        }
+        flushed
+    }
+
+    /// Sends a message, and remembers what keeps the next one from being sent. False when it wasn't sent.
     pub(super) fn send<F: AsFd>(
         &mut self,
         message: &ToWorker<F>,
         now: Instant,
-    ) -> Result<bool, ChannelError> {
-        self.blocked = match self.channel.try_send(message)? {
+    ) -> Result<bool, LinkEnd> {
+        self.blocked = match self
+            .channel
+            .try_send(message)
+            .map_err(|e| self.broken(&e))?
+        {
             Sent::Done => Blocked::No,
             Sent::Busy => Blocked::Full,
             Sent::Later => Blocked::Until(now + PAUSE),
             Sent::Closed => Blocked::Closed,
         };
         Ok(self.blocked == Blocked::No)
+    }
+
+    /// The next message of the worker, unless too much waits for it to listen.
+    pub(super) fn receive(&self) -> Result<Option<ToSupervisor>, LinkEnd> {
+        if self.wanted_interest() == Interest::Write {
+            return Ok(None);
+        }
+        match self.channel.try_recv().map_err(|e| self.broken(&e))? {
+            Received::Message(message) => Ok(Some(message)),
+            Received::Nothing => Ok(None),
+            Received::Closed => Err(LinkEnd::Ended),
+        }
+    }
+
+    fn broken(&self, error: &ChannelError) -> LinkEnd {
+        log::error!("worker {}: {error}; its channel is closed", self.slot + 1);
+        LinkEnd::Broken
+    }
+
+    /// Notes that the channel has room again. True when it was awaited.
+    pub(super) fn has_room(&mut self) -> bool {
+        let was_full = self.blocked == Blocked::Full;
+        if was_full {
+            self.blocked = Blocked::No;
+        }
+        was_full
+    }
+
+    /// Notes that the time has come to try again. True when it was awaited.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.next_try().is_some_and(|at| at <= now);
+        if is_due {
+            self.blocked = Blocked::No;
+        }
+        is_due
+    }
+
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        match self.blocked {
+            Blocked::Until(when) => Some(when),
+            Blocked::No | Blocked::Full | Blocked::Closed => None,
+        }
     }
 
     pub(super) fn wanted_interest(&self) -> Interest {
@@ -132,82 +224,10 @@ impl AsFd for Link {
     }
 }
 
-/// All channels.
-#[derive(Debug, Default)]
-pub(super) struct Links {
-    links: BTreeMap<LinkId, Link>,
-    last: u32,
-}
-
-impl Links {
-    /// Takes a connected channel in.
-    pub(super) fn insert(&mut self, link: Link) -> LinkId {
-        self.last = self.last.wrapping_add(1);
-        self.links.insert(LinkId(self.last), link);
-        LinkId(self.last)
-    }
-
-    /// Gives a channel up.
-    pub(super) fn remove(&mut self, id: LinkId) -> Option<Link> {
-        self.links.remove(&id)
-    }
-
-    /// The channel of this id, if it hasn't ended.
-    pub(super) fn find(&self, id: LinkId) -> Option<&Link> {
-        self.links.get(&id)
-    }
-
-    /// The channel of this id, if it hasn't ended.
-    pub(super) fn find_mut(&mut self, id: LinkId) -> Option<&mut Link> {
-        self.links.get_mut(&id)
-    }
-
-    /// The channel of the worker with this number, if it takes clients.
-    pub(super) fn ready(&self, worker: u16) -> Option<LinkId> {
-        let is_it =
-            |link: &Link| link.slot + 1 == usize::from(worker) && link.stage == Stage::Ready;
-        let mut links = self.links.iter();
-        links.find(|(_, link)| is_it(link)).map(|(id, _)| *id)
-    }
-
-    /// Every channel.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
-        self.links.iter().map(|(id, link)| (*id, link))
-    }
-
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.links.is_empty()
-    }
-
-    /// When the first channel that has to wait may be tried again.
-    pub(super) fn next_try(&self) -> Option<Instant> {
-        self.links
-            .values()
-            .filter_map(|link| match link.blocked {
-                Blocked::Until(when) => Some(when),
-                Blocked::No | Blocked::Full | Blocked::Closed => None,
-            })
-            .min()
-    }
-}
-
-/// How a channel has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// The worker has closed it, or has died.
-    Ended,
-    /// We close it; the worker may still be there.
-    Broken,
-}
-
 impl Unsent {
     /// The message with its fds.
-    pub(super) fn lend<'a>(
-        &self,
-        settings: BorrowedFd<'a>,
-        shared: BorrowedFd<'a>,
-    ) -> ToWorker<BorrowedFd<'a>> {
+    fn lend<'a>(&self, fds: SharedFds<'a>) -> ToWorker<BorrowedFd<'a>> {
+        let SharedFds { settings, shared } = fds;
         match self {
             Unsent::Hello => ToWorker::Hello {
                 version: VERSION,
@@ -242,11 +262,11 @@ mod tests {
 
     #[test]
     fn clients_go_only_to_a_worker_that_is_ready_and_has_room() {
-        type Change = fn(&mut Link);
-        let rows: [(&str, Change, bool); 7] = [
+        type Alter = fn(&mut Link);
+        let rows: [(&str, Alter, bool); 7] = [
             ("ready", |_| (), true),
-            ("greeting", |link| link.stage = Stage::Greeting, false),
-            ("draining", |link| link.stage = Stage::Draining, false),
+            ("greeting", |link| link.stage = WorkerStage::Greeting, false),
+            ("draining", |link| link.stage = WorkerStage::Draining, false),
             ("full", |link| link.blocked = Blocked::Full, false),
             (
                 "something to say",
@@ -260,11 +280,11 @@ mod tests {
             ),
             ("too many", |link| link.untaken = MOST_UNTAKEN, false),
         ];
-        for (name, change, expected) in rows {
+        for (name, alter, expected) in rows {
             let (mut link, _other) = link();
-            link.stage = Stage::Ready;
+            link.stage = WorkerStage::Ready;
             link.unsent.clear();
-            change(&mut link);
+            alter(&mut link);
             assert_eq!(link.is_open(), expected, "{name}");
         }
     }

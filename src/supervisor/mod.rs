@@ -1,19 +1,20 @@
 //! The process that accepts, dispatches to workers, parks idle clients and evicts. It parses nothing.
 //!
-//! One thread with one loop (`turn`); each other file is one decision. It reads no byte of a client.
+//! One thread with one loop (`event_loop`), which has a table of parts. Each part owns its state, decides one thing
+//! and says what is to be done. No byte of a client is read.
 #![forbid(unsafe_code)]
 
 mod accept;
-mod channels;
 mod clients;
 mod control;
 mod disk_watch;
 mod dispatch;
 mod event_loop;
-pub mod evict;
+mod evict;
 mod housekeeping;
 mod link;
-mod messages;
+mod links;
+mod park;
 mod roster;
 mod settings;
 mod spawn;

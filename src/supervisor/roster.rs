@@ -1,7 +1,7 @@
-//! Which workers there should be and what state each is in: when to connect, when to wait before that.
+//! The workers that there should be and the state of each: when to connect, when to wait before that.
 //!
 //! Pure: `now` is an argument and the connecting is done elsewhere. A worker that drains has left its
-//! seat; the seat is free for its successor at once.
+//! slot, which is free for its successor at once.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A worker that was ready for so long has not failed at its start.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// What a seat is doing.
+/// The state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum SlotState {
     /// Nobody is there; to be connected at this time.
     Absent { until: Instant },
     /// Connected, its Hello awaited.
@@ -25,33 +25,32 @@ pub(super) enum State {
     Ready { link: LinkId, since: Instant },
 }
 
-/// The place of one worker.
 #[derive(Debug)]
 struct WorkerSlot {
-    state: State,
+    state: SlotState,
     failures: u32,
 }
 
-/// The places of all workers. Seat 0 is worker 1.
+/// The slots of all workers; slot 0 is worker 1.
 #[derive(Debug)]
 pub(super) struct Roster {
     slots: Vec<WorkerSlot>,
 }
 
 impl Roster {
-    /// `count` seats, to be connected at once.
+    /// `count` slots, to be connected at once.
     pub(super) fn new(count: usize, now: Instant) -> Roster {
         let mut roster = Roster { slots: Vec::new() };
         roster.resize(count, now);
         roster
     }
 
-    /// Changes the number of seats, and tells the links of those that are no longer wanted.
+    /// Changes the number of slots, and tells the links of those that are no longer wanted.
     pub(super) fn resize(&mut self, count: usize, now: Instant) -> Vec<LinkId> {
         let keep = count.min(self.slots.len());
         let surplus = self.slots.split_off(keep);
         self.slots.resize_with(count, || WorkerSlot {
-            state: State::Absent { until: now },
+            state: SlotState::Absent { until: now },
             failures: 0,
         });
         surplus
@@ -60,48 +59,47 @@ impl Roster {
             .collect()
     }
 
-    /// The state of each seat.
-    pub(super) fn states(&self) -> impl Iterator<Item = State> {
+    pub(super) fn states(&self) -> impl Iterator<Item = SlotState> {
         self.slots.iter().map(|slot| slot.state)
     }
 
     /// How many workers take clients.
     pub(super) fn ready(&self) -> usize {
         self.states()
-            .filter(|state| matches!(state, State::Ready { .. }))
+            .filter(|state| matches!(state, SlotState::Ready { .. }))
             .count()
     }
 
-    /// The seats to connect now.
+    /// The slots to connect now.
     pub(super) fn due(&self, now: Instant) -> Vec<usize> {
         let absent = self.slots.iter().enumerate();
         absent
-            .filter(|(_, slot)| matches!(slot.state, State::Absent { until } if until <= now))
+            .filter(|(_, slot)| matches!(slot.state, SlotState::Absent { until } if until <= now))
             .map(|(index, _)| index)
             .collect()
     }
 
-    /// When the next seat is to be connected.
+    /// When the next slot is to be connected.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.states()
             .filter_map(|state| match state {
-                State::Absent { until } => Some(until),
-                State::Greeting { .. } | State::Ready { .. } => None,
+                SlotState::Absent { until } => Some(until),
+                SlotState::Greeting { .. } | SlotState::Ready { .. } => None,
             })
             .min()
     }
 
-    /// A connection to the worker of this seat was made.
+    /// A connection to the worker of this slot was made.
     pub(super) fn connected(&mut self, slot: usize, link: LinkId) {
         if let Some(slot) = self.slots.get_mut(slot) {
-            slot.state = State::Greeting { link };
+            slot.state = SlotState::Greeting { link };
         }
     }
 
     /// The worker has said Hello.
     pub(super) fn greeted(&mut self, slot: usize, link: LinkId, now: Instant) {
         if let Some(slot) = self.holder(slot, link) {
-            slot.state = State::Ready { link, since: now };
+            slot.state = SlotState::Ready { link, since: now };
         }
     }
 
@@ -112,11 +110,11 @@ impl Roster {
             .map_or(LONGEST_WAIT, |slot| slot.vacate(now))
     }
 
-    /// The worker at this seat is gone or drains. Tells how long to wait for the next, or nothing when
-    /// the seat was somebody else's already.
+    /// The worker at this slot is gone or drains. Tells how long to wait for the next, or nothing when
+    /// the slot was another worker's already.
     pub(super) fn left(&mut self, slot: usize, link: LinkId, now: Instant) -> Option<Duration> {
         let slot = self.holder(slot, link)?;
-        if let State::Ready { since, .. } = slot.state {
+        if let SlotState::Ready { since, .. } = slot.state {
             if now.saturating_duration_since(since) >= STEADY {
                 slot.failures = 0;
             }
@@ -131,11 +129,11 @@ impl Roster {
     }
 }
 
-impl State {
+impl SlotState {
     fn link(self) -> Option<LinkId> {
         match self {
-            State::Absent { .. } => None,
-            State::Greeting { link } | State::Ready { link, .. } => Some(link),
+            SlotState::Absent { .. } => None,
+            SlotState::Greeting { link } | SlotState::Ready { link, .. } => Some(link),
         }
     }
 }
@@ -150,7 +148,7 @@ impl WorkerSlot {
                 .min(LONGEST_WAIT),
         };
         self.failures = self.failures.saturating_add(1);
-        self.state = State::Absent { until: now + wait };
+        self.state = SlotState::Absent { until: now + wait };
         wait
     }
 }
@@ -192,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_has_left_its_seat_does_not_vacate_it_again() {
+    fn a_link_that_has_left_its_slot_does_not_vacate_it_again() {
         let now = Instant::now();
         let mut roster = Roster::new(1, now);
         roster.connected(0, LinkId(1));
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_seats_name_the_links_to_stop() {
+    fn fewer_slots_name_the_links_to_stop() {
         let now = Instant::now();
         let mut roster = Roster::new(3, now);
         roster.connected(1, LinkId(7));

@@ -6,19 +6,17 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::event_loop::Supervisor;
-use super::link::Stage;
 use super::token::LinkId;
 use crate::config::{self, Loaded, Settings};
 use crate::sys::exit::Failure;
 use crate::sys::{memory_file, notify};
 
 /// How long workers may take to answer before a reload counts as done without them.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// The settings in force.
 #[derive(Debug)]
-pub(super) struct Current {
+pub(super) struct CurrentSettings {
     loaded: Loaded,
     memory: OwnedFd,
     reload: Option<Reload>,
@@ -32,18 +30,17 @@ struct Reload {
     until: Instant,
 }
 
-impl Current {
+impl CurrentSettings {
     /// Puts the configuration that was read at the start in force.
-    pub(super) fn begin(loaded: Loaded) -> Result<Current, Failure> {
+    pub(super) fn begin(loaded: Loaded) -> Result<CurrentSettings, Failure> {
         let memory = to_memory(&loaded).map_err(Failure::unavailable)?;
-        Ok(Current {
+        Ok(CurrentSettings {
             loaded,
             memory,
             reload: None,
         })
     }
 
-    /// The settings.
     pub(super) fn current(&self) -> &Settings {
         &self.loaded.settings
     }
@@ -57,91 +54,74 @@ impl Current {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.reload.as_ref().map(|reload| reload.until)
     }
+
+    /// Reads the configuration again. On an error, which is in the journal, nothing has changed.
+    pub(super) fn read_again(&mut self) -> Result<(), String> {
+        notify::reloading();
+        let loaded = config::load(&self.loaded.source).map_err(|error| error.to_string());
+        let outcome = loaded.and_then(|loaded| Ok((to_memory(&loaded)?, loaded)));
+        match outcome {
+            Ok((memory, loaded)) => {
+                self.memory = memory;
+                self.loaded = loaded;
+                Ok(())
+            }
+            Err(reason) => {
+                log::error!("not reloaded, the old settings stay: {reason}");
+                notify::ready();
+                Err(reason)
+            }
+        }
+    }
+
+    /// Waits for the answers of these workers, which are being told of the settings.
+    pub(super) fn wait_for(&mut self, workers: Vec<LinkId>, now: Instant) {
+        self.reload = Some(Reload {
+            waiting: workers.into_iter().collect(),
+            refused: Vec::new(),
+            until: now + LONGEST_WAIT,
+        });
+    }
+
+    /// A worker has applied the settings, or ended and so needs no answer.
+    pub(super) fn applied(&mut self, link: LinkId) {
+        if let Some(reload) = &mut self.reload {
+            reload.waiting.remove(&link);
+        }
+    }
+
+    /// A worker has refused the settings.
+    pub(super) fn refused(&mut self, link: LinkId, worker: usize, reason: &str) {
+        log::error!("worker {worker} keeps its old settings: {reason}");
+        if let Some(reload) = &mut self.reload {
+            reload.refused.push(format!("worker {worker}: {reason}"));
+            reload.waiting.remove(&link);
+        }
+    }
+
+    /// The answer for those who asked for the reload, when all workers have answered or the time is over.
+    pub(super) fn finish_reload(&mut self, now: Instant) -> Option<String> {
+        let is_done = |it: &mut Reload| it.waiting.is_empty() || now >= it.until;
+        let reload = self.reload.take_if(is_done)?;
+        let mut problems = reload.refused;
+        if !reload.waiting.is_empty() {
+            problems.push(format!(
+                "{} workers have not answered in {LONGEST_WAIT:?}",
+                reload.waiting.len()
+            ));
+        }
+        notify::ready();
+        if problems.is_empty() {
+            log::info!("the configuration was reloaded");
+            return Some("ok\n".to_owned());
+        }
+        let problems = problems.join("; ");
+        log::error!("the configuration was reloaded, but {problems}");
+        Some(format!("error: {problems}\n"))
+    }
 }
 
 fn to_memory(loaded: &Loaded) -> Result<OwnedFd, String> {
     memory_file::sealed("cacheproxy-settings", &loaded.encode())
         .map_err(|error| format!("the settings can't be passed to the workers: {error}"))
-}
-
-impl Supervisor {
-    /// Reads the configuration again. On an error nothing has changed.
-    pub(super) fn reload(&mut self, now: Instant) -> Result<(), String> {
-        notify::reloading();
-        let loaded = config::load(&self.settings.loaded.source).map_err(|error| error.to_string());
-        let outcome = loaded.and_then(|loaded| Ok((to_memory(&loaded)?, loaded)));
-        let (memory, loaded) = match outcome {
-            Ok(new) => new,
-            Err(reason) => {
-                log::error!("not reloaded, the old settings stay: {reason}");
-                notify::ready();
-                return Err(reason);
-            }
-        };
-        self.settings.memory = memory;
-        self.settings.loaded = loaded;
-        self.broadcast(now);
-        let workers = self.settings.current().workers;
-        for link in self.roster.resize(workers, now) {
-            self.tell_stop(link, now);
-        }
-        self.set_store_limits();
-        Ok(())
-    }
-
-    fn broadcast(&mut self, now: Instant) {
-        let told = self.link_ids(|link| link.stage != Stage::Draining);
-        let waiting = self.link_ids(|link| link.stage == Stage::Ready);
-        self.settings.reload = Some(Reload {
-            waiting: waiting.into_iter().collect(),
-            refused: Vec::new(),
-            until: now + PATIENCE,
-        });
-        for link in told {
-            self.tell_settings(link, now);
-        }
-        self.finish_reload(now);
-    }
-
-    /// A worker has applied or refused the settings, or ended and so needs no answer.
-    pub(super) fn settings_answer(&mut self, link: LinkId, answer: Result<(), String>) {
-        let worker = self.links.find(link).map_or(0, |link| link.slot + 1);
-        if let Err(reason) = &answer {
-            log::error!("worker {worker} keeps its old settings: {reason}");
-        }
-        let Some(reload) = &mut self.settings.reload else {
-            return;
-        };
-        if let Err(reason) = answer {
-            reload.refused.push(format!("worker {worker}: {reason}"));
-        }
-        reload.waiting.remove(&link);
-    }
-
-    /// Answers those who asked for the reload, when all workers have answered or the time is over.
-    pub(super) fn finish_reload(&mut self, now: Instant) {
-        let Some(reload) = &self.settings.reload else {
-            return;
-        };
-        if !reload.waiting.is_empty() && now < reload.until {
-            return;
-        }
-        let mut problems = reload.refused.clone();
-        if !reload.waiting.is_empty() {
-            problems.push(format!(
-                "{} workers have not answered in {PATIENCE:?}",
-                reload.waiting.len()
-            ));
-        }
-        self.settings.reload = None;
-        notify::ready();
-        if problems.is_empty() {
-            log::info!("the configuration was reloaded");
-            self.answer_reload("ok\n");
-        } else {
-            let problems = problems.join("; ");
-            log::error!("the configuration was reloaded, but {problems}");
-            self.answer_reload(&format!("error: {problems}\n"));
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! How a worker comes to be: under systemd by connecting to its socket, which starts its unit; in the
+//! Starting workers: under systemd by connecting to its socket, which starts its unit; in the
 //! foreground as a child that gets the same listening socket in the same way.
 
 use std::collections::BTreeMap;
@@ -16,13 +16,13 @@ use crate::sys::{child, seqpacket};
 #[derive(Debug)]
 pub(super) struct Spawner {
     how: Spawn,
-    nests: BTreeMap<usize, WorkerProcess>,
-    /// Children that drain or should, and are no longer at a seat.
+    processes: BTreeMap<usize, WorkerProcess>,
+    /// Children that drain or should, and have left their slot.
     leaving: Vec<Child>,
     said: BTreeMap<usize, io::ErrorKind>,
 }
 
-/// A seat's listening socket, and the child that accepts there.
+/// The listening socket of a slot, and the child that accepts there.
 #[derive(Debug)]
 struct WorkerProcess {
     listener: OwnedFd,
@@ -34,7 +34,7 @@ impl Spawner {
     pub(super) fn new(how: Spawn) -> Spawner {
         Spawner {
             how,
-            nests: BTreeMap::new(),
+            processes: BTreeMap::new(),
             leaving: Vec::new(),
             said: BTreeMap::new(),
         }
@@ -47,12 +47,12 @@ impl Spawner {
         }
     }
 
-    /// Whether the workers are children, which end with the supervisor.
+    /// True when the workers are children, which end with the supervisor.
     pub(super) fn has_children(&self) -> bool {
         matches!(self.how, Spawn::Children { .. })
     }
 
-    /// Connects to the worker of this seat, which starts it if it isn't there.
+    /// Connects to the worker of this slot, which starts it if it isn't there.
     pub(super) fn connect(&mut self, slot: usize) -> io::Result<OwnedFd> {
         let path = self.dir().join(format!("worker-{}.sock", slot + 1));
         if let Spawn::Children { program, .. } = &self.how {
@@ -63,57 +63,68 @@ impl Spawner {
     }
 
     fn spawn(&mut self, slot: usize, path: &Path, program: &PathBuf) -> io::Result<()> {
-        let nest = match self.nests.entry(slot) {
+        let process = match self.processes.entry(slot) {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(free) => free.insert(WorkerProcess {
                 listener: seqpacket::listen(path)?,
                 child: None,
             }),
         };
-        let is_alive = match &mut nest.child {
+        let is_alive = match &mut process.child {
             Some(child) => child.try_wait()?.is_none(),
             None => false,
         };
         if !is_alive {
             let mut command = Command::new(program);
             command.arg("worker").arg((slot + 1).to_string());
-            nest.child = Some(child::spawn(command, &nest.listener, "worker")?);
+            process.child = Some(child::spawn(command, &process.listener, "worker")?);
         }
         Ok(())
     }
 
-    /// The worker of this seat drains: a successor doesn't wait for its end.
+    /// The worker of this slot drains: a successor doesn't wait for its end.
     pub(super) fn leaves(&mut self, slot: usize) {
-        let child = self.nests.get_mut(&slot).and_then(|nest| nest.child.take());
+        let child = self
+            .processes
+            .get_mut(&slot)
+            .and_then(|process| process.child.take());
         self.leaving.extend(child);
     }
 
-    /// Buries the children that have ended, and tells the seats that have lost theirs.
+    /// Reaps the children that have ended, and tells the slots that have lost theirs.
     pub(super) fn reap(&mut self) -> Vec<usize> {
         self.leaving.retain_mut(is_running);
         let mut orphaned = Vec::new();
-        for (slot, nest) in &mut self.nests {
-            if nest.child.as_mut().is_some_and(|child| !is_running(child)) {
-                nest.child = None;
+        for (slot, process) in &mut self.processes {
+            if process
+                .child
+                .as_mut()
+                .is_some_and(|child| !is_running(child))
+            {
+                process.child = None;
                 orphaned.push(*slot);
             }
         }
         orphaned
     }
 
-    /// Whether any child runs.
+    /// True while any child runs.
     pub(super) fn has_running(&mut self) -> bool {
         self.reap();
-        !self.leaving.is_empty() || self.nests.values().any(|nest| nest.child.is_some())
+        !self.leaving.is_empty()
+            || self
+                .processes
+                .values()
+                .any(|process| process.child.is_some())
     }
 
     /// Ends every child at once.
     pub(super) fn kill_all(&mut self) {
-        let seated = self
-            .nests
+        let current = self
+            .processes
             .values_mut()
-            .filter_map(|nest| nest.child.as_mut());
-        for child in seated.chain(&mut self.leaving) {
+            .filter_map(|process| process.child.as_mut());
+        for child in current.chain(&mut self.leaving) {
             if let Err(error) = child.kill().and_then(|()| child.wait()) {
                 log::error!("worker with pid {}: {error}", child.id());
             }
@@ -144,7 +155,7 @@ impl Spawner {
         }
     }
 
-    /// The worker of this seat answers: the next failure is news again.
+    /// The worker of this slot answers: the next failure is news again.
     pub(super) fn greeted(&mut self, slot: usize) {
         self.said.remove(&slot);
     }

@@ -1,21 +1,24 @@
-//! What the supervisor tells of itself: readiness, a line for `systemctl status`, the watchdog, and the
+//! The supervisor's words about itself: readiness, a line for `systemctl status`, the watchdog, and the
 //! answer to `cacheproxy status`.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::event_loop::Supervisor;
-use super::link::{Link, Stage};
-use super::roster::State;
+use super::clients::Clients;
+use super::link::{Link, WorkerStage};
+use super::links::Links;
+use super::roster::{Roster, SlotState};
+use crate::config::StoreChoice;
 use crate::sys::notify;
+use crate::sys::shared::{Shared, WORKERS};
 
 /// The status line is renewed so often at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// A supervisor is ready after this time even if no worker is: clients can connect and wait.
 const READY_AFTER: Duration = Duration::from_secs(5);
 
-/// What systemd has been told.
+/// The notices that systemd has had.
 #[derive(Debug)]
 pub(super) struct Notices {
     heard: bool,
@@ -52,6 +55,33 @@ impl Notices {
         let line = self.heard.then_some(self.next_line);
         [self.ready_by, line, watchdog].into_iter().flatten().min()
     }
+
+    /// Tells systemd what is due. True when the status line, which takes some work, is due too.
+    pub(super) fn send_due(&mut self, is_ready: bool, now: Instant) -> bool {
+        if self.ready_by.is_some_and(|by| is_ready || by <= now) {
+            self.ready_by = None;
+            notify::ready();
+        }
+        if let Some(watchdog) = &mut self.watchdog {
+            if watchdog.next <= now {
+                watchdog.next = now + watchdog.every;
+                notify::alive();
+            }
+        }
+        let is_due = self.heard && self.next_line <= now;
+        if is_due {
+            self.next_line = now + STATUS_EVERY;
+        }
+        is_due
+    }
+
+    /// Tells systemd the status line, if it is another one.
+    pub(super) fn renew_line(&mut self, line: String) {
+        if line != self.line {
+            notify::status(&line);
+            self.line = line;
+        }
+    }
 }
 
 /// The numbers of the status line.
@@ -79,31 +109,19 @@ impl Numbers {
     }
 }
 
-impl Supervisor {
-    /// Tells systemd what is due.
-    pub(super) fn tell_systemd(&mut self, now: Instant) {
-        let ready = self.roster.ready() > 0;
-        if self.notices.ready_by.is_some_and(|by| ready || by <= now) {
-            self.notices.ready_by = None;
-            notify::ready();
-        }
-        if let Some(watchdog) = &mut self.notices.watchdog {
-            if watchdog.next <= now {
-                watchdog.next = now + watchdog.every;
-                notify::alive();
-            }
-        }
-        if self.notices.heard && self.notices.next_line <= now {
-            self.notices.next_line = now + STATUS_EVERY;
-            let line = self.line();
-            if line != self.notices.line {
-                notify::status(&line);
-                self.notices.line = line;
-            }
-        }
-    }
+/// The parts that the status is about.
+#[derive(Clone, Copy)]
+pub(super) struct Overview<'a> {
+    pub clients: &'a Clients,
+    pub links: &'a Links,
+    pub roster: &'a Roster,
+    pub shared: &'a Shared,
+    pub store: &'a StoreChoice,
+}
 
-    fn line(&self) -> String {
+impl Overview<'_> {
+    /// The status line.
+    pub(super) fn line(&self) -> String {
         let numbers = self.numbers().line();
         match self.store_line() {
             Some(store) => format!("{numbers}; {store}"),
@@ -113,35 +131,29 @@ impl Supervisor {
 
     fn numbers(&self) -> Numbers {
         let (mut requests, mut hits) = (0, 0);
-        for index in 0..crate::sys::shared::WORKERS {
+        for index in 0..WORKERS {
             let counters = self.shared.counters(index);
             requests += counters.requests.load(Relaxed);
             hits += counters.hits.load(Relaxed);
         }
         Numbers {
             workers: self.roster.ready(),
-            clients: self.total_clients(),
-            parked: self.parked(),
+            clients: self.clients.len() + self.links.clients(),
+            parked: self.clients.count_waiting(),
             requests,
             hits,
         }
     }
 
-    fn parked(&self) -> usize {
-        let clients = self.clients.iter();
-        clients
-            .filter(|(_, client)| client.place.is_waiting())
-            .count()
-    }
-
-    /// How many clients there are, here and in workers.
-    pub(super) fn total_clients(&self) -> usize {
-        let links = self.links.iter();
-        // A client that is sent and not taken is counted on both sides.
-        let in_workers: usize = links
-            .map(|(_, link)| (link.load as usize).saturating_sub(link.untaken))
-            .sum();
-        self.clients.len() + in_workers
+    /// The line about a store that isn't a directory of this machine.
+    fn store_line(&self) -> Option<String> {
+        let StoreChoice::Postgres { database, .. } = self.store else {
+            return None;
+        };
+        Some(match self.shared.is_store_down() {
+            true => format!("database unreachable: {}", database.place()),
+            false => format!("stored in database {}", database.place()),
+        })
     }
 
     /// The answer to `cacheproxy status`.
@@ -151,25 +163,21 @@ impl Supervisor {
             let worker = slot + 1;
             // Writing to a String can't fail.
             let _ = match state {
-                State::Absent { until } => {
+                SlotState::Absent { until } => {
                     let wait = until.saturating_duration_since(now);
                     writeln!(out, "worker {worker}: not there, next try in {wait:.1?}")
                 }
-                State::Greeting { .. } => writeln!(out, "worker {worker}: starting"),
-                State::Ready { link, .. } => match self.links.find(link) {
+                SlotState::Greeting { .. } => writeln!(out, "worker {worker}: starting"),
+                SlotState::Ready { link, .. } => match self.links.find(link) {
                     Some(link) => writeln!(out, "worker {worker}: ready, {}", describe(link)),
                     None => Ok(()),
                 },
             };
         }
         for (_, link) in self.links.iter() {
-            if link.stage == Stage::Draining {
-                let _ = writeln!(
-                    out,
-                    "worker {}: draining, {}",
-                    link.slot + 1,
-                    describe(link)
-                );
+            if link.stage == WorkerStage::Draining {
+                let worker = link.slot + 1;
+                let _ = writeln!(out, "worker {worker}: draining, {}", describe(link));
             }
         }
         out

@@ -1,0 +1,204 @@
+//! The loop's dealings with workers: connecting them, hearing what each says, sending what waits, and what the end
+//! of a channel does.
+//!
+//! Who owns a client is decided by what was *sent* or *received*, never by what is queued here: a client
+//! sent is still ours until `Taken`, a client returned is still the worker's until `ReturnsTaken` is
+//! on its way. When a channel ends in between, that is what tells who goes on with the client.
+
+use std::time::Instant;
+
+use super::Supervisor;
+use crate::ipc::{Returned, SupervisorChannel, ToSupervisor};
+use crate::supervisor::clients::ClientPlace;
+use crate::supervisor::link::{LinkEnd, SharedFds, Unsent};
+use crate::supervisor::links::Greeting;
+use crate::supervisor::roster::SlotState;
+use crate::supervisor::stop::LifePhase;
+use crate::supervisor::token::LinkId;
+
+/// How many messages are taken from one channel before others have their turn.
+const MESSAGES_A_TURN: usize = 64;
+
+impl Supervisor {
+    /// Connects the workers that are due.
+    pub(super) fn connect_workers(&mut self, now: Instant) {
+        for slot in self.roster.due(now) {
+            match self.spawner.connect(slot) {
+                Ok(fd) => self.connected(slot, SupervisorChannel::from(fd), now),
+                Err(problem) => {
+                    let wait = self.roster.refused(slot, now);
+                    self.spawner.report(slot, &problem, wait);
+                }
+            }
+        }
+    }
+
+    fn connected(&mut self, slot: usize, channel: SupervisorChannel, now: Instant) {
+        let id = self.links.insert(slot, channel);
+        self.roster.connected(slot, id);
+        match self.links.watch(id, &self.poll) {
+            Ok(()) => self.flush(id, now),
+            Err(end) => self.lose(id, end, now),
+        }
+    }
+
+    /// Hears a channel that has something to read, and sends what waits when it has room again.
+    pub(super) fn link_ready(&mut self, id: LinkId, writable: bool, now: Instant) {
+        let link = self.links.find_mut(id).filter(|_| writable);
+        if link.is_some_and(|link| link.has_room()) {
+            self.flush(id, now);
+        }
+        for _ in 0..MESSAGES_A_TURN {
+            match self.links.receive(id) {
+                Ok(Some(message)) => self.message(id, message, now),
+                Ok(None) => return,
+                Err(end) => return self.lose(id, end, now),
+            }
+        }
+    }
+
+    fn message(&mut self, id: LinkId, message: ToSupervisor, now: Instant) {
+        match message {
+            ToSupervisor::Hello {
+                pid,
+                worker,
+                clients,
+                version: _,
+            } => {
+                let hello = Greeting {
+                    pid,
+                    worker,
+                    clients,
+                };
+                self.greeted(id, hello, now);
+            }
+            ToSupervisor::SettingsApplied => self.settings.applied(id),
+            ToSupervisor::SettingsRefused { reason } => {
+                let worker = self.links.find(id).map_or(0, |link| link.slot + 1);
+                self.settings.refused(id, worker, &reason);
+            }
+            // The worker has them now: our copies go.
+            ToSupervisor::Taken { ids } => {
+                let count = self.clients.taken(id, &ids);
+                self.links.taken(id, count);
+            }
+            ToSupervisor::Return { clients } => self.given_back(id, clients, now),
+            ToSupervisor::HandOver { worker, clients } => {
+                self.handed_over(id, worker, clients, now);
+            }
+            ToSupervisor::Closed { ids } => self.links.lighten(id, ids.len()),
+            ToSupervisor::Draining => self.drains(id, now),
+            ToSupervisor::Published { objects } => self.disk.published(objects),
+            ToSupervisor::Removed { objects } => self.disk.removed(objects),
+        }
+    }
+
+    fn greeted(&mut self, id: LinkId, hello: Greeting, now: Instant) {
+        match self.links.greeted(id, hello) {
+            Ok(slot) => {
+                self.roster.greeted(slot, id, now);
+                self.spawner.greeted(slot);
+            }
+            Err(end) => self.lose(id, end, now),
+        }
+    }
+
+    /// Takes clients back. While a supervisor that stops gives its clients away, they stay the worker's,
+    /// which isn't told otherwise.
+    fn given_back(&mut self, id: LinkId, clients: Vec<Returned>, now: Instant) {
+        if !matches!(self.phase, LifePhase::HandingOver { .. }) {
+            self.take_back(id, clients, None, now);
+        }
+    }
+
+    /// Clients go to the worker that fetches what they ask for. Where they can't, the one that has them
+    /// serves them: it hasn't given them away until it hears so.
+    fn handed_over(&mut self, id: LinkId, worker: u16, clients: Vec<Returned>, now: Instant) {
+        let to = self.links.ready(worker).filter(|to| *to != id);
+        if to.is_some() && self.phase == LifePhase::Running {
+            return self.take_back(id, clients, Some(worker), now);
+        }
+        if to.is_none() {
+            // What it claimed, if it did, is nobody's.
+            self.shared.unclaim_all(worker);
+        }
+        let tokens = clients.iter().map(|client| client.token).collect();
+        self.tell(id, Unsent::HandOverRefused { tokens }, now);
+    }
+
+    fn take_back(&mut self, id: LinkId, back: Vec<Returned>, wanted: Option<u16>, now: Instant) {
+        self.links.lighten(id, back.len());
+        let tokens = back.iter().map(|client| client.token).collect();
+        let clients = back.into_iter();
+        let clients = clients.map(|client| self.clients.returned(id, client, wanted, now));
+        let clients = clients.collect();
+        self.tell(id, Unsent::ReturnsTaken { tokens, clients }, now);
+    }
+
+    /// What the worker hasn't taken goes to others, its slot to its successor.
+    fn drains(&mut self, id: LinkId, now: Instant) {
+        let Some(slot) = self.links.drains(id) else {
+            return;
+        };
+        let untaken = self.clients.at(ClientPlace::Sent(id));
+        self.queue.requeue(untaken, &mut self.clients, now);
+        // Before its successor has any: they have the same number.
+        self.shared.unclaim_all(slot as u16 + 1);
+        self.roster.left(slot, id, now);
+        self.spawner.leaves(slot);
+    }
+
+    pub(super) fn tell(&mut self, id: LinkId, message: Unsent, now: Instant) {
+        self.links.push(id, message);
+        self.flush(id, now);
+    }
+
+    /// Sends what waits for this channel: clients whose return it acknowledges are ours.
+    pub(super) fn flush(&mut self, id: LinkId, now: Instant) {
+        let fds = SharedFds {
+            settings: self.settings.memory(),
+            shared: self.shared.fd(),
+        };
+        let flushed = self.links.flush(id, fds, &self.poll, now);
+        for client in flushed.ours {
+            self.park(client, now);
+        }
+        if let Some(end) = flushed.end {
+            self.lose(id, end, now);
+        }
+    }
+
+    /// A channel has ended: its clients go on where they can.
+    pub(super) fn lose(&mut self, id: LinkId, end: LinkEnd, now: Instant) {
+        let Some(link) = self.links.remove(id, &self.poll) else {
+            return;
+        };
+        let sent = self.clients.at(ClientPlace::Sent(id));
+        match end {
+            LinkEnd::Ended => self.queue.requeue(sent, &mut self.clients, now),
+            // It may still take them: they can't be given to anyone else.
+            LinkEnd::Broken => self.clients.remove_all(&sent),
+        }
+        // It was never told that they are ours.
+        let returned = self.clients.at(ClientPlace::Returned(id));
+        self.clients.remove_all(&returned);
+        self.settings.applied(id);
+        self.disk.news_lost();
+        if let Some(wait) = self.roster.left(link.slot, id, now) {
+            self.shared.unclaim_all(link.slot as u16 + 1);
+            self.shared.set_store_down(link.slot + 1, false);
+            self.shared.set_untold(link.slot + 1, false);
+            self.spawner.lost(link.slot, link.pid, wait);
+        }
+    }
+
+    /// Children have ended. One that never said Hello has a channel that would stay silent for ever.
+    pub(super) fn children_ended(&mut self, now: Instant) {
+        for slot in self.spawner.reap() {
+            let state = self.roster.states().nth(slot);
+            if let Some(SlotState::Greeting { link }) = state {
+                self.lose(link, LinkEnd::Ended, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The table of channels to workers, and how many clients each worker has. What a worker's message asks for is
+//! decided in `event_loop`.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::link::{Flushed, Link, LinkEnd, SharedFds, Unsent, WorkerStage};
+use super::token::{LinkId, Token};
+use crate::ipc::{SupervisorChannel, ToSupervisor};
+use crate::sys::epoll::{Interest, Poll};
+
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    last: u32,
+}
+
+/// What a worker says in its Hello.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Greeting {
+    pub pid: u32,
+    /// Its number, from 1.
+    pub worker: u16,
+    pub clients: u32,
+}
+
+impl Links {
+    /// Takes a connected channel in.
+    pub(super) fn insert(&mut self, slot: usize, channel: SupervisorChannel) -> LinkId {
+        self.last = self.last.wrapping_add(1);
+        let id = LinkId(self.last);
+        self.links.insert(id, Link::new(slot, channel));
+        id
+    }
+
+    /// Hears the channel from now on.
+    pub(super) fn watch(&self, id: LinkId, poll: &Poll) -> Result<(), LinkEnd> {
+        let Some(link) = self.find(id) else {
+            return Ok(());
+        };
+        poll.add(link, Token::Link(id).number(), Interest::Read)
+            .map_err(|error| {
+                let worker = link.slot + 1;
+                log::error!("worker {worker}: its channel can't be polled: {error}");
+                LinkEnd::Broken
+            })
+    }
+
+    /// Gives a channel up.
+    pub(super) fn remove(&mut self, id: LinkId, poll: &Poll) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        if let Err(error) = poll.remove(&link) {
+            log::debug!("epoll: {error}");
+        }
+        Some(link)
+    }
+
+    /// The channel of this id, if it hasn't ended.
+    pub(super) fn find(&self, id: LinkId) -> Option<&Link> {
+        self.links.get(&id)
+    }
+
+    /// The channel of this id, if it hasn't ended.
+    pub(super) fn find_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(&id)
+    }
+
+    /// The channel of the worker with this number, if it takes clients.
+    pub(super) fn ready(&self, worker: u16) -> Option<LinkId> {
+        let is_it =
+            |link: &Link| link.slot + 1 == usize::from(worker) && link.stage == WorkerStage::Ready;
+        self.iter().find(|(_, link)| is_it(link)).map(|(id, _)| id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        self.links.iter().map(|(id, link)| (*id, link))
+    }
+
+    /// The channels for which this holds.
+    pub(super) fn chosen(&self, holds: impl Fn(&Link) -> bool) -> Vec<LinkId> {
+        let chosen = self.iter().filter(|(_, link)| holds(link));
+        chosen.map(|(id, _)| id).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// How many clients the workers have. Those that are sent and not taken are counted here.
+    pub(super) fn clients(&self) -> usize {
+        let links = self.links.values();
+        links
+            .map(|link| (link.load as usize).saturating_sub(link.untaken))
+            .sum()
+    }
+
+    /// The next message of this worker.
+    pub(super) fn receive(&self, id: LinkId) -> Result<Option<ToSupervisor>, LinkEnd> {
+        self.find(id).map_or(Ok(None), Link::receive)
+    }
+
+    /// Adds a message to those that are to be sent.
+    pub(super) fn push(&mut self, id: LinkId, message: Unsent) {
+        if let Some(link) = self.find_mut(id) {
+            link.push(message);
+        }
+    }
+
+    /// Sends what waits for this channel, as far as it goes.
+    pub(super) fn flush(
+        &mut self,
+        id: LinkId,
+        fds: SharedFds<'_>,
+        poll: &Poll,
+        now: Instant,
+    ) -> Flushed {
+        let Some(link) = self.find_mut(id) else {
+            return Flushed::default();
+        };
+        let flushed = link.flush(fds, now);
+        self.adjust_interest(id, poll);
+        flushed
+    }
+
+    /// Waits for what the channel needs now.
+    pub(super) fn adjust_interest(&mut self, id: LinkId, poll: &Poll) {
+        let Some(link) = self.find_mut(id) else {
+            return;
+        };
+        let wanted = link.wanted_interest();
+        if wanted == link.interest {
+            return;
+        }
+        match poll.change(&*link, Token::Link(id).number(), wanted) {
+            Ok(()) => link.interest = wanted,
+            Err(error) => log::error!("worker {}: epoll: {error}", link.slot + 1),
+        }
+    }
+
+    /// The channels that had to wait until now.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<LinkId> {
+        let links = self.links.iter_mut();
+        links
+            .filter_map(|(id, link)| link.is_due(now).then_some(*id))
+            .collect()
+    }
+
+    /// When the first channel that has to wait may be tried again.
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        self.links.values().filter_map(Link::next_try).min()
+    }
+
+    /// The worker takes clients from now on: its slot. An error when it isn't the worker that was called.
+    pub(super) fn greeted(&mut self, id: LinkId, hello: Greeting) -> Result<usize, LinkEnd> {
+        let Greeting {
+            pid,
+            worker,
+            clients,
+        } = hello;
+        let link = self.find_mut(id).ok_or(LinkEnd::Broken)?;
+        if usize::from(worker) != link.slot + 1 || link.stage != WorkerStage::Greeting {
+            log::error!(
+                "the process at the socket of worker {} says it is worker {worker}; its channel is closed",
+                link.slot + 1
+            );
+            return Err(LinkEnd::Broken);
+        }
+        link.stage = WorkerStage::Ready;
+        link.pid = pid;
+        link.load = clients;
+        log::info!("worker {worker} is ready (pid {pid}, {clients} clients)");
+        Ok(link.slot)
+    }
+
+    /// The worker takes no more clients, nor those it hasn't taken: its slot.
+    pub(super) fn drains(&mut self, id: LinkId) -> Option<usize> {
+        let link = self.find_mut(id)?;
+        link.stage = WorkerStage::Draining;
+        let untaken = std::mem::take(&mut link.untaken);
+        link.load = link.load.saturating_sub(untaken as u32);
+        log::info!(
+            "worker {} drains; {untaken} clients go to others",
+            link.slot + 1
+        );
+        Some(link.slot)
+    }
+
+    /// The worker has taken so many of the clients sent to it.
+    pub(super) fn taken(&mut self, id: LinkId, clients: usize) {
+        if let Some(link) = self.find_mut(id) {
+            link.untaken = link.untaken.saturating_sub(clients);
+        }
+    }
+
+    /// The worker has so many clients less.
+    pub(super) fn lighten(&mut self, id: LinkId, clients: usize) {
+        if let Some(link) = self.find_mut(id) {
+            let clients = u32::try_from(clients).unwrap_or(u32::MAX);
+            link.load = link.load.saturating_sub(clients);
+        }
+    }
+}
