@@ -4,6 +4,7 @@
 //! It hears of what workers publish and remove, and reads the whole store at the start, in the
 //! background: hits work meanwhile. Nothing here is on the path of a request.
 
+mod message;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -11,22 +12,24 @@ mod thread;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use message::{EvictorMessage, EvictorRequests};
 use thread::Thread;
 
-use crate::ipc::message::Object;
+use crate::ipc::Object;
 use crate::store::StoreError;
 use crate::store::filesystem::maintenance::StoreMaintenance;
 use crate::sys::shared::Shared;
 
 /// Messages waiting for the thread; what does not fit is found by reading the store again.
 const QUEUE: usize = 16 * 1024;
+
 /// What is kept within which limits.
 #[derive(Debug, Clone)]
-pub struct EvictorOptions {
+pub(super) struct EvictorOptions {
     /// The store's directory.
     pub path: PathBuf,
     /// The most bytes that may be in use.
@@ -37,84 +40,71 @@ pub struct EvictorOptions {
 
 /// The running evictor.
 #[derive(Debug)]
-pub struct Evictor {
-    sender: SyncSender<Message>,
-    asked: Arc<Asked>,
+pub(super) struct Evictor {
+    sender: SyncSender<EvictorMessage>,
+    requests: Arc<EvictorRequests>,
     thread: JoinHandle<()>,
-}
-
-/// What is asked of the thread beside the queue.
-#[derive(Debug, Default)]
-struct Asked {
-    /// Read the store again: messages were lost, or who would have sent them.
-    scan: AtomicBool,
-    /// Do so soon: much was removed.
-    soon: AtomicBool,
-    min_free: AtomicU64,
-}
-
-enum Message {
-    Published(Vec<Object>),
-    Removed(Vec<Object>),
-    Stop,
 }
 
 impl Evictor {
     /// Starts the thread. Refused with the reason when the store's directory cannot be written.
-    pub fn start(options: &EvictorOptions, shared: Arc<Shared>) -> Result<Evictor, StoreError> {
+    pub(super) fn start(
+        options: &EvictorOptions,
+        shared: Arc<Shared>,
+    ) -> Result<Evictor, StoreError> {
         let maintenance = StoreMaintenance::open(&options.path, Arc::clone(&shared))?;
         shared.set_limit(options.limit);
-        let asked = Arc::new(Asked::default());
-        asked.min_free.store(options.min_free, Relaxed);
+        let requests = Arc::new(EvictorRequests::default());
+        requests.min_free.store(options.min_free, Relaxed);
         let (sender, receiver) = sync_channel(QUEUE);
-        let thread = Thread::new(maintenance, shared, receiver, Arc::clone(&asked));
+        let thread = Thread::new(maintenance, shared, receiver, Arc::clone(&requests));
         let thread = std::thread::Builder::new()
             .name("evict".to_owned())
             .spawn(|| thread.run())
             .map_err(|error| StoreError::at(&options.path, error))?;
         Ok(Evictor {
             sender,
-            asked,
+            requests,
             thread,
         })
     }
 
     /// Tells of what a worker has published. Never waits.
-    pub fn published(&self, objects: Vec<Object>) {
-        self.send(Message::Published(objects));
+    pub(super) fn published(&self, objects: Vec<Object>) {
+        self.send(EvictorMessage::Published(objects));
     }
 
     /// Tells of what a worker has removed. Never waits.
-    pub fn removed(&self, objects: Vec<Object>) {
-        self.send(Message::Removed(objects));
+    pub(super) fn removed(&self, objects: Vec<Object>) {
+        self.send(EvictorMessage::Removed(objects));
     }
 
-    fn send(&self, message: Message) {
+    fn send(&self, message: EvictorMessage) {
         if let Err(TrySendError::Full(_)) = self.sender.try_send(message) {
             self.rescan();
         }
     }
 
     /// Asks for the store to be read again, because a worker ended without telling all that it did.
-    pub fn rescan(&self) {
-        self.asked.scan.store(true, Relaxed);
+    pub(super) fn rescan(&self) {
+        self.requests.scan.store(true, Relaxed);
     }
 
     /// Asks for the store to be read again soon, because much was removed by somebody else.
-    pub fn rescan_soon(&self) {
-        self.asked.soon.store(true, Relaxed);
+    pub(super) fn rescan_soon(&self) {
+        self.requests.soon.store(true, Relaxed);
         self.rescan();
     }
 
     /// Takes new limits, from the next second on.
-    pub fn set_limits(&self, shared: &Shared, limit: u64, min_free: u64) {
+    pub(super) fn set_limits(&self, shared: &Shared, limit: u64, min_free: u64) {
         shared.set_limit(limit);
-        self.asked.min_free.store(min_free, Relaxed);
+        self.requests.min_free.store(min_free, Relaxed);
     }
 
     /// Ends the thread, once everything stored has reached the disk and that is noted.
-    pub fn stop(self) {
-        let _ = self.sender.send(Message::Stop);
+    pub(super) fn stop(self) {
+        let _ = self.sender.send(EvictorMessage::Stop);
         if self.thread.join().is_err() {
             log::error!("the evictor's thread had failed");
         }

@@ -13,7 +13,7 @@ use crate::sys::shared::Shared;
 const DIRECTORIES: u16 = 256;
 
 /// A scan under way.
-pub struct Scan {
+pub(super) struct Scan {
     next: u16,
     found: Vec<(u64, Entry)>,
     bytes: u64,
@@ -28,7 +28,7 @@ pub struct Scan {
 
 impl Scan {
     /// The scan at the start, when the queue knows nothing yet.
-    pub fn first(shared: &Shared) -> Scan {
+    pub(super) fn first(shared: &Shared) -> Scan {
         shared.forget_announced();
         shared.forget_stored();
         Scan {
@@ -43,7 +43,7 @@ impl Scan {
     }
 
     /// A scan that sets a queue right which may have missed something.
-    pub fn again(shared: &Shared) -> Scan {
+    pub(super) fn again(shared: &Shared) -> Scan {
         Scan {
             first: false,
             ..Scan::first(shared)
@@ -51,17 +51,17 @@ impl Scan {
     }
 
     /// Whether it is the one at the start.
-    pub fn is_first(&self) -> bool {
+    pub(super) fn is_first(&self) -> bool {
         self.first
     }
 
     /// Notes that something was heard of this entry.
-    pub fn touch(&mut self, entry: &Entry) {
+    pub(super) fn touch(&mut self, entry: &Entry) {
         self.touched.insert(entry.place());
     }
 
     /// Reads the next directory; true after the last. One that cannot be read is passed over.
-    pub fn step(
+    pub(super) fn step(
         &mut self,
         maintenance: &StoreMaintenance,
         shared: &Shared,
@@ -91,7 +91,7 @@ impl Scan {
     }
 
     /// The bytes to count as stored, when the queue knows of `known`.
-    pub fn stored(&self, known: u64) -> u64 {
+    pub(super) fn stored(&self, known: u64) -> u64 {
         if self.first {
             self.before.max(self.bytes.saturating_add(known))
         } else {
@@ -101,7 +101,7 @@ impl Scan {
 
     /// Puts what was found into the queue behind what is there, the oldest last, and takes out what
     /// was not found.
-    pub fn settle(mut self, queue: &mut Sieve) {
+    pub(super) fn settle(mut self, queue: &mut Sieve) {
         if !self.first {
             let found: HashSet<_> = self.found.iter().map(|(_, entry)| entry.place()).collect();
             queue.retain(|entry| {

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::message::{EvictorMessage, EvictorRequests};
 use super::scan::Scan;
-use super::{Asked, Message};
-use crate::ipc::message::Object;
+use crate::ipc::Object;
 use crate::store::StoreError;
 use crate::store::filesystem::maintenance::StoreMaintenance;
 use crate::store::sieve::{Entry, Sieve};
@@ -31,8 +31,8 @@ const BATCH: usize = 256;
 pub(super) struct Thread {
     maintenance: StoreMaintenance,
     shared: Arc<Shared>,
-    receiver: Receiver<Message>,
-    asked: Arc<Asked>,
+    receiver: Receiver<EvictorMessage>,
+    requests: Arc<EvictorRequests>,
     sieve: Sieve,
     scan: Option<Scan>,
     scanned: Instant,
@@ -53,8 +53,8 @@ impl Thread {
     pub(super) fn new(
         maintenance: StoreMaintenance,
         shared: Arc<Shared>,
-        receiver: Receiver<Message>,
-        asked: Arc<Asked>,
+        receiver: Receiver<EvictorMessage>,
+        requests: Arc<EvictorRequests>,
     ) -> Thread {
         let now = Instant::now();
         Thread {
@@ -62,7 +62,7 @@ impl Thread {
             maintenance,
             shared,
             receiver,
-            asked,
+            requests,
             sieve: Sieve::new(),
             scanned: now,
             free: u64::MAX,
@@ -107,9 +107,13 @@ impl Thread {
         self.failed = false;
         for _ in 0..BATCH {
             match self.receiver.recv_timeout(wait) {
-                Ok(Message::Published(objects)) => objects.iter().for_each(|it| self.publish(it)),
-                Ok(Message::Removed(objects)) => objects.iter().for_each(|it| self.remove(it)),
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(EvictorMessage::Published(objects)) => {
+                    objects.iter().for_each(|it| self.publish(it))
+                }
+                Ok(EvictorMessage::Removed(objects)) => {
+                    objects.iter().for_each(|it| self.remove(it))
+                }
+                Ok(EvictorMessage::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => break,
             }
             self.heard = true;
@@ -157,15 +161,15 @@ impl Thread {
                 Err(error) => self.complain(&error),
             }
             self.count();
-        } else if self.asked.scan.load(Relaxed) && now - self.scanned >= self.between_scans() {
-            self.asked.scan.store(false, Relaxed);
-            self.asked.soon.store(false, Relaxed);
+        } else if self.requests.scan.load(Relaxed) && now - self.scanned >= self.between_scans() {
+            self.requests.scan.store(false, Relaxed);
+            self.requests.soon.store(false, Relaxed);
             self.scan = Some(Scan::again(&self.shared));
         }
     }
 
     fn between_scans(&self) -> Duration {
-        if self.asked.soon.load(Relaxed) {
+        if self.requests.soon.load(Relaxed) {
             SOON
         } else {
             BETWEEN_SCANS
@@ -189,7 +193,7 @@ impl Thread {
     /// since what it finds changes what counts as used though not what is.
     fn look(&mut self, now: Instant) {
         let lately = self.looked.is_some_and(|last| now - last < BUSY);
-        let floor = self.asked.min_free.load(Relaxed);
+        let floor = self.requests.min_free.load(Relaxed);
         if lately && self.scan.is_none() && floor == self.floor {
             return;
         }
