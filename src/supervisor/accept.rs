@@ -1,18 +1,18 @@
-//! The sockets that clients connect to, and when not to accept: no fds left, or as many clients as
-//! there may be. Clients that aren't accepted wait in the kernel's queue.
+//! Accepting clients, and when not to: no fds left, or as many clients as there may be. Clients that aren't accepted wait in the kernel's queue.
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::start::{Listen, ListenAddr};
+use super::listen;
+use super::start::Listen;
 use super::token::Token;
 use crate::ipc::Peer;
 use crate::sys::clients::{self, AcceptFailure};
 use crate::sys::epoll::{Interest, Poll};
 use crate::sys::exit::Failure;
-use crate::sys::{activation, limits};
+use crate::sys::limits;
 
 /// How many clients one listener may bring in before others have their turn.
 const ACCEPTS_A_TURN: usize = 64;
@@ -61,13 +61,9 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Takes or binds the sockets.
     pub(super) fn open(listen: &Listen) -> Result<Listeners, Failure> {
-        let listeners = match listen {
-            Listen::Inherited => inherited()?,
-            Listen::Bind(addresses) => bound(addresses)?,
-        };
         let fds = raised_limit().saturating_sub(SPARE_FDS);
         Ok(Listeners {
-            listeners,
+            listeners: listen::sockets(listen)?,
             closed: None,
             last_said: None,
             most_fds: usize::try_from(fds).unwrap_or(usize::MAX).max(1),
@@ -90,21 +86,9 @@ impl Listeners {
         }
     }
 
-    /// Says on stderr where clients are accepted, for a person who started this by hand.
+    /// Says where clients are accepted.
     pub(super) fn announce(&self, listen: &Listen) {
-        let Listen::Bind(addresses) = listen else {
-            return;
-        };
-        for (listener, asked) in self.listeners.iter().zip(addresses) {
-            let address = match asked {
-                ListenAddr::Tcp(asked) => {
-                    let bound = clients::local_address(listener).ok().flatten();
-                    format!("http://{}", bound.unwrap_or(*asked))
-                }
-                ListenAddr::Unix(path) => path.display().to_string(),
-            };
-            eprintln!("cacheproxy: listening on {address}");
-        }
+        listen::announce(&self.listeners, listen);
     }
 
     /// Takes the clients that have connected to this listener, as far as they may come in.
@@ -232,53 +216,4 @@ fn raised_limit() -> u64 {
         log::warn!("the limit on open files can't be raised: {error}");
         1024
     })
-}
-
-fn inherited() -> Result<Vec<OwnedFd>, Failure> {
-    let sockets = activation::sockets()
-        .map_err(|error| Failure::unavailable(format!("can't take systemd's sockets: {error}")))?;
-    let mut listeners = Vec::new();
-    for (name, fd) in sockets {
-        if name == "worker" {
-            continue;
-        }
-        clients::adopt_listener(&fd).map_err(|error| {
-            Failure::unavailable(format!("the socket {name:?} from systemd: {error}"))
-        })?;
-        listeners.push(fd);
-    }
-    if listeners.is_empty() {
-        return Err(Failure::unavailable(
-            "systemd passed no socket for clients: start cacheproxy.socket, \
-             or use `cacheproxy run` to try it without systemd",
-        ));
-    }
-    Ok(listeners)
-}
-
-fn bound(addresses: &[ListenAddr]) -> Result<Vec<OwnedFd>, Failure> {
-    addresses
-        .iter()
-        .map(|address| match address {
-            ListenAddr::Tcp(address) => clients::listen_tcp(*address)
-                .map_err(|error| cannot_listen(&address.to_string(), &error)),
-            ListenAddr::Unix(path) => clients::listen_unix(path)
-                .map_err(|error| cannot_listen(&path.display().to_string(), &error)),
-        })
-        .collect()
-}
-
-fn cannot_listen(address: &str, error: &io::Error) -> Failure {
-    let kind = error.kind();
-    if kind == io::ErrorKind::AddrInUse {
-        return Failure::unavailable(format!(
-            "can't listen on {address}: another program does already; choose another with --listen"
-        ));
-    }
-    if kind == io::ErrorKind::PermissionDenied {
-        return Failure::no_permission(format!(
-            "can't listen on {address}: {error}; ports below 1024 are for root"
-        ));
-    }
-    Failure::unavailable(format!("can't listen on {address}: {error}"))
 }

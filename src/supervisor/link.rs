@@ -5,9 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::token::ClientId;
-use crate::ipc::{
-    ChannelError, MAX_ITEMS, Received, Sent, SupervisorChannel, ToSupervisor, ToWorker, VERSION,
-};
+use super::unsent::{SharedFds, Unsent};
+use crate::ipc::{ChannelError, Received, Sent, SupervisorChannel, ToSupervisor, ToWorker};
 use crate::sys::epoll::Interest;
 
 /// With so much to say to a worker, nothing more is heard from it until it has listened.
@@ -46,28 +45,6 @@ enum Blocked {
     Until(Instant),
     /// For ever; what the worker sent before is still to be read.
     Closed,
-}
-
-/// A message that is to be sent, without the fds it borrows then.
-#[derive(Debug)]
-pub(super) enum Unsent {
-    Hello,
-    Settings,
-    ReturnsTaken {
-        tokens: Vec<u64>,
-        clients: Vec<ClientId>,
-    },
-    HandOverRefused {
-        tokens: Vec<u64>,
-    },
-    Stop,
-}
-
-/// The fds that messages carry.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SharedFds<'a> {
-    pub settings: BorrowedFd<'a>,
-    pub shared: BorrowedFd<'a>,
 }
 
 /// The outcome of sending what waits.
@@ -221,31 +198,6 @@ impl Link {
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()
-    }
-}
-
-impl Unsent {
-    /// The message with its fds.
-    fn lend<'a>(&self, fds: SharedFds<'a>) -> ToWorker<BorrowedFd<'a>> {
-        let SharedFds { settings, shared } = fds;
-        match self {
-            Unsent::Hello => ToWorker::Hello {
-                version: VERSION,
-                settings,
-                shared,
-            },
-            Unsent::Settings => ToWorker::Settings { settings },
-            Unsent::ReturnsTaken { tokens, .. } => {
-                debug_assert!(tokens.len() <= MAX_ITEMS);
-                ToWorker::ReturnsTaken {
-                    tokens: tokens.clone(),
-                }
-            }
-            Unsent::HandOverRefused { tokens } => ToWorker::HandOverRefused {
-                tokens: tokens.clone(),
-            },
-            Unsent::Stop => ToWorker::Stop,
-        }
     }
 }
 

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::link::{Flushed, Link, LinkEnd, SharedFds, Unsent, WorkerStage};
+use super::link::{Flushed, Link, LinkEnd, WorkerStage};
 use super::token::{LinkId, Token};
+use super::unsent::{SharedFds, Unsent};
 use crate::ipc::{SupervisorChannel, ToSupervisor};
 use crate::sys::epoll::{Interest, Poll};
 

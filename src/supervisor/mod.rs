@@ -14,6 +14,7 @@ mod evict;
 mod housekeeping;
 mod link;
 mod links;
+mod listen;
 mod park;
 mod roster;
 mod settings;
@@ -22,6 +23,7 @@ mod start;
 mod status;
 mod stop;
 mod token;
+mod unsent;
 
 pub use start::{Listen, ListenAddr, Spawn, Start};
 

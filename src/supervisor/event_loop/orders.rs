@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::Supervisor;
 use crate::supervisor::control::ControlRequest;
-use crate::supervisor::link::{Unsent, WorkerStage};
+use crate::supervisor::link::WorkerStage;
 use crate::supervisor::stop::LifePhase;
+use crate::supervisor::unsent::Unsent;
 use crate::sys::notify;
 use crate::sys::signals::Asked;
 

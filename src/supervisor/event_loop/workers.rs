@@ -10,11 +10,12 @@ use std::time::Instant;
 use super::Supervisor;
 use crate::ipc::{Returned, SupervisorChannel, ToSupervisor};
 use crate::supervisor::clients::ClientPlace;
-use crate::supervisor::link::{LinkEnd, SharedFds, Unsent};
+use crate::supervisor::link::LinkEnd;
 use crate::supervisor::links::Greeting;
 use crate::supervisor::roster::SlotState;
 use crate::supervisor::stop::LifePhase;
 use crate::supervisor::token::LinkId;
+use crate::supervisor::unsent::{SharedFds, Unsent};
 
 /// How many messages are taken from one channel before others have their turn.
 const MESSAGES_A_TURN: usize = 64;

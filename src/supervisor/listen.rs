@@ -1,0 +1,79 @@
+//! The sockets that clients connect to: those that systemd hands over, or those bound here.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use super::start::{Listen, ListenAddr};
+use crate::sys::exit::Failure;
+use crate::sys::{activation, clients};
+
+/// Takes or binds the sockets.
+pub(super) fn sockets(listen: &Listen) -> Result<Vec<OwnedFd>, Failure> {
+    match listen {
+        Listen::Inherited => inherited(),
+        Listen::Bind(addresses) => addresses.iter().map(bound).collect(),
+    }
+}
+
+/// Says on stderr where clients are accepted, for a person who started this by hand.
+pub(super) fn announce(sockets: &[OwnedFd], listen: &Listen) {
+    let Listen::Bind(addresses) = listen else {
+        return;
+    };
+    for (socket, asked) in sockets.iter().zip(addresses) {
+        let address = match asked {
+            ListenAddr::Tcp(asked) => {
+                let bound = clients::local_address(socket).ok().flatten();
+                format!("http://{}", bound.unwrap_or(*asked))
+            }
+            ListenAddr::Unix(path) => path.display().to_string(),
+        };
+        eprintln!("cacheproxy: listening on {address}");
+    }
+}
+
+fn inherited() -> Result<Vec<OwnedFd>, Failure> {
+    let sockets = activation::sockets()
+        .map_err(|error| Failure::unavailable(format!("can't take systemd's sockets: {error}")))?;
+    let mut listeners = Vec::new();
+    for (name, fd) in sockets {
+        if name == "worker" {
+            continue;
+        }
+        clients::adopt_listener(&fd).map_err(|error| {
+            Failure::unavailable(format!("the socket {name:?} from systemd: {error}"))
+        })?;
+        listeners.push(fd);
+    }
+    if listeners.is_empty() {
+        return Err(Failure::unavailable(
+            "systemd passed no socket for clients: start cacheproxy.socket, \
+             or use `cacheproxy run` to try it without systemd",
+        ));
+    }
+    Ok(listeners)
+}
+
+fn bound(address: &ListenAddr) -> Result<OwnedFd, Failure> {
+    match address {
+        ListenAddr::Tcp(address) => clients::listen_tcp(*address)
+            .map_err(|error| cannot_listen(&address.to_string(), &error)),
+        ListenAddr::Unix(path) => clients::listen_unix(path)
+            .map_err(|error| cannot_listen(&path.display().to_string(), &error)),
+    }
+}
+
+fn cannot_listen(address: &str, error: &io::Error) -> Failure {
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        return Failure::unavailable(format!(
+            "can't listen on {address}: another program does already; choose another with --listen"
+        ));
+    }
+    if kind == io::ErrorKind::PermissionDenied {
+        return Failure::no_permission(format!(
+            "can't listen on {address}: {error}; ports below 1024 are for root"
+        ));
+    }
+    Failure::unavailable(format!("can't listen on {address}: {error}"))
+}
