@@ -3,7 +3,7 @@
 use super::message::{Assigned, MAX_BYTES, Returned};
 use crate::sys::fds::MAX_FDS;
 
-/// What a client takes in a message besides the bytes already read: ids, peer, lengths, rounded up.
+/// The bytes of a client in a message besides those already read: ids, peer, lengths, rounded up.
 const FIXED: usize = 64;
 
 /// Something that travels in a batched message.
@@ -24,7 +24,7 @@ impl<F> Item for Returned<F> {
     }
 }
 
-/// How many of the first items fit into one message; at least one when there is any.
+/// The number of items at the front that fit into one message; at least one when there is any.
 pub fn fitting<T: Item>(items: &[T]) -> usize {
     let mut room = MAX_BYTES - FIXED;
     let mut fits = 0;

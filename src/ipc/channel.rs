@@ -16,34 +16,34 @@ use crate::sys::fds;
 pub use crate::sys::fds::Sent;
 
 /// One end of the channel: which messages it receives.
-pub trait End {
-    /// What this end receives.
+pub trait ChannelEnd {
+    /// The messages that this end receives.
     type Incoming: Decode;
 }
 
-/// What the end `E` may send.
+/// A message that the end `E` may send.
 pub trait SentBy<E>: Encode {}
 
 /// The supervisor's end.
 #[derive(Debug)]
-pub enum Supervisor {}
+pub enum SupervisorEnd {}
 
 /// The worker's end.
 #[derive(Debug)]
-pub enum Worker {}
+pub enum WorkerEnd {}
 
-impl End for Supervisor {
+impl ChannelEnd for SupervisorEnd {
     type Incoming = ToSupervisor;
 }
 
-impl End for Worker {
+impl ChannelEnd for WorkerEnd {
     type Incoming = ToWorker;
 }
 
-impl<F: AsFd> SentBy<Supervisor> for ToWorker<F> {}
-impl<F: AsFd> SentBy<Worker> for ToSupervisor<F> {}
+impl<F: AsFd> SentBy<SupervisorEnd> for ToWorker<F> {}
+impl<F: AsFd> SentBy<WorkerEnd> for ToSupervisor<F> {}
 
-/// What `try_recv` found.
+/// The outcome of `try_recv`.
 #[derive(Debug)]
 pub enum Received<M> {
     /// A message.
@@ -54,7 +54,7 @@ pub enum Received<M> {
     Closed,
 }
 
-/// Why a channel has to be given up.
+/// The reason to give a channel up.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     /// The other end sent what isn't a message.
@@ -76,16 +76,16 @@ pub struct Channel<E> {
 }
 
 /// The channel as the supervisor holds it.
-pub type SupervisorChannel = Channel<Supervisor>;
+pub type SupervisorChannel = Channel<SupervisorEnd>;
 /// The channel as a worker holds it.
-pub type WorkerChannel = Channel<Worker>;
+pub type WorkerChannel = Channel<WorkerEnd>;
 
 thread_local! {
     static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_BYTES].into_boxed_slice());
     static OUTGOING: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_BYTES));
 }
 
-impl<E: End> Channel<E> {
+impl<E: ChannelEnd> Channel<E> {
     /// Takes the next message, if there is one.
     pub fn try_recv(&self) -> Result<Received<E::Incoming>, ChannelError> {
         INCOMING.with_borrow_mut(|buffer| self.receive_into(buffer))

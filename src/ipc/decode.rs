@@ -15,7 +15,7 @@ use super::message::{
 };
 use crate::sys::fds::MAX_FDS;
 
-/// Why bytes are not a message.
+/// The reason why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The kind byte is not one of this direction.

@@ -1,4 +1,4 @@
-//! What supervisor and worker say to each other, one enum per direction.
+//! The messages between supervisor and worker, one enum per direction.
 //!
 //! The messages are generic over how they hold an fd: who receives one owns its fds, who sends one
 //! may lend them (`ToWorker<BorrowedFd>`), because a sender keeps its copy until the other side
@@ -30,7 +30,7 @@ pub const MAX_READ: usize = 16 * 1024;
 /// The most ids, tokens or object names in one message.
 pub const MAX_ITEMS: usize = 1024;
 
-/// Who is at the other end of a client's connection.
+/// The peer of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// A TCP client and its address.
@@ -44,11 +44,11 @@ pub enum Peer {
 pub struct Assigned<F = OwnedFd> {
     /// The supervisor's name for the client, to be used in `Taken` and `Closed`.
     pub id: u64,
-    /// Who it is.
+    /// Its address.
     pub peer: Peer,
     /// Another worker sent it here for a fetch that was running: it isn't sent on for this request.
     pub handed: bool,
-    /// What a worker has already read from it and not answered.
+    /// The bytes that a worker has already read from it and not answered.
     pub read: Bytes,
     /// The connection.
     pub fd: F,
@@ -61,9 +61,9 @@ pub struct Returned<F = OwnedFd> {
     pub token: u64,
     /// The id under which it was assigned.
     pub id: u64,
-    /// Who it is.
+    /// Its address.
     pub peer: Peer,
-    /// What has been read from it and not answered. When this isn't empty, the client is assigned
+    /// The bytes that were read from it and not answered. When there are any, the client is assigned
     /// again at once instead of waiting for more bytes.
     pub read: Bytes,
     /// The connection.
@@ -128,14 +128,14 @@ pub enum ToSupervisor<F = OwnedFd> {
         pid: u32,
         /// Its number, from 1.
         worker: u16,
-        /// How many clients it already has, from a supervisor before.
+        /// The number of clients it already has, from a supervisor before.
         clients: u32,
     },
     /// The settings sent last are in force.
     SettingsApplied,
     /// The settings sent last can't be used; the ones before stay in force.
     SettingsRefused {
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         reason: String,
     },
     /// These assigned clients are the worker's now: the supervisor closes its copies.

@@ -4,8 +4,8 @@
 //! channel with an error that names it. What the messages lead to is decided by supervisor and worker.
 #![forbid(unsafe_code)]
 
-pub mod batch;
-pub mod channel;
+pub(crate) mod batch;
+mod channel;
 pub mod decode;
 pub mod encode;
 mod kind;
@@ -16,6 +16,5 @@ mod tests;
 pub use channel::{ChannelError, Received, Sent, SupervisorChannel, WorkerChannel};
 pub use decode::DecodeError;
 pub use message::{
-    Assigned, MAX_BYTES, MAX_ITEMS, MAX_READ, Object, Peer, Returned, ToSupervisor, ToWorker,
-    VERSION,
+    Assigned, MAX_ITEMS, MAX_READ, Object, Peer, Returned, ToSupervisor, ToWorker, VERSION,
 };

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::decode::Decode;
 use super::encode::Encode;
+use super::message::MAX_BYTES;
 use super::*;
 use crate::sys::{memory_file, seqpacket};
 
@@ -113,7 +114,7 @@ fn bytes_of(message: &impl Encode) -> (Vec<u8>, Vec<OwnedFd>) {
     (bytes, fds.collect())
 }
 
-/// What a message says, without the numbers that its fds happen to have.
+/// The message as text, without the numbers that its fds happen to have.
 fn said(message: &impl std::fmt::Debug) -> String {
     let text = format!("{message:?}");
     let mut parts = text.split("OwnedFd { fd: ");
