@@ -14,11 +14,11 @@ use crate::sys::epoll::{Interest, Poll};
 use crate::sys::exit::Failure;
 use crate::sys::limits;
 
-/// How many clients one listener may bring in before others have their turn.
+/// The most clients that one listener brings in before others have their turn.
 const ACCEPTS_A_TURN: usize = 64;
-/// How long nobody is accepted when fds have run out.
+/// The time for which nobody is accepted when fds have run out.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often the journal is told that nobody is accepted.
+/// The shortest time between two lines in the journal that nobody is accepted.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 /// Fds that aren't clients': listeners, channels, files.
 const SPARE_FDS: u64 = 128;
@@ -34,7 +34,7 @@ enum Closed {
     Stopping,
 }
 
-/// How many clients there are, here and in workers, and may be.
+/// The number of clients, here and in workers, beside the one that there may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Occupancy {
     pub clients: usize,
@@ -54,7 +54,7 @@ pub(super) struct Listeners {
     listeners: Vec<OwnedFd>,
     closed: Option<Closed>,
     last_said: Option<Instant>,
-    /// How many clients the limit on open files allows: each needs an fd here while it waits.
+    /// The most clients that the limit on open files allows: each needs an fd here while it waits.
     most_fds: usize,
 }
 

@@ -1,7 +1,7 @@
 //! The table of the clients that the supervisor holds: new ones, parked ones, queued ones, and its copies of
 //! those sent to a worker that hasn't taken them yet. It is compact; 10,000 idle clients are its point.
 //!
-//! Where a client goes next is decided in `park` and `dispatch`; nothing here does I/O.
+//! A client's next step is decided in `park` and `dispatch`; nothing here does I/O.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::token::{ClientId, LinkId};
 use crate::ipc::{Peer, Returned};
 
-/// Where a client is on its way.
+/// The place of a client on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientPlace {
     /// Accepted, its first bytes awaited.
@@ -193,7 +193,7 @@ impl Clients {
         self.chosen(|client| client.place.is_waiting())
     }
 
-    /// How many clients are in epoll.
+    /// The number of clients in epoll.
     pub(super) fn count_waiting(&self) -> usize {
         let waiting = self.iter().filter(|(_, client)| client.place.is_waiting());
         waiting.count()

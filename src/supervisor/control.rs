@@ -18,9 +18,9 @@ use crate::sys::epoll::{Interest, Poll};
 /// The socket's name in the runtime directory.
 const SOCKET: &str = "control.sock";
 
-/// How many may be connected at once.
+/// The most callers that may be connected at once.
 const MOST_CALLERS: usize = 16;
-/// How long a caller may be connected.
+/// The longest time that a caller may be connected.
 const LONGEST_CALL: Duration = Duration::from_secs(10);
 /// No request is longer.
 const LONGEST_LINE: usize = 64;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::sys::disk;
 use crate::sys::shared::Shared;
 
-/// How often the disk is looked at.
+/// The time between two looks at the disk.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The running thread.

@@ -1,4 +1,4 @@
-//! Which worker gets a client: the least loaded of those that are ready, in batches of one turn; or the one that
+//! The worker that a client goes to: the least loaded of those that are ready, in batches of one turn; or the one that
 //! another worker has handed it to.
 
 use std::collections::VecDeque;
@@ -62,7 +62,7 @@ pub(super) struct Queue {
 
 /// A share of the queue that was sent.
 struct Assignment {
-    /// How many of the clients the channel had room for.
+    /// The number of clients that the channel had room for.
     sent: usize,
     end: Option<LinkEnd>,
 }

@@ -30,7 +30,7 @@ use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 use crate::sys::signals::Signals;
 
-/// How many events one turn takes.
+/// The most events that one turn takes.
 const EVENTS: usize = 256;
 
 /// The table of the parts.

@@ -27,7 +27,7 @@ use crate::sys::shared::Shared;
 /// Messages waiting for the thread; what does not fit is found by reading the store again.
 const QUEUE: usize = 16 * 1024;
 
-/// What is kept within which limits.
+/// A store and the limits it is kept within.
 #[derive(Debug, Clone)]
 pub(super) struct EvictorOptions {
     /// The store's directory.

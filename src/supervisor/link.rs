@@ -13,7 +13,7 @@ use crate::sys::epoll::Interest;
 const MOST_UNSENT: usize = 64;
 /// A worker that has so many clients to take gets no more until it took some.
 const MOST_UNTAKEN: usize = 256;
-/// How long to wait when the kernel has too many fds on their way.
+/// The wait when the kernel has too many fds on their way.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The state of the worker on a channel.
@@ -27,7 +27,7 @@ pub(super) enum WorkerStage {
     Draining,
 }
 
-/// How a channel has ended.
+/// The end of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkEnd {
     /// The worker has closed it, or has died.
@@ -36,7 +36,7 @@ pub(super) enum LinkEnd {
     Broken,
 }
 
-/// What keeps a channel from taking messages.
+/// The reason why a channel takes no messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blocked {
     No,
@@ -60,11 +60,11 @@ pub(super) struct Link {
     /// The worker's slot.
     pub slot: usize,
     pub stage: WorkerStage,
-    /// How many clients it has: assigned, not yet returned or closed.
+    /// The number of its clients: assigned, not yet returned or closed.
     pub load: u32,
     /// Its process id, once it has said Hello.
     pub pid: u32,
-    /// How many of the clients sent to it are not taken yet.
+    /// The number of clients that were sent to it and not taken yet.
     pub untaken: usize,
     channel: SupervisorChannel,
     /// Messages to be sent before clients are.

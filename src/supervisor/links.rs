@@ -16,7 +16,7 @@ pub(super) struct Links {
     last: u32,
 }
 
-/// What a worker says in its Hello.
+/// A worker's Hello.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Greeting {
     pub pid: u32,
@@ -87,7 +87,7 @@ impl Links {
         self.links.is_empty()
     }
 
-    /// How many clients the workers have. Those that are sent and not taken are counted here.
+    /// The number of clients that workers have taken.
     pub(super) fn clients(&self) -> usize {
         let links = self.links.values();
         links

@@ -12,10 +12,10 @@ use super::token::{ClientId, Token};
 use crate::sys::clients;
 use crate::sys::epoll::{Interest, Poll, Ready};
 
-/// How often overdue clients are looked for.
+/// The time between two searches for overdue clients.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// What becomes of a client that is ours.
+/// The next step of a client that is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NextStep {
     /// It is in epoll.

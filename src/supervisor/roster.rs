@@ -63,7 +63,7 @@ impl Roster {
         self.slots.iter().map(|slot| slot.state)
     }
 
-    /// How many workers take clients.
+    /// The number of workers that take clients.
     pub(super) fn ready(&self) -> usize {
         self.states()
             .filter(|state| matches!(state, SlotState::Ready { .. }))

@@ -11,7 +11,7 @@ use crate::config::{self, Loaded, Settings};
 use crate::sys::exit::Failure;
 use crate::sys::{memory_file, notify};
 
-/// How long workers may take to answer before a reload counts as done without them.
+/// The time in which workers have to answer before a reload counts as done without them.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// The settings in force.

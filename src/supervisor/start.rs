@@ -1,18 +1,16 @@
-//! What a supervisor is started with: its configuration, the sockets that clients connect to, how workers come to be.
+//! The parameters of a supervisor: its configuration, the sockets that clients connect to, the way workers come to be.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config;
 
-/// What a supervisor begins with.
+/// The parameters of a supervisor.
 #[derive(Debug)]
 pub struct Start {
     /// The configuration, which says where it is read again from.
     pub configuration: config::Loaded,
-    /// The sockets that clients connect to.
     pub listen: Listen,
-    /// How workers are started.
     pub workers: Spawn,
 }
 
@@ -34,7 +32,7 @@ pub enum ListenAddr {
     Unix(PathBuf),
 }
 
-/// How workers are started.
+/// The way workers are started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spawn {
     /// By connecting to the sockets `worker-N.sock` in this directory, which systemd listens on.

@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-/// How long the workers may take to take the clients over.
+/// The time in which the workers have to take the clients over.
 const HAND_OVER: Duration = Duration::from_secs(5);
-/// How long to wait when none is ready: perhaps they are being restarted, perhaps all ends.
+/// The wait when none is ready: perhaps they are being restarted, perhaps all ends.
 const NO_WORKER: Duration = Duration::from_secs(2);
-/// What workers get beyond their own time for draining.
+/// The time that workers get beyond their own for draining.
 const BEYOND_DRAIN: Duration = Duration::from_secs(2);
 
 /// Where the supervisor is in its life.

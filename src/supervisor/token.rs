@@ -9,7 +9,7 @@ pub(super) struct ClientId(u64);
 pub(super) struct LinkId(pub u32);
 
 impl ClientId {
-    /// How many bits an id takes; 28 of them are the serial number.
+    /// The bits of an id; 28 of them are the serial number.
     const BITS: u32 = 60;
     /// The bits of a serial number.
     pub(super) const SERIAL: u32 = (1 << (ClientId::BITS - 32)) - 1;

@@ -1,7 +1,7 @@
 //! The loop's dealings with workers: connecting them, hearing what each says, sending what waits, and what the end
 //! of a channel does.
 //!
-//! Who owns a client is decided by what was *sent* or *received*, never by what is queued here: a client
+//! A client's owner is decided by what was *sent* or *received*, never by what is queued here: a client
 //! sent is still ours until `Taken`, a client returned is still the worker's until `ReturnsTaken` is
 //! on its way. When a channel ends in between, that is what tells who goes on with the client.
 
@@ -17,7 +17,7 @@ use crate::supervisor::stop::LifePhase;
 use crate::supervisor::token::LinkId;
 use crate::supervisor::unsent::{SharedFds, Unsent};
 
-/// How many messages are taken from one channel before others have their turn.
+/// The most messages that are taken from one channel before others have their turn.
 const MESSAGES_A_TURN: usize = 64;
 
 impl Supervisor {
@@ -136,7 +136,7 @@ impl Supervisor {
         self.tell(id, Unsent::ReturnsTaken { tokens, clients }, now);
     }
 
-    /// What the worker hasn't taken goes to others, its slot to its successor.
+    /// Gives the clients that the worker hasn't taken to others, and its slot to its successor.
     fn drains(&mut self, id: LinkId, now: Instant) {
         let Some(slot) = self.links.drains(id) else {
             return;

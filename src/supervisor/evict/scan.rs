@@ -1,6 +1,6 @@
 //! Reading the whole store, one directory at a time, while publishing and removing go on.
 //!
-//! What is heard of during the scan is newer than what the scan saw, and counts instead of it.
+//! News that comes during the scan is newer than what the scan saw, and counts instead of it.
 
 use std::collections::HashSet;
 
@@ -20,9 +20,9 @@ pub(super) struct Scan {
     /// Places of what was published, removed or evicted meanwhile.
     touched: HashSet<[u8; 16]>,
     first: bool,
-    /// Whether every directory could be read.
+    /// Every directory could be read.
     whole: bool,
-    /// What was counted as stored before the scan, which is no less than what it has seen so far.
+    /// The bytes counted as stored before the scan, no less than what it has seen so far.
     before: u64,
 }
 
@@ -50,7 +50,7 @@ impl Scan {
         }
     }
 
-    /// Whether it is the one at the start.
+    /// True when it is the one at the start.
     pub(super) fn is_first(&self) -> bool {
         self.first
     }

@@ -13,10 +13,10 @@ use crate::store::filesystem::maintenance::StoreMaintenance;
 use crate::store::sieve::{Entry, Sieve};
 use crate::sys::shared::Shared;
 
-/// How often the disk is looked at while there is something going on, and when there isn't.
+/// The time between two looks at the disk while there is something going on, and when there isn't.
 const BUSY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(5);
-/// How long to wait after a failure before going on.
+/// The wait after a failure before going on.
 const AGAIN: Duration = Duration::from_millis(100);
 /// At most this often the whole store is read again.
 const BETWEEN_SCANS: Duration = Duration::from_secs(600);
@@ -27,7 +27,7 @@ const HEADROOM: Duration = Duration::from_secs(300);
 /// At most this many evictions before messages are heard again.
 const BATCH: usize = 256;
 
-/// What the thread knows.
+/// The state of the thread.
 pub(super) struct Thread {
     maintenance: StoreMaintenance,
     shared: Arc<Shared>,
@@ -44,7 +44,7 @@ pub(super) struct Thread {
     heard: bool,
     headroom: u64,
     headroom_until: Instant,
-    /// Whether something failed in this turn, and when that was last said.
+    /// Something failed in this turn.
     failed: bool,
     complained: Option<Instant>,
 }
@@ -223,7 +223,7 @@ impl Thread {
         }
     }
 
-    /// Whether something has to go, and may.
+    /// True when something has to go, and may.
     fn is_over(&self) -> bool {
         let reading_first = self.scan.as_ref().is_some_and(Scan::is_first);
         !reading_first && !self.sieve.is_empty() && (self.is_above_limit() || self.is_below_floor())
