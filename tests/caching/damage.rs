@@ -2,7 +2,7 @@
 
 use crate::common;
 use crate::common::origin::fresh;
-use crate::common::{Client, Ended, Origin, Proxy};
+use crate::common::{Client, Ended, Origin, PATIENCE, Proxy, wait_until};
 use crate::room::objects;
 
 /// What happens to an object's file while the proxy is down, and how.
@@ -114,7 +114,10 @@ fn a_store_that_vanishes_fails_no_request() {
     let proxy = Proxy::start("memory = \"0B\"\n");
     let origin = Origin::answering(|_| fresh("content"));
     proxy.get(&origin.uri("/"));
-    std::fs::remove_dir_all(proxy.store()).unwrap();
+    // What came is still on its way into it.
+    wait_until("the store is gone", PATIENCE, || {
+        std::fs::remove_dir_all(proxy.store()).is_ok() || !proxy.store().exists()
+    });
     for path in ["/", "/other", "/"] {
         let response = proxy.get(&origin.uri(path));
         assert_eq!(
