@@ -4,8 +4,10 @@
 //! Nothing here knows the proxy's own code: messages are read by the small reader in `message`.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
+pub mod byteranges;
 pub mod client;
 pub mod contents;
+pub mod conversation;
 pub mod message;
 pub mod origin;
 pub mod postgres;

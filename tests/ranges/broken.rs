@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
+use super::common::conversation::{as_asked, served, settle, start};
 use super::common::origin::reply;
 use super::common::proxy::run;
-use super::common::{Client, Origin, PATIENCE, Proxy, each, pattern, wait_until};
-use super::fetched::served;
-use super::parts::as_asked;
-use super::{DIGITS, ask, have_stored, settle};
+use super::common::{Client, Origin, PATIENCE, each, pattern, wait_until};
+use super::{DIGITS, ask, have_stored};
 
 /// Whether the answer breaks off, or is a 502 where nothing of it had been sent.
 fn is_cut_off(client: &mut Client) -> bool {
@@ -22,7 +21,7 @@ fn is_cut_off(client: &mut Client) -> bool {
 fn what_broke_off_is_resumed() {
     const LEN: usize = 900_000;
     let content = pattern(LEN);
-    let proxy = Proxy::start("");
+    let proxy = start("");
     let cut = [
         ("/small", 5),
         ("/memory", 100_000),
@@ -64,7 +63,7 @@ fn what_broke_off_is_resumed() {
     each(cut, |(path, first)| {
         let mut client = Client::asking(&proxy, &origin.uri(path));
         assert!(is_cut_off(&mut client), "{path}");
-        settle();
+        settle(&proxy);
         if matches!(path, "/weak" | "/none") {
             let mut client = Client::asking(&proxy, &origin.uri(path));
             assert!(is_cut_off(&mut client), "{path}");
@@ -98,7 +97,7 @@ fn what_broke_off_is_resumed() {
 fn what_clients_left_is_resumed() {
     const LEN: usize = 8_000_000;
     let content = pattern(LEN);
-    let mut proxy = Proxy::start("");
+    let mut proxy = start("");
     let origin = Origin::scripted({
         let content = content.clone();
         move |mut conn| {
@@ -151,7 +150,7 @@ fn what_clients_left_is_resumed() {
 /// RFC 9111 §4.4: what makes the whole invalid makes a part of it invalid.
 #[test]
 fn parts_are_invalidated_and_purged() {
-    let proxy = Proxy::start("purge_allow = [\"127.0.0.1\"]\n");
+    let proxy = start("");
     let origin = Origin::answering(|request| match request.method() {
         "POST" => reply("204 x", "", ""),
         _ => served(
@@ -176,7 +175,7 @@ fn parts_are_invalidated_and_purged() {
         for again in 1..=2 {
             let got = ask(&proxy, &origin, &path, "Range: bytes=2-5\r\n");
             assert_eq!(got.text(), "2345");
-            settle();
+            settle(&proxy);
             assert!(ask(&proxy, &origin, &path, "Range: bytes=2-5\r\n").is_hit());
             let gets = origin.requests().into_iter();
             let gets = gets.filter(|r| r.target() == path && r.method() == "GET");

@@ -3,120 +3,14 @@
 
 use std::io::Write;
 
-use super::common::origin::{Received, ok, reply};
-use super::common::{Client, Gate, Origin, Proxy, date, each, pattern};
-use super::{BEFORE, DIGITS, ask, have_stored};
-
-/// What an origin server makes of ranges of some content: one range, If-Range by its tag.
-pub fn served(request: &Received, fields: &str, content: &[u8]) -> Vec<u8> {
-    let whole = || ok(fields, content);
-    let tag = request.head.first("if-none-match");
-    if tag.is_some_and(|tag| fields.contains(&format!("ETag: {tag}"))) {
-        return reply("304 x", fields, "");
-    }
-    let Some(range) = request.head.first("range") else {
-        return whole();
-    };
-    if request
-        .head
-        .first("if-range")
-        .is_some_and(|tag| !fields.contains(tag))
-    {
-        return whole();
-    }
-    let (first, last) = range
-        .strip_prefix("bytes=")
-        .unwrap()
-        .split_once('-')
-        .unwrap();
-    let len = content.len();
-    let (first, end) = match (first.parse::<usize>(), last.parse::<usize>()) {
-        (Ok(first), Ok(last)) => (first, (last + 1).min(len)),
-        (Ok(first), Err(_)) => (first, len),
-        (Err(_), Ok(suffix)) => (len.saturating_sub(suffix), len),
-        (Err(_), Err(_)) => return whole(),
-    };
-    if first >= end {
-        return reply("416 x", &format!("Content-Range: bytes */{len}\r\n"), "");
-    }
-    let range = format!("Content-Range: bytes {first}-{}/{len}\r\n", end - 1);
-    reply(
-        "206 Partial Content",
-        &(fields.to_owned() + &range),
-        &content[first..end],
-    )
-}
-
-/// What a range of something that isn't stored does: a name, the request's fields, the Range that the origin
-/// server sees, status, Content-Range and content, and whether the whole is stored then.
-type Row = (
-    &'static str,
-    &'static str,
-    Option<&'static str>,
-    u16,
-    &'static str,
-    &'static str,
-    bool,
-);
-
-#[rustfmt::skip]
-const MISSES: &[Row] = &[
-    ("near the beginning", "Range: bytes=2-", None, 206, "bytes 2-9/10", "23456789", true),
-    ("from the beginning", "Range: bytes=0-", None, 206, "bytes 0-9/10", DIGITS, true),
-    ("with an If-Range that holds", "Range: bytes=2-\r\nIf-Range: \"a\"", None, 206, "bytes 2-9/10", "23456789", true),
-    ("with an If-Range that does not", "Range: bytes=2-\r\nIf-Range: \"b\"", None, 200, "", DIGITS, true),
-    ("beyond the end", "Range: bytes=10-", None, 416, "bytes */10", "", true),
-    ("malformed", "Range: bytes=x", Some("bytes=x"), 200, "", DIGITS, false),
-    ("the end", "Range: bytes=-3", Some("bytes=-3"), 206, "bytes 7-9/10", "789", false),
-    ("far", "Range: bytes=2000000-", Some("bytes=2000000-"), 416, "bytes */10", "", false),
-    ("some bytes", "Range: bytes=2-4", Some("bytes=2-4"), 206, "bytes 2-4/10", "234", false),
-    ("with another condition", "Range: bytes=2-\r\nIf-None-Match: \"b\"", Some("bytes=2-"), 206, "bytes 2-9/10", "23456789", false),
-    ("with no-store", "Range: bytes=2-\r\nCache-Control: no-store", Some("bytes=2-"), 206, "bytes 2-9/10", "23456789", false),
-];
+use super::common::conversation::{BEFORE, hold};
+use super::common::origin::{ok, reply};
+use super::common::{Client, Gate, Origin, Proxy, date, pattern};
+use super::{DIGITS, ask, have_stored};
 
 #[test]
 fn of_what_is_not_stored() {
-    let proxy = Proxy::start("");
-    let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\n";
-    let origin = Origin::answering(move |request| match request.head.first("range") {
-        Some("bytes=x") => ok(fields, DIGITS),
-        _ => served(request, fields, DIGITS.as_bytes()),
-    });
-    each(MISSES.iter().enumerate(), |(number, row)| {
-        let (name, request, asked, status, range, content, stored) = row;
-        let path = format!("/{number}");
-        let got = ask(&proxy, &origin, &path, &format!("{request}\r\n"));
-        let told = format!("{name}: {got:?}");
-        assert_eq!(
-            (got.status, got.first("content-range").unwrap_or_default()),
-            (*status, *range),
-            "{told}"
-        );
-        assert!(*status == 416 || got.text() == *content, "{told}");
-        assert!(!got.is_hit(), "{told}");
-        let last = origin
-            .requests()
-            .into_iter()
-            .rfind(|r| r.target() == path)
-            .unwrap();
-        assert_eq!(last.head.first("range"), *asked, "{told}");
-        assert_eq!(
-            last.head.has("if-range"),
-            asked.is_some() && request.contains("If-Range"),
-            "{told}"
-        );
-        if *stored {
-            have_stored(&proxy, &origin, &path);
-            assert_eq!(origin.count_of(&path), 1, "{told}");
-            return;
-        }
-        let whole = ask(&proxy, &origin, &path, "");
-        assert_eq!(
-            (whole.status, whole.text().as_str()),
-            (200, DIGITS),
-            "{told}"
-        );
-    });
+    hold("", include_str!("misses.txt"));
 }
 
 /// Whatever isn't a 200 is passed on as it is, and a range of what may not be stored is served all the same.
@@ -239,56 +133,7 @@ fn of_growing_content() {
 /// §4.3.1), as its answer is about the whole.
 #[test]
 fn of_what_has_to_be_validated() {
-    let proxy = Proxy::start("");
-    let stale = "Cache-Control: max-age=0\r\nETag: \"a\"\r\n";
-    let origin = Origin::answering(move |request| {
-        let same = request.head.first("if-none-match") == Some("\"a\"");
-        assert!(!same || !(request.head.has("range") || request.head.has("if-range")));
-        match (same, request.target()) {
-            (true, "/same") => reply("304 x", "Cache-Control: max-age=60\r\nETag: \"a\"\r\n", ""),
-            (true, "/error") => reply("500 x", "", "error"),
-            (true, _) => ok("Cache-Control: max-age=60\r\nETag: \"b\"\r\n", "abcdefghij"),
-            (false, "/behind") => ok(
-                &stale.replace("0\r", "0, stale-while-revalidate=60\r"),
-                DIGITS,
-            ),
-            (false, _) => ok(stale, DIGITS),
-        }
-    });
-    #[rustfmt::skip]
-    let table = [
-        ("/same", "Range: bytes=2-3", 206, "bytes 2-3/10", "23"),
-        ("/same", "Range: bytes=-2\r\nIf-Range: \"a\"", 206, "bytes 8-9/10", "89"),
-        ("/changed/1", "Range: bytes=2-3", 206, "bytes 2-3/10", "cd"),
-        ("/changed/2", "Range: bytes=2-\r\nIf-Range: \"a\"", 200, "", "abcdefghij"),
-        ("/changed/3", "Range: bytes=-1\r\nIf-Range: \"b\"", 206, "bytes 9-9/10", "j"),
-        ("/changed/4", "Range: bytes=10-", 416, "bytes */10", ""),
-        ("/error", "Range: bytes=2-3", 206, "bytes 2-3/10", "23"),
-        ("/behind", "Range: bytes=2-3", 206, "bytes 2-3/10", "23"),
-    ];
-    for (path, fields, status, range, content) in table {
-        if origin.count_of(path) == 0 {
-            assert_eq!(ask(&proxy, &origin, path, "").text(), DIGITS);
-            std::thread::sleep(std::time::Duration::from_millis(300));
-        }
-        let got = ask(&proxy, &origin, path, &format!("{fields}\r\n"));
-        let told = format!("{path} {fields}: {got:?}");
-        assert_eq!(
-            (got.status, got.first("content-range").unwrap_or_default()),
-            (status, range),
-            "{told}"
-        );
-        assert!(status == 416 || got.text() == content, "{told}");
-    }
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    for path in ["/changed/1", "/changed/2", "/changed/3", "/behind"] {
-        assert_eq!(origin.count_of(path), 2, "{path}");
-        let got = ask(&proxy, &origin, path, "");
-        assert!(
-            got.is_hit() && got.text() == "abcdefghij",
-            "{path}: {got:?}"
-        );
-    }
+    hold("", include_str!("validated.txt"));
 }
 
 /// A client that has its range leaves; a pipelined one gets its next answer.

@@ -1,136 +1,44 @@
 //! Ranges of what is stored whole: the origin server hears of none of them.
 
+use super::common::byteranges::byteranges;
+use super::common::conversation::{Step, hold_as};
 use super::common::origin::{ok, reply};
 use super::common::{Client, Origin, Proxy, each, pattern};
-use super::{BEFORE, DIGITS, EARLIER, ask, byteranges, have_stored};
+use super::{DIGITS, ask, have_stored};
 
-/// A name, fields of the stored response, fields of the request, the status, and `Content-Range` with the content,
-/// one to each part.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    u16,
-    &'static [(&'static str, &'static str)],
-);
-
-const WHOLE: &[(&str, &str)] = &[("", DIGITS)];
-
-#[rustfmt::skip]
-const SMALL: &[Row] = &[
-    ("§14.1.2 first and last", "", "Range: bytes=2-4", 206, &[("bytes 2-4/10", "234")]),
-    ("§14.1.2 no last", "", "Range: bytes=7-", 206, &[("bytes 7-9/10", "789")]),
-    ("§14.1.2 a last beyond the end", "", "Range: bytes=8-99", 206, &[("bytes 8-9/10", "89")]),
-    ("§14.1.2 a suffix", "", "Range: bytes=-3", 206, &[("bytes 7-9/10", "789")]),
-    ("§14.1.2 a suffix longer than all", "", "Range: bytes=-30", 206, &[("bytes 0-9/10", DIGITS)]),
-    ("§14.1.2 the first byte", "", "Range: bytes=0-0", 206, &[("bytes 0-0/10", "0")]),
-    ("§14.1.2 all", "", "Range: bytes=0-", 206, &[("bytes 0-9/10", DIGITS)]),
-    ("§14.1 a unit in capitals", "", "Range: BYTES=0-1", 206, &[("bytes 0-1/10", "01")]),
-    ("§14.2 another unit", "", "Range: lines=0-1", 200, WHOLE),
-    ("§14.2 malformed", "", "Range: bytes=1-0", 200, WHOLE),
-    ("§14.2 two lines", "", "Range: bytes=0-1\r\nRange: bytes=4-5", 200, WHOLE),
-    // §14.4, §15.5.17
-    ("§15.5.17 beyond the end", "", "Range: bytes=10-", 416, &[("bytes */10", "")]),
-    ("§15.5.17 no bytes", "", "Range: bytes=-0", 416, &[("bytes */10", "")]),
-    ("§15.5.17 one that is there is enough", "", "Range: bytes=10-,3-3", 206, &[("bytes 3-3/10", "3")]),
-    // §14.6, §15.3.7.2
-    ("§15.3.7.2 two", "Content-Type: a/b", "Range: bytes=0-1,8-9", 206, &[("bytes 0-1/10", "01"), ("bytes 8-9/10", "89")]),
-    ("§15.3.7.2 in the order asked for", "Content-Type: a/b; c=\"d\"", "Range: bytes=-1,4-5,0-0", 206, &[("bytes 9-9/10", "9"), ("bytes 4-5/10", "45"), ("bytes 0-0/10", "0")]),
-    ("§15.3.7.2 without Content-Type", "", "Range: bytes=0-0,-1", 206, &[("bytes 0-0/10", "0"), ("bytes 9-9/10", "9")]),
-    ("§15.3.7.2 those that overlap are one", "", "Range: bytes=2-5,4-6,8-8", 206, &[("bytes 2-6/10", "23456"), ("bytes 8-8/10", "8")]),
-    ("§15.3.7.2 one that remains is no multipart", "", "Range: bytes=2-5,4-6", 206, &[("bytes 2-6/10", "23456")]),
-    // §13.1.5 an entity tag
-    ("§13.1.5 the same tag", "ETag: \"a\"", "Range: bytes=2-\r\nIf-Range: \"a\"", 206, &[("bytes 2-9/10", "23456789")]),
-    ("§13.1.5 another tag", "ETag: \"a\"", "Range: bytes=2-\r\nIf-Range: \"b\"", 200, WHOLE),
-    ("§13.1.5 a weak tag", "ETag: W/\"a\"", "Range: bytes=2-\r\nIf-Range: W/\"a\"", 200, WHOLE),
-    ("§13.1.5 a weak tag of ours", "ETag: W/\"a\"", "Range: bytes=2-\r\nIf-Range: \"a\"", 200, WHOLE),
-    ("§13.1.5 several parts", "ETag: \"a\"", "Range: bytes=0-0,9-9\r\nIf-Range: \"a\"", 206, &[("bytes 0-0/10", "0"), ("bytes 9-9/10", "9")]),
-    ("§13.1.5 it holds, the range does not", "ETag: \"a\"", "Range: bytes=10-\r\nIf-Range: \"a\"", 416, &[("bytes */10", "")]),
-    ("§13.1.5 neither holds", "ETag: \"a\"", "Range: bytes=10-\r\nIf-Range: \"b\"", 200, WHOLE),
-    ("§13.1.5 without Range", "ETag: \"a\"", "If-Range: \"a\"", 200, WHOLE),
-    // §13.1.5 a date
-    ("§13.1.5 the same date", "Last-Modified: {before}", "Range: bytes=2-3\r\nIf-Range: {before}", 206, &[("bytes 2-3/10", "23")]),
-    ("§13.1.5 an earlier date", "Last-Modified: {before}", "Range: bytes=2-3\r\nIf-Range: {earlier}", 200, WHOLE),
-    ("§13.1.5 a later date", "Last-Modified: {earlier}", "Range: bytes=2-3\r\nIf-Range: {before}", 200, WHOLE),
-    ("§13.1.5 a weak date", "Last-Modified: {before}\r\nDate: {before}", "Range: bytes=2-3\r\nIf-Range: {before}", 200, WHOLE),
-    // §13.2.2: what comes before
-    ("§13.2.2 If-None-Match holds", "ETag: \"a\"", "Range: bytes=2-\r\nIf-None-Match: \"b\"", 206, &[("bytes 2-9/10", "23456789")]),
-    ("§13.2.2 If-None-Match does not hold", "ETag: \"a\"", "Range: bytes=2-\r\nIf-None-Match: \"a\"", 304, &[("", "")]),
-    ("§13.2.2 nor with If-Range", "ETag: \"a\"", "Range: bytes=2-\r\nIf-None-Match: \"a\"\r\nIf-Range: \"a\"", 304, &[("", "")]),
-    ("§13.2.2 If-Modified-Since holds", "Last-Modified: {before}", "Range: bytes=2-2\r\nIf-Modified-Since: {earlier}", 206, &[("bytes 2-2/10", "2")]),
-    ("§13.2.2 If-Modified-Since does not hold", "Last-Modified: {before}", "Range: bytes=2-2\r\nIf-Modified-Since: {before}", 304, &[("", "")]),
-    // RFC 9111 §5.2.1
-    ("9111 §5.2.1.7 only-if-cached", "", "Range: bytes=2-2\r\nCache-Control: only-if-cached", 206, &[("bytes 2-2/10", "2")]),
-    ("9111 §5.2.1.1 max-age", "", "Range: bytes=2-2\r\nCache-Control: max-age=9", 206, &[("bytes 2-2/10", "2")]),
-    // apt, curl and others as they are
-    ("apt resumes", "Last-Modified: {before}\r\nAccept-Ranges: bytes", "Range: bytes=4-\r\nIf-Range: {before}", 206, &[("bytes 4-9/10", "456789")]),
-    ("apt has an older one", "Last-Modified: {before}", "Range: bytes=4-\r\nIf-Range: {earlier}", 200, WHOLE),
-    ("apt has all of it", "Last-Modified: {before}", "Range: bytes=10-\r\nIf-Range: {before}", 416, &[("bytes */10", "")]),
-    ("curl -C -", "", "Range: bytes=6-", 206, &[("bytes 6-9/10", "6789")]),
-    ("zsync", "", "Range: bytes=0-1,4-5,8-9", 206, &[("bytes 0-1/10", "01"), ("bytes 4-5/10", "45"), ("bytes 8-9/10", "89")]),
-];
-
-fn with_dates(text: &str) -> String {
-    let text = text
-        .replace("{before}", BEFORE)
-        .replace("{earlier}", EARLIER);
-    if text.is_empty() { text } else { text + "\r\n" }
-}
-
+/// A small response is stored, a range of it asked for, and the connection goes on with nothing left over.
 #[test]
 fn of_small_content() {
-    let proxy = Proxy::start("");
-    let origin = Origin::answering(|request| {
-        let number: usize = request.target()[1..].parse().unwrap();
-        let fields = with_dates(SMALL[number].1);
-        if fields.contains("Date:") {
-            let fresh =
-                "HTTP/1.1 200 OK\r\nCache-Control: max-age=9999999999\r\nContent-Length: 10\r\n";
-            return format!("{fresh}{fields}\r\n{DIGITS}").into_bytes();
-        }
-        ok(&format!("Cache-Control: max-age=60\r\n{fields}"), DIGITS)
-    });
-    each(
-        SMALL.iter().enumerate(),
-        |(number, (name, fields, request, status, expected))| {
-            let path = format!("/{number}");
-            have_stored(&proxy, &origin, &path);
-            let mut client = Client::of(&proxy);
-            let got = client.request("GET", &origin.uri(&path), &with_dates(request));
-            let told = format!("{name}: {got:?}");
-            assert_eq!(got.status, *status, "{told}");
-            assert!(got.is_hit(), "{told}");
-            if let [(range, content)] = expected {
-                assert_eq!(
-                    got.first("content-range").unwrap_or_default(),
-                    *range,
-                    "{told}"
-                );
-                assert!(*status == 416 || got.text() == *content, "{told}");
+    hold_as("", include_str!("stored.txt"), |script| {
+        let row = &script.steps[0];
+        let max_age = if row.says.contains("Date:") {
+            9_999_999_999_u64
+        } else {
+            60
+        };
+        let says = format!(
+            "200 | Cache-Control: max-age={max_age} | {} | ={DIGITS}",
+            row.says
+        );
+        let mut expects = format!("hit | {}", row.expects);
+        if row.expects.starts_with("206") {
+            // §15.3.7: what a 200 would have said.
+            let tag = if row.says.contains("ETag") {
+                "has ETag"
             } else {
-                let media_type = fields.strip_prefix("Content-Type: ").unwrap_or_default();
-                let expected = expected.iter().map(|(range, content)| {
-                    (
-                        media_type.to_owned(),
-                        (*range).to_owned(),
-                        content.as_bytes().to_vec(),
-                    )
-                });
-                assert_eq!(byteranges(&got), expected.collect::<Vec<_>>(), "{told}");
+                "!ETag"
+            };
+            expects += &format!(" | has Date | has Age | has Cache-Control | {tag}");
+            if row.says.starts_with("Content-Type") {
+                expects += &format!(" | each {}", row.says);
             }
-            if *status == 206 {
-                // §15.3.7: what a 200 would have said.
-                assert!(got.head.has("date") && got.age().is_some(), "{told}");
-                assert!(got.head.has("cache-control"), "{told}");
-                let tag = fields.contains("ETag");
-                assert_eq!(got.head.has("etag"), tag, "{told}");
-            }
-            // The connection goes on with nothing left over.
-            assert_eq!(client.get(&origin.uri(&path)).text(), DIGITS, "{told}");
-            let asked = origin.count_of(&path);
-            assert_eq!(asked, 1, "{told}");
-        },
-    );
+        }
+        vec![
+            Step::of("GET", &says, &format!("miss | ={DIGITS}")),
+            Step::of(&row.sends, "", &expects),
+            Step::of("GET", "", &format!("hit | 200 | ={DIGITS}")),
+        ]
+    });
 }
 
 #[test]
@@ -233,12 +141,9 @@ fn of_large_content() {
             let found = byteranges(&got);
             assert_eq!(found.len(), expected.len(), "{range}");
             for (part, at) in found.iter().zip(*expected) {
-                assert_eq!(
-                    (&*part.0, part.1.clone()),
-                    ("a/b", range_of(*at)),
-                    "{range}"
-                );
-                assert!(part.2 == content[at.0..at.1], "{range}");
+                assert_eq!(part.media_type, "a/b", "{range}");
+                assert_eq!(part.range, range_of(*at), "{range}");
+                assert!(part.content == content[at.0..at.1], "{range}");
             }
         }
     });
