@@ -116,13 +116,8 @@ impl<T: Clone> MemoryTier<T> {
             .is_some_and(|slot| slot.key == *key && slot.generation == generation)
     }
 
-    /// Forgets every variant of this key.
-    pub fn remove(&mut self, key: &Key) {
-        self.cache.remove(key.hash());
-    }
-
-    /// The bytes in use.
-    pub fn bytes(&self) -> u64 {
+    #[cfg(test)]
+    fn bytes(&self) -> u64 {
         self.cache.weight()
     }
 }
@@ -209,8 +204,6 @@ mod tests {
         assert_eq!(tier.lookup(&key, &gzip).as_deref(), Some("new"));
         tier.insert(&meta(&key, "", &plain), next, 10, "newer".into());
         assert_eq!(tier.lookup(&key, &gzip).as_deref(), Some("newer"));
-        tier.remove(&key);
-        assert_eq!(tier.lookup(&key, &gzip), None);
     }
 
     #[test]

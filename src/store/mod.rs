@@ -4,18 +4,18 @@
 //! store that fails never fails a request; the caller goes on without it and says so.
 #![forbid(unsafe_code)]
 
-pub mod admin;
+pub(crate) mod admin;
 pub mod archive;
 mod checksum;
 mod draft;
 mod error;
 pub mod filesystem;
 mod lease;
-pub mod memory;
+pub(crate) mod memory;
 pub mod postgres;
 pub mod record;
-pub mod sieve;
-pub mod spool;
+pub(crate) mod sieve;
+pub(crate) mod spool;
 #[cfg(test)]
 mod suite;
 

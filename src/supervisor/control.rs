@@ -198,8 +198,7 @@ impl Caller {
     }
 
     fn may_order(&self) -> bool {
-        let uid = credentials::peer_uid(&self.stream);
-        uid.is_ok_and(|uid| uid == 0 || uid == credentials::own_uid())
+        credentials::peer_uid(&self.stream).is_ok_and(credentials::may_order)
     }
 }
 

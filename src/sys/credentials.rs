@@ -6,20 +6,19 @@ use std::path::PathBuf;
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
-use nix::unistd::Uid;
 
 /// The user id of the process that connected. Only the accepting side sees the truth.
 pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
     Ok(getsockopt(&socket, PeerCredentials)?.uid())
 }
 
+/// True for root and for the user of this process, who alone may give it orders.
+pub fn may_order(uid: u32) -> bool {
+    uid == 0 || uid == super::user::effective()
+}
+
 /// The file of a credential that systemd gave to this service (LoadCredential=), if it did.
 pub fn given(name: &str) -> Option<PathBuf> {
     let directory = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?);
     Some(directory.join(name)).filter(|file| file.exists())
-}
-
-/// The user id of this process.
-pub fn own_uid() -> u32 {
-    Uid::effective().as_raw()
 }

@@ -113,11 +113,6 @@ fn owned(control: &Control) -> Vec<OwnedFd> {
         .collect()
 }
 
-/// How many fds this process has open (`/proc/self/fd`), for tests that look for leaks.
-pub fn count_open() -> io::Result<usize> {
-    Ok(std::fs::read_dir("/proc/self/fd")?.count())
-}
-
 /// A second fd for the same open file, close-on-exec.
 pub fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
     fd.as_fd().try_clone_to_owned()

@@ -1,23 +1,23 @@
 //! The operating system: the only home of `unsafe`, of fd passing, activation, the journal and shared memory.
 #![allow(unsafe_code)]
 
-pub mod activation;
+pub(crate) mod activation;
 pub mod certificates;
 pub mod child;
 pub mod clients;
-pub mod credentials;
-pub mod disk;
-pub mod epoll;
-pub mod exit;
+pub(crate) mod credentials;
+pub(crate) mod disk;
+pub(crate) mod epoll;
+pub(crate) mod exit;
 pub mod fds;
-pub mod journal;
-pub mod limits;
+pub(crate) mod journal;
+pub(crate) mod limits;
 pub mod memory_file;
-pub mod notifier;
-pub mod notify;
+pub(crate) mod notifier;
+pub(crate) mod notify;
 pub mod seqpacket;
 pub mod shared;
-pub mod signals;
-pub mod splice;
-pub mod stream;
-pub mod user;
+pub(crate) mod signals;
+pub(crate) mod splice;
+pub(crate) mod stream;
+pub(crate) mod user;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect as connect_to,
-    listen as listen_on, socket, socketpair,
+    listen as listen_on, socket,
 };
 
 const FLAGS: SockFlag = SockFlag::SOCK_CLOEXEC.union(SockFlag::SOCK_NONBLOCK);
@@ -45,7 +45,9 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
 }
 
 /// Two connected ends.
+#[cfg(any(test, feature = "internals"))]
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    use nix::sys::socket::socketpair;
     Ok(socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,

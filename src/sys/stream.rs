@@ -94,12 +94,6 @@ impl Stream {
         read_once(self.socket.get_ref(), buffer).map(|(read, _)| read)
     }
 
-    /// Waits until there is something to read, or the end of the stream.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await?.retain_ready();
-        Ok(())
-    }
-
     /// Whether the peer has, as far as the event loop has heard, neither closed nor sent anything:
     /// the state in which an idle connection may be used. Costs a system call only when in doubt.
     pub fn is_quiet(&self) -> bool {

@@ -57,7 +57,7 @@ async fn accept(listener: &AsyncFd<OwnedFd>) -> WorkerChannel {
         };
         match seqpacket::accept(listener.get_ref()) {
             Ok(socket) => match credentials::peer_uid(&socket) {
-                Ok(uid) if uid == 0 || uid == credentials::own_uid() => return socket.into(),
+                Ok(uid) if credentials::may_order(uid) => return socket.into(),
                 Ok(uid) => log::warn!("user {uid} may not be this worker's supervisor"),
                 Err(why) => log::warn!("who connected can't be told: {why}"),
             },

@@ -111,11 +111,6 @@ impl Spool {
         self.inner.borrow().len
     }
 
-    /// Whether nothing has been written to it.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// How it ended, when it has.
     pub fn end(&self) -> Option<End> {
         self.inner.borrow().end.clone()

@@ -195,11 +195,6 @@ impl Writer {
         self.spool.len()
     }
 
-    /// Whether nothing was written.
-    pub fn is_empty(&self) -> bool {
-        self.spool.is_empty()
-    }
-
     /// Says that the content is cut off, and why; what there is of it, when it was kept.
     pub async fn cut_keeping(mut self, why: &str) -> Result<Option<Whole>, StoreError> {
         self.end(End::Cut(why.into()));
