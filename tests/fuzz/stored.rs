@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cacheproxy::cache::key::{Key, Variant};
 use cacheproxy::cache::stored::Meta;
 use cacheproxy::http::fields::Fields;
-use cacheproxy::store::filesystem::index::Index;
+use cacheproxy::store::record::index::Index;
 use cacheproxy::store::record::read::{Reading, read};
 use cacheproxy::store::record::{self, PRELUDE, Prelude, meta};
 use cacheproxy::store::{Checksum, SMALL};

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::index::{Index, is_index};
 use super::root::{NO_VARIANT, Root, counted, unhex};
 use super::synced::Synced;
 use super::{index_at, unlist};
 use crate::cache::key::Hash;
 use crate::store::error::StoreError;
+use crate::store::record::index::{Index, is_index};
 use crate::store::sieve::Entry;
 use crate::sys::disk;
 use crate::sys::shared::Shared;

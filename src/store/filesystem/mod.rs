@@ -3,10 +3,9 @@
 //! Workers look up and publish here at the same time, with no process between them; each change to a
 //! directory is made under its lock and seen at once. What goes when there is no room is not decided here.
 
-pub mod admin;
-pub mod index;
+pub(crate) mod admin;
 mod lookup;
-pub mod maintenance;
+pub(crate) mod maintenance;
 mod publish;
 mod refresh;
 mod removed;
@@ -19,11 +18,11 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use index::Index;
 use removed::Removed;
 use root::{NO_VARIANT, Root, counted};
 use synced::Synced;
 
+use super::record::index::{Index, is_index};
 use super::record::read::{Reading, read};
 use super::{Draft, Found, Object, Published, SharedStore, Store, StoreError, Whole};
 use crate::cache::key::{Hash, Key};
@@ -159,7 +158,7 @@ fn index_at(root: &Root, hash: &Hash) -> Result<Option<Index>, StoreError> {
     };
     // A look at its beginning saves reading a whole record to find that it is one.
     let mut beginning = [0; 8];
-    if file.read_exact_at(&mut beginning, 0).is_err() || !index::is_index(&beginning) {
+    if file.read_exact_at(&mut beginning, 0).is_err() || !is_index(&beginning) {
         return Ok(None);
     }
     match read(&file).map_err(|error| StoreError::at(&path, error))? {

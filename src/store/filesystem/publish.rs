@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::index::Index;
 use super::root::{NO_VARIANT, counted};
 use super::write::Written;
 use super::{FilesystemStore, index_at};
@@ -13,6 +12,7 @@ use crate::cache::key::{Hash, Variant};
 use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::store::draft::TemporaryName;
+use crate::store::record::index::Index;
 use crate::store::{Published, StoreError, Whole};
 use crate::sys::disk;
 

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes};
 
 use super::MOST_META;
+use super::text::{put, split, take};
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
 use crate::http::fields::{Fields, over};
@@ -45,12 +46,6 @@ fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
     }
 }
 
-fn put(out: &mut Vec<u8>, text: &[u8]) {
-    // Longer text than this exceeds the bound on the whole, which is checked at the end.
-    out.extend_from_slice(&(text.len().min(u32::MAX as usize) as u32).to_le_bytes());
-    out.extend_from_slice(text);
-}
-
 /// The metadata in `bytes`, with no trailers; None when it is not all there and nothing more.
 pub fn decode(mut bytes: Bytes) -> Option<Meta> {
     let request_time = bytes.try_get_u64_le().ok()?;
@@ -85,18 +80,6 @@ pub fn decode_fields(bytes: &Bytes) -> Option<Fields> {
         rest = after;
     }
     Some(over(bytes, lines.into_iter()))
-}
-
-fn take(bytes: &mut Bytes) -> Option<Bytes> {
-    let length = split(bytes)?.0.len();
-    bytes.advance(4);
-    Some(bytes.split_to(length))
-}
-
-/// The text that a length stands before, and what follows it.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The record: one stored response as a file. A prelude of fixed size, two slots for the metadata, the
-//! content, the trailers.
+//! content, the trailers. Beside it stands the index of a key's variants, a file too.
 //!
 //! Two slots, so that new metadata is written beside the old and takes its place by one word of eight
 //! bytes; the content never moves. Whatever is read is checked before it is used: lengths against the
 //! file's, then checksums. Numbers are little-endian.
 
+pub mod index;
 pub mod meta;
 pub mod read;
+mod text;
 
 use super::checksum::Checksum;
 

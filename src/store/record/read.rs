@@ -6,11 +6,11 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use bytes::Bytes;
 
+use super::index::{self, Index};
 use super::{MOST_META, PRELUDE, Prelude, in_slot, meta};
 use crate::cache::stored::Meta;
 use crate::store::SMALL;
 use crate::store::checksum::Checksum;
-use crate::store::filesystem::index::{self, Index};
 
 /// Files up to this size are read whole at once.
 const AT_ONCE: u64 = SMALL + (32 << 10);

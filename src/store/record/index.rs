@@ -5,6 +5,7 @@
 
 use bytes::{Buf, BufMut, Bytes};
 
+use super::text::{put, take};
 use crate::cache::key::{Hash, Variant};
 use crate::cache::vary;
 use crate::http::fields::Fields;
@@ -169,17 +170,6 @@ impl Index {
 /// Whether a file that begins so is an index.
 pub fn is_index(beginning: &[u8]) -> bool {
     beginning.starts_with(MAGIC)
-}
-
-fn put(out: &mut Vec<u8>, text: &[u8]) {
-    // What is longer than this exceeds the bound on the whole, which is checked at the end.
-    out.extend_from_slice(&(text.len().min(u32::MAX as usize) as u32).to_le_bytes());
-    out.extend_from_slice(text);
-}
-
-fn take(bytes: &mut Bytes) -> Option<Bytes> {
-    let length = bytes.try_get_u32_le().ok()? as usize;
-    (length <= bytes.len()).then(|| bytes.split_to(length))
 }
 
 #[cfg(test)]
