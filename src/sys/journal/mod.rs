@@ -18,7 +18,8 @@ use systemd_journal_logger::connected_to_journal;
 
 pub use access::Access;
 use line::Line;
-use writer::Writer;
+pub use writer::Identity;
+use writer::LineWriter;
 
 use super::signals;
 
@@ -29,17 +30,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// How often dropped lines are reported at most.
 const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
 
-/// Which process this is: what its lines are tagged with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
-    /// Tagged `cacheproxy`.
-    Supervisor,
-    /// Tagged `cacheproxy@N`, with the field `CACHEPROXY_WORKER=N`.
-    Worker(u16),
-}
-
 /// What waits in the queue.
-enum Entry {
+enum Queued {
     Line(Line),
     Access(Access),
     /// Everything before it is to be written, and this told.
@@ -48,7 +40,7 @@ enum Entry {
 
 /// The way into the queue.
 struct Queue {
-    entries: SyncSender<Entry>,
+    entries: SyncSender<Queued>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -58,7 +50,7 @@ static JOURNAL: OnceLock<Journal> = OnceLock::new();
 struct Journal(Queue);
 
 impl Queue {
-    fn push(&self, entry: Entry) {
+    fn push(&self, entry: Queued) {
         if self.entries.try_send(entry).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -68,7 +60,7 @@ impl Queue {
     fn flush(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         let (written, done) = sync_channel(1);
-        let mut last = Entry::Last(written);
+        let mut last = Queued::Last(written);
         while let Err(TrySendError::Full(back)) = self.entries.try_send(last) {
             if Instant::now() >= deadline {
                 return;
@@ -105,7 +97,7 @@ pub fn start(who: Identity) -> Guard {
     };
     let dropped = Arc::clone(&queue.dropped);
     if JOURNAL.set(Journal(queue)).is_ok() {
-        let writer = Writer::for_stderr(who);
+        let writer = LineWriter::for_stderr(who);
         let thread = thread::Builder::new().name("journal".to_string());
         let thread = || thread.spawn(move || write_all(&waiting, &dropped, writer));
         // A signal that came to the thread would miss the supervisor's signalfd, and end the process.
@@ -132,7 +124,7 @@ pub fn last_words(message: &str) {
 /// Puts the line of a request that was served into the journal.
 pub fn access(access: Access) {
     if let Some(journal) = JOURNAL.get() {
-        journal.0.push(Entry::Access(access));
+        journal.0.push(Queued::Access(access));
     }
 }
 
@@ -150,7 +142,7 @@ impl Log for Journal {
 
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
-            self.0.push(Entry::Line(Line::of(record)));
+            self.0.push(Queued::Line(Line::of(record)));
         }
     }
 
@@ -160,7 +152,7 @@ impl Log for Journal {
 }
 
 /// The thread: writes what comes, and reports what was dropped, once a second at most.
-fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut writer: Writer) {
+fn write_all(waiting: &Receiver<Queued>, dropped: &AtomicU64, mut writer: LineWriter) {
     let mut reported = 0;
     let mut last_report: Option<Instant> = None;
     loop {
@@ -180,9 +172,9 @@ fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut writer: Writer)
             waiting.recv().map_err(RecvTimeoutError::from)
         };
         match next {
-            Ok(Entry::Line(line)) => writer.write(&line),
-            Ok(Entry::Access(access)) => writer.write(&access.line()),
-            Ok(Entry::Last(written)) => drop(written.try_send(())),
+            Ok(Queued::Line(line)) => writer.write(&line),
+            Ok(Queued::Access(access)) => writer.write(&access.line()),
+            Ok(Queued::Last(written)) => drop(written.try_send(())),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -219,8 +211,8 @@ mod tests {
         }
     }
 
-    fn line(message: &str) -> Entry {
-        Entry::Line(Line {
+    fn line(message: &str) -> Queued {
+        Queued::Line(Line {
             level: Level::Info,
             target: String::new(),
             message: message.to_string(),
@@ -239,7 +231,7 @@ mod tests {
         let written = Arc::new(Mutex::new(String::new()));
         let (open, opened) = std::sync::mpsc::channel();
         let (begun, begins) = std::sync::mpsc::channel();
-        let writer = Writer::Console {
+        let writer = LineWriter::Console {
             tag: "t".to_string(),
             out: Box::new(Gate {
                 open: opened,

@@ -6,11 +6,19 @@ use log::kv::{Error, Source, VisitSource};
 use log::{Level, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use super::Identity;
 use super::line::{Line, escaped};
 
+/// The process whose lines these are, as they are tagged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Tagged `cacheproxy`.
+    Supervisor,
+    /// Tagged `cacheproxy@N`, with the field `CACHEPROXY_WORKER=N`.
+    Worker(u16),
+}
+
 /// The place that lines are written to.
-pub(super) enum Writer {
+pub(super) enum LineWriter {
     Journald(JournalLog),
     Console {
         tag: String,
@@ -18,14 +26,14 @@ pub(super) enum Writer {
     },
 }
 
-impl Writer {
+impl LineWriter {
     /// journald when this process's stderr is connected to it, else stderr.
-    pub(super) fn for_stderr(who: Identity) -> Writer {
+    pub(super) fn for_stderr(who: Identity) -> LineWriter {
         let tag = tag(who);
         if connected_to_journal() {
             if let Ok(journald) = JournalLog::empty() {
                 let journald = journald.with_syslog_identifier(tag);
-                return Writer::Journald(match who {
+                return LineWriter::Journald(match who {
                     Identity::Supervisor => journald,
                     Identity::Worker(index) => {
                         journald.add_extra_field("CACHEPROXY_WORKER", index.to_string())
@@ -34,20 +42,20 @@ impl Writer {
             }
         }
         let out = Box::new(std::io::stderr());
-        Writer::Console { tag, out }
+        LineWriter::Console { tag, out }
     }
 
     /// Writes one line. Where it can't be written there is nobody to tell.
     pub(super) fn write(&mut self, line: &Line) {
         match self {
-            Writer::Journald(journald) => {
+            LineWriter::Journald(journald) => {
                 let mut record = Record::builder();
                 record.level(shifted(line.level)).target(&line.target);
                 record.key_values(line);
                 let _ =
                     journald.journal_send(&record.args(format_args!("{}", line.message)).build());
             }
-            Writer::Console { tag, out } => {
+            LineWriter::Console { tag, out } => {
                 let _ = out.write_all(console(tag, line).as_bytes());
             }
         }
