@@ -4,21 +4,13 @@
 //! A hint, never a lock: nobody waits for an entry. A full bucket, two hashes that look alike or a worker
 //! that died cost a second fetch or a detour, and nothing else.
 
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire};
 
-use super::Shared;
+use super::layout::Bucket;
+use super::mapping::Shared;
 
-const BUCKETS: usize = 1 << 11;
-const SLOTS: usize = 8;
 /// The bits of an entry that name the worker; the others are of the key's hash.
 const WORKER: u64 = 0xffff;
-
-/// One cache line of entries. 0 is a free one.
-#[repr(C, align(64))]
-pub(super) struct Bucket([AtomicU64; SLOTS]);
-
-/// All entries.
-pub(super) type Table = [Bucket; BUCKETS];
 
 /// What came of claiming a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,11 +73,10 @@ impl Shared {
     }
 
     fn bucket(&self, hash: &[u8; 16]) -> (&Bucket, u64) {
-        let [a, b, c, d, e, f, g, h, i, j, ..] = *hash;
-        let index = usize::from(u16::from_le_bytes([a, b]));
+        let [_, _, c, d, e, f, g, h, i, j, ..] = *hash;
         // Never 0, whatever the worker's number is.
         let tag = u64::from_le_bytes([0, 0, c, d, e, f, g | 1, h ^ i ^ j]);
-        (&self.layout().fetching[index % BUCKETS], tag)
+        (Bucket::of(&self.layout().fetching, hash), tag)
     }
 }
 

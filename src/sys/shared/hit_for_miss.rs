@@ -4,20 +4,12 @@
 //! A hint: two hashes that look alike, or a note that a fuller bucket pushed out, cost a second fetch or
 //! a moment's wait, and nothing else.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::Shared;
+use super::layout::Bucket;
+use super::mapping::Shared;
 
-const BUCKETS: usize = 1 << 11;
-const SLOTS: usize = 8;
-
-/// One cache line of notes: 32 bits of the key's hash, and the Unix time at which it ends.
-#[repr(C, align(64))]
-pub(super) struct Bucket([AtomicU64; SLOTS]);
-
-/// All notes.
-pub(super) type Table = [Bucket; BUCKETS];
-
+/// A note is 32 bits of the key's hash, and the Unix time at which it ends.
 impl Shared {
     /// Notes until when the key with this hash is fetched for each client alone. In a full bucket the
     /// note that ends first goes.
@@ -52,11 +44,10 @@ impl Shared {
     }
 
     fn notes(&self, hash: &[u8; 16]) -> (&Bucket, u32) {
-        let [a, b, c, d, e, f, ..] = *hash;
-        let index = usize::from(u16::from_le_bytes([a, b]));
+        let [_, _, c, d, e, f, ..] = *hash;
         // Never 0, which a free slot has.
         let tag = u32::from_le_bytes([c, d, e, f]) | (1 << 31);
-        (&self.layout().hit_for_miss[index % BUCKETS], tag)
+        (Bucket::of(&self.layout().hit_for_miss, hash), tag)
     }
 }
 

@@ -3,13 +3,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::Shared;
-
-/// 2 MiB: a hundred thousand stored responses and one more share a count with a probability of a fifth.
-const PLACES: usize = 1 << 19;
-
-/// All counts.
-pub(super) type Table = [AtomicU32; PLACES];
+use super::layout::HIT_COUNTS;
+use super::mapping::Shared;
 
 impl Shared {
     /// Counts an answer from what is stored at this place, up to the largest number there is.
@@ -32,7 +27,7 @@ impl Shared {
 
     fn hits_at(&self, place: &[u8; 16]) -> &AtomicU32 {
         let index = u32::from_le_bytes([place[6], place[7], place[8], place[9]]) as usize;
-        &self.layout().hits[index % PLACES]
+        &self.layout().hits[index % HIT_COUNTS]
     }
 }
 

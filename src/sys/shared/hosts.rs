@@ -4,29 +4,15 @@
 //! The second is a table beside the host's own count: as long as neither of the two has changed, what
 //! the database was known to count when a request was sent is still there to be compared with it.
 
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
 
-use super::{Shared, WORKERS, boot};
-
-/// The changes that are remembered as heard. One that is forgotten begins a generation once more.
-pub(super) const HEARD: usize = 1 << 12;
+use super::layout::HEARD;
+use super::mapping::Shared;
 
 impl Shared {
     /// Names this host to the others: random, made with the shared file.
     pub fn host(&self) -> [u8; 16] {
-        let mut id = [0; 16];
-        for (part, word) in id.chunks_mut(8).zip(&self.layout().host) {
-            part.copy_from_slice(&word.load(Relaxed).to_le_bytes());
-        }
-        id
-    }
-
-    pub(super) fn name_host(&self) {
-        let id = u128::from_le_bytes(boot::random());
-        let words = [id as u64, (id >> 64) as u64];
-        for (place, word) in self.layout().host.iter().zip(words) {
-            place.store(word, Relaxed);
-        }
+        self.layout().host.load()
     }
 
     /// Begins a new generation of these keys after another host's change of this number, unless one of
@@ -49,18 +35,12 @@ impl Shared {
 
     /// Says whether worker `index` knows of keys made invalid that the database has not been told of.
     pub fn set_untold(&self, index: usize, untold: bool) {
-        let bit = 1 << (index % WORKERS);
-        if untold {
-            self.layout().store_untold.fetch_or(bit, AcqRel);
-        } else {
-            self.layout().store_untold.fetch_and(!bit, AcqRel);
-        }
+        self.layout().store_untold.set(index, untold);
     }
 
     /// Whether a worker other than `index` knows of such keys: any may be one of them.
     pub fn is_untold_beside(&self, index: usize) -> bool {
-        let bit = 1 << (index % WORKERS);
-        self.layout().store_untold.load(Acquire) & !bit != 0
+        self.layout().store_untold.any_beside(index)
     }
 
     /// How often the database is known to have counted that keys with this hash were made invalid.

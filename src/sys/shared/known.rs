@@ -3,10 +3,8 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::Shared;
-
-/// The number of 64-bit words: 8 Mi bits, which half a million keys fill by a sixteenth.
-pub(super) const WORDS: usize = 1 << 17;
+use super::layout::KNOWN_WORDS;
+use super::mapping::Shared;
 
 impl Shared {
     /// Whether something may be stored under this key. True while the store has not been read whole.
@@ -38,7 +36,7 @@ impl Shared {
 
 fn place(hash: &[u8; 16]) -> (usize, u64) {
     let index = u32::from_le_bytes([hash[6], hash[7], hash[8], hash[9]]) as usize;
-    ((index / 64) % WORDS, 1 << (index % 64))
+    ((index / 64) % KNOWN_WORDS, 1 << (index % 64))
 }
 
 #[cfg(test)]

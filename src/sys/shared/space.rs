@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Shared, WORKERS};
+use super::layout::WORKERS;
+use super::mapping::Shared;
 
 /// Room in the store. Bytes in use are the sum of three: *stored* is what the evictor knows of, and it
 /// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
