@@ -1,4 +1,4 @@
-//! How old a response is (RFC 9111 §4.2.3). All arithmetic saturates: a clock that jumps or an absurd
+//! The age of a response (RFC 9111 §4.2.3). All arithmetic saturates: a clock that jumps or an absurd
 //! field gives an old response or a new one, never a wrapped number.
 
 use super::directives::{FOREVER, delta_seconds};
@@ -6,7 +6,7 @@ use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
 use crate::http::syntax::elements;
 
-/// When the origin made the response: its `Date`, or when it was received (RFC 9110 §6.6.1).
+/// The time when the origin made the response: its `Date`, or else when it was received (RFC 9110 §6.6.1).
 pub fn date_value(fields: &Fields, received: UnixSeconds) -> UnixSeconds {
     fields
         .first("date")

@@ -1,7 +1,7 @@
-//! How long a response stays fresh (RFC 9111 §4.2.1, §4.2.2), and the facts about a stored response
+//! The freshness lifetime of a response (RFC 9111 §4.2.1, §4.2.2), and the facts about a stored response
 //! that decide over its reuse, computed once for each.
 //!
-//! What a request makes of them is decided in `reuse`.
+//! A request's part in that decision is in `reuse`.
 
 use std::fmt;
 
@@ -25,13 +25,13 @@ const HEURISTIC_MOST: u64 = 24 * 60 * 60;
 pub struct Lifetime {
     /// The lifetime.
     pub seconds: u64,
-    /// What decided it.
+    /// Its origin.
     pub source: LifetimeSource,
-    /// Whether the operator's ceiling cut it short.
+    /// The operator's ceiling cut it short.
     pub capped: bool,
 }
 
-/// What a freshness lifetime came from.
+/// The origin of a freshness lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LifetimeSource {
     /// A rule that overrides the origin.
@@ -54,7 +54,7 @@ pub enum LifetimeSource {
 }
 
 impl LifetimeSource {
-    /// Whether the origin itself gave the lifetime.
+    /// True if the origin server itself gave the lifetime.
     pub fn is_explicit(self) -> bool {
         matches!(
             self,
@@ -82,30 +82,30 @@ impl fmt::Display for LifetimeSource {
     }
 }
 
-/// Everything about a stored response that decides over its reuse.
+/// The facts about a stored response that decide over its reuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
     /// The freshness lifetime.
     pub lifetime: u64,
-    /// What the lifetime came from.
+    /// The lifetime's origin.
     pub source: LifetimeSource,
-    /// Whether the operator's ceiling cut the lifetime short.
+    /// The operator's ceiling cut the lifetime short.
     pub capped: bool,
     /// The age when it was received (corrected_initial_age).
     pub initial_age: u64,
     /// When it was received.
     pub response_time: UnixSeconds,
-    /// Whether each use needs a validation.
+    /// Each use needs a validation.
     pub no_cache: bool,
-    /// Whether it is never served stale.
+    /// It is never served stale.
     pub must_revalidate: bool,
-    /// Whether a request for it can be made conditional.
+    /// A request for it can be made conditional.
     pub has_validator: bool,
-    /// Whether it does not change while it is fresh (RFC 8246).
+    /// It does not change while it is fresh (RFC 8246).
     pub immutable: bool,
-    /// How long after it became stale it may be served while it is being validated (RFC 5861 §3).
+    /// The seconds after it became stale for which it may be served while it is being validated (RFC 5861 §3).
     pub stale_while_revalidate: u64,
-    /// How long after it became stale it may be served instead of an error (RFC 5861 §4).
+    /// The seconds after it became stale for which it may be served instead of an error (RFC 5861 §4).
     pub stale_if_error: Option<u64>,
 }
 
@@ -188,7 +188,7 @@ pub fn lifetime(
     }
 }
 
-/// Whether the status is defined as heuristically cacheable (RFC 9110 §15.1).
+/// True for a status that is heuristically cacheable (RFC 9110 §15.1).
 pub fn heuristically_cacheable(status: u16) -> bool {
     matches!(
         status,

@@ -1,5 +1,5 @@
-//! What a request that may have changed the origin's state makes invalid (RFC 9111 §4.4): its target
-//! URI, and those of the same origin that the response's Location and Content-Location name.
+//! Invalidation by a request that may have changed the origin's state (RFC 9111 §4.4): of its target
+//! URI, and of those of the same origin that the response's Location and Content-Location name.
 //!
 //! Stored responses of every method and variant under these URIs go; that is the store's part.
 
@@ -26,7 +26,7 @@ pub fn invalidates(method: &Method, target: &Uri, response: &ResponseHead) -> Ve
     uris
 }
 
-/// Whether scheme, host and port are the same (RFC 9110 §4.3.1). Anything else is none of this
+/// True when scheme, host and port are the same (RFC 9110 §4.3.1). Anything else is none of this
 /// origin's business, and could be used to empty the cache of others.
 fn same_origin(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme() && one.host() == other.host() && one.port() == other.port()

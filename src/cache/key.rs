@@ -16,7 +16,7 @@ pub fn hash(text: &[u8]) -> Hash {
     short
 }
 
-/// What stands in front of the URI where only a part is stored.
+/// Stands in front of the URI where only a part is stored.
 const PART: &[u8] = b"GET-part ";
 
 /// A primary cache key.
@@ -51,7 +51,7 @@ impl Key {
         Key::new([PART, uri].concat())
     }
 
-    /// Whether this is a key of [`Key::part`].
+    /// True for a key of [`Key::part`].
     pub fn is_for_part(&self) -> bool {
         self.text.starts_with(PART)
     }
@@ -63,7 +63,7 @@ impl Key {
         Key::new(text)
     }
 
-    /// Whether this is a key of [`Key::of_head`].
+    /// True for a key of [`Key::of_head`].
     pub fn is_for_head(&self) -> bool {
         self.text.starts_with(b"HEAD ")
     }
@@ -100,8 +100,8 @@ impl std::hash::Hash for Key {
     }
 }
 
-/// What `Vary` makes of a presented request (RFC 9111 §4.1): the normalised values of the
-/// selecting fields as text, and its hash. Empty where the response has no `Vary`.
+/// The selecting fields of a presented request (RFC 9111 §4.1): their normalised values as text, and
+/// its hash. Empty where the response has no `Vary`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
     text: Bytes,

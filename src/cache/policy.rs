@@ -1,7 +1,7 @@
-//! What the operator wants for one URI: a freshness lifetime for responses that give none, a ceiling,
+//! The operator's wishes for one URI: a freshness lifetime for responses that give none, a ceiling,
 //! and the rule whose pattern the URI matches. `config` makes it.
 //!
-//! How these stand against what the origin says is decided in `freshness`.
+//! Their rank beside what the origin says is decided in `freshness`.
 
 /// The operator's wishes for one URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,13 +12,13 @@ pub struct Policy {
     pub max_ttl: Option<u64>,
     /// The lifetime that the matching rule sets.
     pub rule: Option<RuleTtl>,
-    /// For responses without the directive, how long they may be served stale while being validated.
+    /// The seconds for which a response without the directive may be served stale while being validated.
     pub stale_while_revalidate: u64,
-    /// For responses without the directive, how long they may be served stale instead of an error.
+    /// The seconds for which a response without the directive may be served stale instead of an error.
     pub stale_if_error: Option<u64>,
 }
 
-/// Where a freshness lifetime comes from when the response has no explicit one.
+/// The freshness lifetime of a response that has no explicit one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ttl {
     /// A fraction of the time since `Last-Modified` (RFC 9111 §4.2.2).
@@ -33,11 +33,11 @@ pub enum Ttl {
 pub struct RuleTtl {
     /// The lifetime in seconds.
     pub seconds: u64,
-    /// Whether it also replaces an explicit lifetime and `no-cache`.
+    /// It also replaces an explicit lifetime and `no-cache`.
     pub force: bool,
 }
 
-/// Whether a configured lifetime applies to responses with this status. An operator who says that
+/// True for a status to whose responses a configured lifetime applies. An operator who says that
 /// packages stay fresh for a month does not mean that a missing one stays missing for a month.
 pub fn applies(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308)

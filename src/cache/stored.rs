@@ -1,6 +1,6 @@
-//! What is kept of a response besides its content (RFC 9111 §3.1).
+//! The metadata that is kept of a response (RFC 9111 §3.1).
 //!
-//! Whether a response is kept at all is decided in `storing`.
+//! The decision to keep it at all is in `storing`.
 
 use bytes::Bytes;
 
@@ -38,7 +38,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// What to keep of this response to this request, which came from elsewhere. Trailers are not known yet.
+    /// The metadata of this response to this request, which came from elsewhere. Trailers are not known yet.
     pub fn of(
         key: Key,
         request: &RequestHead,

@@ -1,6 +1,6 @@
-//! May a response be stored (RFC 9111 §3)? This is a shared cache: `private` and `Authorization` count.
+//! The decision to store a response (RFC 9111 §3). This is a shared cache: `private` and `Authorization` count.
 //!
-//! Which of its fields are stored is decided in `stored`. A part may be stored where the whole might be: see
+//! The fields that are stored with it are decided in `stored`. A part may be stored where the whole might be: see
 //! `parts`.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::http::date::UnixSeconds;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 use crate::http::target::Uri;
 
-/// Why a response is not stored.
+/// The reason for not storing a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UncacheableReason {
     /// Only responses to GET and HEAD are stored.
@@ -104,8 +104,8 @@ impl fmt::Display for UncacheableReason {
     }
 }
 
-/// Whether this response to this request for `target` may be stored and would be of use. `received` is when
-/// the response came.
+/// Refuses a response to this request for `target` that may not be stored or would be of no use. It came at
+/// `received`.
 pub fn may_store(
     request: &RequestHead,
     target: &Uri,
@@ -151,7 +151,7 @@ fn request_permits(request: &RequestHead) -> Result<(), UncacheableReason> {
     }
 }
 
-/// Whether the response to POST says that it is what GET would bring now, and for how long (RFC 9110 §9.3.3).
+/// True for a response to POST that says that it is what GET would bring now, and for how long (RFC 9110 §9.3.3).
 fn is_as_for_get(target: &Uri, response: &ResponseHead, directives: &ResponseDirectives) -> bool {
     let location = response.fields.first("content-location");
     let named = location.and_then(|reference| target.resolve(reference).ok());
@@ -173,13 +173,13 @@ fn status_permits(status: u16, directives: &ResponseDirectives) -> Result<(), Un
     }
 }
 
-/// Whether the status is one of RFC 9110's, none of which but 206 and 304 asks more of a cache than
+/// True for a status of RFC 9110, none of which but 206 and 304 asks more of a cache than
 /// what is done for any.
 fn is_understood(status: u16) -> bool {
     matches!(status, 200..=205 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 500..=505)
 }
 
-/// Whether the response has what §3 asks for and could ever be reused.
+/// Refuses a response that lacks what §3 asks for or could never be reused.
 fn is_of_use(
     response: &ResponseHead,
     directives: &ResponseDirectives,

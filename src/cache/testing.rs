@@ -1,4 +1,4 @@
-//! Messages for the tests of this room, as short as they can be written.
+//! Messages for the tests of these rules, as short as they can be written.
 
 use bytes::Bytes;
 

@@ -1,7 +1,7 @@
-//! Validation (RFC 9111 §4.3, §3.2; RFC 9110 §13): the conditions we send, what a 304 (Not Modified)
-//! updates, and a client's own conditions answered from a stored response.
+//! Validation (RFC 9111 §4.3, §3.2; RFC 9110 §13): the conditions we send, the update by a 304 (Not
+//! Modified), and a client's own conditions answered from a stored response.
 //!
-//! `If-Match` and `If-Unmodified-Since` are the origin's alone: see `presented`.
+//! `If-Match` and `If-Unmodified-Since` are the origin's alone: see `bypass`.
 
 use super::directives::withheld;
 use super::stored::{Meta, dated, storable};
@@ -17,7 +17,7 @@ use crate::http::validator::{EntityTag, EntityTags};
 /// and fields as they were received.
 const NOT_UPDATED: [&str; 2] = ["content-encoding", "content-range"];
 
-/// Whether a request for this stored response can be made conditional.
+/// True if a request for a stored response with these fields can be made conditional.
 pub fn has_validator(fields: &Fields) -> bool {
     conditional_fields(fields).next().is_some()
 }
@@ -36,7 +36,7 @@ pub fn conditional_fields(stored: &Fields) -> impl Iterator<Item = (&'static str
         .chain(modified.map(|at| ("If-Modified-Since", at)))
 }
 
-/// Whether a 304 with these fields, which answers our condition on this stored response alone, is
+/// True if a 304 with these fields, which answers our condition on this stored response alone, is
 /// about this stored response (RFC 9111 §4.3.4). One that is not updates nothing: the request is
 /// made again without a condition. Without a validator of its own it can only be about what we asked.
 pub fn identifies(not_modified: &Fields, stored: &Fields) -> bool {
@@ -48,7 +48,7 @@ pub fn identifies(not_modified: &Fields, stored: &Fields) -> bool {
     }
 }
 
-/// Whether a 200 response to HEAD agrees with a stored response whose content has this length, and
+/// True if a 200 response to HEAD agrees with a stored response whose content has this length, and
 /// so may update it; if not, the stored response is to be considered stale (RFC 9111 §4.3.5).
 pub fn head_agrees(head: &Fields, stored: &Fields, length: u64) -> bool {
     let tags_agree = match head.first("etag") {
@@ -61,7 +61,7 @@ pub fn head_agrees(head: &Fields, stored: &Fields, length: u64) -> bool {
     tags_agree && length_agrees && same_date("last-modified", head, stored)
 }
 
-/// Whether a date field of the new response, if it has one, is that of the stored one.
+/// True if a date field of the new response, where it has one, is that of the stored one.
 fn same_date(name: &str, new: &Fields, stored: &Fields) -> bool {
     let at = |fields: &Fields| fields.first(name).map(date::parse);
     !new.has(name) || at(new) == at(stored)
@@ -118,7 +118,7 @@ pub fn refreshed(
     }
 }
 
-/// What a client's own condition makes of an answer from a stored response.
+/// The outcome of a client's own condition on a stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// Send the stored response.
@@ -147,7 +147,7 @@ pub fn client_condition(method: &Method, request: &Fields, stored: &Meta) -> Con
     }
 }
 
-/// Whether `If-Modified-Since` is one valid date that is not before the stored response's
+/// True if `If-Modified-Since` is one valid date that is not before the stored response's
 /// modification, for which its `Date` stands in where it has no `Last-Modified`.
 fn unmodified_since(request: &Fields, stored: &Meta) -> bool {
     let mut lines = request.all("if-modified-since");

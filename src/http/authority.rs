@@ -9,7 +9,7 @@ use super::syntax::number;
 /// The longest host accepted; DNS names have 253 characters at most.
 const MAX_HOST: usize = 255;
 
-/// Why a URI or an authority is refused.
+/// A fault of a URI or an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UriError {
     /// Not an absolute URI with an authority.
@@ -93,7 +93,7 @@ pub(super) fn split(authority: &[u8]) -> Result<(&[u8], Option<&[u8]>), UriError
     }
 }
 
-/// Whether this is a host as the proxy takes it: a name of unreserved characters or an IP address.
+/// True for a host as the proxy takes it: a name of unreserved characters or an IP address.
 /// Percent-encoding and sub-delimiters, which RFC 3986 allows but no resolvable name has, are not.
 fn is_host(host: &[u8]) -> bool {
     if let [b'[', address @ .., b']'] = host {

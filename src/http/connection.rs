@@ -1,5 +1,5 @@
-//! What belongs to one connection and not to the message (RFC 9110 §7.6.1, RFC 9112 §9.3):
-//! hop-by-hop fields, persistence, upgrades.
+//! The connection's own part of a message (RFC 9110 §7.6.1, RFC 9112 §9.3): hop-by-hop fields,
+//! persistence, upgrades.
 //!
 //! Only says which fields end here; forward.rs leaves them out.
 
@@ -88,7 +88,7 @@ impl<'a> Hop<'a> {
         }
     }
 
-    /// Whether the field with this name ends at this hop.
+    /// True for the name of a field that ends at this hop.
     pub fn drops(&self, name: &[u8]) -> bool {
         is_one_of(name, HOP_BY_HOP)
             || self.nominating.is_some_and(|fields| {
@@ -100,13 +100,13 @@ impl<'a> Hop<'a> {
     }
 }
 
-/// Whether a trailer field with this name may be passed on.
+/// True for the name of a trailer field that may be passed on.
 pub fn may_be_trailer(name: &[u8]) -> bool {
     !is_one_of(name, HOP_BY_HOP) && !is_one_of(name, NEVER_TRAILERS)
 }
 
-/// Whether the sender of a message means to keep its connection (RFC 9112 §9.3), as far as
-/// version and fields tell.
+/// True if the sender of a message means to keep its connection (RFC 9112 §9.3), as far as version
+/// and fields tell.
 pub fn persists(version: Version, fields: &Fields) -> bool {
     match version {
         _ if fields.has_token("connection", "close") => false,
@@ -115,25 +115,24 @@ pub fn persists(version: Version, fields: &Fields) -> bool {
     }
 }
 
-/// Whether a client's connection may serve another request after this one. Never with HTTP/1.0:
-/// a proxy that passes `keep-alive` on blindly may sit in between (RFC 9112 §9.3, appendix C.2.2).
+/// True if a client's connection may serve another request after this one. Never with HTTP/1.0: a proxy that passes `keep-alive` on blindly may sit in between (RFC 9112 §9.3, appendix C.2.2).
 pub fn client_persists(head: &RequestHead) -> bool {
     head.version == Version::Http11 && persists(head.version, &head.fields)
 }
 
-/// Whether an origin's connection may take another request after this response.
+/// True if an origin's connection may take another request after this response.
 pub fn origin_persists(head: &ResponseHead) -> bool {
     persists(head.version, &head.fields)
 }
 
-/// Whether a request asks to switch protocols (RFC 9110 §7.8). HTTP/1.0 can't.
+/// True for a request to switch protocols (RFC 9110 §7.8). HTTP/1.0 can't.
 pub fn wants_upgrade(head: &RequestHead) -> bool {
     head.version == Version::Http11
         && head.fields.has("upgrade")
         && head.fields.has_token("connection", "upgrade")
 }
 
-/// Whether a name is in a list, compared case-insensitively.
+/// True for a name that is in a list, compared case-insensitively.
 pub(super) fn is_one_of(name: &[u8], list: &[&str]) -> bool {
     list.iter()
         .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))

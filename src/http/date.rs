@@ -160,7 +160,7 @@ fn asctime(value: &[u8]) -> Option<Written> {
     })
 }
 
-/// Whether `value` has what stands in `pattern`, where `_` is anything.
+/// Refuses what differs from `pattern`, where `_` is anything.
 fn separators(value: &[u8], pattern: &[u8]) -> Option<()> {
     let same = |(byte, wanted): (&u8, &u8)| *wanted == b'_' || byte.eq_ignore_ascii_case(wanted);
     (value.len() == pattern.len() && value.iter().zip(pattern).all(same)).then_some(())

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::syntax::elements;
 
-/// Where one field line lies in [`Fields`]' text.
+/// The place of one field line in [`Fields`]' text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     name: (u32, u32),
@@ -37,7 +37,7 @@ impl Fields {
         &self.text
     }
 
-    /// Whether there is no field line at all.
+    /// True when there is no field line at all.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
@@ -54,7 +54,7 @@ impl Fields {
         self.all(name).next()
     }
 
-    /// Whether a line with this name is there.
+    /// True when a line with this name is there.
     pub fn has(&self, name: &str) -> bool {
         self.first(name).is_some()
     }
@@ -65,7 +65,7 @@ impl Fields {
         self.all(name).flat_map(elements)
     }
 
-    /// Whether a list field has this member, compared case-insensitively (for fields of tokens).
+    /// True when a list field has this member, compared case-insensitively (for fields of tokens).
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.elements(name)
             .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))

@@ -12,7 +12,7 @@ use super::head::{Method, RequestHead, Version};
 use super::syntax::number;
 use super::target::Uri;
 
-/// How a request goes out.
+/// The form in which a request goes out.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestAs<'a> {
     /// The framing of the content that will follow.
@@ -24,7 +24,7 @@ pub struct RequestAs<'a> {
     pub extra: &'a [(&'a [u8], &'a [u8])],
     /// Names of the client's fields that are not to go out.
     pub without: &'a [&'a str],
-    /// Whether the client's wish to switch protocols goes on (RFC 9110 §7.8).
+    /// Passes the client's wish to switch protocols on (RFC 9110 §7.8).
     pub upgrade: bool,
 }
 
@@ -88,7 +88,7 @@ fn write_request_options(out: &mut BytesMut, head: &RequestHead, upgrade: bool) 
     }
 }
 
-/// How a response goes out.
+/// The form in which a response goes out.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseAs<'a> {
     /// The framing of the content that will follow. With [`Framing::None`] a stated
@@ -179,7 +179,7 @@ pub fn framing_for(client: Version, framing: Framing) -> Framing {
     }
 }
 
-/// Whether a request came through this proxy before (RFC 9110 §7.6.3).
+/// True for a request that came through this proxy before (RFC 9110 §7.6.3).
 pub fn via_has_loop(fields: &Fields, pseudonym: &str) -> bool {
     fields.elements("via").any(|hop| {
         hop.split(|byte| matches!(byte, b' ' | b'\t'))
@@ -189,7 +189,7 @@ pub fn via_has_loop(fields: &Fields, pseudonym: &str) -> bool {
     })
 }
 
-/// Whether the request has come as far as it may, so that this proxy is its final recipient
+/// True for a request that has come as far as it may: this proxy is its final recipient
 /// (RFC 9110 §7.6.2).
 pub fn ends_here(head: &RequestHead) -> bool {
     counts_hops(head) && head.fields.first("max-forwards").and_then(number) == Some(0)
@@ -199,7 +199,7 @@ fn counts_hops(head: &RequestHead) -> bool {
     matches!(head.method, Method::Options | Method::Trace)
 }
 
-/// What a Max-Forwards value becomes; nothing for any other field.
+/// The value that Max-Forwards goes out with; nothing for any other field.
 fn decremented(head: &RequestHead, name: &[u8], value: &[u8]) -> Option<u64> {
     if !counts_hops(head) || !name.eq_ignore_ascii_case(b"max-forwards") {
         return None;
@@ -207,14 +207,14 @@ fn decremented(head: &RequestHead, name: &[u8], value: &[u8]) -> Option<u64> {
     number(value).map(|hops| hops.saturating_sub(1))
 }
 
-/// Whether the field is about framing, which is written anew. Trailer announces what only a
-/// chunked message can have.
+/// True for a field about framing, which is written anew. Trailer announces what only a chunked
+/// message can have.
 fn is_framing(name: &[u8], framing: Framing) -> bool {
     name.eq_ignore_ascii_case(b"content-length")
         || (name.eq_ignore_ascii_case(b"trailer") && framing != Framing::Chunked)
 }
 
-/// Whether the field is a precondition of a request (RFC 9110 §13.1).
+/// True for a precondition of a request (RFC 9110 §13.1).
 pub fn is_condition(name: &[u8]) -> bool {
     const CONDITIONS: &[&str] = &[
         "if-match",

@@ -1,13 +1,13 @@
-//! How long a message's content is (RFC 9112 §6): decided once, from its head alone.
+//! The length of a message's content (RFC 9112 §6): decided once, from its head alone.
 //!
-//! Whatever two peers could read differently is refused: both framing fields, a transfer coding
+//! Anything that two peers could read differently is refused: both framing fields, a transfer coding
 //! besides chunked, unequal lengths. Reading the content is content.rs' part.
 
 use super::fields::Fields;
 use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::syntax::{number, trim};
 
-/// How the content of a message is delimited.
+/// The delimitation of a message's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// There is no content, whatever the fields say.
@@ -31,7 +31,7 @@ impl Framing {
     }
 }
 
-/// Why a message's length can't be told.
+/// A fault that leaves a message's length in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FramingError {
     /// A Content-Length that isn't a number.
@@ -114,7 +114,7 @@ pub fn response_framing(method: &Method, head: &ResponseHead) -> Result<Framing,
     }
 }
 
-/// Whether a response with this status to a request with this method has content at all
+/// True if a response with this status to a request with this method has content at all
 /// (RFC 9112 §6.3, the first two rules).
 pub fn has_content(method: &Method, status: u16) -> bool {
     !(matches!(status, 100..=199 | 204 | 304)
@@ -138,7 +138,7 @@ pub fn equal_lengths(fields: &Fields) -> Result<Option<u64>, FramingError> {
     Ok(length)
 }
 
-/// What a Transfer-Encoding field comes to.
+/// The transfer codings of a message, as far as they matter.
 enum Codings {
     /// Chunked and nothing else.
     Chunked,

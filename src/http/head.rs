@@ -1,6 +1,6 @@
 //! The heads of requests and responses (RFC 9112 §2–§5), as parsed: start line and fields.
 //!
-//! What they mean (target URI, framing, persistence) is decided in the modules beside this one.
+//! Their meaning (target URI, framing, persistence) is decided in the modules beside this one.
 
 use bytes::Bytes;
 
@@ -60,7 +60,7 @@ impl Method {
         }
     }
 
-    /// Whether the method is safe (RFC 9110 §9.2.1). Unknown methods are not.
+    /// True for a safe method (RFC 9110 §9.2.1). Unknown ones are not.
     pub fn is_safe(&self) -> bool {
         match self {
             Method::Get | Method::Head | Method::Options | Method::Trace => true,
@@ -69,7 +69,7 @@ impl Method {
         }
     }
 
-    /// Whether the method is idempotent (RFC 9110 §9.2.2), so that a request may be sent again.
+    /// True for an idempotent method (RFC 9110 §9.2.2), so that a request may be sent again.
     pub fn is_idempotent(&self) -> bool {
         self.is_safe() || matches!(self, Method::Put | Method::Delete)
     }

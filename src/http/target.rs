@@ -1,5 +1,5 @@
-//! What a request is about (RFC 9112 §3.2, §3.3): one of four forms of target, and a Host field
-//! that must agree with it.
+//! The target of a request (RFC 9112 §3.2, §3.3): one of four forms, and a Host field that must agree
+//! with it.
 //!
 //! Stricter than RFC 9112 §3.2.2, which has a proxy ignore a Host field beside an absolute-form:
 //! one that names another authority is refused. Which targets are served is the worker's decision.
@@ -14,7 +14,7 @@ pub use super::uri::{Scheme, Uri};
 use super::authority;
 use super::head::{Method, RequestHead, Version};
 
-/// Why a request's target is refused.
+/// A fault of a request's target or Host field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// The target is none of the four forms, or a malformed one.
@@ -44,7 +44,7 @@ impl TargetError {
     }
 }
 
-/// What a request is about.
+/// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A resource on an origin server (absolute-form).
@@ -126,7 +126,7 @@ fn host_field(head: &RequestHead) -> Result<Option<HostField<'_>>, TargetError> 
     }
 }
 
-/// Whether a Host field, if there is one, names this host and port.
+/// Refuses a Host field, if there is one, that names another host or port.
 fn agree(
     field: Option<HostField<'_>>,
     host: &[u8],

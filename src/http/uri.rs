@@ -114,7 +114,7 @@ impl Uri {
         ascii(&self.text[self.authority_end as usize..])
     }
 
-    /// Whether there was neither path nor query, which OPTIONS makes `*` (RFC 9112 §3.2.4).
+    /// True if there was neither path nor query, which OPTIONS makes `*` (RFC 9112 §3.2.4).
     pub fn is_bare(&self) -> bool {
         self.bare
     }

@@ -1,6 +1,6 @@
 //! Entity tags (RFC 9110 §8.8.3): reading one or a list of them, and comparing.
 //!
-//! Which comparison a precondition needs, and what its outcome means, is decided where stored
+//! The comparison that a precondition needs, and the meaning of its outcome, are decided where stored
 //! responses are validated.
 
 use super::fields::Fields;
@@ -9,9 +9,9 @@ use super::syntax::trim;
 /// An entity tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntityTag<'a> {
-    /// Whether it is marked weak.
+    /// It is marked weak.
     pub weak: bool,
-    /// What stands between the quotes.
+    /// The text between the quotes.
     pub opaque: &'a [u8],
 }
 
@@ -45,7 +45,7 @@ pub enum EntityTags<'a> {
 }
 
 impl<'a> EntityTags<'a> {
-    /// What the lines of a field say; nothing when there are none.
+    /// The tags on the lines of a field; nothing when there are none.
     pub fn of(fields: &'a Fields, name: &'a str) -> Option<EntityTags<'a>> {
         let mut lines = fields.all(name).peekable();
         lines.peek()?;
@@ -59,7 +59,7 @@ impl<'a> EntityTags<'a> {
         Some(EntityTags::List(tags))
     }
 
-    /// Whether a member is `tag` by weak comparison; `*` is every tag.
+    /// True when a member is `tag` by weak comparison; `*` is every tag.
     pub fn weak_match(&self, tag: &EntityTag<'_>) -> bool {
         match self {
             EntityTags::Any => true,

@@ -1,6 +1,6 @@
 //! Cache-Control as a grammar (RFC 9111 §5.2): directives with their arguments, in either form.
 //!
-//! What a request's and a response's directives mean is in the two modules below. Nothing here allocates.
+//! The meaning of a request's and a response's directives is in the two modules below. Nothing here allocates.
 
 mod request;
 mod response;
@@ -10,7 +10,7 @@ pub use response::{ResponseDirectives, withheld};
 
 use crate::http::syntax::{elements, is_tchar, trim};
 
-/// What stands for infinity in delta-seconds (RFC 9111 §1.2.2): 2^31, some 68 years.
+/// Infinity in delta-seconds (RFC 9111 §1.2.2): 2^31, some 68 years.
 pub const FOREVER: u64 = 1 << 31;
 
 /// One directive as it stands in the field.
@@ -57,7 +57,7 @@ impl<'a> Directive<'a> {
         }
     }
 
-    /// Whether this is the directive of that name.
+    /// True for the directive of that name.
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }

@@ -6,7 +6,7 @@ use super::directives;
 use crate::http::fields::Fields;
 use crate::http::syntax::elements;
 
-/// What a request's Cache-Control says. Where a directive is repeated the most restrictive counts,
+/// A request's Cache-Control. Where a directive is repeated the most restrictive counts,
 /// and an argument that does not parse is read as the most restrictive one, except in `min-fresh`,
 /// which without a number says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -19,7 +19,7 @@ const DECIDING: [&str; 7] = [
     "vary",
 ];
 
-/// What a response's Cache-Control says. Where a directive is repeated the most restrictive counts
+/// A response's Cache-Control. Where a directive is repeated the most restrictive counts
 /// (RFC 9111 §4.2.1): the smallest number is never longer than the first occurrence, and an argument
 /// that does not parse counts as 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,9 +44,9 @@ pub struct ResponseDirectives {
     pub must_understand: bool,
     /// Its content does not change while it is fresh.
     pub immutable: bool,
-    /// How long after it became stale it may be served while it is being validated.
+    /// The seconds after it became stale for which it may be served while it is being validated.
     pub stale_while_revalidate: Option<u64>,
-    /// How long after it became stale it may be served instead of an error.
+    /// The seconds after it became stale for which it may be served instead of an error.
     pub stale_if_error: Option<u64>,
 }
 
@@ -92,7 +92,7 @@ impl ResponseDirectives {
     }
 }
 
-/// Whether `private="…"` or `no-cache="…"` names this field: a shared cache does not keep it, so
+/// True for a field that `private="…"` or `no-cache="…"` names: a shared cache does not keep it, so
 /// that it is in no answer made without validation (RFC 9111 §5.2.2.4, §5.2.2.7).
 pub fn withheld(fields: &Fields, name: &[u8]) -> bool {
     fields

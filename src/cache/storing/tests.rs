@@ -81,7 +81,7 @@ fn post() {
     }
 }
 
-/// What a request for a range brings is stored where it is the whole, or as a part: see `parts`.
+/// The answer to a request for a range is stored where it is the whole, or as a part: see `parts`.
 #[test]
 fn ranges() {
     let table = [

@@ -16,7 +16,6 @@ const MAX_DIGITS: u8 = 16;
 /// Bytes of chunk extensions accepted over a whole message.
 const MAX_EXTENSIONS: usize = 16 * 1024;
 
-/// How large a trailer section may be.
 const TRAILER_LIMITS: HeadLimits = HeadLimits {
     line: 8 * 1024,
     head: 16 * 1024,
@@ -31,7 +30,7 @@ pub struct ChunkedDecoder {
     remaining: u64,
     /// Extension bytes so far.
     extensions: usize,
-    /// How far the trailer section was looked through.
+    /// Bytes of the trailer section that were looked through.
     scanned: usize,
 }
 
@@ -96,7 +95,7 @@ impl ChunkedDecoder {
         }
     }
 
-    /// Whether the whole body has been read.
+    /// True once the whole body has been read.
     pub fn is_complete(&self) -> bool {
         self.state == State::End
     }

@@ -1,7 +1,7 @@
 //! Content off a connection, by the framing its head gave it (RFC 9112 §6.3, §8).
 //!
-//! Bytes come out as they arrive and are never copied. Whether a message that ended early was
-//! complete is told by [`ContentDecoder::eof`]; what to do about it isn't decided here.
+//! Bytes come out as they arrive and are never copied. [`ContentDecoder::eof`] tells if a message that
+//! ended early was complete; what to do about it isn't decided here.
 
 mod chunked;
 mod step;
@@ -19,7 +19,6 @@ pub struct ContentDecoder {
     rest: Rest,
 }
 
-/// What is still to come.
 #[derive(Debug)]
 enum Rest {
     Length(u64),
@@ -57,7 +56,7 @@ impl ContentDecoder {
         }
     }
 
-    /// Whether the message is over without anything more being read.
+    /// True once the message is over, without anything more being read.
     pub fn is_complete(&self) -> bool {
         match &self.rest {
             Rest::Length(left) => *left == 0,
@@ -66,7 +65,7 @@ impl ContentDecoder {
         }
     }
 
-    /// What the peer's closing means: all well when the message is complete or ends this way.
+    /// Takes note of the peer's closing: all well when the message is complete or ends this way.
     pub fn eof(&self) -> Result<(), ContentError> {
         if self.is_complete() || matches!(self.rest, Rest::UntilClose) {
             Ok(())

@@ -19,7 +19,7 @@ pub enum ContentStep {
     },
 }
 
-/// Why content can't be read on.
+/// A fault in content, or its end before it was complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// A chunk size that isn't a hexadecimal number, or one that is too large.

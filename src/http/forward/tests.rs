@@ -240,7 +240,7 @@ fn requests_that_end_here() {
     }
 }
 
-/// What goes out is what a strict peer takes for the same message.
+/// A strict peer takes what goes out for the same message.
 #[test]
 fn what_is_written_is_read_back() {
     let text = "GET http://h/a HTTP/1.1\nHost: h\nA: \nB: c";

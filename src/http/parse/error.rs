@@ -1,6 +1,6 @@
 //! Faults of heads and trailer sections.
 
-/// Why a head is refused.
+/// A fault of a head or trailer section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     /// The first bytes cannot begin an HTTP/1 request line (TLS on a plain port, for example).

@@ -1,11 +1,11 @@
-//! Lines of a head or trailer section (RFC 9112 §2.2): where they end, and that they end with CRLF.
+//! The ends of lines of a head or trailer section (RFC 9112 §2.2), which are CRLF.
 //!
 //! Bare CR and LF, and folded lines in requests, are refused here, before anything reads the lines.
 
 use super::error::HeadError;
 use super::limits::HeadLimits;
 
-/// What the lines looked for by [`whole_lines`] belong to.
+/// A section of a message that [`whole_lines`] finds the end of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
     /// A request's head, whose request line begins at `start`.
@@ -20,7 +20,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// Where the start line begins, in a section that has one.
+    /// The place where the start line begins, in a section that has one.
     fn start_line(self) -> Option<usize> {
         match self {
             Section::Request { start } => Some(start),
@@ -95,7 +95,7 @@ fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> 
     Ok(())
 }
 
-/// Where the CRLF of the first line is.
+/// The place of the CRLF of the first line.
 pub fn line_end(text: &[u8]) -> Option<usize> {
     let end = memchr::memchr(b'\n', text)?;
     (end > 0 && text[end - 1] == b'\r').then(|| end - 1)

@@ -14,7 +14,7 @@ const LIMITS: HeadLimits = HeadLimits {
 
 type Parse<H> = fn(&mut BytesMut, &mut usize, &HeadLimits) -> Result<Option<H>, HeadError>;
 
-/// What came of some bytes: a head as one line of text and the bytes left, nothing, or an error.
+/// A head as one line of text and the bytes left, nothing, or an error.
 type Outcome = Result<Option<(String, Vec<u8>)>, HeadError>;
 
 /// Parses `bytes` given `step` at a time.
