@@ -9,7 +9,7 @@ use super::key::{Key, Variant};
 use super::vary;
 use crate::http::connection::Hop;
 use crate::http::date::{self, UnixSeconds};
-use crate::http::fields::{Fields, FieldsBuilder};
+use crate::http::fields::Fields;
 use crate::http::framing::equal_lengths;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 
@@ -92,14 +92,11 @@ pub(super) fn dated(fields: Fields, received: UnixSeconds) -> Fields {
     if fields.first("date").and_then(date::parse).is_some() {
         return fields;
     }
-    let mut builder = FieldsBuilder::default();
-    for (name, value) in fields.iter() {
-        if !name.eq_ignore_ascii_case(b"date") {
-            builder.push(name, value);
-        }
-    }
-    builder.push(b"Date", &date::format(received));
-    builder.build()
+    let date = date::format(received);
+    let others = fields
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
+    others.chain([(&b"Date"[..], &date[..])]).collect()
 }
 
 #[cfg(test)]

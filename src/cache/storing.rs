@@ -16,91 +16,58 @@ use crate::http::target::Uri;
 
 /// The reason for not storing a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub enum UncacheableReason {
-    /// Only responses to GET and HEAD are stored.
     Method,
-    /// The request had content, which is not part of the key.
     RequestContent,
-    /// The request has `no-store`.
     RequestNoStore,
-    /// The response is interim (1xx).
     Interim,
-    /// The response is a part (206).
     Partial,
-    /// The answer, to a request for a range, that isn't about the range.
     Range,
-    /// The response is 304 (Not Modified), which can only update a stored one.
     NotModified,
-    /// `must-understand`, and the status is one whose rules are not known here.
     NotUnderstood,
-    /// The response has `no-store`.
     NoStore,
-    /// The response has `private`.
     Private,
-    /// The request has `Authorization`, and the response does not permit to share.
     Authorization,
-    /// No request can match its `Vary`.
     Vary,
-    /// It has no lifetime of its own, and its status is not one to guess with.
     Status,
-    /// It has neither a lifetime nor a validator.
     NoLifetime,
-    /// It is stale at once or has `no-cache`, and has no validator.
     NoValidator,
 }
 
 impl UncacheableReason {
     /// The detail in Cache-Status.
     pub fn reason(self) -> &'static str {
+        self.described().0
+    }
+
+    /// The detail, and the same for people.
+    #[rustfmt::skip]
+    fn described(self) -> (&'static str, &'static str) {
+        use UncacheableReason::*;
         match self {
-            UncacheableReason::Method => "method",
-            UncacheableReason::RequestContent => "request-content",
-            UncacheableReason::RequestNoStore => "request-no-store",
-            UncacheableReason::Interim => "interim",
-            UncacheableReason::Partial => "partial",
-            UncacheableReason::Range => "range",
-            UncacheableReason::NotModified => "not-modified",
-            UncacheableReason::NotUnderstood => "must-understand",
-            UncacheableReason::NoStore => "no-store",
-            UncacheableReason::Private => "private",
-            UncacheableReason::Authorization => "authorization",
-            UncacheableReason::Vary => "vary",
-            UncacheableReason::Status => "status",
-            UncacheableReason::NoLifetime => "no-lifetime",
-            UncacheableReason::NoValidator => "no-validator",
+            Method => ("method", "only responses to GET are stored"),
+            RequestContent => ("request-content", "the request had content"),
+            RequestNoStore => ("request-no-store", "the request has no-store"),
+            Interim => ("interim", "the response is interim"),
+            Partial => ("partial", "the response is only a part"),
+            Range => ("range", "the request was for a range"),
+            NotModified => ("not-modified", "the response says that another one is still valid"),
+            NotUnderstood => ("must-understand", "the response has must-understand with a status that is not known here"),
+            NoStore => ("no-store", "the response has no-store"),
+            Private => ("private", "the response is private to one user"),
+            Authorization => ("authorization", "the request has Authorization and the response does not permit to share it"),
+            Vary => ("vary", "no other request can match the response's Vary"),
+            Status => ("status", "the response has no freshness lifetime and its status is not one to guess with"),
+            NoLifetime => ("no-lifetime", "the response has neither a freshness lifetime nor a validator"),
+            NoValidator => ("no-validator", "the response may be used only after validation and has no validator"),
         }
     }
 }
 
 impl fmt::Display for UncacheableReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            UncacheableReason::Method => "only responses to GET are stored",
-            UncacheableReason::RequestContent => "the request had content",
-            UncacheableReason::RequestNoStore => "the request has no-store",
-            UncacheableReason::Interim => "the response is interim",
-            UncacheableReason::Partial => "the response is only a part",
-            UncacheableReason::Range => "the request was for a range",
-            UncacheableReason::NotModified => "the response says that another one is still valid",
-            UncacheableReason::NotUnderstood => {
-                "the response has must-understand with a status that is not known here"
-            }
-            UncacheableReason::NoStore => "the response has no-store",
-            UncacheableReason::Private => "the response is private to one user",
-            UncacheableReason::Authorization => {
-                "the request has Authorization and the response does not permit to share it"
-            }
-            UncacheableReason::Vary => "no other request can match the response's Vary",
-            UncacheableReason::Status => {
-                "the response has no freshness lifetime and its status is not one to guess with"
-            }
-            UncacheableReason::NoLifetime => {
-                "the response has neither a freshness lifetime nor a validator"
-            }
-            UncacheableReason::NoValidator => {
-                "the response may be used only after validation and has no validator"
-            }
-        })
+        f.write_str(self.described().1)
     }
 }
 

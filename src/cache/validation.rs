@@ -7,8 +7,9 @@ use super::directives::withheld;
 use super::stored::{Meta, dated, storable};
 use super::vary;
 use crate::http::date::{self, UnixSeconds};
-use crate::http::fields::{Fields, FieldsBuilder};
+use crate::http::fields::Fields;
 use crate::http::head::{Method, ResponseHead};
+use crate::http::syntax::is_one_of;
 use crate::http::validator::{EntityTag, EntityTags};
 
 /// Fields of a 304 that do not update the stored response (RFC 9111 §3.2), besides those that are
@@ -71,14 +72,9 @@ fn same_date(name: &str, new: &Fields, stored: &Fields) -> bool {
 /// one takes the place of the stored lines with its name. A stored `Age` goes in any case: it counts from
 /// before the validation.
 pub fn update(stored: &Fields, new: &Fields) -> Fields {
-    let excepted = |name: &[u8]| {
-        NOT_UPDATED
-            .iter()
-            .any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
-    };
     let new: Fields = storable(new)
         .iter()
-        .filter(|(name, _)| !excepted(name))
+        .filter(|(name, _)| !is_one_of(name, &NOT_UPDATED))
         .collect();
     let replaced = |name: &[u8]| {
         name.eq_ignore_ascii_case(b"age")
@@ -172,17 +168,10 @@ pub fn not_modified_fields(stored: &Fields) -> Fields {
         "expires",
         "vary",
     ];
-    let mut builder = FieldsBuilder::default();
-    for (name, value) in stored.iter() {
-        let kept = KEPT
-            .iter()
-            .any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()));
-        let modified = name.eq_ignore_ascii_case(b"last-modified") && !stored.has("etag");
-        if kept || modified {
-            builder.push(name, value);
-        }
-    }
-    builder.build()
+    let kept = |name: &[u8]| {
+        is_one_of(name, &KEPT) || name.eq_ignore_ascii_case(b"last-modified") && !stored.has("etag")
+    };
+    stored.iter().filter(|(name, _)| kept(name)).collect()
 }
 
 #[cfg(test)]

@@ -11,20 +11,16 @@ const MAX_HOST: usize = 255;
 
 /// A fault of a URI or an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum UriError {
-    /// Not an absolute URI with an authority.
     #[error("the request target has not the form that goes with its method")]
     Form,
-    /// A scheme other than http and https.
     #[error("the scheme of the target URI is neither http nor https")]
     Scheme,
-    /// No host, or one with characters that no host has.
     #[error("the host of the target URI is missing or malformed")]
     Host,
-    /// A port that isn't a number from 1 to 65535, or none where one must be.
     #[error("the port of the target URI is missing or not a number from 1 to 65535")]
     Port,
-    /// A fragment, or bytes that must be percent-encoded.
     #[error("the target URI has a fragment or characters that must be percent-encoded")]
     Characters,
 }
@@ -43,8 +39,8 @@ impl Authority {
         if memchr::memchr(b'@', text).is_some() {
             return Err(UriError::Form);
         }
-        let (host, port) = split(text)?;
-        let port = port_number(port.ok_or(UriError::Port)?)?;
+        let HostPort { host, port } = HostPort::parse(text)?;
+        let port = port.ok_or(UriError::Port)?;
         let host_end = host.len();
         let text = if host.iter().any(u8::is_ascii_uppercase) {
             Bytes::from(text.to_ascii_lowercase())
@@ -74,22 +70,32 @@ impl Authority {
     }
 }
 
-/// Host (with the brackets of an IPv6 address) and what follows its colon, if there is one.
-pub(super) fn split(authority: &[u8]) -> Result<(&[u8], Option<&[u8]>), UriError> {
-    let end = if authority.first() == Some(&b'[') {
-        memchr::memchr(b']', authority).ok_or(UriError::Host)? + 1
-    } else {
-        memchr::memchr(b':', authority).unwrap_or(authority.len())
-    };
-    let (host, rest) = authority.split_at(end);
-    if !is_host(host) {
-        return Err(UriError::Host);
-    }
-    match rest {
-        [] => Ok((host, None)),
-        [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => Ok((host, Some(port))),
-        [b':', ..] => Err(UriError::Port),
-        _ => Err(UriError::Host),
+/// Host and port as an authority names them.
+pub(super) struct HostPort<'a> {
+    /// With the brackets of an IPv6 address.
+    pub host: &'a [u8],
+    /// None where there is no colon, or nothing after it.
+    pub port: Option<u16>,
+}
+
+impl HostPort<'_> {
+    /// Reads an authority without userinfo.
+    pub(super) fn parse(authority: &[u8]) -> Result<HostPort<'_>, UriError> {
+        let end = if authority.first() == Some(&b'[') {
+            memchr::memchr(b']', authority).ok_or(UriError::Host)? + 1
+        } else {
+            memchr::memchr(b':', authority).unwrap_or(authority.len())
+        };
+        let (host, rest) = authority.split_at(end);
+        if !is_host(host) {
+            return Err(UriError::Host);
+        }
+        let port = match rest {
+            [] | [b':'] => None,
+            [b':', digits @ ..] => Some(port_number(digits)?),
+            _ => return Err(UriError::Host),
+        };
+        Ok(HostPort { host, port })
     }
 }
 
@@ -108,7 +114,7 @@ fn is_host(host: &[u8]) -> bool {
 }
 
 /// A port from 1 to 65535; leading zeros are accepted within five digits.
-pub(super) fn port_number(digits: &[u8]) -> Result<u16, UriError> {
+fn port_number(digits: &[u8]) -> Result<u16, UriError> {
     match number(digits) {
         Some(port @ 1..=65535) if digits.len() <= 5 => Ok(port as u16),
         _ => Err(UriError::Port),

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::connection;
-use super::fields::Fields;
+use super::fields::{Fields, write_line};
 
 /// Writes the size line of a chunk of `length` bytes; [`CRLF`] goes after the data. For no bytes it
 /// writes nothing, as a chunk of that size would end the body.
@@ -27,10 +27,7 @@ pub fn write_last(out: &mut BytesMut, trailers: &Fields) {
     out.put_slice(b"0\r\n");
     for (name, value) in trailers.iter() {
         if connection::may_be_trailer(name) {
-            out.put_slice(name);
-            out.put_slice(b": ");
-            out.put_slice(value);
-            out.put_slice(CRLF);
+            write_line(out, name, value);
         }
     }
     out.put_slice(CRLF);

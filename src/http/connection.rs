@@ -5,6 +5,7 @@
 
 use super::fields::Fields;
 use super::head::{RequestHead, ResponseHead, Version};
+use super::syntax::is_one_of;
 
 /// Fields that never go past this hop. The proxy authentication fields are between a client and
 /// this proxy, in both directions (RFC 9110 §11.7). Trailer is not among them: forward.rs decides.
@@ -20,9 +21,10 @@ const HOP_BY_HOP: &[&str] = &[
     "proxy-authentication-info",
 ];
 
-/// Fields that stay even when Connection names them: removing them would change how the message
-/// is framed, routed, cached or limited, and they are for every recipient (RFC 9110 §7.6.1).
-const NEVER_NOMINATED: &[&str] = &[
+/// Fields that every recipient needs before the content: removing them would change how the message is
+/// framed, routed, cached or limited. Neither Connection takes them away (RFC 9110 §7.6.1) nor may they be
+/// trailers (§6.5.1).
+const NEEDED: &[&str] = &[
     "age",
     "authorization",
     "cache-control",
@@ -30,41 +32,24 @@ const NEVER_NOMINATED: &[&str] = &[
     "content-length",
     "content-range",
     "content-type",
-    "date",
-    "etag",
     "expect",
     "expires",
     "host",
-    "last-modified",
     "max-forwards",
-    "pragma",
     "range",
     "set-cookie",
     "vary",
-    "via",
 ];
 
-/// Fields besides the hop-by-hop ones that must not come as trailers, as they are needed before
-/// the content or would change what was done with it (RFC 9110 §6.5.1).
+/// Further fields that stay even when Connection names them.
+const NEVER_NOMINATED: &[&str] = &["date", "etag", "last-modified", "pragma", "via"];
+
+/// Further fields that must not come as trailers.
 const NEVER_TRAILERS: &[&str] = &[
-    "age",
-    "authorization",
-    "cache-control",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "content-type",
     "cookie",
-    "expect",
-    "expires",
-    "host",
     "location",
-    "max-forwards",
-    "range",
     "retry-after",
-    "set-cookie",
     "trailer",
-    "vary",
     "www-authenticate",
 ];
 
@@ -78,11 +63,9 @@ pub struct Hop<'a> {
 impl<'a> Hop<'a> {
     /// The hop-by-hop fields of the message with these fields.
     pub fn of(fields: &'a Fields) -> Hop<'a> {
-        let nominates = fields.elements("connection").any(|option| {
-            !["close", "keep-alive"]
-                .iter()
-                .any(|plain| option.eq_ignore_ascii_case(plain.as_bytes()))
-        });
+        let nominates = fields
+            .elements("connection")
+            .any(|option| !is_one_of(option, &["close", "keep-alive"]));
         Hop {
             nominating: nominates.then_some(fields),
         }
@@ -92,7 +75,8 @@ impl<'a> Hop<'a> {
     pub fn drops(&self, name: &[u8]) -> bool {
         is_one_of(name, HOP_BY_HOP)
             || self.nominating.is_some_and(|fields| {
-                !is_one_of(name, NEVER_NOMINATED)
+                !is_one_of(name, NEEDED)
+                    && !is_one_of(name, NEVER_NOMINATED)
                     && fields
                         .elements("connection")
                         .any(|option| option.eq_ignore_ascii_case(name))
@@ -102,7 +86,9 @@ impl<'a> Hop<'a> {
 
 /// True for the name of a trailer field that may be passed on.
 pub fn may_be_trailer(name: &[u8]) -> bool {
-    !is_one_of(name, HOP_BY_HOP) && !is_one_of(name, NEVER_TRAILERS)
+    ![HOP_BY_HOP, NEEDED, NEVER_TRAILERS]
+        .iter()
+        .any(|list| is_one_of(name, list))
 }
 
 /// True if the sender of a message means to keep its connection (RFC 9112 §9.3), as far as version
@@ -130,12 +116,6 @@ pub fn wants_upgrade(head: &RequestHead) -> bool {
     head.version == Version::Http11
         && head.fields.has("upgrade")
         && head.fields.has_token("connection", "upgrade")
-}
-
-/// True for a name that is in a list, compared case-insensitively.
-pub(super) fn is_one_of(name: &[u8], list: &[&str]) -> bool {
-    list.iter()
-        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 #[cfg(test)]

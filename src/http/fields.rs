@@ -122,6 +122,15 @@ impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Fields {
     }
 }
 
+/// Writes a field line.
+pub(super) fn write_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
 /// [`Fields`] over `text` without copying: `lines` are (name, value) slices that lie inside `text`,
 /// as httparse returns them. Lines that do not are left out.
 pub fn over<'a>(text: &Bytes, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Fields {

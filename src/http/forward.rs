@@ -5,11 +5,11 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::connection::{self, Hop};
-use super::fields::Fields;
+use super::connection::Hop;
+use super::fields::{Fields, write_line};
 use super::framing::{self, Framing};
 use super::head::{Method, RequestHead, Version};
-use super::syntax::number;
+use super::syntax::{is_one_of, number};
 use super::target::Uri;
 
 /// The form in which a request goes out.
@@ -38,7 +38,7 @@ pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &Re
         out.put_slice(uri.path_and_query().as_bytes());
     }
     out.put_slice(b" HTTP/1.1\r\n");
-    line(out, b"Host", uri.authority().as_bytes());
+    write_line(out, b"Host", uri.authority().as_bytes());
     let hop = Hop::of(&head.fields);
     let conditional = how.extra.iter().any(|(name, _)| is_condition(name));
     for (name, value) in head.fields.iter() {
@@ -51,17 +51,17 @@ pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &Re
             || name.eq_ignore_ascii_case(b"host")
             || replaced
             || (conditional && is_condition(name))
-            || connection::is_one_of(name, how.without)
+            || is_one_of(name, how.without)
         {
             continue;
         }
         match decremented(head, name, value) {
-            Some(hops) => line(out, name, hops.to_string().as_bytes()),
-            None => line(out, name, value),
+            Some(hops) => write_line(out, name, hops.to_string().as_bytes()),
+            None => write_line(out, name, value),
         }
     }
     for (name, value) in how.extra {
-        line(out, name, value);
+        write_line(out, name, value);
     }
     write_framing(out, how.framing);
     write_request_options(out, head, how.upgrade);
@@ -73,17 +73,17 @@ pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &Re
 fn write_request_options(out: &mut BytesMut, head: &RequestHead, upgrade: bool) {
     let trailers = head.fields.has_token("te", "trailers");
     if trailers {
-        line(out, b"TE", b"trailers");
+        write_line(out, b"TE", b"trailers");
     }
     if upgrade {
         for protocols in head.fields.all("upgrade") {
-            line(out, b"Upgrade", protocols);
+            write_line(out, b"Upgrade", protocols);
         }
     }
     match (trailers, upgrade) {
-        (true, true) => line(out, b"Connection", b"TE, Upgrade"),
-        (true, false) => line(out, b"Connection", b"TE"),
-        (false, true) => line(out, b"Connection", b"Upgrade"),
+        (true, true) => write_line(out, b"Connection", b"TE, Upgrade"),
+        (true, false) => write_line(out, b"Connection", b"TE"),
+        (false, true) => write_line(out, b"Connection", b"Upgrade"),
         (false, false) => {}
     }
 }
@@ -120,15 +120,12 @@ pub fn write_response_head(
     write_status_line(out, status, reason);
     let hop = Hop::of(fields);
     for (name, value) in fields.iter() {
-        if !(hop.drops(name)
-            || is_framing(name, how.framing)
-            || connection::is_one_of(name, how.without))
-        {
-            line(out, name, value);
+        if !(hop.drops(name) || is_framing(name, how.framing) || is_one_of(name, how.without)) {
+            write_line(out, name, value);
         }
     }
     for (name, value) in how.extra {
-        line(out, name, value);
+        write_line(out, name, value);
     }
     if how.framing != Framing::None {
         write_framing(out, how.framing);
@@ -157,15 +154,15 @@ fn write_status_line(out: &mut BytesMut, status: u16, reason: &[u8]) {
 fn write_response_options(out: &mut BytesMut, status: u16, fields: &Fields, how: &ResponseAs<'_>) {
     if how.upgrade {
         for protocols in fields.all("upgrade") {
-            line(out, b"Upgrade", protocols);
+            write_line(out, b"Upgrade", protocols);
         }
-        line(out, b"Connection", b"Upgrade");
+        write_line(out, b"Connection", b"Upgrade");
     } else if status < 200 {
         // An interim response says nothing of the connection: the final one does.
     } else if !how.keep_alive || how.framing == Framing::UntilClose {
-        line(out, b"Connection", b"close");
+        write_line(out, b"Connection", b"close");
     } else if how.client == Version::Http10 {
-        line(out, b"Connection", b"keep-alive");
+        write_line(out, b"Connection", b"keep-alive");
     }
 }
 
@@ -223,14 +220,16 @@ pub fn is_condition(name: &[u8]) -> bool {
         "if-unmodified-since",
         "if-range",
     ];
-    connection::is_one_of(name, CONDITIONS)
+    is_one_of(name, CONDITIONS)
 }
 
 fn write_framing(out: &mut BytesMut, framing: Framing) {
     match framing {
         Framing::None | Framing::UntilClose => {}
-        Framing::Length(length) => line(out, b"Content-Length", length.to_string().as_bytes()),
-        Framing::Chunked => line(out, b"Transfer-Encoding", b"chunked"),
+        Framing::Length(length) => {
+            write_line(out, b"Content-Length", length.to_string().as_bytes())
+        }
+        Framing::Chunked => write_line(out, b"Transfer-Encoding", b"chunked"),
     }
 }
 
@@ -240,14 +239,6 @@ fn write_via(out: &mut BytesMut, received: Version, pseudonym: &str) {
         Version::Http11 => b"Via: 1.1 ",
     });
     out.put_slice(pseudonym.as_bytes());
-    out.put_slice(b"\r\n");
-}
-
-fn line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
     out.put_slice(b"\r\n");
 }
 

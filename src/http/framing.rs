@@ -33,26 +33,20 @@ impl Framing {
 
 /// A fault that leaves a message's length in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum FramingError {
-    /// A Content-Length that isn't a number.
     #[error("Content-Length is not a number")]
     Length,
-    /// Content-Length more than once in a request, or with different values in a response.
     #[error("Content-Length is given more than once")]
     Lengths,
-    /// Transfer-Encoding and Content-Length in one message.
     #[error("Transfer-Encoding and Content-Length are both given")]
     Both,
-    /// Transfer-Encoding in an HTTP/1.0 message.
     #[error("Transfer-Encoding is given in an HTTP/1.0 message")]
     OldVersion,
-    /// Chunked missing, repeated or not the last of the transfer codings.
     #[error("chunked is not the last transfer coding, or not the only one of its name")]
     NotLast,
-    /// A transfer coding that isn't understood.
     #[error("a transfer coding other than chunked is used")]
     Coding,
-    /// Content in a request whose method has none.
     #[error("content is announced in a request whose method has none")]
     NoContent,
 }

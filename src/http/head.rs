@@ -8,22 +8,15 @@ use super::fields::Fields;
 
 /// A request method (RFC 9110 §9). Methods are case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub enum Method {
-    /// GET
     Get,
-    /// HEAD
     Head,
-    /// POST
     Post,
-    /// PUT
     Put,
-    /// DELETE
     Delete,
-    /// CONNECT
     Connect,
-    /// OPTIONS
     Options,
-    /// TRACE
     Trace,
     /// Any other token.
     Other(Bytes),

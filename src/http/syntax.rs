@@ -59,6 +59,12 @@ pub fn number(value: &[u8]) -> Option<u64> {
     })
 }
 
+/// True for a name that is in a list, compared case-insensitively.
+pub fn is_one_of(name: &[u8], list: &[&str]) -> bool {
+    list.iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
 /// True for a byte of a token (RFC 9110 §5.6.2).
 pub fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)

@@ -11,22 +11,19 @@ use bytes::Bytes;
 pub use super::authority::{Authority, UriError};
 pub use super::uri::{Scheme, Uri};
 
-use super::authority;
+use super::authority::HostPort;
 use super::head::{Method, RequestHead, Version};
 
 /// A fault of a request's target or Host field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum TargetError {
-    /// The target is none of the four forms, or a malformed one.
     #[error("{0}")]
     Uri(#[from] UriError),
-    /// An HTTP/1.1 request without a Host field.
     #[error("the Host field is missing")]
     HostFieldMissing,
-    /// More than one Host field, or a malformed one.
     #[error("the Host field is repeated or malformed")]
     HostFieldMalformed,
-    /// A Host field that names another authority than the target URI does.
     #[error("the Host field differs from the target URI")]
     HostFieldDiffers,
 }
@@ -100,42 +97,31 @@ fn through_http(uri: &Uri) -> Result<Option<Uri>, UriError> {
     }
 }
 
-/// A Host field: the host, which may be empty, and the port if it names one.
-type HostField<'a> = (&'a [u8], Option<u16>);
-
 /// The one Host field, which HTTP/1.1 requires and no request may repeat (RFC 9112 §3.2).
-fn host_field(head: &RequestHead) -> Result<Option<HostField<'_>>, TargetError> {
-    let malformed = |_| TargetError::HostFieldMalformed;
+fn host_field(head: &RequestHead) -> Result<Option<HostPort<'_>>, TargetError> {
     let mut lines = head.fields.all("host");
-    let field = match (lines.next(), lines.next()) {
-        (_, Some(_)) => return Err(TargetError::HostFieldMalformed),
-        (None, _) if head.version == Version::Http11 => {
-            return Err(TargetError::HostFieldMissing);
-        }
-        (None, _) => return Ok(None),
-        (Some(b""), _) => return Ok(Some((b"", None))),
-        (Some(field), _) => field,
-    };
-    let (host, port) = authority::split(field).map_err(malformed)?;
-    match port {
-        None | Some(b"") => Ok(Some((host, None))),
-        Some(digits) => {
-            let port = authority::port_number(digits).map_err(malformed)?;
-            Ok(Some((host, Some(port))))
-        }
+    match (lines.next(), lines.next()) {
+        (_, Some(_)) => Err(TargetError::HostFieldMalformed),
+        (None, _) if head.version == Version::Http11 => Err(TargetError::HostFieldMissing),
+        (None, _) => Ok(None),
+        (Some(host @ b""), _) => Ok(Some(HostPort { host, port: None })),
+        (Some(field), _) => HostPort::parse(field)
+            .map(Some)
+            .map_err(|_| TargetError::HostFieldMalformed),
     }
 }
 
 /// Refuses a Host field, if there is one, that names another host or port.
 fn agree(
-    field: Option<HostField<'_>>,
+    field: Option<HostPort<'_>>,
     host: &[u8],
     port: u16,
     default_port: u16,
 ) -> Result<(), TargetError> {
     match field {
-        Some((named, at))
-            if !named.eq_ignore_ascii_case(host) || at.unwrap_or(default_port) != port =>
+        Some(named)
+            if !named.host.eq_ignore_ascii_case(host)
+                || named.port.unwrap_or(default_port) != port =>
         {
             Err(TargetError::HostFieldDiffers)
         }

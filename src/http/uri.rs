@@ -14,10 +14,9 @@ use super::authority::{ascii, without_brackets};
 
 /// A scheme that can be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
 pub enum Scheme {
-    /// http
     Http,
-    /// https
     Https,
 }
 

@@ -5,7 +5,7 @@
 use super::request::least;
 use super::{Argument, directives};
 use crate::http::fields::Fields;
-use crate::http::syntax::{elements, is_tchar};
+use crate::http::syntax::{elements, is_one_of, is_tchar};
 
 /// Fields that decide whether and how a stored response is reused. A directive that would have one
 /// of them left out is read as if it had no argument: what remains could not be reused rightly.
@@ -110,12 +110,7 @@ fn named_fields(argument: Argument<'_>) -> Option<&[u8]> {
     let Argument::Text(list) = argument else {
         return None;
     };
-    let deciding = |name: &[u8]| {
-        DECIDING
-            .iter()
-            .any(|d| name.eq_ignore_ascii_case(d.as_bytes()))
-    };
-    let usable = |name: &[u8]| name.iter().all(|&b| is_tchar(b)) && !deciding(name);
+    let usable = |name: &[u8]| name.iter().all(|&b| is_tchar(b)) && !is_one_of(name, &DECIDING);
     (elements(list).next().is_some() && elements(list).all(usable)).then_some(list)
 }
 

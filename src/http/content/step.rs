@@ -21,20 +21,16 @@ pub enum ContentStep {
 
 /// A fault in content, or its end before it was complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum ContentError {
-    /// A chunk size that isn't a hexadecimal number, or one that is too large.
     #[error("a chunk size is malformed or too large")]
     ChunkSize,
-    /// Chunk extensions with control characters, or too much of them.
     #[error("a chunk extension is malformed, or there is too much of them")]
     ChunkExtension,
-    /// CRLF missing after a chunk size or chunk data.
     #[error("a chunk or its size does not end with CRLF")]
     ChunkEnd,
-    /// A malformed or oversized trailer section.
     #[error("in the trailer section: {0}")]
     Trailers(#[from] HeadError),
-    /// The connection closed before the message was complete.
     #[error("the connection closed before the content was complete")]
     Incomplete,
 }

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Scheme, Uri};
-use crate::http::authority::{self, UriError};
+use crate::http::authority::{HostPort, UriError};
 
 impl Uri {
     /// The URI that `text` is: absolute, http or https, without a fragment. Copies only when
@@ -18,27 +18,26 @@ impl Uri {
             .position(|byte| matches!(byte, b'/' | b'?'))
             .map_or(text.len(), |at| start + at);
         let userinfo = userinfo_length(&text[start..end])?;
-        let (host, port) = authority::split(&text[start + userinfo..end])?;
-        let number = match port {
-            None | Some(b"") => scheme.default_port(),
-            Some(digits) => authority::port_number(digits)?,
-        };
-        let explicit = number != scheme.default_port();
+        let HostPort { host, port } = HostPort::parse(&text[start + userinfo..end])?;
+        let port = port.unwrap_or(scheme.default_port());
+        let explicit = port != scheme.default_port();
+        let host_end = start + userinfo + host.len();
         let rest = &text[end..];
         let normal = text.starts_with(scheme.as_str().as_bytes())
             && userinfo == 0
             && rest.first() == Some(&b'/')
             && !host.iter().any(u8::is_ascii_uppercase)
-            && match port {
-                None => true,
-                Some(digits) => explicit && digits.first() != Some(&b'0'),
+            && match &text[host_end..end] {
+                [] => true,
+                [b':', b'0', ..] => false,
+                _ => explicit,
             };
         let mut uri = Uri {
             text: Bytes::new(),
             scheme,
-            host_end: (start + host.len()) as u32,
+            host_end: host_end as u32,
             authority_end: end as u32,
-            port: number,
+            port,
             bare: rest.is_empty(),
         };
         if normal {
