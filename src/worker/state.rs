@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fetch::Fetch;
-use super::origin::pool::Pool;
+use super::origin::pool::ConnectionPool;
 use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
 use super::outbox::Outbox;
@@ -43,11 +43,11 @@ pub struct Worker {
     /// The fetches that others may join, by key.
     pub fetches: RefCell<HashMap<Key, Rc<Fetch>>>,
     /// Connections to origin servers.
-    pub pool: Pool,
+    pub(super) pool: ConnectionPool,
     /// Whose certificates are believed.
-    pub trust: Trust,
+    pub(super) trust: Trust,
     /// Names of origin servers.
-    pub resolver: Resolver,
+    pub(super) resolver: Resolver,
     /// News for the supervisor.
     pub(super) outbox: Outbox,
     /// How many clients are here.
@@ -78,7 +78,7 @@ impl Worker {
             pseudonym,
             store,
             fetches: RefCell::default(),
-            pool: Pool::default(),
+            pool: ConnectionPool::default(),
             trust: Trust::default(),
             resolver: Resolver::default(),
             outbox: Outbox::default(),

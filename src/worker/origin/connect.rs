@@ -1,5 +1,5 @@
-//! Connecting to an origin server: its addresses raced as RFC 8305 says, IPv6 and IPv4 in turn,
-//! each a little after the one before, the first connection wins.
+//! Connecting to an origin server: its name resolved, its addresses raced as RFC 8305 says, IPv6 and IPv4
+//! in turn, each a little after the one before, the first connection wins.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -9,90 +9,72 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::guard::is_local;
+use super::resolve::Resolver;
 use crate::sys::stream::Stream;
 
-/// How long one attempt is alone before the next address is tried as well (RFC 8305 §5).
-const HEAD_START: Duration = Duration::from_millis(250);
+/// The Connection Attempt Delay of RFC 8305 §5: from one attempt to the next beside it.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The client may not reach any of the addresses.
+pub(crate) enum ConnectError {
     #[error(
         "{host} is an address of the proxy's own machine or link, which only clients on that machine may reach"
     )]
-    NotAllowed {
-        /// The host asked for.
-        host: String,
-    },
-    /// The name has no address.
+    NotAllowed { host: String },
     #[error("{host} can't be resolved: {why}")]
-    Unresolved {
-        /// The host asked for.
-        host: String,
-        /// What the resolver said.
-        why: String,
-    },
-    /// The name was not resolved in time.
+    Unresolved { host: String, why: String },
     #[error("{host} was not resolved within {seconds} s: does the system's name server answer?")]
-    NoAnswer {
-        /// The host asked for.
-        host: String,
-        /// The limit.
-        seconds: u64,
-    },
-    /// Every address refused, or was unreachable.
+    NoAnswer { host: String, seconds: u64 },
+    /// Every address refused, or was unreachable; the last one's error.
     #[error("{host} can't be reached: {why}")]
-    Unreachable {
-        /// The host and port asked for.
-        host: String,
-        /// The last address's error.
-        why: io::Error,
-    },
+    Unreachable { host: String, why: io::Error },
     /// There is a connection, but no TLS session on it.
     #[error("no TLS connection to {host}: {why}")]
-    Tls {
-        /// The host asked for.
-        host: String,
-        /// The reason.
-        why: String,
-    },
-    /// No address answered in time.
+    Tls { host: String, why: String },
     #[error("{host} did not accept a connection within {seconds} s")]
-    TimedOut {
-        /// The host and port asked for.
-        host: String,
-        /// The limit.
-        seconds: u64,
-    },
+    TimedOut { host: String, seconds: u64 },
 }
 
-/// Connects to the first of `addresses` that answers before `deadline`, `limit` after it began. Local addresses are left out
-/// unless `local_allowed`. Says which address it was.
-pub async fn connect(
+/// Resolves and connects, all within `limit`; the connection and the address it is to. Local addresses
+/// are left out unless `local_allowed`.
+pub(crate) async fn reach(
+    resolver: &Resolver,
     host: &str,
     port: u16,
-    addresses: &[IpAddr],
     local_allowed: bool,
-    deadline: Instant,
     limit: Duration,
 ) -> Result<(Stream, IpAddr), ConnectError> {
-    let allowed: Vec<SocketAddr> = interleave(addresses)
+    let deadline = Instant::now() + limit;
+    let seconds = limit.as_secs();
+    let addresses = match timeout_at(deadline, resolver.addresses(host)).await {
+        Ok(resolved) => resolved.map_err(|why| ConnectError::Unresolved {
+            host: host.into(),
+            why: why.to_string(),
+        })?,
+        Err(_) => {
+            let host = host.into();
+            return Err(ConnectError::NoAnswer { host, seconds });
+        }
+    };
+    let allowed: Vec<SocketAddr> = interleave(&addresses)
         .filter(|address| local_allowed || !is_local(*address))
         .map(|address| SocketAddr::new(address, port))
         .collect();
-    if allowed.is_empty() {
-        return Err(ConnectError::NotAllowed { host: host.into() });
-    }
-    let name = || format!("{host}:{port}");
-    match timeout_at(deadline, race(&allowed)).await {
-        Ok(Ok((stream, address))) => Ok((stream, address.ip())),
-        Ok(Err(why)) => Err(ConnectError::Unreachable { host: name(), why }),
-        Err(_) => Err(ConnectError::TimedOut {
-            host: name(),
-            seconds: limit.as_secs(),
-        }),
-    }
+    let connected = if allowed.is_empty() {
+        Err(ConnectError::NotAllowed { host: host.into() })
+    } else {
+        let host = || format!("{host}:{port}");
+        match timeout_at(deadline, race(&allowed)).await {
+            Ok(Ok((stream, address))) => Ok((stream, address.ip())),
+            Ok(Err(why)) => Err(ConnectError::Unreachable { host: host(), why }),
+            Err(_) => Err(ConnectError::TimedOut {
+                host: host(),
+                seconds,
+            }),
+        }
+    };
+    connected.inspect_err(|_| resolver.forget(host))
 }
 
 async fn race(addresses: &[SocketAddr]) -> io::Result<(Stream, SocketAddr)> {
@@ -100,20 +82,20 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<(Stream, SocketAddr)> {
         return Stream::connect(*only).await.map(|stream| (stream, *only));
     }
     let mut attempts = JoinSet::new();
-    let mut waiting = addresses.iter().copied();
+    let mut untried = addresses.iter().copied();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     let mut next_start = Instant::now();
     loop {
-        let more = waiting.len() > 0;
+        let more = untried.len() > 0;
         if attempts.is_empty() && !more {
             return Err(last);
         }
         tokio::select! {
             () = sleep_until(next_start), if more => {
-                if let Some(address) = waiting.next() {
+                if let Some(address) = untried.next() {
                     attempts.spawn_local(async move { (Stream::connect(address).await, address) });
                 }
-                next_start = Instant::now() + HEAD_START;
+                next_start = Instant::now() + ATTEMPT_DELAY;
             }
             Some(done) = attempts.join_next() => match done {
                 Ok((Ok(stream), address)) => return Ok((stream, address)),

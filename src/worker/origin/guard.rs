@@ -1,12 +1,12 @@
 //! Which destinations a client may have us reach, by the resolved address: this machine's own and
 //! link-local addresses only for clients on loopback, or the proxy would open services that trust
-//! their machine to the whole network. What was learnt there is marked, so that a hit is refused alike.
+//! their machine to the whole network. A response from there is marked, so that a hit is refused alike.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address means this machine or this link: loopback, unspecified or link-local,
-/// in IPv4, IPv6 and IPv4-mapped form.
-pub fn is_local(address: IpAddr) -> bool {
+/// True for an address of this machine or this link: loopback, unspecified or link-local, in IPv4, IPv6
+/// and IPv4-mapped form.
+pub(crate) fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             v4.is_loopback()

@@ -26,13 +26,13 @@ struct Idle {
 
 /// The idle connections, by the origin (`scheme://host:port`).
 #[derive(Default)]
-pub struct Pool {
+pub(crate) struct ConnectionPool {
     idle: RefCell<HashMap<Box<str>, Vec<Idle>>>,
 }
 
-impl Pool {
+impl ConnectionPool {
     /// An idle connection to `origin`, if a usable one is there.
-    pub fn take(&self, origin: &str, local_allowed: bool) -> Option<(Transport, IpAddr)> {
+    pub(crate) fn take(&self, origin: &str, local_allowed: bool) -> Option<(Transport, IpAddr)> {
         let mut all = self.idle.borrow_mut();
         let stack = all.get_mut(origin)?;
         while let Some(idle) = stack.pop() {
@@ -48,7 +48,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose response was read to its end.
-    pub fn put(&self, origin: &str, transport: Transport, address: IpAddr) {
+    pub(crate) fn put(&self, origin: &str, transport: Transport, address: IpAddr) {
         let mut all = self.idle.borrow_mut();
         if all.values().map(Vec::len).sum::<usize>() >= MOST {
             return;
@@ -68,8 +68,8 @@ impl Pool {
         }
     }
 
-    /// Closes what has been idle for `limit`, or was closed by its origin.
-    pub fn sweep(&self, limit: Duration) {
+    /// Closes connections that have been idle for `limit`, or were closed by their origin.
+    pub(crate) fn sweep(&self, limit: Duration) {
         let now = Instant::now();
         self.idle.borrow_mut().retain(|_, stack| {
             stack.retain(|idle| now - idle.since < limit && idle.transport.is_quiet());

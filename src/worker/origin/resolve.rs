@@ -14,58 +14,56 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-/// How long an answer with addresses is used again.
+/// The time for which addresses are used again.
 const REMEMBER: Duration = Duration::from_secs(30);
-/// How long a failure is used again.
+/// The time for which a failure is used again.
 const REMEMBER_FAILURE: Duration = Duration::from_secs(3);
 /// The most names remembered.
 const MOST_NAMES: usize = 1024;
 /// The most names being resolved at once; the store needs threads too.
 const MOST_AT_ONCE: usize = crate::worker::BLOCKING_THREADS / 2;
 
-/// Why a name has no address, as the resolver says it.
-pub type Failure = Rc<str>;
-type Answer = Result<Rc<[IpAddr]>, Failure>;
+/// The addresses of a name, or the resolver's reason why it has none.
+type Resolved = Result<Rc<[IpAddr]>, Rc<str>>;
 
 /// The names resolved of late.
-#[derive(Debug)]
-pub struct Resolver {
-    known: RefCell<HashMap<Box<str>, (Instant, Answer)>>,
-    turns: Arc<Semaphore>,
+pub(crate) struct Resolver {
+    known: RefCell<HashMap<Box<str>, (Instant, Resolved)>>,
+    permits: Arc<Semaphore>,
 }
 
 impl Default for Resolver {
     fn default() -> Resolver {
         Resolver {
             known: RefCell::default(),
-            turns: Arc::new(Semaphore::new(MOST_AT_ONCE)),
+            permits: Arc::new(Semaphore::new(MOST_AT_ONCE)),
         }
     }
 }
 
 impl Resolver {
     /// The addresses of `host` (a name or an address literal without brackets), in the system's order.
-    pub async fn addresses(&self, host: &str) -> Answer {
+    pub(crate) async fn addresses(&self, host: &str) -> Resolved {
         if let Ok(literal) = host.parse::<IpAddr>() {
             return Ok(Rc::new([literal]));
         }
         if let Some(answer) = self.known(host) {
             return answer;
         }
-        let Ok(turn) = self.turns.clone().acquire_owned().await else {
+        let Ok(permit) = self.permits.clone().acquire_owned().await else {
             return Err("names are no longer resolved".into());
         };
-        // Whoever had the turn before may have asked for the same name.
+        // The holder of the permit before may have resolved the same name.
         if let Some(answer) = self.known(host) {
             return answer;
         }
         let name = host.to_owned();
-        let asked = spawn_blocking(move || {
-            let answer = ask(&name);
-            drop(turn);
+        let resolving = spawn_blocking(move || {
+            let answer = resolve(&name);
+            drop(permit);
             answer
         });
-        let answer: Answer = match asked.await {
+        let answer: Resolved = match resolving.await {
             Ok(Ok(addresses)) => Ok(addresses.into()),
             Ok(Err(why)) => Err(why.into()),
             Err(lost) => Err(lost.to_string().into()),
@@ -74,13 +72,13 @@ impl Resolver {
         answer
     }
 
-    fn known(&self, host: &str) -> Option<Answer> {
+    fn known(&self, host: &str) -> Option<Resolved> {
         let known = self.known.borrow();
         let (until, answer) = known.get(host)?;
         (*until > Instant::now()).then(|| answer.clone())
     }
 
-    fn remember(&self, host: &str, answer: Answer) {
+    fn remember(&self, host: &str, answer: Resolved) {
         let now = Instant::now();
         let remember = match &answer {
             Ok(_) => REMEMBER,
@@ -95,13 +93,13 @@ impl Resolver {
         }
     }
 
-    /// Forgets what is known of `host`, when none of its addresses answers any more.
-    pub fn forget(&self, host: &str) {
+    /// Forgets the addresses of `host`, when none of its addresses answers any more.
+    pub(crate) fn forget(&self, host: &str) {
         self.known.borrow_mut().remove(host);
     }
 }
 
-fn ask(host: &str) -> Result<Vec<IpAddr>, String> {
+fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
     let found: io::Result<Vec<IpAddr>> = (host, 0)
         .to_socket_addrs()
         .map(|addresses| addresses.map(|address| address.ip()).collect());

@@ -18,13 +18,13 @@ use crate::sys::stream::Stream;
 
 /// The authorities whose certificates are believed, once read.
 #[derive(Default)]
-pub struct Trust {
+pub(crate) struct Trust {
     known: RefCell<Option<(PathBuf, Arc<ClientConfig>)>>,
 }
 
 impl Trust {
     /// Gives the configuration of TLS connections, or a sentence when `file` can't be read.
-    pub async fn config(&self, file: &Path) -> Result<Arc<ClientConfig>, String> {
+    pub(crate) async fn config(&self, file: &Path) -> Result<Arc<ClientConfig>, String> {
         if let Some((of, config)) = &*self.known.borrow() {
             if of == file {
                 return Ok(config.clone());
@@ -39,7 +39,7 @@ impl Trust {
     }
 
     /// Reads the file anew at the next need.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.known.borrow_mut() = None;
     }
 }
@@ -57,7 +57,7 @@ fn read_config(file: &Path) -> Result<Arc<ClientConfig>, String> {
 
 /// Shakes hands with `host`, whose certificate must name it; a sentence when that fails.
 /// The caller bounds the time.
-pub async fn handshake(
+pub(crate) async fn handshake(
     stream: Stream,
     host: &str,
     config: Arc<ClientConfig>,

@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use crate::sys::stream::{Stream, within};
 
 /// A connection to an origin server.
-pub enum Transport {
+pub(crate) enum Transport {
     /// http
     Plain(Stream),
     /// https; borrowed for one poll at a time, because a request may be sent while its response is read.
@@ -27,12 +27,12 @@ pub enum Transport {
 impl Transport {
     /// Appends what there is to read to `buffer`'s spare capacity, waiting until `deadline`.
     /// `Ok(0)` is the end. `TimedOut` after the deadline.
-    pub async fn read(&self, buffer: &mut BytesMut, deadline: Instant) -> io::Result<usize> {
+    pub(crate) async fn read(&self, buffer: &mut BytesMut, deadline: Instant) -> io::Result<usize> {
         within(deadline, self.read_some(buffer)).await
     }
 
     /// As [`Transport::read`], without a deadline.
-    pub async fn read_some(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+    pub(crate) async fn read_some(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => stream.read_some(buffer).await,
             Transport::Tls(tls) => {
@@ -46,7 +46,11 @@ impl Transport {
     }
 
     /// Writes all of `parts` in order; the deadline is `timeout` from the last progress.
-    pub async fn write_all(&self, parts: &mut [IoSlice<'_>], timeout: Duration) -> io::Result<()> {
+    pub(crate) async fn write_all(
+        &self,
+        parts: &mut [IoSlice<'_>],
+        timeout: Duration,
+    ) -> io::Result<()> {
         match self {
             Transport::Plain(stream) => stream.write_all(parts, timeout).await,
             Transport::Tls(tls) => write_all(tls, parts, timeout).await,
@@ -55,7 +59,7 @@ impl Transport {
 
     /// Tells whether the peer has neither closed nor sent content: an idle connection that may be used.
     /// Session tickets of TLS may come at any time.
-    pub fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         match self {
             Transport::Plain(stream) => stream.is_quiet(),
             Transport::Tls(tls) => {
