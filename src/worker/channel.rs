@@ -21,7 +21,7 @@ use crate::ipc::{
 };
 use crate::sys::stream;
 
-/// How long to wait when the system has too many fds on their way.
+/// The wait when the system has too many fds on their way.
 const LATER: Duration = Duration::from_millis(5);
 
 /// A channel, and what waits to go out on it.
@@ -36,7 +36,7 @@ pub(super) struct SupervisorLink {
 #[derive(PartialEq, Eq)]
 enum Flow {
     On,
-    /// The supervisor has closed it, and all that it said has been heard.
+    /// The supervisor has closed it, and all its messages have been received.
     Closed,
     GivenUp,
 }
@@ -105,7 +105,7 @@ impl LinkGuard<'_> {
         let worker = self.worker;
         let link = &mut self.link;
         if let Some(news) = worker.outbox.take() {
-            // Who waits for the outbox to be empty is notified when its news has gone out.
+            // The task that waits for an empty outbox is notified when its news has gone out.
             worker.phase.set_supervision(Supervision::Undelivered);
             link.outgoing.push_news(news);
         }
@@ -211,7 +211,7 @@ impl LinkGuard<'_> {
 
 impl Drop for LinkGuard<'_> {
     fn drop(&mut self) {
-        // What the supervisor said last still counts: clients may have gone back, or come.
+        // The supervisor's last messages still count: clients may have gone back, or come.
         let flow = self.receive_all();
         let worker = self.worker;
         let untaken = self.link.outgoing.drain_untaken();

@@ -15,7 +15,8 @@ use super::supervision;
 use crate::sys::exit::Failure;
 use crate::sys::{notify, stream};
 
-/// How often idle connections to origin servers are looked through, and the store hears what was used.
+/// The time between two looks through the idle connections to origin servers, after which the store
+/// also hears what was used.
 const SWEEP: Duration = Duration::from_secs(5);
 /// The time that stopping may take beyond `drain`, before systemd kills.
 const BEYOND_DRAIN: Duration = Duration::from_secs(10);

@@ -18,11 +18,11 @@ use crate::http::head::{RequestHead, Version};
 use crate::http::parse::{HeadLimits, parse_request};
 use crate::ipc::{Assigned, MAX_READ};
 
-/// How much is read at a time: many pipelined requests.
+/// The most bytes read at a time: many pipelined requests.
 const READ: usize = 16 << 10;
 /// Responses of pipelined requests are gathered up to about this many bytes.
 const GATHER: usize = 64 << 10;
-/// How long, and how much, is read from a client that is being refused, so that it sees why.
+/// The time and the bytes for which a client that is being refused is read from, so that it sees why.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 
@@ -63,7 +63,7 @@ async fn serve(worker: Rc<Worker>, client: Client) {
     worker.phase.progress.notify();
 }
 
-/// How a client leaves this worker.
+/// The way in which a client leaves this worker.
 enum Departure {
     /// It goes back to the supervisor.
     Return,
@@ -78,7 +78,7 @@ const CLOSE: ControlFlow<Departure> = ControlFlow::Break(Departure::Close);
 struct RequestLoop {
     worker: Rc<Worker>,
     client: Client,
-    /// How much of the buffer was searched for the end of a head.
+    /// The part of the buffer that was searched for the end of a head.
     scanned: usize,
     /// When the head that is not whole yet began to arrive.
     head_since: Option<Instant>,
@@ -86,7 +86,7 @@ struct RequestLoop {
 
 impl RequestLoop {
     async fn run(&mut self) -> Departure {
-        // What made the supervisor assign it is there already.
+        // The bytes that made the supervisor assign it are there already.
         self.client.buffer.reserve(READ);
         let _ = self.client.stream.try_read(&mut self.client.buffer);
         loop {

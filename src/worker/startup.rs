@@ -20,7 +20,7 @@ pub(super) fn build(index: u16, settings: OwnedFd, shared: OwnedFd) -> Result<Wo
     let settings = read_settings(settings).map_err(Failure::config)?;
     let shared = Shared::from_fd(shared).map_err(Failure::unavailable)?;
     let shared = Arc::new(shared);
-    // What a worker that died before it had claimed.
+    // Claims of a worker that died with this number.
     shared.unclaim_all(index);
     let pseudonym = pseudonym(&shared);
     let store = open_store(index, &settings, &shared);

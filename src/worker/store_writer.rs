@@ -15,8 +15,8 @@ const QUEUED_BYTES: u64 = 64 << 20;
 
 type Job = Box<dyn FnOnce(&dyn Store) + Send>;
 
-/// A store, and the way to the thread that changes it.
-pub struct StoreWriter {
+/// A store, and the queue of the thread that changes it.
+pub(super) struct StoreWriter {
     store: Arc<dyn Store>,
     shared: Option<Arc<dyn SharedStore>>,
     jobs: mpsc::Sender<Job>,
@@ -24,26 +24,24 @@ pub struct StoreWriter {
     refused: Cell<u64>,
 }
 
-/// Why a change was not made.
+/// The reason why a change was not made.
 #[derive(Debug, thiserror::Error)]
-pub enum NotDone {
-    /// Too many others wait.
+pub(super) enum StoreWriterError {
     #[error(
         "the store is too slow: {0} responses were not stored so far, as too many others waited"
     )]
     Busy(u64),
-    /// The thread has ended.
     #[error("the store's thread has ended")]
     Ended,
 }
 
 impl StoreWriter {
     /// Starts the thread for this store.
-    pub fn start(store: Arc<dyn Store>) -> io::Result<StoreWriter> {
+    pub(super) fn start(store: Arc<dyn Store>) -> io::Result<StoreWriter> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
         let changed = store.clone();
         std::thread::Builder::new()
-            .name("keeper".to_owned())
+            .name("store-writer".to_owned())
             .spawn(move || {
                 while let Some(job) = waiting.blocking_recv() {
                     job(&*changed);
@@ -59,22 +57,22 @@ impl StoreWriter {
     }
 
     /// The store, for what only reads.
-    pub fn store(&self) -> &Arc<dyn Store> {
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
     /// The store, when other hosts share it.
-    pub fn shared(&self) -> Option<&Arc<dyn SharedStore>> {
+    pub(super) fn shared(&self) -> Option<&Arc<dyn SharedStore>> {
         self.shared.as_ref()
     }
 
-    /// Has a change made when its turn comes, which holds this many bytes of content until then;
-    /// refused when too much waits.
-    pub async fn run<T: Send + 'static>(
+    /// Makes a change when its turn comes, which holds this many bytes of content until then; refuses
+    /// it when too much waits.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         bytes: u64,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
-    ) -> Result<T, NotDone> {
+    ) -> Result<T, StoreWriterError> {
         if self.queued.get() > 0 && self.queued.get() + bytes > QUEUED_BYTES {
             return Err(self.refuse());
         }
@@ -82,26 +80,29 @@ impl StoreWriter {
         match self.jobs.try_send(job) {
             Ok(()) => {
                 let _held = QueuedBytes::new(&self.queued, bytes);
-                outcome.await.map_err(|_| NotDone::Ended)
+                outcome.await.map_err(|_| StoreWriterError::Ended)
             }
             Err(mpsc::error::TrySendError::Full(_)) => Err(self.refuse()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(NotDone::Ended),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreWriterError::Ended),
         }
     }
 
-    fn refuse(&self) -> NotDone {
+    fn refuse(&self) -> StoreWriterError {
         self.refused.set(self.refused.get() + 1);
-        NotDone::Busy(self.refused.get())
+        StoreWriterError::Busy(self.refused.get())
     }
 
-    /// Has a change made that must not be left out, after all that wait.
-    pub async fn run_surely<T: Send + 'static>(
+    /// Makes a change that must not be left out, after all that wait.
+    pub(super) async fn run_surely<T: Send + 'static>(
         &self,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
-    ) -> Result<T, NotDone> {
+    ) -> Result<T, StoreWriterError> {
         let (job, outcome) = job(change);
-        self.jobs.send(job).await.map_err(|_| NotDone::Ended)?;
-        outcome.await.map_err(|_| NotDone::Ended)
+        self.jobs
+            .send(job)
+            .await
+            .map_err(|_| StoreWriterError::Ended)?;
+        outcome.await.map_err(|_| StoreWriterError::Ended)
     }
 }
 
@@ -126,7 +127,7 @@ fn job<T: Send + 'static>(
 ) -> (Job, oneshot::Receiver<T>) {
     let (done, outcome) = oneshot::channel();
     let job = Box::new(move |store: &dyn Store| {
-        // Who asked may have gone; the change is made all the same.
+        // The task that asked may have gone; the change is made all the same.
         let _ = done.send(change(store));
     });
     (job, outcome)
@@ -152,15 +153,15 @@ mod tests {
             worker: 1,
         };
         let shared = Arc::new(Shared::anonymous().unwrap());
-        let keeper =
+        let writer =
             StoreWriter::start(Arc::new(FilesystemStore::open(&options, shared).unwrap())).unwrap();
         let (open, gate) = sync_channel::<()>(1);
-        let blocked = keeper.run(0, move |_| gate.recv().is_ok());
+        let blocked = writer.run(0, move |_| gate.recv().is_ok());
         let many = async {
             let mut refused = 0;
             for _ in 0..2 * QUEUE {
                 // Dropped unawaited: the change stays in the queue.
-                let mut change = pin!(keeper.run(0, |_| ()));
+                let mut change = pin!(writer.run(0, |_| ()));
                 let waiting = poll_fn(|task| Poll::Ready(change.as_mut().poll(task).is_pending()));
                 refused += usize::from(!waiting.await);
             }
@@ -170,17 +171,17 @@ mod tests {
         let (blocked, refused) = tokio::join!(blocked, many);
         assert!(blocked.unwrap());
         assert!((QUEUE - 1..=QUEUE + 1).contains(&refused), "{refused}");
-        // One that is alone is never too large; with others, bytes count as well.
-        keeper.run_surely(|_| ()).await.unwrap();
+        // A single one is never too large; with others, bytes count as well.
+        writer.run_surely(|_| ()).await.unwrap();
         let (open, gate) = sync_channel::<()>(1);
-        let large = keeper.run(QUEUED_BYTES + 1, move |_| gate.recv().is_ok());
+        let large = writer.run(QUEUED_BYTES + 1, move |_| gate.recv().is_ok());
         let small = async {
-            let small = keeper.run(1, |_| ()).await;
+            let small = writer.run(1, |_| ()).await;
             open.send(()).unwrap();
             small
         };
         let (one, other) = tokio::join!(large, small);
-        assert!(one.is_ok() && matches!(other, Err(NotDone::Busy(_))));
-        assert_eq!(keeper.run_surely(|_| 7).await.unwrap(), 7);
+        assert!(one.is_ok() && matches!(other, Err(StoreWriterError::Busy(_))));
+        assert_eq!(writer.run_surely(|_| 7).await.unwrap(), 7);
     }
 }

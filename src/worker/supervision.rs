@@ -17,9 +17,9 @@ use crate::ipc::{ToWorker, WorkerChannel};
 use crate::sys::exit::Failure;
 use crate::sys::{credentials, seqpacket};
 
-/// How long a worker goes on without a supervisor.
+/// The time that a worker goes on without a supervisor.
 const UNSUPERVISED: Duration = Duration::from_secs(10);
-/// How long to wait when a supervisor could not be accepted.
+/// The wait after a supervisor could not be accepted.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Waits for the first supervisor and becomes what it says. `None` when none came.
