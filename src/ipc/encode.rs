@@ -77,20 +77,12 @@ impl<F: AsFd> Encode for ToSupervisor<F> {
             }
             ToSupervisor::Return { clients } => {
                 out.push(kind::RETURN);
-                count(out, clients.len());
-                for client in clients {
-                    returned(out, client);
-                    fds.push(client.fd.as_fd());
-                }
+                returned(out, fds, clients);
             }
             ToSupervisor::HandOver { worker, clients } => {
                 out.push(kind::HAND_OVER);
                 out.extend(worker.to_le_bytes());
-                count(out, clients.len());
-                for client in clients {
-                    returned(out, client);
-                    fds.push(client.fd.as_fd());
-                }
+                returned(out, fds, clients);
             }
             ToSupervisor::Closed { ids } => {
                 out.push(kind::CLOSED);
@@ -110,11 +102,19 @@ fn assigned<F>(out: &mut Vec<u8>, client: &Assigned<F>) {
     bytes(out, &client.read);
 }
 
-fn returned<F>(out: &mut Vec<u8>, client: &Returned<F>) {
-    out.extend(client.token.to_le_bytes());
-    out.extend(client.id.to_le_bytes());
-    peer(out, &client.peer);
-    bytes(out, &client.read);
+fn returned<'a, F: AsFd>(
+    out: &mut Vec<u8>,
+    fds: &mut Vec<BorrowedFd<'a>>,
+    clients: &'a [Returned<F>],
+) {
+    count(out, clients.len());
+    for client in clients {
+        out.extend(client.token.to_le_bytes());
+        out.extend(client.id.to_le_bytes());
+        peer(out, &client.peer);
+        bytes(out, &client.read);
+        fds.push(client.fd.as_fd());
+    }
 }
 
 fn peer(out: &mut Vec<u8>, peer: &Peer) {
