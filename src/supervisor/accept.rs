@@ -34,7 +34,7 @@ enum Closed {
     Stopping,
 }
 
-/// The number of clients, here and in workers, beside the one that there may be.
+/// The number of clients, here and in workers, beside the number that there may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Occupancy {
     pub clients: usize,
@@ -42,7 +42,6 @@ pub(super) struct Occupancy {
     pub max_clients: usize,
 }
 
-/// A client that has connected.
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub fd: OwnedFd,
@@ -59,7 +58,6 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Takes or binds the sockets.
     pub(super) fn open(listen: &Listen) -> Result<Listeners, Failure> {
         let fds = raised_limit().saturating_sub(SPARE_FDS);
         Ok(Listeners {
@@ -86,7 +84,6 @@ impl Listeners {
         }
     }
 
-    /// Says where clients are accepted.
     pub(super) fn announce(&self, listen: &Listen) {
         listen::announce(&self.listeners, listen);
     }
@@ -95,14 +92,14 @@ impl Listeners {
     pub(super) fn accept(
         &mut self,
         index: u32,
-        now_here: Occupancy,
+        occupancy: Occupancy,
         poll: &Poll,
         now: Instant,
     ) -> Vec<Accepted> {
         let mut accepted = Vec::new();
         for _ in 0..ACCEPTS_A_TURN {
-            let clients = now_here.clients + accepted.len();
-            if self.closed.is_none() && clients >= self.most(now_here) {
+            let clients = occupancy.clients + accepted.len();
+            if self.closed.is_none() && clients >= self.most(occupancy) {
                 self.close_when_full(clients, poll, now);
             }
             let listener = self.listeners.get(index as usize);
@@ -126,8 +123,8 @@ impl Listeners {
         accepted
     }
 
-    fn most(&self, now_here: Occupancy) -> usize {
-        now_here.max_clients.min(self.most_fds)
+    fn most(&self, occupancy: Occupancy) -> usize {
+        occupancy.max_clients.min(self.most_fds)
     }
 
     fn close_when_full(&mut self, clients: usize, poll: &Poll, now: Instant) {
@@ -150,7 +147,7 @@ impl Listeners {
         self.close(Closed::Exhausted(now + PAUSE), poll);
     }
 
-    /// Tells if to say that nobody is accepted: it may come and go many times a second.
+    /// True when the journal may be told that nobody is accepted: it may come and go many times a second.
     fn may_say(&mut self, now: Instant) -> bool {
         let is_due = self
             .last_said
@@ -174,13 +171,13 @@ impl Listeners {
     }
 
     /// Accepts again when the reason not to is gone.
-    pub(super) fn reopen(&mut self, now_here: Occupancy, poll: &Poll, now: Instant) {
+    pub(super) fn reopen(&mut self, occupancy: Occupancy, poll: &Poll, now: Instant) {
         let reopen = match self.closed {
             Some(Closed::Exhausted(until)) => until <= now,
             // Some room, so as not to open and close for every client.
             Some(Closed::Full) => {
-                let most = self.most(now_here);
-                now_here.clients < most - most / 100
+                let most = self.most(occupancy);
+                occupancy.clients < most - most / 100
             }
             Some(Closed::Stopping) | None => false,
         };

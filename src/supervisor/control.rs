@@ -61,7 +61,6 @@ impl Control {
         })
     }
 
-    /// Waits for callers.
     pub(super) fn watch(&self, poll: &Poll) -> io::Result<()> {
         poll.add(&self.listener, Token::Control.number(), Interest::Read)
     }
@@ -71,7 +70,6 @@ impl Control {
         self.callers.values().map(|caller| caller.until).min()
     }
 
-    /// Takes a caller in.
     pub(super) fn accept(&mut self, poll: &Poll, now: Instant) {
         if let Err(error) = self.try_accept(poll, now) {
             log::warn!("a caller on the control socket can't be heard: {error}");

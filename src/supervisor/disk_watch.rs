@@ -15,7 +15,6 @@ use crate::sys::shared::Shared;
 /// The time between two looks at the disk.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The running thread.
 #[derive(Debug)]
 pub(super) struct DiskWatch {
     min_free: Arc<AtomicU64>,
@@ -70,7 +69,6 @@ impl DiskWatch {
         self.min_free.store(min_free, Relaxed);
     }
 
-    /// Ends the thread.
     pub(super) fn stop(self) {
         drop(self.end);
         if self.thread.join().is_err() {

@@ -159,8 +159,7 @@ fn assign(
         }
         match link.send(&ToWorker::Assign { clients: message }, now) {
             Ok(true) => {
-                link.load += count as u32;
-                link.untaken += count;
+                link.assigned(count);
                 for id in &ids[sent..sent + count] {
                     clients.place(*id, ClientPlace::Sent(to), now);
                 }

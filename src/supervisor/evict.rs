@@ -38,7 +38,6 @@ pub(super) struct EvictorOptions {
     pub min_free: u64,
 }
 
-/// The running evictor.
 #[derive(Debug)]
 pub(super) struct Evictor {
     sender: SyncSender<EvictorMessage>,

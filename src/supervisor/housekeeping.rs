@@ -44,7 +44,6 @@ impl DiskSpace {
         }
     }
 
-    /// Ends what was started.
     pub(super) fn stop(self) {
         match self {
             DiskSpace::Directory(evictor) => evictor.stop(),
@@ -59,14 +58,12 @@ impl DiskSpace {
         }
     }
 
-    /// A worker has published these.
     pub(super) fn published(&self, objects: Vec<Object>) {
         if let Some(evictor) = self.evictor() {
             evictor.published(objects);
         }
     }
 
-    /// A worker has removed these.
     pub(super) fn removed(&self, objects: Vec<Object>) {
         if let Some(evictor) = self.evictor() {
             evictor.removed(objects);

@@ -65,7 +65,7 @@ pub(super) struct Link {
     /// Its process id, once it has said Hello.
     pub pid: u32,
     /// The number of clients that were sent to it and not taken yet.
-    pub untaken: usize,
+    untaken: usize,
     channel: SupervisorChannel,
     /// Messages to be sent before clients are.
     unsent: VecDeque<Unsent>,
@@ -96,6 +96,48 @@ impl Link {
             && self.blocked == Blocked::No
             && self.unsent.is_empty()
             && self.untaken < MOST_UNTAKEN
+    }
+
+    /// Takes the worker's Hello, after which it takes clients. An error when it isn't the worker that was called.
+    pub(super) fn greeted(&mut self, pid: u32, worker: u16, clients: u32) -> Result<(), LinkEnd> {
+        if usize::from(worker) != self.slot + 1 || self.stage != WorkerStage::Greeting {
+            log::error!(
+                "the process at the socket of worker {} says it is worker {worker}; its channel is closed",
+                self.slot + 1
+            );
+            return Err(LinkEnd::Broken);
+        }
+        self.stage = WorkerStage::Ready;
+        self.pid = pid;
+        self.load = clients;
+        log::info!("worker {worker} is ready (pid {pid}, {clients} clients)");
+        Ok(())
+    }
+
+    /// The worker takes no more clients, nor those it hasn't taken.
+    pub(super) fn drains(&mut self) {
+        self.stage = WorkerStage::Draining;
+        let untaken = std::mem::take(&mut self.untaken);
+        self.lighten(untaken);
+        let worker = self.slot + 1;
+        log::info!("worker {worker} drains; {untaken} clients go to others");
+    }
+
+    /// The worker has so many clients more, and hasn't taken them yet.
+    pub(super) fn assigned(&mut self, clients: usize) {
+        self.load += clients as u32;
+        self.untaken += clients;
+    }
+
+    /// The worker has taken so many of the clients sent to it.
+    pub(super) fn taken(&mut self, clients: usize) {
+        self.untaken = self.untaken.saturating_sub(clients);
+    }
+
+    /// The worker has so many clients less.
+    pub(super) fn lighten(&mut self, clients: usize) {
+        let clients = u32::try_from(clients).unwrap_or(u32::MAX);
+        self.load = self.load.saturating_sub(clients);
     }
 
     pub(super) fn push(&mut self, message: Unsent) {
@@ -159,6 +201,11 @@ impl Link {
     fn broken(&self, error: &ChannelError) -> LinkEnd {
         log::error!("worker {}: {error}; its channel is closed", self.slot + 1);
         LinkEnd::Broken
+    }
+
+    /// The number of its clients that the supervisor no longer has.
+    pub(super) fn clients(&self) -> usize {
+        (self.load as usize).saturating_sub(self.untaken)
     }
 
     /// Notes that the channel has room again. True when it was awaited.

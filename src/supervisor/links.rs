@@ -1,5 +1,4 @@
-//! The table of channels to workers, and how many clients each worker has. What a worker's message asks for is
-//! decided in `event_loop`.
+//! The table of channels to workers. What is known of each is in `link`.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,15 +13,6 @@ use crate::sys::epoll::{Interest, Poll};
 pub(super) struct Links {
     links: BTreeMap<LinkId, Link>,
     last: u32,
-}
-
-/// A worker's Hello.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Greeting {
-    pub pid: u32,
-    /// Its number, from 1.
-    pub worker: u16,
-    pub clients: u32,
 }
 
 impl Links {
@@ -89,10 +79,7 @@ impl Links {
 
     /// The number of clients that workers have taken.
     pub(super) fn clients(&self) -> usize {
-        let links = self.links.values();
-        links
-            .map(|link| (link.load as usize).saturating_sub(link.untaken))
-            .sum()
+        self.links.values().map(Link::clients).sum()
     }
 
     /// The next message of this worker.
@@ -149,55 +136,5 @@ impl Links {
     /// When the first channel that has to wait may be tried again.
     pub(super) fn next_try(&self) -> Option<Instant> {
         self.links.values().filter_map(Link::next_try).min()
-    }
-
-    /// The worker takes clients from now on: its slot. An error when it isn't the worker that was called.
-    pub(super) fn greeted(&mut self, id: LinkId, hello: Greeting) -> Result<usize, LinkEnd> {
-        let Greeting {
-            pid,
-            worker,
-            clients,
-        } = hello;
-        let link = self.find_mut(id).ok_or(LinkEnd::Broken)?;
-        if usize::from(worker) != link.slot + 1 || link.stage != WorkerStage::Greeting {
-            log::error!(
-                "the process at the socket of worker {} says it is worker {worker}; its channel is closed",
-                link.slot + 1
-            );
-            return Err(LinkEnd::Broken);
-        }
-        link.stage = WorkerStage::Ready;
-        link.pid = pid;
-        link.load = clients;
-        log::info!("worker {worker} is ready (pid {pid}, {clients} clients)");
-        Ok(link.slot)
-    }
-
-    /// The worker takes no more clients, nor those it hasn't taken: its slot.
-    pub(super) fn drains(&mut self, id: LinkId) -> Option<usize> {
-        let link = self.find_mut(id)?;
-        link.stage = WorkerStage::Draining;
-        let untaken = std::mem::take(&mut link.untaken);
-        link.load = link.load.saturating_sub(untaken as u32);
-        log::info!(
-            "worker {} drains; {untaken} clients go to others",
-            link.slot + 1
-        );
-        Some(link.slot)
-    }
-
-    /// The worker has taken so many of the clients sent to it.
-    pub(super) fn taken(&mut self, id: LinkId, clients: usize) {
-        if let Some(link) = self.find_mut(id) {
-            link.untaken = link.untaken.saturating_sub(clients);
-        }
-    }
-
-    /// The worker has so many clients less.
-    pub(super) fn lighten(&mut self, id: LinkId, clients: usize) {
-        if let Some(link) = self.find_mut(id) {
-            let clients = u32::try_from(clients).unwrap_or(u32::MAX);
-            link.load = link.load.saturating_sub(clients);
-        }
     }
 }

@@ -14,7 +14,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A worker that was ready for so long has not failed at its start.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// The state of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SlotState {
     /// Nobody is there; to be connected at this time.
@@ -89,14 +88,12 @@ impl Roster {
             .min()
     }
 
-    /// A connection to the worker of this slot was made.
     pub(super) fn connected(&mut self, slot: usize, link: LinkId) {
         if let Some(slot) = self.slots.get_mut(slot) {
             slot.state = SlotState::Greeting { link };
         }
     }
 
-    /// The worker has said Hello.
     pub(super) fn greeted(&mut self, slot: usize, link: LinkId, now: Instant) {
         if let Some(slot) = self.holder(slot, link) {
             slot.state = SlotState::Ready { link, since: now };

@@ -14,7 +14,6 @@ use crate::sys::{memory_file, notify};
 /// The time in which workers have to answer before a reload counts as done without them.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// The settings in force.
 #[derive(Debug)]
 pub(super) struct CurrentSettings {
     loaded: Loaded,
@@ -90,7 +89,6 @@ impl CurrentSettings {
         }
     }
 
-    /// A worker has refused the settings.
     pub(super) fn refused(&mut self, link: LinkId, worker: usize, reason: &str) {
         log::error!("worker {worker} keeps its old settings: {reason}");
         if let Some(reload) = &mut self.reload {

@@ -12,14 +12,14 @@ use std::time::Duration;
 use super::start::Spawn;
 use crate::sys::{child, seqpacket};
 
-/// Makes connections to workers.
 #[derive(Debug)]
 pub(super) struct Spawner {
     how: Spawn,
     processes: BTreeMap<usize, WorkerProcess>,
     /// Children that drain or should, and have left their slot.
     leaving: Vec<Child>,
-    said: BTreeMap<usize, io::ErrorKind>,
+    /// The failure that was reported last of each slot.
+    reported: BTreeMap<usize, io::ErrorKind>,
 }
 
 /// The listening socket of a slot, and the child that accepts there.
@@ -30,13 +30,12 @@ struct WorkerProcess {
 }
 
 impl Spawner {
-    /// A spawner that has started nobody yet.
     pub(super) fn new(how: Spawn) -> Spawner {
         Spawner {
             how,
             processes: BTreeMap::new(),
             leaving: Vec::new(),
-            said: BTreeMap::new(),
+            reported: BTreeMap::new(),
         }
     }
 
@@ -108,7 +107,6 @@ impl Spawner {
         orphaned
     }
 
-    /// True while any child runs.
     pub(super) fn has_running(&mut self) -> bool {
         self.reap();
         !self.leaving.is_empty()
@@ -133,7 +131,7 @@ impl Spawner {
 
     /// Says, once for each kind of failure, why a worker can't be reached and what to do about it.
     pub(super) fn report(&mut self, slot: usize, problem: &io::Error, wait: Duration) {
-        if self.said.insert(slot, problem.kind()) == Some(problem.kind()) {
+        if self.reported.insert(slot, problem.kind()) == Some(problem.kind()) {
             return;
         }
         let worker = slot + 1;
@@ -157,7 +155,7 @@ impl Spawner {
 
     /// The worker of this slot answers: the next failure is news again.
     pub(super) fn greeted(&mut self, slot: usize) {
-        self.said.remove(&slot);
+        self.reported.remove(&slot);
     }
 
     /// Says that a worker has gone.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use crate::config;
 
-/// The parameters of a supervisor.
 #[derive(Debug)]
 pub struct Start {
     /// The configuration, which says where it is read again from.
@@ -23,12 +22,9 @@ pub enum Listen {
     Bind(Vec<ListenAddr>),
 }
 
-/// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddr {
-    /// A TCP port on an address.
     Tcp(SocketAddr),
-    /// A Unix socket at a path.
     Unix(PathBuf),
 }
 
@@ -36,10 +32,7 @@ pub enum ListenAddr {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spawn {
     /// By connecting to the sockets `worker-N.sock` in this directory, which systemd listens on.
-    Sockets {
-        /// The runtime directory.
-        dir: PathBuf,
-    },
+    Sockets { dir: PathBuf },
     /// As children, over the same protocol.
     Children {
         /// The runtime directory, for the worker sockets and the control socket.

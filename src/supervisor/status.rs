@@ -21,7 +21,7 @@ const READY_AFTER: Duration = Duration::from_secs(5);
 /// The notices that systemd has had.
 #[derive(Debug)]
 pub(super) struct Notices {
-    heard: bool,
+    is_heard: bool,
     ready_by: Option<Instant>,
     line: String,
     next_line: Instant,
@@ -35,10 +35,9 @@ struct Watchdog {
 }
 
 impl Notices {
-    /// Nothing has been said yet.
     pub(super) fn new(now: Instant) -> Notices {
         Notices {
-            heard: notify::is_heard(),
+            is_heard: notify::is_heard(),
             ready_by: Some(now + READY_AFTER),
             line: String::new(),
             next_line: now,
@@ -52,7 +51,7 @@ impl Notices {
     /// When there is something to say.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
-        let line = self.heard.then_some(self.next_line);
+        let line = self.is_heard.then_some(self.next_line);
         [self.ready_by, line, watchdog].into_iter().flatten().min()
     }
 
@@ -68,7 +67,7 @@ impl Notices {
                 notify::alive();
             }
         }
-        let is_due = self.heard && self.next_line <= now;
+        let is_due = self.is_heard && self.next_line <= now;
         if is_due {
             self.next_line = now + STATUS_EVERY;
         }
@@ -120,7 +119,6 @@ pub(super) struct Overview<'a> {
 }
 
 impl Overview<'_> {
-    /// The status line.
     pub(super) fn line(&self) -> String {
         let numbers = self.numbers().line();
         match self.store_line() {

@@ -63,6 +63,10 @@ impl LifePhase {
         LifePhase::Over
     }
 
+    pub(super) fn is_handing_over(self) -> bool {
+        matches!(self, LifePhase::HandingOver { .. })
+    }
+
     pub(super) fn is_over(self) -> bool {
         matches!(self, LifePhase::Over | LifePhase::Aborted)
     }
@@ -77,6 +81,32 @@ impl LifePhase {
         match self {
             LifePhase::HandingOver { until } | LifePhase::Draining { until } => Some(until),
             LifePhase::Running | LifePhase::Over | LifePhase::Aborted => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_handed_over_until_all_are_gone_or_the_time_is_over() {
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let until = |seconds| LifePhase::HandingOver {
+            until: after(seconds),
+        };
+        // (clients here, workers ready, seconds left, the next phase)
+        let rows = [
+            (3, 1, 5, until(5)),
+            (3, 0, 5, until(2)),
+            (3, 0, 1, until(1)),
+            (0, 1, 5, LifePhase::Over),
+            (3, 1, 0, LifePhase::Over),
+        ];
+        for (clients, ready, left, expected) in rows {
+            let next = LifePhase::handed_over(after(left), clients, ready, now);
+            assert_eq!(next, expected, "{clients} clients, {ready} ready, {left} s");
         }
     }
 }

@@ -11,7 +11,6 @@ use super::Supervisor;
 use crate::ipc::{Returned, SupervisorChannel, ToSupervisor};
 use crate::supervisor::clients::ClientPlace;
 use crate::supervisor::link::LinkEnd;
-use crate::supervisor::links::Greeting;
 use crate::supervisor::roster::SlotState;
 use crate::supervisor::stop::LifePhase;
 use crate::supervisor::token::LinkId;
@@ -59,56 +58,39 @@ impl Supervisor {
     }
 
     fn message(&mut self, id: LinkId, message: ToSupervisor, now: Instant) {
+        let Some(link) = self.links.find_mut(id) else {
+            return;
+        };
         match message {
             ToSupervisor::Hello {
                 pid,
                 worker,
                 clients,
                 version: _,
-            } => {
-                let hello = Greeting {
-                    pid,
-                    worker,
-                    clients,
-                };
-                self.greeted(id, hello, now);
-            }
+            } => match link.greeted(pid, worker, clients) {
+                Ok(()) => {
+                    let slot = link.slot;
+                    self.roster.greeted(slot, id, now);
+                    self.spawner.greeted(slot);
+                }
+                Err(end) => self.lose(id, end, now),
+            },
             ToSupervisor::SettingsApplied => self.settings.applied(id),
             ToSupervisor::SettingsRefused { reason } => {
-                let worker = self.links.find(id).map_or(0, |link| link.slot + 1);
-                self.settings.refused(id, worker, &reason);
+                self.settings.refused(id, link.slot + 1, &reason);
             }
             // The worker has them now: our copies go.
-            ToSupervisor::Taken { ids } => {
-                let count = self.clients.taken(id, &ids);
-                self.links.taken(id, count);
-            }
-            ToSupervisor::Return { clients } => self.given_back(id, clients, now),
+            ToSupervisor::Taken { ids } => link.taken(self.clients.taken(id, &ids)),
+            // While a supervisor that stops gives its clients away, they stay the worker's, which isn't told otherwise.
+            ToSupervisor::Return { .. } if self.phase.is_handing_over() => {}
+            ToSupervisor::Return { clients } => self.take_back(id, clients, None, now),
             ToSupervisor::HandOver { worker, clients } => {
                 self.handed_over(id, worker, clients, now);
             }
-            ToSupervisor::Closed { ids } => self.links.lighten(id, ids.len()),
+            ToSupervisor::Closed { ids } => link.lighten(ids.len()),
             ToSupervisor::Draining => self.drains(id, now),
             ToSupervisor::Published { objects } => self.disk.published(objects),
             ToSupervisor::Removed { objects } => self.disk.removed(objects),
-        }
-    }
-
-    fn greeted(&mut self, id: LinkId, hello: Greeting, now: Instant) {
-        match self.links.greeted(id, hello) {
-            Ok(slot) => {
-                self.roster.greeted(slot, id, now);
-                self.spawner.greeted(slot);
-            }
-            Err(end) => self.lose(id, end, now),
-        }
-    }
-
-    /// Takes clients back. While a supervisor that stops gives its clients away, they stay the worker's,
-    /// which isn't told otherwise.
-    fn given_back(&mut self, id: LinkId, clients: Vec<Returned>, now: Instant) {
-        if !matches!(self.phase, LifePhase::HandingOver { .. }) {
-            self.take_back(id, clients, None, now);
         }
     }
 
@@ -128,19 +110,22 @@ impl Supervisor {
     }
 
     fn take_back(&mut self, id: LinkId, back: Vec<Returned>, wanted: Option<u16>, now: Instant) {
-        self.links.lighten(id, back.len());
+        if let Some(link) = self.links.find_mut(id) {
+            link.lighten(back.len());
+        }
         let tokens = back.iter().map(|client| client.token).collect();
-        let clients = back.into_iter();
-        let clients = clients.map(|client| self.clients.returned(id, client, wanted, now));
-        let clients = clients.collect();
+        let take = |client| self.clients.returned(id, client, wanted, now);
+        let clients = back.into_iter().map(take).collect();
         self.tell(id, Unsent::ReturnsTaken { tokens, clients }, now);
     }
 
     /// Gives the clients that the worker hasn't taken to others, and its slot to its successor.
     fn drains(&mut self, id: LinkId, now: Instant) {
-        let Some(slot) = self.links.drains(id) else {
+        let Some(link) = self.links.find_mut(id) else {
             return;
         };
+        link.drains();
+        let slot = link.slot;
         let untaken = self.clients.at(ClientPlace::Sent(id));
         self.queue.requeue(untaken, &mut self.clients, now);
         // Before its successor has any: they have the same number.
