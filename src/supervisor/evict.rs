@@ -17,7 +17,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use message::{EvictorMessage, EvictorRequests};
-use thread::Thread;
+use thread::EvictorThread;
 
 use crate::ipc::Object;
 use crate::store::StoreError;
@@ -56,7 +56,7 @@ impl Evictor {
         let requests = Arc::new(EvictorRequests::default());
         requests.min_free.store(options.min_free, Relaxed);
         let (sender, receiver) = sync_channel(QUEUE);
-        let thread = Thread::new(maintenance, shared, receiver, Arc::clone(&requests));
+        let thread = EvictorThread::new(maintenance, shared, receiver, Arc::clone(&requests));
         let thread = std::thread::Builder::new()
             .name("evict".to_owned())
             .spawn(|| thread.run())

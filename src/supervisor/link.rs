@@ -209,7 +209,7 @@ impl Link {
     }
 
     /// Notes that the channel has room again. True when it was awaited.
-    pub(super) fn has_room(&mut self) -> bool {
+    pub(super) fn note_room(&mut self) -> bool {
         let was_full = self.blocked == Blocked::Full;
         if was_full {
             self.blocked = Blocked::No;
@@ -218,7 +218,7 @@ impl Link {
     }
 
     /// Notes that the time has come to try again. True when it was awaited.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    pub(super) fn note_time(&mut self, now: Instant) -> bool {
         let is_due = self.next_try().is_some_and(|at| at <= now);
         if is_due {
             self.blocked = Blocked::No;

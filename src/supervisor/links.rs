@@ -129,7 +129,7 @@ impl Links {
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<LinkId> {
         let links = self.links.iter_mut();
         links
-            .filter_map(|(id, link)| link.is_due(now).then_some(*id))
+            .filter_map(|(id, link)| link.note_time(now).then_some(*id))
             .collect()
     }
 

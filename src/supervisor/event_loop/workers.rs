@@ -45,7 +45,7 @@ impl Supervisor {
     /// Hears a channel that has something to read, and sends what waits when it has room again.
     pub(super) fn link_ready(&mut self, id: LinkId, writable: bool, now: Instant) {
         let link = self.links.find_mut(id).filter(|_| writable);
-        if link.is_some_and(|link| link.has_room()) {
+        if link.is_some_and(|link| link.note_room()) {
             self.flush(id, now);
         }
         for _ in 0..MESSAGES_A_TURN {

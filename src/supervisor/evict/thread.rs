@@ -28,7 +28,7 @@ const HEADROOM: Duration = Duration::from_secs(300);
 const BATCH: usize = 256;
 
 /// The state of the thread.
-pub(super) struct Thread {
+pub(super) struct EvictorThread {
     maintenance: StoreMaintenance,
     shared: Arc<Shared>,
     receiver: Receiver<EvictorMessage>,
@@ -49,15 +49,15 @@ pub(super) struct Thread {
     complained: Option<Instant>,
 }
 
-impl Thread {
+impl EvictorThread {
     pub(super) fn new(
         maintenance: StoreMaintenance,
         shared: Arc<Shared>,
         receiver: Receiver<EvictorMessage>,
         requests: Arc<EvictorRequests>,
-    ) -> Thread {
+    ) -> EvictorThread {
         let now = Instant::now();
-        Thread {
+        EvictorThread {
             scan: Some(Scan::first(&shared)),
             maintenance,
             shared,
