@@ -5,30 +5,6 @@ mod read;
 
 use std::fmt;
 
-/// What a connection string may say, in libpq's words.
-const NAMES: [&str; 20] = [
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "target_session_attrs",
-    "load_balance_hosts",
-    "channel_binding",
-    "application_name",
-    "options",
-    "connect_timeout",
-    "tcp_user_timeout",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-];
-
 /// How to reach a database: a connection string that was read and found valid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {
@@ -58,7 +34,7 @@ impl Database {
     }
 
     /// What it says, name and value, decoded; several hosts are lists with commas.
-    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+    fn values(&self) -> impl Iterator<Item = (&str, &str)> {
         let values = self.values.iter();
         values.map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -112,17 +88,19 @@ impl Database {
         let modes = ["disable", "prefer", "require", "verify-ca", "verify-full"];
         one_of("sslmode", &modes)?;
         one_of("target_session_attrs", &["any", "read-write", "read-only"])?;
-        one_of("load_balance_hosts", &["disable", "random"])?;
         one_of("channel_binding", &["disable", "prefer", "require"])?;
         one_of("keepalives", &["0", "1"])?;
-        for name in NAMES.iter().filter(|name| is_number(name)) {
-            if self
-                .value(name)
-                .is_some_and(|value| value.parse::<u32>().is_err())
-            {
-                let value = self.value(name).unwrap_or_default();
-                return Err(format!("{name}={value}: expected a whole number"));
-            }
+        let mut numbers = self.values().filter(|(name, _)| is_number(name));
+        if let Some((name, value)) = numbers.find(|(_, value)| value.parse::<u32>().is_err()) {
+            return Err(format!("{name}={value}: expected a whole number"));
+        }
+        if let Some(value) = self
+            .value("load_balance_hosts")
+            .filter(|value| *value != "disable")
+        {
+            return Err(format!(
+                "load_balance_hosts={value}: it isn't supported; hosts are tried in the order in which they are named"
+            ));
         }
         let hosts = |name| self.value(name).map_or(0, |list| list.split(',').count());
         let servers = hosts("host").max(hosts("hostaddr"));

@@ -1,7 +1,30 @@
 //! The two forms of a connection string, taken apart into names and values, each with its place in the text.
 
-use super::NAMES;
 use crate::config::spelling::nearest;
+
+/// The parameters that a connection string may have, in libpq's words.
+const NAMES: [&str; 20] = [
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "target_session_attrs",
+    "load_balance_hosts",
+    "channel_binding",
+    "application_name",
+    "options",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+];
 
 /// Takes note of a value whose name is at this byte.
 fn put(

@@ -18,6 +18,10 @@ fn both_forms_are_read() {
         ("host=a host=b", "host=b"),
         ("host=a,b port=1,2", "host=a,b port=1,2"),
         (
+            "host=a,b load_balance_hosts=disable",
+            "host=a,b load_balance_hosts=disable",
+        ),
+        (
             "postgresql://db.example/cache",
             "host=db.example port=5432 dbname=cache",
         ),
@@ -98,6 +102,10 @@ fn refusals_say_what_and_where_and_no_password() {
             "sslmode=on: expected one of disable, prefer",
         ),
         ("host=a sslmode=allow", "sslmode=allow: expected one of"),
+        (
+            "host=a,b load_balance_hosts=random",
+            "load_balance_hosts=random: it isn't supported; hosts are tried in the order",
+        ),
         (
             "host=a target_session_attrs=primary",
             "target_session_attrs=primary: expected",
