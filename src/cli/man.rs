@@ -2,9 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::CommandFactory;
-
-use super::Cli;
 use crate::sys::exit::Failure;
 
 /// Write the manual pages into a directory.
@@ -15,9 +12,9 @@ pub(super) struct Args {
     directory: PathBuf,
 }
 
-pub(super) fn man(args: &Args) -> Result<(), Failure> {
-    let command = Cli::command();
-    clap_mangen::generate_to(command, &args.directory).map_err(|error| {
+/// Writes the pages of the whole program, which `program` is the root of.
+pub(super) fn man(args: &Args, program: clap::Command) -> Result<(), Failure> {
+    clap_mangen::generate_to(program, &args.directory).map_err(|error| {
         let directory = args.directory.display();
         Failure::unavailable(format!(
             "can't write the manual pages into {directory}: {error}"

@@ -23,7 +23,7 @@ mod stored;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::sys::exit::{Exit, Failure};
 use crate::sys::journal;
@@ -104,14 +104,13 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Export(args) => export::export(&args),
         Command::Import(args) => import::import(&args),
         Command::Db(args) => db::db(&args),
-        Command::Man(args) => man::man(&args),
+        Command::Man(args) => man::man(&args, Cli::command()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
