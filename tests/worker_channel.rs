@@ -9,7 +9,8 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use cacheproxy::config::{Role, Text, encode};
+use cacheproxy::config::encoding::encode;
+use cacheproxy::config::text::{ConfigText, Role};
 use cacheproxy::ipc::{
     Assigned, Peer, Received, Returned, Sent, SupervisorChannel, ToSupervisor, ToWorker, VERSION,
 };
@@ -53,7 +54,7 @@ impl Worker {
 
     fn settings(&self, more: &str) -> OwnedFd {
         let store = self.dir.path().join("store");
-        let text = Text {
+        let text = ConfigText {
             role: Role::Main,
             path: "test.toml".into(),
             toml: format!("store_path = {store:?}\n[timeouts]\nworker_idle = \"50ms\"\n{more}"),

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::database::{Access, SERVICE_USER};
 use super::{control, store};
 use crate::cache::policy::Ttl;
-use crate::config::{self, DROPINS, Loaded, MAIN, Role, Settings, Source, StoreChoice};
+use crate::config::{self, ConfigSource, DROPINS, Loaded, MAIN, Role, Settings, StoreChoice};
 use crate::config::{display_duration, display_size};
 use crate::sys::disk;
 use crate::sys::exit::Failure;
@@ -39,10 +39,10 @@ pub(super) fn check(args: Args) -> Result<(), Failure> {
         (None, Some(_)) => None,
         (None, None) => Some(PathBuf::from(DROPINS)),
     };
-    let source = Source {
+    let source = ConfigSource {
         main: Some(args.config.unwrap_or_else(|| PathBuf::from(MAIN))),
         dropins,
-        ..Source::default()
+        ..ConfigSource::default()
     };
     let loaded = config::load(&source).map_err(Failure::config)?;
     let mut notes: Vec<String> = Vec::new();
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn the_summary_shows_what_the_texts_come_to() {
         let loaded = Loaded {
-            source: Source::default(),
+            source: ConfigSource::default(),
             texts: Vec::new(),
             settings: Settings {
                 workers: 2,

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use super::{listen, store};
-use crate::config::{self, Overrides, Source, Workers};
+use crate::config::{self, ConfigSource, Overrides, Workers};
 use crate::supervisor::{self, Listen, ListenAddr, Spawn, Start};
 use crate::sys::exit::Failure;
 use crate::sys::journal::{self, Identity};
@@ -72,7 +72,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     })
 }
 
-fn source(args: &Args) -> Result<Source, Failure> {
+fn source(args: &Args) -> Result<ConfigSource, Failure> {
     let mut overrides = Overrides {
         workers: args.workers,
         ..Overrides::default()
@@ -84,7 +84,7 @@ fn source(args: &Args) -> Result<Source, Failure> {
     let own = home("XDG_CONFIG_HOME", ".config")
         .map(|config| config.join("cacheproxy/cacheproxy.toml"))
         .filter(|file| file.exists());
-    Ok(Source {
+    Ok(ConfigSource {
         main: args.config.clone().or(own),
         default_store,
         dropins: None,

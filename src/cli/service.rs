@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::store;
-use crate::config::{self, DROPINS, MAIN, Source};
+use crate::config::{self, ConfigSource, DROPINS, MAIN};
 use crate::supervisor::{self, Listen, Spawn};
 use crate::sys::exit::Failure;
 use crate::sys::journal::{self, Identity};
@@ -39,10 +39,10 @@ pub(super) struct WorkerArgs {
 
 pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
     let _journal = journal::start(Identity::Supervisor);
-    let source = Source {
+    let source = ConfigSource {
         main: Some(args.config),
         dropins: Some(args.dropins),
-        ..Source::default()
+        ..ConfigSource::default()
     };
     let configuration = config::load(&source).map_err(Failure::config)?;
     store::prepare(&configuration.settings.store)?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::database::Access;
 use super::service::RUNTIME_DIR;
 use super::store;
-use crate::config::{self, DROPINS, MAIN, Settings, Source};
+use crate::config::{self, ConfigSource, DROPINS, MAIN, Settings};
 use crate::http::target::Uri;
 use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::filesystem::admin::Directory;
@@ -149,15 +149,15 @@ impl StoreArgs {
         })
     }
 
-    fn source(&self) -> Result<Source, Failure> {
-        let mut source = Source {
+    fn source(&self) -> Result<ConfigSource, Failure> {
+        let mut source = ConfigSource {
             main: Some(self.config.clone().unwrap_or_else(|| PathBuf::from(MAIN))),
             dropins: match (&self.dropins, &self.config) {
                 (Some(given), _) => Some(given.clone()),
                 (None, Some(_)) => None,
                 (None, None) => Some(PathBuf::from(DROPINS)),
             },
-            ..Source::default()
+            ..ConfigSource::default()
         };
         if let Some(store) = &self.store {
             store::named(store, &mut source.overrides)?;

@@ -6,24 +6,24 @@
 #![forbid(unsafe_code)]
 
 mod database;
+pub mod encoding;
 mod error;
-mod key;
+mod key_value;
+pub mod parse;
 mod rules;
 mod settings;
 mod source;
 mod spelling;
-mod texts;
+pub mod text;
 mod units;
-mod written;
 
 #[cfg(test)]
 mod tests;
 
-pub use database::Database;
-pub use error::ConfigError;
-pub use rules::{Ignored, Rule, Rules};
-pub use settings::{Ports, Settings, StoreChoice, Times};
-pub use source::{DROPINS, Loaded, MAIN, Overrides, Source, Workers, load};
-pub use texts::{Role, Text, decode, encode};
-pub use units::{display_duration, display_size};
-pub use written::parse;
+pub(crate) use database::Database;
+pub(crate) use encoding::decode;
+pub(crate) use rules::Rule;
+pub(crate) use settings::{Settings, StoreChoice};
+pub(crate) use source::{ConfigSource, DROPINS, Loaded, MAIN, Overrides, Workers, load};
+pub(crate) use text::Role;
+pub(crate) use units::{display_duration, display_size};

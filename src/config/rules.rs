@@ -2,7 +2,7 @@
 //! the query counts. For each of these the first rule counts that matches and speaks of it.
 //!
 //! Patterns are globs over the whole URI without its query: `*` is any characters, `?` is one.
-//! What a lifetime then means for a response is decided in `cache`.
+//! `cache` decides what a lifetime then means for a response.
 
 use crate::cache::policy::RuleTtl;
 
@@ -13,13 +13,13 @@ pub struct Rule {
     pub globs: Vec<String>,
     /// The freshness lifetime.
     pub ttl: Option<RuleTtl>,
-    /// Whether nothing is stored or answered from the store.
+    /// True when nothing is stored or answered from the store.
     pub bypass: Option<bool>,
     /// Globs of the names of query parameters that aren't part of the key.
     pub ignore_query: Option<Vec<String>>,
-    /// For [`stale_while_revalidate`](crate::cache::policy::Policy::stale_while_revalidate).
+    /// As the setting of this name.
     pub stale_while_revalidate: Option<u64>,
-    /// For [`stale_if_error`](crate::cache::policy::Policy::stale_if_error); `Some(None)` is no limit of the operator's.
+    /// As the setting of this name; `Some(None)` is no limit of the operator's.
     pub stale_if_error: Option<Option<u64>>,
 }
 
@@ -55,8 +55,8 @@ impl Rules {
         }])
     }
 
-    /// What the first rule that matches this URI and speaks of `what` says of it. Those that don't
-    /// aren't compared with the URI at all.
+    /// The word on `what` of the first rule that matches this URI and has one. Rules that have none aren't
+    /// compared with the URI at all.
     pub(super) fn first<'a, T: 'a>(
         &'a self,
         uri: &str,
@@ -69,15 +69,15 @@ impl Rules {
             .find_map(|rule| what(rule).filter(|_| matching(rule)))
     }
 
-    /// Whether responses to requests for this URI are neither stored nor reused.
+    /// True when responses to requests for this URI are neither stored nor reused.
     pub fn bypass(&self, uri: &str) -> bool {
         // Asked for each request: a rule that changes nothing isn't worth a comparison.
         self.0.iter().any(|rule| rule.bypass == Some(true))
             && self.first(uri, |rule| rule.bypass) == Some(true)
     }
 
-    /// Whether anything of this URI's query isn't part of the key, and what.
-    pub fn ignored(&self, uri: &str) -> Option<Ignored<'_>> {
+    /// The parameters of this URI's query that aren't part of the key, if there may be any.
+    pub fn ignored(&self, uri: &str) -> Option<IgnoredParameters<'_>> {
         let some = |rule: &Rule| {
             rule.ignore_query
                 .as_ref()
@@ -87,22 +87,22 @@ impl Rules {
             return None;
         }
         let names = self.first(uri, |rule| rule.ignore_query.as_ref())?;
-        Some(Ignored(names)).filter(|_| !names.is_empty())
+        Some(IgnoredParameters(names)).filter(|_| !names.is_empty())
     }
 }
 
 /// The query parameters that aren't part of a key.
 #[derive(Debug, Clone, Copy)]
-pub struct Ignored<'a>(&'a [String]);
+pub struct IgnoredParameters<'a>(&'a [String]);
 
-impl Ignored<'_> {
-    /// Whether the parameter with this name is one of them.
+impl IgnoredParameters<'_> {
+    /// True when the parameter with this name is one of them.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|glob| matches(glob, name))
     }
 }
 
-/// Whether the whole text matches the glob. Takes at most glob × text steps, whatever they are.
+/// True when the whole text matches the glob. Takes at most glob × text steps, whatever they are.
 fn matches(glob: &str, text: &str) -> bool {
     let (glob, text) = (glob.as_bytes(), text.as_bytes());
     let (mut at_glob, mut at_text) = (0, 0);

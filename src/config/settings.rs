@@ -16,7 +16,7 @@ use crate::cache::policy::{Policy, Ttl};
 /// All settings, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How many workers run: 1 to 16, "auto" already resolved.
+    /// The number of workers: 1 to 16, "auto" already resolved.
     pub workers: usize,
     /// The networks whose clients may use the proxy. Clients on Unix sockets always may.
     pub allow: Vec<IpNet>,
@@ -24,7 +24,6 @@ pub struct Settings {
     pub purge_allow: Vec<IpNet>,
     /// The ports to which CONNECT is allowed.
     pub connect_ports: Ports,
-    /// Where responses are stored.
     pub store: StoreChoice,
     /// The largest content that is stored, in bytes; never more than the store's size.
     pub largest_object: u64,
@@ -32,32 +31,30 @@ pub struct Settings {
     pub memory: u64,
     /// The authorities, in PEM, whose certificates are believed of https origin servers.
     pub ca_file: PathBuf,
-    /// The rules by URI pattern.
     pub rules: Rules,
     /// The freshness lifetime of responses that say nothing of their own freshness.
     pub ttl: Ttl,
     /// The longest freshness lifetime of any response, in seconds.
     pub max_ttl: Option<u64>,
-    /// How long a response that says nothing of it may be served stale while it is validated, in seconds.
+    /// The time for which a response that says nothing of it may be served stale while it is validated, in seconds.
     pub stale_while_revalidate: u64,
-    /// How long one that says nothing of it may be served stale instead of an error, in seconds.
+    /// The time for which one that says nothing of it may be served stale instead of an error, in seconds.
     /// `None`: only when there is no answer at all.
     pub stale_if_error: Option<u64>,
-    /// Time limits.
     pub times: Times,
-    /// Whether each request leaves a line in the journal.
+    /// True when each request leaves a line in the journal.
     pub access_log: bool,
-    /// How many clients may be connected at once; beyond it, new ones wait in the listen queue.
+    /// The most clients connected at once; beyond it, new ones wait in the listen queue.
     pub max_clients: usize,
 }
 
 impl Settings {
-    /// Whether a client at this address may use the proxy.
+    /// True when a client at this address may use the proxy.
     pub fn allows(&self, client: IpAddr) -> bool {
         contains(&self.allow, client)
     }
 
-    /// Whether a client at this address may remove what is stored.
+    /// True when a client at this address may remove what is stored.
     pub fn allows_purge(&self, client: IpAddr) -> bool {
         contains(&self.purge_allow, client)
     }
@@ -119,12 +116,12 @@ fn loopback() -> Vec<IpNet> {
     ]
 }
 
-/// What "auto" workers means: one for each core, at most 16.
+/// The number of "auto" workers: one for each core, at most 16.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16))
 }
 
-/// Where responses are stored.
+/// The kind of store and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreChoice {
     /// Files below a directory.
@@ -138,11 +135,10 @@ pub enum StoreChoice {
     },
     /// A PostgreSQL database.
     Postgres {
-        /// How to reach it.
         database: Database,
         /// The file that has the password, absolute.
         password_file: Option<PathBuf>,
-        /// Whether what is stored survives a crash of the server.
+        /// True when what is stored survives a crash of the server.
         logged: bool,
         /// The most the database may hold, in bytes.
         size: u64,
@@ -181,7 +177,7 @@ impl StoreChoice {
 pub struct Ports(pub Vec<RangeInclusive<u16>>);
 
 impl Ports {
-    /// Whether one of the ranges has this port.
+    /// True when one of the ranges has this port.
     pub fn contains(&self, port: u16) -> bool {
         self.0.iter().any(|range| range.contains(&port))
     }
@@ -192,19 +188,19 @@ impl Ports {
 pub struct Times {
     /// For a client to send a whole request head.
     pub client_header: Duration,
-    /// How long an idle client is kept, parked.
+    /// For an idle client, parked, until it is closed.
     pub client_idle: Duration,
-    /// How long a worker keeps an idle client before it returns it to the supervisor.
+    /// For an idle client in a worker, until it is returned to the supervisor.
     pub worker_idle: Duration,
     /// For a connection to an origin server to be made.
     pub connect: Duration,
     /// For an origin server to begin its response.
     pub origin_response: Duration,
-    /// How long an idle connection to an origin server is kept.
+    /// For an idle connection to an origin server, until it is closed.
     pub origin_idle: Duration,
-    /// How long a tunnel may be silent in both directions.
+    /// For a tunnel that is silent in both directions.
     pub tunnel_idle: Duration,
-    /// How long content may stall, from an origin server or to a client.
+    /// For content that stalls, from an origin server or to a client.
     pub body_stall: Duration,
     /// For running requests to finish when a worker is told to stop.
     pub drain: Duration,

@@ -1,4 +1,4 @@
-//! Where the configuration comes from: a main file, a directory of drop-ins, the command line.
+//! The places that the configuration comes from: a main file, a directory of drop-ins, the command line.
 //!
 //! Drop-ins are read in the order of their names, and a later text's key replaces an earlier one's.
 
@@ -7,28 +7,31 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::texts::{Role, Text};
-use super::{ConfigError, Settings, encode, parse};
+use super::encoding::encode;
+use super::error::ConfigError;
+use super::parse::parse;
+use super::settings::Settings;
+use super::text::{ConfigText, Role};
 
 /// The service's main file.
 pub const MAIN: &str = "/etc/cacheproxy/cacheproxy.toml";
 /// The service's drop-ins.
 pub const DROPINS: &str = "/etc/cacheproxy/conf.d";
 
-/// Where the configuration comes from.
+/// The places that a configuration is read from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct ConfigSource {
     /// The main file; the built-in defaults when there is none. It has to be readable.
     pub main: Option<PathBuf>,
     /// The store's directory when neither a file nor the command line names one.
     pub default_store: Option<PathBuf>,
     /// A directory whose `*.toml` are read after the main file; it may be missing.
     pub dropins: Option<PathBuf>,
-    /// What the command line says, which counts most.
+    /// The options of the command line, which count most.
     pub overrides: Overrides,
 }
 
-/// What the command line says.
+/// The settings among the options of the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// The directory of the filesystem store, absolute.
@@ -51,10 +54,10 @@ pub enum Workers {
 /// A configuration that was read and found valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// Where it was read, and is read again.
-    pub source: Source,
+    /// The places it was read from, and is read from again.
+    pub source: ConfigSource,
     /// The texts it is made of, in the order in which they count.
-    pub texts: Vec<Text>,
+    pub texts: Vec<ConfigText>,
     /// The settings they come to.
     pub settings: Settings,
 }
@@ -67,7 +70,7 @@ impl Loaded {
 }
 
 /// Reads and validates the configuration.
-pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
+pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
     let mut texts = Vec::new();
     let default = Overrides {
         store_path: source.default_store.clone(),
@@ -91,9 +94,9 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     })
 }
 
-fn read(role: Role, path: &Path) -> Result<Text, ConfigError> {
+fn read(role: Role, path: &Path) -> Result<ConfigText, ConfigError> {
     let toml = fs::read_to_string(path).map_err(|reason| unreadable(path, &reason))?;
-    Ok(Text {
+    Ok(ConfigText {
         role,
         path: path.to_path_buf(),
         toml,
@@ -120,7 +123,7 @@ fn dropins(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 }
 
 /// The overrides as a text of TOML.
-fn command_line(overrides: &Overrides) -> Result<Option<Text>, ConfigError> {
+fn command_line(overrides: &Overrides) -> Result<Option<ConfigText>, ConfigError> {
     let path = PathBuf::from("command line");
     let mut toml = String::new();
     // Writing to a String can't fail.
@@ -144,7 +147,7 @@ fn command_line(overrides: &Overrides) -> Result<Option<Text>, ConfigError> {
         let _ = writeln!(toml, "store = \"postgres\"");
         let _ = writeln!(toml, "database = {}", toml::Value::from(database.as_str()));
     }
-    Ok((!toml.is_empty()).then_some(Text {
+    Ok((!toml.is_empty()).then_some(ConfigText {
         role: Role::CommandLine,
         path,
         toml,

@@ -1,4 +1,4 @@
-//! What was probably meant by a name that isn't known.
+//! The guess at what was meant by a name that isn't known.
 
 /// The known name that this one is a slip of, if it is near to one.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -8,7 +8,7 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|known| distance(name, known) <= 1 + known.len() / 4)
 }
 
-/// How many characters have to be inserted, removed or replaced to make one text of the other.
+/// The number of characters to insert, remove or replace to make one text of the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {

@@ -6,7 +6,9 @@ use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives};
 use cacheproxy::cache::parts::{self, Plan};
 use cacheproxy::cache::range::{self, ByteRange, Selection};
 use cacheproxy::cache::vary;
-use cacheproxy::config::{self, Role, Text};
+use cacheproxy::config::encoding::{decode, encode};
+use cacheproxy::config::parse::parse;
+use cacheproxy::config::text::{ConfigText, Role};
 use cacheproxy::http::date;
 use cacheproxy::http::fields::Fields;
 use cacheproxy::http::head::{Method, RequestHead, ResponseHead, Version};
@@ -145,18 +147,18 @@ fn configurations() {
         &[b"\"\"\"", b"[[rule]]\n", b"[timeouts]\n", b"-1", b"1e999"],
         |input| {
             // Bytes that came over the channel, and the text of a file.
-            let _ = config::decode(input);
+            let _ = decode(input);
             let Ok(toml) = std::str::from_utf8(input) else {
                 return false;
             };
-            let text = Text {
+            let text = ConfigText {
                 role: Role::Main,
                 path: PathBuf::from("fuzz.toml"),
                 toml: toml.to_owned(),
             };
             let texts = [text];
-            let parsed = config::parse(&texts);
-            let sent = config::decode(&config::encode(&texts, 3));
+            let parsed = parse(&texts);
+            let sent = decode(&encode(&texts, 3));
             assert_eq!(parsed.is_ok(), sent.is_ok(), "sent over the channel");
             match parsed {
                 Ok(mut settings) => {

@@ -5,7 +5,7 @@ mod read;
 
 use std::fmt;
 
-/// How to reach a database: a connection string that was read and found valid.
+/// The way to a database: a connection string that was read and found valid.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {
     text: String,
@@ -33,7 +33,7 @@ impl Database {
         &self.text
     }
 
-    /// What it says, name and value, decoded; several hosts are lists with commas.
+    /// Each name and its value, decoded; several hosts are lists with commas.
     fn values(&self) -> impl Iterator<Item = (&str, &str)> {
         let values = self.values.iter();
         values.map(|(name, value)| (name.as_str(), value.as_str()))
@@ -59,7 +59,7 @@ impl Database {
         }
     }
 
-    /// What it says without the password, in the form `name=value …`.
+    /// The string without its password, in the form `name=value …`.
     pub fn masked(&self) -> String {
         let shown = self.values().map(|(name, value)| match name {
             "password" => "password=…".to_owned(),
@@ -68,7 +68,7 @@ impl Database {
         shown.collect::<Vec<_>>().join(" ")
     }
 
-    /// Which database, and on which server, for a sentence.
+    /// The database and its server, for a sentence.
     pub fn place(&self) -> String {
         let host = self.value("host").or_else(|| self.value("hostaddr"));
         let host = host.filter(|host| !host.is_empty()).unwrap_or("localhost");

@@ -1,4 +1,4 @@
-//! What is read, what is refused and with which words, and that a password is never shown.
+//! Tables of what is read and of what is refused, with the words; a password is never shown.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What is accepted, how texts come together, and that the shipped file is the defaults.
+//! Values that are accepted, texts that come together, and the shipped file, which is the defaults.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,13 +8,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::ConfigError;
+use super::parse::{self, parse};
+use super::rules::Rules;
+use super::settings::{Ports, Times};
+use super::text::ConfigText;
 use super::*;
 use crate::cache::policy::{RuleTtl, Ttl};
 
 const SHIPPED: &str = include_str!("../../../packaging/cacheproxy.toml");
 
-fn text(role: Role, path: &str, toml: &str) -> Text {
-    Text {
+fn text(role: Role, path: &str, toml: &str) -> ConfigText {
+    ConfigText {
         role,
         path: PathBuf::from(path),
         toml: toml.to_string(),
@@ -138,13 +143,13 @@ fn a_database_is_a_store_too() {
         assert_eq!(main_file(toml).unwrap().store, expected, "{toml}");
     }
     // The last one who says which store it is counts.
-    let given = Source {
+    let given = ConfigSource {
         overrides: Overrides {
             database: Some("postgresql://u:secret@h/d".to_owned()),
             ..Overrides::default()
         },
         default_store: Some(PathBuf::from("/home/x")),
-        ..Source::default()
+        ..ConfigSource::default()
     };
     let loaded = load(&given).unwrap();
     let store = &loaded.settings.store;
@@ -186,7 +191,7 @@ fn an_object_is_never_larger_than_the_store() {
 #[test]
 fn later_texts_count_and_their_rules_come_first() {
     let rule = |glob: &str| format!("[[rule]]\nmatch = \"{glob}\"\nttl = \"1h\"\n");
-    let globs = |texts: &[Text]| -> Vec<String> {
+    let globs = |texts: &[ConfigText]| -> Vec<String> {
         let rules = parse(texts).unwrap().rules.0;
         rules.iter().map(|rule| rule.globs[0].clone()).collect()
     };
@@ -242,7 +247,7 @@ fn the_shipped_file_is_the_defaults_and_shows_every_key() {
         Settings::default(),
         "every default uncommented"
     );
-    for key in written::all_keys() {
+    for key in parse::all_keys() {
         let line = format!("\n{key} = ");
         let table = format!("[{key}]");
         assert!(
@@ -254,7 +259,7 @@ fn the_shipped_file_is_the_defaults_and_shows_every_key() {
 
 #[test]
 fn every_known_key_is_one_that_is_read() {
-    for key in written::all_keys() {
+    for key in parse::all_keys() {
         for toml in [
             format!("{key} = 1.5"),
             format!("timeouts.{key} = 1.5"),
@@ -291,7 +296,7 @@ fn files_are_read_in_order_and_the_command_line_counts_most() {
     );
     write(dir.path(), "30-c.toml.dpkg-old", "max_clients = 30");
     write(dir.path(), ".hidden.toml", "max_clients = 40");
-    let source = Source {
+    let source = ConfigSource {
         main: Some(main.clone()),
         default_store: Some(PathBuf::from("/home/x/a \"quoted\"\\path")),
         dropins: Some(dir.path().to_path_buf()),
@@ -317,7 +322,7 @@ fn files_are_read_in_order_and_the_command_line_counts_most() {
     assert!(
         matches!(from_file.store, StoreChoice::Filesystem { path, .. } if path == Path::new("/file"))
     );
-    let given = Source {
+    let given = ConfigSource {
         overrides: Overrides {
             store_path: Some(PathBuf::from("/given")),
             workers: Some(Workers::Exactly(99)),
@@ -371,10 +376,10 @@ fn what_cannot_be_read_is_named_with_the_reason() {
         ),
     ];
     for (main, dropins, path, reason) in table {
-        let source = Source {
+        let source = ConfigSource {
             main,
             dropins,
-            ..Source::default()
+            ..ConfigSource::default()
         };
         let message = load(&source).unwrap_err().to_string();
         assert_eq!(
@@ -382,10 +387,10 @@ fn what_cannot_be_read_is_named_with_the_reason() {
             format!("{}: can't be read: {reason}", path.display())
         );
     }
-    let no_dropins = Source {
+    let no_dropins = ConfigSource {
         main: Some(good),
         dropins: Some(missing),
-        ..Source::default()
+        ..ConfigSource::default()
     };
     assert!(load(&no_dropins).is_ok());
 }

@@ -2,7 +2,7 @@
 
 use super::main_file;
 
-/// What is written, and the whole message that refuses it.
+/// The text written, and the whole message that refuses it.
 const REFUSED: &[(&str, &str)] = &[
     // Durations.
     (

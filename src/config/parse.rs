@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
-use super::ConfigError;
 use super::database::Database;
-use super::key::{Keyed, Kind, refused};
+use super::error::ConfigError;
+use super::key_value::{KeyValue, StoreKind, refused};
 use super::rules::{Rule, Rules};
 use super::settings::{Ports, Settings, StoreChoice};
 use super::spelling::nearest;
-use super::texts::{Role, Text};
+use super::text::{ConfigText, Role};
 use crate::cache::policy::RuleTtl;
 
 const KEYS: [&str; 22] = [
@@ -62,8 +62,8 @@ const RULE: [&str; 7] = [
 ];
 
 /// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
-pub fn parse(texts: &[Text]) -> Result<Settings, ConfigError> {
-    let mut reading = Reading::begin();
+pub fn parse(texts: &[ConfigText]) -> Result<Settings, ConfigError> {
+    let mut reading = SettingsBuilder::begin();
     for text in texts {
         reading.read(text)?;
     }
@@ -71,9 +71,9 @@ pub fn parse(texts: &[Text]) -> Result<Settings, ConfigError> {
 }
 
 /// The settings while texts are being read.
-struct Reading {
+struct SettingsBuilder {
     settings: Settings,
-    kind: Kind,
+    kind: StoreKind,
     path: PathBuf,
     size: u64,
     min_free: u64,
@@ -82,11 +82,11 @@ struct Reading {
     logged: bool,
 }
 
-impl Reading {
-    fn begin() -> Reading {
+impl SettingsBuilder {
+    fn begin() -> SettingsBuilder {
         let settings = Settings::default();
-        Reading {
-            kind: Kind::Filesystem,
+        SettingsBuilder {
+            kind: StoreKind::Filesystem,
             path: settings.store.path().to_owned(),
             size: settings.store.size(),
             min_free: settings.store.min_free(),
@@ -98,7 +98,7 @@ impl Reading {
     }
 
     fn finish(mut self) -> Settings {
-        let Reading {
+        let SettingsBuilder {
             path,
             size,
             min_free,
@@ -106,12 +106,12 @@ impl Reading {
         } = self;
         self.settings.largest_object = self.settings.largest_object.min(size);
         self.settings.store = match self.kind {
-            Kind::Filesystem => StoreChoice::Filesystem {
+            StoreKind::Filesystem => StoreChoice::Filesystem {
                 path,
                 size,
                 min_free,
             },
-            Kind::Postgres => StoreChoice::Postgres {
+            StoreKind::Postgres => StoreChoice::Postgres {
                 database: self.database.unwrap_or_default(),
                 password_file: self.password_file,
                 logged: self.logged,
@@ -123,18 +123,18 @@ impl Reading {
         self.settings
     }
 
-    fn read(&mut self, text: &Text) -> Result<(), ConfigError> {
+    fn read(&mut self, text: &ConfigText) -> Result<(), ConfigError> {
         let document = DeTable::parse(&text.toml).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             refused(text, at, format!("not valid TOML: {}", error.message()))
         })?;
-        for entry in Keyed::entries(text, "", document.get_ref()) {
+        for entry in KeyValue::entries(text, "", document.get_ref()) {
             self.apply(&entry)?;
         }
         Ok(())
     }
 
-    fn apply(&mut self, entry: &Keyed) -> Result<(), ConfigError> {
+    fn apply(&mut self, entry: &KeyValue) -> Result<(), ConfigError> {
         let settings = &mut self.settings;
         match entry.key.as_str() {
             "workers" => settings.workers = entry.workers()?,
@@ -142,7 +142,10 @@ impl Reading {
             "purge_allow" => settings.purge_allow = entry.networks()?,
             "connect_ports" => {
                 let ports = entry.elements("a list of ports such as [443, 8443]")?;
-                let ports = ports.iter().map(Keyed::ports).collect::<Result<_, _>>()?;
+                let ports = ports
+                    .iter()
+                    .map(KeyValue::ports)
+                    .collect::<Result<_, _>>()?;
                 settings.connect_ports = Ports(ports);
             }
             "store" => self.kind = entry.store()?,
@@ -181,7 +184,7 @@ impl Reading {
         Ok(())
     }
 
-    fn apply_timeout(&mut self, entry: &Keyed) -> Result<(), ConfigError> {
+    fn apply_timeout(&mut self, entry: &KeyValue) -> Result<(), ConfigError> {
         let times = &mut self.settings.times;
         let limit = match entry.key.trim_start_matches("timeouts.") {
             "client_header" => &mut times.client_header,
@@ -200,12 +203,12 @@ impl Reading {
     }
 }
 
-fn rules(entry: &Keyed) -> Result<Vec<Rule>, ConfigError> {
+fn rules(entry: &KeyValue) -> Result<Vec<Rule>, ConfigError> {
     let tables = entry.elements("tables, each beginning with [[rule]]")?;
     tables.iter().map(rule).collect()
 }
 
-fn rule(table: &Keyed) -> Result<Rule, ConfigError> {
+fn rule(table: &KeyValue) -> Result<Rule, ConfigError> {
     let mut rule = Rule::default();
     let mut seconds = None;
     let mut force = None;
@@ -241,7 +244,7 @@ fn rule(table: &Keyed) -> Result<Rule, ConfigError> {
     Ok(rule)
 }
 
-fn unknown(entry: &Keyed, table: &str, known: &[&str]) -> ConfigError {
+fn unknown(entry: &KeyValue, table: &str, known: &[&str]) -> ConfigError {
     let key = entry.key.strip_prefix(table).unwrap_or(&entry.key);
     let hint = match nearest(key, known) {
         Some(name) => format!("did you mean \"{table}{name}\"?"),

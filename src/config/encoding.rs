@@ -1,38 +1,17 @@
-//! The texts a configuration is made of, and their form on the way to the workers.
-//!
-//! What the command line overrides is itself a text of TOML, read after all files, so that a worker
-//! that parses the same texts arrives at the same settings.
+//! The texts of a configuration on the way from the supervisor to the workers, which parse them again with the
+//! same pure function.
 
 use std::path::PathBuf;
 
-use super::{ConfigError, Settings, parse};
-
-/// What a text is in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The main file: its rules take the place of the built-in ones.
-    Main,
-    /// A drop-in: its rules are tried before those of the files read before it.
-    Dropin,
-    /// What the command line says.
-    CommandLine,
-}
-
-/// One text of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
-    /// What it is.
-    pub role: Role,
-    /// Where it comes from, for messages.
-    pub path: PathBuf,
-    /// The TOML.
-    pub toml: String,
-}
+use super::error::ConfigError;
+use super::parse::parse;
+use super::settings::Settings;
+use super::text::{ConfigText, Role};
 
 const MAGIC: &[u8; 8] = b"CPCONF\0\x01";
 
-/// The texts, and the number of workers they come to, as bytes that [`decode`] reads.
-pub fn encode(texts: &[Text], workers: usize) -> Vec<u8> {
+/// Writes the texts, and the number of workers they come to, as bytes that [`decode`] reads.
+pub fn encode(texts: &[ConfigText], workers: usize) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(&(workers as u32).to_le_bytes());
     for text in texts {
@@ -52,7 +31,7 @@ pub fn encode(texts: &[Text], workers: usize) -> Vec<u8> {
     out
 }
 
-/// The settings of an encoded configuration. "auto" workers is what the supervisor found it to be.
+/// Reads the settings of an encoded configuration. "auto" workers are as many as the supervisor found them to be.
 pub fn decode(bytes: &[u8]) -> Result<Settings, ConfigError> {
     let (texts, workers) = decode_texts(bytes)?;
     let mut settings = parse(&texts)?;
@@ -60,7 +39,7 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, ConfigError> {
     Ok(settings)
 }
 
-fn decode_texts(bytes: &[u8]) -> Result<(Vec<Text>, usize), ConfigError> {
+fn decode_texts(bytes: &[u8]) -> Result<(Vec<ConfigText>, usize), ConfigError> {
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(ConfigError::Damaged(
         "it doesn't begin as one of this version",
     ))?;
@@ -76,7 +55,7 @@ fn decode_texts(bytes: &[u8]) -> Result<(Vec<Text>, usize), ConfigError> {
         };
         let path = PathBuf::from(take_text(&mut rest)?);
         let toml = take_text(&mut rest)?;
-        texts.push(Text { role, path, toml });
+        texts.push(ConfigText { role, path, toml });
     }
     Ok((texts, workers))
 }
@@ -101,8 +80,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn texts() -> Vec<Text> {
-        let text = |role, path: &str, toml: &str| Text {
+    fn texts() -> Vec<ConfigText> {
+        let text = |role, path: &str, toml: &str| ConfigText {
             role,
             path: PathBuf::from(path),
             toml: toml.to_string(),

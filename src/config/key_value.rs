@@ -9,9 +9,10 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::database::Database;
+use super::error::ConfigError;
 use super::settings::cores;
-use super::texts::Text;
-use super::{ConfigError, units};
+use super::text::ConfigText;
+use super::units;
 use crate::cache::policy::Ttl;
 
 const A_DURATION: &str = r#"a duration such as "30s", "10m", "12h" or "7d""#;
@@ -21,19 +22,19 @@ const A_MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 /// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum StoreKind {
     Filesystem,
     Postgres,
 }
 
 /// A value, where it stands and the key it has.
-pub(super) struct Keyed<'a> {
-    pub(super) text: &'a Text,
+pub(super) struct KeyValue<'a> {
+    pub(super) text: &'a ConfigText,
     pub(super) key: String,
     pub(super) value: &'a Spanned<DeValue<'a>>,
 }
 
-impl<'a> Keyed<'a> {
+impl<'a> KeyValue<'a> {
     /// The refusal of this value.
     pub(super) fn expected(&self, expected: &str) -> ConfigError {
         self.refused(&format!("expected {expected}"))
@@ -52,23 +53,27 @@ impl<'a> Keyed<'a> {
     }
 
     /// The entries of a table in the order in which they are written, so that the first mistake is named.
-    pub(super) fn entries(text: &'a Text, prefix: &str, table: &'a DeTable<'a>) -> Vec<Keyed<'a>> {
-        let cache_uri =
-            |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| Keyed {
+    pub(super) fn entries(
+        text: &'a ConfigText,
+        prefix: &str,
+        table: &'a DeTable<'a>,
+    ) -> Vec<KeyValue<'a>> {
+        let with_key =
+            |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| KeyValue {
                 text,
                 key: format!("{prefix}{}", key.get_ref()),
                 value,
             };
-        let mut entries: Vec<Keyed> = table.iter().map(cache_uri).collect();
+        let mut entries: Vec<KeyValue> = table.iter().map(with_key).collect();
         entries.sort_by_key(|entry| entry.value.span().start);
         entries
     }
 
     /// The entries of this table, each key with the prefix.
-    pub(super) fn table(&self, prefix: &str) -> Result<Vec<Keyed<'a>>, ConfigError> {
+    pub(super) fn table(&self, prefix: &str) -> Result<Vec<KeyValue<'a>>, ConfigError> {
         let table = self.value.get_ref().as_table();
         let table = table.ok_or_else(|| self.expected("a table"))?;
-        Ok(Keyed::entries(self.text, prefix, table))
+        Ok(KeyValue::entries(self.text, prefix, table))
     }
 
     fn string(&self) -> Option<&'a str> {
@@ -81,15 +86,15 @@ impl<'a> Keyed<'a> {
     }
 
     /// The elements of a list, each under the list's key.
-    pub(super) fn elements(&self, expected: &str) -> Result<Vec<Keyed<'a>>, ConfigError> {
+    pub(super) fn elements(&self, expected: &str) -> Result<Vec<KeyValue<'a>>, ConfigError> {
         let list = self.value.get_ref().as_array();
         let list = list.ok_or_else(|| self.expected(expected))?;
-        let cache_uri = |value| Keyed {
+        let with_key = |value| KeyValue {
             text: self.text,
             key: self.key.clone(),
             value,
         };
-        Ok(list.iter().map(cache_uri).collect())
+        Ok(list.iter().map(with_key).collect())
     }
 
     pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
@@ -134,7 +139,7 @@ impl<'a> Keyed<'a> {
 
     pub(super) fn networks(&self) -> Result<Vec<IpNet>, ConfigError> {
         let networks = self.elements(r#"a list such as ["127.0.0.0/8", "::1"]"#)?;
-        networks.iter().map(Keyed::network).collect()
+        networks.iter().map(KeyValue::network).collect()
     }
 
     pub(super) fn ports(&self) -> Result<RangeInclusive<u16>, ConfigError> {
@@ -151,10 +156,10 @@ impl<'a> Keyed<'a> {
     }
 
     /// The kind of store.
-    pub(super) fn store(&self) -> Result<Kind, ConfigError> {
+    pub(super) fn store(&self) -> Result<StoreKind, ConfigError> {
         match self.string() {
-            Some("filesystem") => Ok(Kind::Filesystem),
-            Some("postgres") => Ok(Kind::Postgres),
+            Some("filesystem") => Ok(StoreKind::Filesystem),
+            Some("postgres") => Ok(StoreKind::Postgres),
             _ => Err(self.expected(r#""filesystem" or "postgres""#)),
         }
     }
@@ -241,7 +246,7 @@ impl<'a> Keyed<'a> {
         let globs: Vec<String> = self
             .elements(expected)?
             .iter()
-            .map(Keyed::glob)
+            .map(KeyValue::glob)
             .collect::<Result<_, _>>()?;
         if globs.is_empty() {
             return Err(self.expected(expected));
@@ -252,7 +257,7 @@ impl<'a> Keyed<'a> {
     /// A list of patterns of names, which may be empty.
     pub(super) fn names(&self) -> Result<Vec<String>, ConfigError> {
         let expected = r#"a list of names such as ["utm_*", "fbclid"]"#;
-        let name = |entry: &Keyed| {
+        let name = |entry: &KeyValue| {
             let name = entry.string().filter(|name| !name.is_empty());
             name.map(String::from)
                 .ok_or_else(|| entry.expected(r#"a name or a pattern such as "utm_*""#))
@@ -265,7 +270,7 @@ impl<'a> Keyed<'a> {
         duration.ok_or_else(|| self.expected(&self.with_unit(A_DURATION, "s")))
     }
 
-    /// What is expected, and for a plain number the hint that its unit is missing.
+    /// The expected, and for a plain number the hint that its unit is missing.
     fn with_unit(&self, expected: &str, unit: &str) -> String {
         match self.integer() {
             Some(number) => {
@@ -277,7 +282,7 @@ impl<'a> Keyed<'a> {
 }
 
 /// The refusal of something at this byte of the text.
-pub(super) fn refused(text: &Text, at: usize, problem: String) -> ConfigError {
+pub(super) fn refused(text: &ConfigText, at: usize, problem: String) -> ConfigError {
     let before = text.toml.as_bytes().iter().take(at);
     ConfigError::Refused {
         path: text.path.clone(),
