@@ -6,11 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::output;
 use super::service::RUNTIME_DIR;
 use crate::sys::exit::Failure;
 
-/// How long the supervisor may take: a reload waits for every worker.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that the supervisor may take: a reload waits for every worker.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// More than any answer has.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
@@ -34,7 +35,7 @@ pub(super) struct ReloadArgs {
 pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
     let answer = ask(&args.runtime_dir, "status")?;
     match answer {
-        Ok(text) => print(&text),
+        Ok(text) => output::print(&text),
         Err(reason) => Err(Failure::unavailable(reason)),
     }
 }
@@ -42,8 +43,8 @@ pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
 pub(super) fn reload(args: &ReloadArgs) -> Result<(), Failure> {
     let answer = ask(&args.runtime_dir, "reload")?;
     match answer {
-        Ok(text) if text.is_empty() => print("reloaded\n"),
-        Ok(text) => print(&text),
+        Ok(text) if text.is_empty() => output::print("reloaded\n"),
+        Ok(text) => output::print(&text),
         Err(reason) => Err(Failure::config(format!(
             "not reloaded, the old settings stay: {reason}"
         ))),
@@ -55,7 +56,7 @@ pub(super) fn rescan(runtime_dir: &Path) {
     let _ = ask(runtime_dir, "rescan");
 }
 
-/// What the supervisor answers: the text after "ok", or what went wrong.
+/// Gives the supervisor's answer: the text after "ok", or what went wrong.
 fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Failure> {
     let socket = runtime_dir.join("control.sock");
     let answer = exchange(&socket, request).map_err(|error| unreachable(&socket, &error))?;
@@ -69,8 +70,8 @@ fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Fail
 
 fn exchange(socket: &Path, request: &str) -> io::Result<String> {
     let mut supervisor = UnixStream::connect(socket)?;
-    supervisor.set_read_timeout(Some(PATIENCE))?;
-    supervisor.set_write_timeout(Some(PATIENCE))?;
+    supervisor.set_read_timeout(Some(TIMEOUT))?;
+    supervisor.set_write_timeout(Some(TIMEOUT))?;
     supervisor.write_all(format!("{request}\n").as_bytes())?;
     let mut answer = Vec::new();
     supervisor.take(LONGEST_ANSWER).read_to_end(&mut answer)?;
@@ -101,20 +102,9 @@ fn unreachable(socket: &Path, error: &io::Error) -> Failure {
         ));
     }
     if kind == io::ErrorKind::WouldBlock {
-        return Failure::unavailable(format!("{socket}: no answer in {} s", PATIENCE.as_secs()));
+        return Failure::unavailable(format!("{socket}: no answer in {} s", TIMEOUT.as_secs()));
     }
     Failure::unavailable(format!("{socket}: {error}"))
-}
-
-/// Prints to the standard output; a reader that went away (`| head`) is no failure.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unavailable(
-            format!("can't write the answer: {error}"),
-        )),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -17,24 +17,34 @@ pub(super) const SERVICE_USER: &str = "cacheproxy";
 /// The name of the credential that has the password, and of the file that README has it come from.
 const CREDENTIAL: &str = "database-password";
 const CREDENTIAL_FILE: &str = "/etc/cacheproxy/database-password";
-/// How long a command waits for the server.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it waits for another that makes the schema.
-const TO_MAKE: Duration = Duration::from_secs(60);
+/// The time that a command waits for the server.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that it waits for another that makes the schema.
+const INIT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where a store is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NamedBy {
+    Configuration,
+    CommandLine,
+}
 
 /// The way to a database.
-pub(super) struct Access {
+pub(super) struct DatabaseAccess {
     database: Database,
     password_file: Option<PathBuf>,
     logged: bool,
-    /// Whether the configuration itself has a password.
+    /// True when the configuration itself has a password.
     exposed: bool,
 }
 
-impl Access {
+impl DatabaseAccess {
     /// The way to the configured database; none when the store is another. Root goes on as the service's user,
-    /// who is known there, unless the database was `named` on the command line.
-    pub(super) fn of(choice: &StoreChoice, named: bool) -> Result<Option<Access>, Failure> {
+    /// who is known there, unless the command line names the database.
+    pub(super) fn of(
+        choice: &StoreChoice,
+        named_by: NamedBy,
+    ) -> Result<Option<DatabaseAccess>, Failure> {
         let StoreChoice::Postgres {
             database,
             password_file,
@@ -44,7 +54,7 @@ impl Access {
         else {
             return Ok(None);
         };
-        let mut access = Access {
+        let mut access = DatabaseAccess {
             database: database.clone(),
             password_file: password_file
                 .clone()
@@ -52,7 +62,8 @@ impl Access {
             logged: *logged,
             exposed: database.value("password").is_some(),
         };
-        let service = user::named(SERVICE_USER).filter(|_| user::effective() == 0 && !named);
+        let service = user::named(SERVICE_USER)
+            .filter(|_| user::effective() == 0 && named_by == NamedBy::Configuration);
         if let Some(service) = service {
             if access.password_file.is_none() {
                 // Root may read what systemd hands to the service.
@@ -66,13 +77,12 @@ impl Access {
         Ok(Some(access))
     }
 
-    /// A connection.
     pub(super) fn session(&self) -> Result<Session, Failure> {
         let file = self.password_file.as_deref();
-        postgres::connect(self.database.as_str(), file, PATIENCE).map_err(|why| self.failed(why))
+        postgres::connect(self.database.as_str(), file, TIMEOUT).map_err(|why| self.failed(why))
     }
 
-    /// What is stored there, which has to be of this version.
+    /// The rows of stored responses, which have to be of this version.
     pub(super) fn admin(&self) -> Result<Rows, Failure> {
         let mut session = self.session()?;
         let state = self.look(&mut session)?;
@@ -80,10 +90,9 @@ impl Access {
             return Err(unusable(&state));
         }
         let file = self.password_file.as_deref();
-        Rows::connect(&self.database, file, PATIENCE).map_err(|why| self.failed(why))
+        Rows::connect(&self.database, file, TIMEOUT).map_err(|why| self.failed(why))
     }
 
-    /// How a store there is opened.
     pub(super) fn options(&self, choice: &StoreChoice) -> PostgresOptions {
         PostgresOptions {
             database: self.database.as_str().to_owned(),
@@ -96,10 +105,10 @@ impl Access {
         }
     }
 
-    /// Makes the schema or brings it up to date; what was done.
+    /// Makes the schema or brings it up to date, and tells which.
     pub(super) fn init(&self) -> Result<&'static str, Failure> {
         let mut session = self.session()?;
-        session.set_deadline(std::time::Instant::now() + TO_MAKE);
+        session.set_deadline(std::time::Instant::now() + INIT_TIMEOUT);
         match schema::init(&mut session, self.logged) {
             Ok(schema::Outcome::Created) => Ok("made the schema \"cacheproxy\""),
             Ok(schema::Outcome::Upgraded(_)) => Ok("brought the schema \"cacheproxy\" up to date"),
@@ -118,12 +127,11 @@ impl Access {
         }
     }
 
-    /// What is there.
     pub(super) fn look(&self, session: &mut Session) -> Result<State, Failure> {
         schema::look(session).map_err(|error| self.refused(&error))
     }
 
-    /// Whether the service could use it; what else is to be said.
+    /// Finds out whether the service could use it; gives what else is to be said.
     pub(super) fn check(&self) -> Result<Option<String>, Failure> {
         let state = self.look(&mut self.session()?)?;
         match (state.version, state.current) {
@@ -167,12 +175,12 @@ impl Access {
     }
 }
 
-/// Whether it is the network that says no.
+/// True when it is the network that says no.
 fn is_absent(reason: &str) -> bool {
     reason.contains("connecting to server") || reason.contains("no answer in time")
 }
 
-/// Why a database of this state can't be used, and what to do.
+/// The failure of a database of this state, and what to do.
 fn unusable(state: &State) -> Failure {
     let State { user, database, .. } = state;
     if state.read_only {

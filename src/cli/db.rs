@@ -2,21 +2,21 @@
 
 use clap::Subcommand;
 
-use super::control;
-use super::database::Access;
-use super::stored::{StoreArgs, amount};
+use super::database::DatabaseAccess;
+use super::output::{self, amount};
+use super::store_args::StoreArgs;
 use crate::sys::exit::Failure;
 
 /// Make or look at the database of the PostgreSQL store.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
-pub(super) struct Args {
+pub(super) struct DbArgs {
     #[command(subcommand)]
-    command: Command,
+    command: DbCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum DbCommand {
     /// Make the schema "cacheproxy" in the configured database, or bring it up to date
     ///
     /// The service does so itself when it first connects, if it may. Several hosts may do it at once. It needs no
@@ -30,26 +30,26 @@ const COUNT: &str = "SELECT count(*), coalesce(sum(size), 0)::bigint, coalesce(s
     (SELECT relpersistence = 'u' FROM pg_class WHERE oid = 'cacheproxy.response'::regclass) \
     FROM cacheproxy.response";
 
-pub(super) fn db(args: &Args) -> Result<(), Failure> {
+pub(super) fn db(args: &DbArgs) -> Result<(), Failure> {
     match &args.command {
-        Command::Init(which) => control::print(&format!("{}\n", access(which)?.init()?)),
-        Command::Status(which) => status(&access(which)?),
+        DbCommand::Init(store) => output::print(&format!("{}\n", database(store)?.init()?)),
+        DbCommand::Status(store) => status(&database(store)?),
     }
 }
 
-fn access(which: &StoreArgs) -> Result<Access, Failure> {
-    let settings = which.settings()?;
-    let access = Access::of(&settings.store, which.names_a_store())?;
-    access.ok_or_else(|| {
+fn database(store: &StoreArgs) -> Result<DatabaseAccess, Failure> {
+    let settings = store.settings()?;
+    let database = DatabaseAccess::of(&settings.store, store.named_by())?;
+    database.ok_or_else(|| {
         Failure::config(
             "the configured store is no database: store = \"postgres\" makes it one, or --store postgresql://…",
         )
     })
 }
 
-fn status(access: &Access) -> Result<(), Failure> {
-    let mut session = access.session()?;
-    let state = access.look(&mut session)?;
+fn status(database: &DatabaseAccess) -> Result<(), Failure> {
+    let mut session = database.session()?;
+    let state = database.look(&mut session)?;
     let mut text = format!(
         "PostgreSQL {}, database {}, user {}\n",
         state.server, state.database, state.user
@@ -74,5 +74,5 @@ fn status(access: &Access) -> Result<(), Failure> {
             }
         }
     }
-    control::print(&text)
+    output::print(&text)
 }

@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 
-use super::control;
-use super::list::{duration, facts, fields_of, now};
-use super::stored::{self, StoreArgs, amount};
+use super::list::{fields_of, now};
+use super::output::{self, amount, duration};
+use super::store_args::StoreArgs;
+use super::url;
 use crate::cache::bypass::bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
@@ -27,15 +28,15 @@ use crate::worker;
 Examples:
   sudo cacheproxy explain http://deb.debian.org/debian/dists/stable/InRelease
   sudo cacheproxy explain -H 'Accept-Encoding: gzip' -H 'Cache-Control: max-age=0' http://example.com/")]
-pub(super) struct Args {
+pub(super) struct ExplainArgs {
     /// The URL
-    #[arg(value_name = "URL", value_parser = stored::uri)]
+    #[arg(value_name = "URL", value_parser = url::parse)]
     uri: Uri,
     /// A field of the request that is explained; may be given several times
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
     fields: Vec<(String, String)>,
     #[command(flatten)]
-    which: StoreArgs,
+    store: StoreArgs,
 }
 
 fn field(text: &str) -> Result<(String, String), String> {
@@ -47,8 +48,8 @@ fn field(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(super) fn explain(args: &Args) -> Result<(), Failure> {
-    let opened = args.which.open()?;
+pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
+    let store = args.store.open()?;
     let lines = args.fields.iter();
     let request = RequestHead {
         method: Method::Get,
@@ -58,18 +59,18 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect(),
     };
-    let of_key = |key: Key| opened.admin.of_key(&key);
-    let cache_uri = worker::cache_uri(&opened.settings, &args.uri);
+    let of_key = |key: Key| store.admin.of_key(&key);
+    let cache_uri = worker::cache_uri(&store.settings, &args.uri);
     let key = Key::of(&cache_uri);
-    let parts = of_key(key.part()).map_err(|error| stored::failed(&error))?;
-    let seen = of_key(key).map_err(|error| stored::failed(&error))?;
-    let of_head = of_key(Key::of_head(&cache_uri)).map_err(|error| stored::failed(&error))?;
+    let parts = of_key(key.part()).map_err(Failure::unavailable)?;
+    let seen = of_key(key).map_err(Failure::unavailable)?;
+    let of_head = of_key(Key::of_head(&cache_uri)).map_err(Failure::unavailable)?;
     let uri = args.uri.as_str();
     let known: Vec<Known> = seen
         .into_iter()
         .map(|seen| Known {
-            facts: facts(&seen, uri, &opened.settings),
-            hits: opened.hits(&seen),
+            facts: store.facts(&seen, uri),
+            hits: store.hits(&seen),
             seen,
         })
         .collect();
@@ -93,7 +94,7 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
             amount(part.content)
         );
     }
-    let verdict = match opened.settings.rules.bypass(uri) {
+    let verdict = match store.settings.rules.bypass(uri) {
         true => {
             "it goes to the origin server whatever is stored, since a rule of the configuration \
             has it bypass the cache."
@@ -101,7 +102,7 @@ pub(super) fn explain(args: &Args) -> Result<(), Failure> {
         }
         false => verdict(&known, &request, now()),
     };
-    control::print(&told(uri, &known, &others, &verdict, now()))
+    output::print(&told(uri, &known, &others, &verdict, now()))
 }
 
 /// A stored response, and what is known of it.

@@ -5,8 +5,9 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::output::amount;
 use super::progress::Progress;
-use super::stored::{self, StoreArgs, amount};
+use super::store_args::StoreArgs;
 use crate::store::archive::{Put, Writer};
 use crate::sys::exit::Failure;
 
@@ -18,18 +19,18 @@ It works while the proxy runs. Whoever can read the file can read what was store
 Examples:
   sudo cacheproxy export /srv/cache.archive
   sudo cacheproxy export | zstd | ssh other 'unzstd | sudo cacheproxy import'")]
-pub(super) struct Args {
+pub(super) struct ExportArgs {
     /// The file, which is made anew; the standard output without it, or with \"-\"
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
-    which: StoreArgs,
+    store: StoreArgs,
 }
 
-pub(super) fn export(args: &Args) -> Result<(), Failure> {
+pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
     let out = output(file)?;
-    let opened = args.which.open()?;
+    let store = args.store.open()?;
     let unwritten = |error: io::Error| match file {
         Some(file) => Failure::unavailable(format!("{}: {error}", file.display())),
         None => Failure::unavailable(format!("the archive can't be written: {error}")),
@@ -37,7 +38,7 @@ pub(super) fn export(args: &Args) -> Result<(), Failure> {
     let mut progress = Progress::begin("exported");
     let mut writer = Writer::begin(BufWriter::with_capacity(256 << 10, out)).map_err(unwritten)?;
     let mut failed = None;
-    let outcome = opened.admin.each_whole(&mut |object| {
+    let outcome = store.admin.each_whole(&mut |object| {
         match writer.put(&object) {
             Ok(Put::Done) => {}
             Ok(Put::Left(why)) => {
@@ -53,7 +54,7 @@ pub(super) fn export(args: &Args) -> Result<(), Failure> {
         progress.at(count, bytes);
         ControlFlow::Continue(())
     });
-    outcome.map_err(|error| stored::failed(&error))?;
+    outcome.map_err(Failure::unavailable)?;
     failed.map_or(Ok(()), |error| Err(unwritten(error)))?;
     let (count, bytes) = writer.written();
     writer.end().map_err(unwritten)?;

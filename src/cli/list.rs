@@ -6,13 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
-use super::stored::{self, StoreArgs, amount};
-use super::{control, purge};
-use crate::cache::freshness::Facts;
+use super::output::{self, amount, duration};
+use super::store_args::StoreArgs;
+use super::url;
 use crate::cache::key::Variant;
-use crate::config::{Settings, display_duration};
 use crate::http::date::UnixSeconds;
-use crate::store::admin::StoredInfo;
 use crate::sys::exit::Failure;
 
 /// List what is stored: size on disk, age, how often it was used and whether lately, URL and variant.
@@ -22,7 +20,7 @@ use crate::sys::exit::Failure;
 responses share a count. \"used\" is whether it was asked for since eviction last looked at it. Both are
 \"-\" when no proxy runs. A database counts by itself, those of all hosts.
 It is for root and the service's user.")]
-pub(super) struct Args {
+pub(super) struct ListArgs {
     /// Only what is stored of this host, or of this host:port
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
@@ -30,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, value_enum)]
     sort: Option<Sort>,
     #[command(flatten)]
-    which: StoreArgs,
+    store: StoreArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,7 +39,7 @@ enum Sort {
 }
 
 /// A line of the list.
-struct Row {
+struct ListLine {
     size: u64,
     age: u64,
     hits: Option<u32>,
@@ -50,31 +48,28 @@ struct Row {
     variant: String,
 }
 
-pub(super) fn list(args: &Args) -> Result<(), Failure> {
-    let opened = args.which.open()?;
+pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
+    let store = args.store.open()?;
     let now = now();
     let mut rows = Vec::new();
-    let outcome = opened.admin.each(&mut |seen| {
-        let key = String::from_utf8_lossy(seen.meta.key.text()).into_owned();
+    let outcome = store.admin.each(&mut |stored| {
+        let key = String::from_utf8_lossy(stored.meta.key.text()).into_owned();
         // A response to HEAD has a key of its own, and so has a part.
         let uri = key.strip_prefix("GET ").unwrap_or(&key).to_owned();
         let bare = uri.split_once(' ').map_or(&*uri, |(_, bare)| bare);
-        let of = |host: &String| stored::uri(bare).is_ok_and(|uri| purge::is_of(&uri, host));
+        let of = |host: &String| url::parse(bare).is_ok_and(|uri| url::is_of(&uri, host));
         if args.host.as_ref().is_none_or(of) {
-            rows.push(Row {
-                size: seen.size,
-                age: facts(&seen, bare, &opened.settings).current_age(now),
-                hits: opened.hits(&seen),
-                used: seen.used.or_else(|| {
-                    let shared = opened.shared.as_ref()?;
-                    Some(shared.is_visited(&seen.place()))
-                }),
-                variant: fields_of(&seen.meta.variant),
+            rows.push(ListLine {
+                size: stored.size,
+                age: store.facts(&stored, bare).current_age(now),
+                hits: store.hits(&stored),
+                used: store.used(&stored),
+                variant: fields_of(&stored.meta.variant),
                 uri,
             });
         }
     });
-    outcome.map_err(|error| stored::failed(&error))?;
+    outcome.map_err(Failure::unavailable)?;
     rows.sort_by(|one, other| (&one.uri, &one.variant).cmp(&(&other.uri, &other.variant)));
     match args.sort {
         None => {}
@@ -82,10 +77,10 @@ pub(super) fn list(args: &Args) -> Result<(), Failure> {
         Some(Sort::Hits) => rows.sort_by_key(|row| Reverse((row.hits, row.used, row.size))),
         Some(Sort::Age) => rows.sort_by_key(|row| Reverse(row.age)),
     }
-    control::print(&table(&rows))
+    output::print(&table(&rows))
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[ListLine]) -> String {
     let mut text = format!(
         "{:>11} {:>10} {:>7} {:>4}  url\n",
         "size", "age", "hits", "used"
@@ -114,11 +109,6 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// What decides over a stored response's freshness.
-pub(super) fn facts(seen: &StoredInfo, uri: &str, settings: &Settings) -> Facts {
-    Facts::of(&seen.meta, &settings.policy(uri))
-}
-
 /// The selecting fields of a variant, on one line.
 pub(super) fn fields_of(variant: &Variant) -> String {
     let text = String::from_utf8_lossy(variant.text());
@@ -127,11 +117,6 @@ pub(super) fn fields_of(variant: &Variant) -> String {
         false => format!("no {line}"),
     });
     lines.collect::<Vec<_>>().join("; ")
-}
-
-/// Seconds for a person.
-pub(super) fn duration(seconds: u64) -> String {
-    display_duration(std::time::Duration::from_secs(seconds))
 }
 
 /// The wall clock, read once by each command.

@@ -6,14 +6,14 @@ use crate::sys::exit::Failure;
 
 /// Write the manual pages into a directory.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ManArgs {
     /// The directory, which must be there
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
 
 /// Writes the pages of the whole program, which `program` is the root of.
-pub(super) fn man(args: &Args, program: clap::Command) -> Result<(), Failure> {
+pub(super) fn man(args: &ManArgs, program: clap::Command) -> Result<(), Failure> {
     clap_mangen::generate_to(program, &args.directory).map_err(|error| {
         let directory = args.directory.display();
         Failure::unavailable(format!(

@@ -5,21 +5,27 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod config_args;
 mod control;
 mod database;
 mod db;
 mod explain;
 mod export;
 mod import;
+mod importer;
 mod list;
 mod listen;
 mod man;
+mod output;
 mod progress;
 mod purge;
 mod run;
 mod service;
-mod store;
-mod stored;
+mod store_args;
+mod store_directory;
+mod store_handle;
+mod summary;
+mod url;
 
 use std::process::ExitCode;
 
@@ -50,20 +56,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Args),
+    Run(run::RunArgs),
     Supervisor(service::SupervisorArgs),
     Worker(service::WorkerArgs),
-    Check(check::Args),
+    Check(check::CheckArgs),
     Status(control::StatusArgs),
     Reload(control::ReloadArgs),
-    Purge(purge::Args),
-    List(list::Args),
-    Explain(explain::Args),
-    Export(export::Args),
-    Import(import::Args),
-    Db(db::Args),
+    Purge(purge::PurgeArgs),
+    List(list::ListArgs),
+    Explain(explain::ExplainArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Db(db::DbArgs),
     #[command(hide = true)]
-    Man(man::Args),
+    Man(man::ManArgs),
 }
 
 /// Does what the command line says, and returns the exit code.
@@ -95,7 +101,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Run(args) => run::run(args),
         Command::Supervisor(args) => service::supervisor(args),
         Command::Worker(args) => service::worker(args),
-        Command::Check(args) => check::check(args),
+        Command::Check(args) => check::check(&args),
         Command::Status(args) => control::status(&args),
         Command::Reload(args) => control::reload(&args),
         Command::Purge(args) => purge::purge(&args),

@@ -1,13 +1,12 @@
-//! How far a long command is: a line on the terminal that renews itself, where there is a terminal.
+//! The progress of a long command: a line on the terminal that renews itself, where there is a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::stored::amount;
+use super::output::amount;
 
 const EVERY: Duration = Duration::from_millis(200);
 
-/// The line.
 pub(super) struct Progress {
     done: &'static str,
     terminal: bool,
@@ -41,7 +40,7 @@ impl Progress {
     fn print(&self, text: &str, end: &str) {
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
         let mut out = io::stderr().lock();
-        // Who can't be told has gone.
+        // Nobody is left to read it where this fails.
         let _ = write!(out, "{clear}{text}{end}").and_then(|()| out.flush());
     }
 }

@@ -1,7 +1,10 @@
 //! `cacheproxy purge`: removes stored responses, so that no worker uses them once it has returned.
 
-use super::control;
-use super::stored::{self, StoreArgs};
+use std::sync::Arc;
+
+use super::output::{self, amount};
+use super::store_args::StoreArgs;
+use super::{control, url};
 use crate::cache::key::Key;
 use crate::http::target::Uri;
 use crate::store::Published;
@@ -19,58 +22,54 @@ Examples:
   sudo cacheproxy purge http://deb.debian.org/debian/dists/stable/InRelease
   sudo cacheproxy purge --prefix http://deb.debian.org/debian/dists/
   sudo cacheproxy purge --host deb.debian.org")]
-pub(super) struct Args {
+pub(super) struct PurgeArgs {
     /// Remove what is stored for these URLs
-    #[arg(value_name = "URL", value_parser = stored::uri, required_unless_present_any = ["prefix", "host"])]
+    #[arg(value_name = "URL", value_parser = url::parse, required_unless_present_any = ["prefix", "host"])]
     urls: Vec<Uri>,
     /// Remove everything whose URL begins with this one
-    #[arg(long, value_name = "URL", value_parser = stored::uri)]
+    #[arg(long, value_name = "URL", value_parser = url::parse)]
     prefix: Vec<Uri>,
     /// Remove everything of this host, or of this host:port only
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
     #[command(flatten)]
-    which: StoreArgs,
+    store: StoreArgs,
 }
 
-pub(super) fn purge(args: &Args) -> Result<(), Failure> {
-    let opened = args.which.open()?;
-    let nobody;
-    let shared = match &opened.shared {
-        Some(shared) => shared,
-        None => {
-            nobody = Shared::anonymous().map_err(Failure::unavailable)?;
-            &nobody
-        }
+pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
+    let store = args.store.open()?;
+    let shared = match &store.shared {
+        Some(shared) => shared.clone(),
+        None => Arc::new(Shared::anonymous().map_err(Failure::unavailable)?),
     };
-    let admin = &opened.admin;
+    let admin = &store.admin;
     let mut removed = Vec::new();
     for uri in &args.urls {
-        let uri = worker::cache_uri(&opened.settings, uri);
+        let uri = worker::cache_uri(&store.settings, uri);
         let key = Key::of(&uri);
         for key in [key.part(), key, Key::of_head(&uri)] {
-            let of_key = admin.purge(&key, shared);
-            removed.extend(of_key.map_err(|error| stored::failed(&error))?);
+            let of_key = admin.purge(&key, &shared);
+            removed.extend(of_key.map_err(Failure::unavailable)?);
         }
     }
     if !(args.prefix.is_empty() && args.host.is_empty()) {
         let wanted = |key: &Key| matches(args, key);
-        let matching = admin.purge_where(shared, &wanted);
-        removed.extend(matching.map_err(|error| stored::failed(&error))?);
+        let matching = admin.purge_where(&shared, &wanted);
+        removed.extend(matching.map_err(Failure::unavailable)?);
     }
-    let mut text = told(&removed);
-    if opened.shared.is_none() {
-        let dir = args.which.runtime_dir.display();
+    let mut text = report(&removed);
+    if store.shared.is_none() {
+        let dir = args.store.runtime_dir.display();
         text.push_str(&format!(
             "note: no proxy runs in {dir}; one that runs elsewhere (--runtime-dir) wasn't told\n"
         ));
     } else if !removed.is_empty() {
-        control::rescan(&args.which.runtime_dir);
+        control::rescan(&args.store.runtime_dir);
     }
-    control::print(&text)
+    output::print(&text)
 }
 
-fn matches(args: &Args, key: &Key) -> bool {
+fn matches(args: &PurgeArgs, key: &Key) -> bool {
     let Ok(text) = std::str::from_utf8(key.text()) else {
         return false;
     };
@@ -80,23 +79,15 @@ fn matches(args: &Args, key: &Key) -> bool {
     args.prefix
         .iter()
         .any(|prefix| text.starts_with(prefix.as_str()))
-        || stored::uri(text).is_ok_and(|uri| args.host.iter().any(|host| is_of(&uri, host)))
+        || url::parse(text).is_ok_and(|uri| args.host.iter().any(|host| url::is_of(&uri, host)))
 }
 
-/// Whether the URI is of this host, or of this host and port.
-pub(super) fn is_of(uri: &Uri, host: &str) -> bool {
-    uri.host().eq_ignore_ascii_case(host) || uri.authority().eq_ignore_ascii_case(host)
-}
-
-fn told(removed: &[Published]) -> String {
+fn report(removed: &[Published]) -> String {
     let bytes = removed.iter().map(|it| it.size).sum();
     match removed.len() {
         0 => "nothing was stored\n".to_owned(),
-        1 => format!("removed 1 stored response, {}\n", stored::amount(bytes)),
-        count => format!(
-            "removed {count} stored responses, {}\n",
-            stored::amount(bytes)
-        ),
+        1 => format!("removed 1 stored response, {}\n", amount(bytes)),
+        count => format!("removed {count} stored responses, {}\n", amount(bytes)),
     }
 }
 
@@ -107,9 +98,9 @@ mod tests {
     use clap::Parser;
 
     #[derive(Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
-        args: Args,
+        args: PurgeArgs,
     }
 
     #[test]
@@ -146,7 +137,7 @@ mod tests {
         ];
         for (line, key, meant) in table {
             let words = ["purge"].into_iter().chain(line.split(' '));
-            let args = Line::try_parse_from(words).unwrap().args;
+            let args = CommandLine::try_parse_from(words).unwrap().args;
             assert_eq!(matches(&args, &Key::new(key)), meant, "{line} {key}");
         }
     }

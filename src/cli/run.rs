@@ -6,8 +6,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use super::{listen, store};
-use crate::config::{self, ConfigSource, Overrides, Workers};
+use super::store_args::name_store;
+use super::{listen, store_directory};
+use crate::config::{self, ConfigSource, Overrides, StoreChoice, Workers};
 use crate::supervisor::{self, Listen, ListenAddr, Spawn, Start};
 use crate::sys::exit::Failure;
 use crate::sys::journal::{self, Identity};
@@ -26,14 +27,14 @@ Examples:
 /// Run the whole proxy in the foreground, without systemd and without root. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct RunArgs {
     /// Listen on 127.0.0.1:3128, [::1]:3128, :3128 (all addresses) or /path/to/a.sock; may be given several times
     #[arg(long, value_name = "ADDR", value_parser = listen::parse, default_value = "127.0.0.1:3128")]
     listen: Vec<ListenAddr>,
     /// Store responses in this directory, which is made if it isn't there, or in the database postgresql://…
     #[arg(long, value_name = "DIR|URL")]
     store: Option<PathBuf>,
-    /// How many worker processes: "auto", one for each core, or 1 to 16
+    /// The number of worker processes: "auto", one for each core, or 1 to 16
     #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<Workers>,
     /// Read this configuration file
@@ -49,17 +50,17 @@ fn workers(text: &str) -> Result<Workers, String> {
     }
 }
 
-pub(super) fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     let program = env::current_exe()
         .map_err(|error| Failure::unavailable(format!("can't find the program itself: {error}")))?;
     let configuration = config::load(&source(&args)?).map_err(Failure::config)?;
     let choice = &configuration.settings.store;
-    store::prepare(choice)?;
-    let runtime = Runtime::make()?;
+    store_directory::prepare(choice.path())?;
+    let runtime = RuntimeDir::make()?;
     let _journal = journal::start(Identity::Supervisor);
     log::info!(
         "storing in {}; `cacheproxy status --runtime-dir {}` tells how it goes",
-        store::place(choice),
+        place(choice),
         runtime.0.display()
     );
     supervisor::serve(Start {
@@ -72,13 +73,21 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     })
 }
 
-fn source(args: &Args) -> Result<ConfigSource, Failure> {
+/// The store's place, for messages.
+fn place(store: &StoreChoice) -> String {
+    match store {
+        StoreChoice::Filesystem { path, .. } => path.display().to_string(),
+        StoreChoice::Postgres { database, .. } => format!("PostgreSQL: {}", database.masked()),
+    }
+}
+
+fn source(args: &RunArgs) -> Result<ConfigSource, Failure> {
     let mut overrides = Overrides {
         workers: args.workers,
         ..Overrides::default()
     };
     if let Some(given) = &args.store {
-        store::named(given, &mut overrides)?;
+        name_store(given, &mut overrides)?;
     }
     let default_store = home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("cacheproxy"));
     let own = home("XDG_CONFIG_HOME", ".config")
@@ -102,10 +111,10 @@ fn home(variable: &str, below_home: &str) -> Option<PathBuf> {
 }
 
 /// The directory of this run's sockets. It is removed when the run ends.
-struct Runtime(PathBuf);
+struct RuntimeDir(PathBuf);
 
-impl Runtime {
-    fn make() -> Result<Runtime, Failure> {
+impl RuntimeDir {
+    fn make() -> Result<RuntimeDir, Failure> {
         let base = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let base = base
             .filter(|base| base.is_dir())
@@ -115,7 +124,7 @@ impl Runtime {
         for attempt in 0..100 {
             let dir = base.join(format!("cacheproxy-{id}.{attempt}"));
             match DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => return Ok(Runtime(dir)),
+                Ok(()) => return Ok(RuntimeDir(dir)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     let dir = dir.display();
@@ -130,9 +139,9 @@ impl Runtime {
     }
 }
 
-impl Drop for Runtime {
+impl Drop for RuntimeDir {
     fn drop(&mut self) {
-        // What is left in a directory for temporary files does no harm.
+        // Leftovers in a directory for temporary files do no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::store;
+use super::store_directory;
 use crate::config::{self, ConfigSource, DROPINS, MAIN};
 use crate::supervisor::{self, Listen, Spawn};
 use crate::sys::exit::Failure;
@@ -32,7 +32,7 @@ pub(super) struct SupervisorArgs {
     after_help = "The supervisor has it started when it needs it; by hand, use `cacheproxy run` instead."
 )]
 pub(super) struct WorkerArgs {
-    /// Which worker it is, from 1
+    /// The worker's number, from 1
     #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     index: u16,
 }
@@ -45,7 +45,7 @@ pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
         ..ConfigSource::default()
     };
     let configuration = config::load(&source).map_err(Failure::config)?;
-    store::prepare(&configuration.settings.store)?;
+    store_directory::prepare(configuration.settings.store.path())?;
     supervisor::serve(supervisor::Start {
         configuration,
         listen: Listen::Inherited,

@@ -1,0 +1,241 @@
+//! The responses of an archive on their way into a store, one after another; what the store has that is as new stays.
+
+use std::io::BufRead;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::control;
+use super::output::amount;
+use super::progress::Progress;
+use super::store_handle::StoreHandle;
+use crate::cache::key::Variant;
+use crate::cache::stored::Meta;
+use crate::store::archive::{ArchiveError, Archived, Reader, Verdict};
+use crate::store::{Checksum, Draft, SMALL, Store, StoreError, Whole};
+use crate::sys::exit::Failure;
+use crate::sys::shared::Shared;
+
+/// The number of times that a full store is asked again, a second apart, while a proxy runs that evicts.
+const ATTEMPTS: usize = 60;
+
+pub(super) fn unread(error: ArchiveError) -> Failure {
+    match error {
+        ArchiveError::Io(_) => Failure::unavailable(error),
+        ArchiveError::CutShort(_) | ArchiveError::Other(_) | ArchiveError::Damaged { .. } => {
+            Failure::data(error)
+        }
+    }
+}
+
+/// The numbers of responses, by what became of them.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) stored: u64,
+    bytes: u64,
+    newer: u64,
+    large: u64,
+    pub(super) damaged: u64,
+    spoiled: u64,
+}
+
+impl Tally {
+    pub(super) fn report(&self) -> String {
+        let mut text = format!(
+            "imported {} stored responses, {}",
+            self.stored,
+            amount(self.bytes)
+        );
+        let rest = [
+            (self.newer, "left out, as the store has them as new"),
+            (
+                self.large,
+                "left out, as they are larger than largest_object",
+            ),
+            (self.damaged, "damaged"),
+            (self.spoiled, "had been damaged where they were exported"),
+        ];
+        for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
+            text.push_str(&format!("; {count} {what}"));
+        }
+        text
+    }
+}
+
+/// The place for a response's content while it is read.
+enum Destination {
+    /// It isn't to be stored.
+    Nowhere,
+    Memory(Vec<u8>),
+    Draft(Box<Draft>, Checksum),
+}
+
+pub(super) struct Importer<'a> {
+    handle: &'a StoreHandle,
+    runtime_dir: &'a Path,
+    shared: Arc<Shared>,
+    store: Box<dyn Store>,
+    pub(super) progress: Progress,
+    pub(super) tally: Tally,
+}
+
+impl<'a> Importer<'a> {
+    pub(super) fn begin(
+        handle: &'a StoreHandle,
+        runtime_dir: &'a Path,
+    ) -> Result<Importer<'a>, Failure> {
+        let (store, shared) = handle.store()?;
+        Ok(Importer {
+            handle,
+            runtime_dir,
+            shared,
+            store,
+            progress: Progress::begin("imported"),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Stores every response of the archive.
+    pub(super) fn all(&mut self, reader: &mut Reader<impl BufRead>) -> Result<(), Failure> {
+        while let Some(archived) = reader.next_response().map_err(unread)? {
+            self.one(reader, archived)?;
+            self.progress.at(self.tally.stored, self.tally.bytes);
+        }
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        reader: &mut Reader<impl BufRead>,
+        archived: Archived,
+    ) -> Result<(), Failure> {
+        // Before anything is asked of the store, so that what is purged meanwhile stays so. What shared memory
+        // has heard of a database's counts may be less than it has.
+        let count = || self.shared.invalidations(archived.meta.key.hash());
+        let invalidation_epoch = self.handle.database.is_none().then(count);
+        let len = archived.content;
+        let mut destination = self.destination(&archived)?;
+        let mut at = 0;
+        let mut failed = None;
+        let outcome = reader.content(archived, &mut |part| {
+            match &mut destination {
+                Destination::Nowhere => {}
+                Destination::Memory(content) => content.extend_from_slice(part),
+                Destination::Draft(draft, checksum) => {
+                    checksum.update(part);
+                    if failed.is_none() {
+                        failed = draft.write_at(part, at).err();
+                    }
+                }
+            }
+            at += part.len() as u64;
+        });
+        let (meta, verdict) = outcome.map_err(unread)?;
+        match verdict {
+            Verdict::Whole => {}
+            Verdict::Damaged => self.tally.damaged += 1,
+            Verdict::Spoiled => self.tally.spoiled += 1,
+        }
+        failed.map_or(Ok(()), |error| Err(Failure::unavailable(error)))?;
+        match destination {
+            _ if verdict != Verdict::Whole => Ok(()),
+            Destination::Nowhere => Ok(()),
+            Destination::Memory(content) => {
+                let content = Bytes::from(content);
+                self.publish(&meta, len, invalidation_epoch, &|| {
+                    Whole::Memory(vec![content.clone()])
+                })
+            }
+            Destination::Draft(draft, checksum) => {
+                let whole = Whole::Draft {
+                    draft: *draft,
+                    len,
+                    checksum,
+                };
+                let published = self.store.publish(&meta, whole, invalidation_epoch);
+                self.count(published.map(drop), len)
+            }
+        }
+    }
+
+    /// The place that this response's content is to go to.
+    fn destination(&mut self, archived: &Archived) -> Result<Destination, Failure> {
+        let settings = &self.handle.settings;
+        if archived.content > settings.largest_object.min(settings.store.size()) {
+            self.tally.large += 1;
+            return Ok(Destination::Nowhere);
+        }
+        if self.is_as_new(&archived.meta)? {
+            self.tally.newer += 1;
+            return Ok(Destination::Nowhere);
+        }
+        if archived.content <= SMALL {
+            return Ok(Destination::Memory(Vec::with_capacity(
+                archived.content as usize,
+            )));
+        }
+        let begun = self.with_room(&|store| store.begin(&archived.meta, Some(archived.content)));
+        let draft = begun.map_err(Failure::unavailable)?;
+        Ok(Destination::Draft(Box::new(draft), Checksum::new()))
+    }
+
+    /// True when what this response would replace is as new.
+    fn is_as_new(&self, meta: &Meta) -> Result<bool, Failure> {
+        let there = self.handle.admin.of_key(&meta.key);
+        let there = there.map_err(Failure::unavailable)?;
+        let plain = |variant: &Variant| *variant == Variant::none();
+        Ok(there.iter().any(|stored| {
+            let other = &stored.meta.variant;
+            let replaced = *other == meta.variant || plain(other) || plain(&meta.variant);
+            replaced && stored.meta.response_time >= meta.response_time
+        }))
+    }
+
+    fn publish(
+        &mut self,
+        meta: &Meta,
+        len: u64,
+        invalidation_epoch: Option<u32>,
+        whole: &dyn Fn() -> Whole,
+    ) -> Result<(), Failure> {
+        let published = self.with_room(&|store| store.publish(meta, whole(), invalidation_epoch));
+        self.count(published.map(drop), len)
+    }
+
+    fn count(&mut self, published: Result<(), StoreError>, len: u64) -> Result<(), Failure> {
+        // Who evicts reads the store again afterwards, and so learns what was displaced.
+        drop(self.store.take_removed());
+        match published {
+            Ok(()) => {
+                self.tally.stored += 1;
+                self.tally.bytes += len;
+                Ok(())
+            }
+            Err(StoreError::Gone) => {
+                self.tally.newer += 1;
+                Ok(())
+            }
+            Err(error) => Err(Failure::unavailable(error)),
+        }
+    }
+
+    /// Does what needs room in the store. While a proxy runs it can make some.
+    fn with_room<T>(
+        &self,
+        work: &dyn Fn(&dyn Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut outcome = work(&*self.store);
+        for _ in 0..ATTEMPTS {
+            if !matches!(outcome, Err(StoreError::Full { .. })) || self.handle.shared.is_none() {
+                break;
+            }
+            control::rescan(self.runtime_dir);
+            sleep(Duration::from_secs(1));
+            outcome = work(&*self.store);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,77 @@
+//! A store that a command looks into or writes to, and the shared memory of the proxy that uses it, if one runs.
+
+use std::sync::Arc;
+
+use super::database::DatabaseAccess;
+use crate::cache::freshness::Facts;
+use crate::config::Settings;
+use crate::store::admin::{StoreAdmin, StoredInfo};
+use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::store::postgres::PostgresStore;
+use crate::store::{Store, StoreError};
+use crate::sys::exit::Failure;
+use crate::sys::shared::Shared;
+
+pub(super) struct StoreHandle {
+    pub(super) admin: Box<dyn StoreAdmin>,
+    /// The settings of the proxy that uses it.
+    pub(super) settings: Settings,
+    /// The memory that its processes share; None when it doesn't run.
+    pub(super) shared: Option<Arc<Shared>>,
+    /// None when it is a directory.
+    pub(super) database: Option<DatabaseAccess>,
+}
+
+impl StoreHandle {
+    /// About how often a stored response answered; None when no proxy runs.
+    pub(super) fn hits(&self, stored: &StoredInfo) -> Option<u32> {
+        let counted = || Some(self.shared.as_ref()?.hits(&stored.place()));
+        stored.hits.or_else(counted)
+    }
+
+    /// True when a stored response was used since eviction last looked at it; None when no proxy runs.
+    pub(super) fn used(&self, stored: &StoredInfo) -> Option<bool> {
+        let visited = || Some(self.shared.as_ref()?.is_visited(&stored.place()));
+        stored.used.or_else(visited)
+    }
+
+    /// The facts that decide over a stored response's freshness.
+    pub(super) fn facts(&self, stored: &StoredInfo, uri: &str) -> Facts {
+        Facts::of(&stored.meta, &self.settings.policy(uri))
+    }
+
+    /// The store itself, to be written to, and the shared memory that it uses.
+    pub(super) fn store(&self) -> Result<(Box<dyn Store>, Arc<Shared>), Failure> {
+        let choice = &self.settings.store;
+        let shared = match &self.shared {
+            Some(shared) => shared.clone(),
+            None => Arc::new(self.unshared()?),
+        };
+        let store: Result<Box<dyn Store>, StoreError> = match &self.database {
+            None => {
+                let options = FilesystemOptions {
+                    path: choice.path().to_owned(),
+                    // The place of no worker: theirs are counted from 1.
+                    worker: 0,
+                };
+                FilesystemStore::open(&options, shared.clone()).map(|store| Box::new(store) as _)
+            }
+            Some(database) => PostgresStore::open(&database.options(choice), shared.clone())
+                .map(|store| Box::new(store) as _),
+        };
+        Ok((store.map_err(Failure::unavailable)?, shared))
+    }
+
+    /// Shared memory such as a proxy has, for a command that runs without one.
+    fn unshared(&self) -> Result<Shared, Failure> {
+        let shared = Shared::anonymous().map_err(Failure::unavailable)?;
+        shared.set_limit(self.settings.store.size());
+        if self.database.is_none() {
+            let mut size = 0;
+            let counted = self.admin.each(&mut |stored| size += stored.size);
+            counted.map_err(Failure::unavailable)?;
+            shared.set_stored(size);
+        }
+        Ok(shared)
+    }
+}

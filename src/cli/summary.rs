@@ -1,0 +1,164 @@
+//! The settings that matter to an operator, as `cacheproxy check` shows them.
+
+use std::fmt::Write as _;
+
+use super::output::duration;
+use crate::cache::policy::Ttl;
+use crate::config::{Loaded, Role, Rule, Settings, StoreChoice, display_size};
+
+pub(super) fn summary(loaded: &Loaded) -> String {
+    let read: Vec<String> = (loaded.texts.iter())
+        .filter(|text| text.role != Role::CommandLine)
+        .map(|text| text.path.display().to_string())
+        .collect();
+    let mut out = format!("ok: {}\n", read.join(", "));
+    for (name, value) in rows(&loaded.settings) {
+        // Writing to a String can't fail.
+        let _ = writeln!(out, "  {name:<16} {value}");
+    }
+    out
+}
+
+fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    let list = |items: Vec<String>| {
+        if items.is_empty() {
+            "none".to_string()
+        } else {
+            items.join(", ")
+        }
+    };
+    let store = match &settings.store {
+        StoreChoice::Filesystem {
+            path,
+            size,
+            min_free,
+        } => format!(
+            "{}, at most {}, leaving {} of the disk free",
+            path.display(),
+            display_size(*size),
+            display_size(*min_free)
+        ),
+        StoreChoice::Postgres {
+            database,
+            logged,
+            size,
+            spool,
+            ..
+        } => format!(
+            "PostgreSQL: {}, at most {}, {}, by way of {}",
+            database.masked(),
+            display_size(*size),
+            if *logged { "logged" } else { "unlogged" },
+            spool.display()
+        ),
+    };
+    let ttl = match settings.ttl {
+        Ttl::Heuristic => "heuristic".to_string(),
+        Ttl::Fixed(fixed) => duration(fixed),
+    };
+    let or_none = |limit: Option<u64>| limit.map_or("none".to_string(), duration);
+    let mut rows = vec![
+        ("workers", settings.workers.to_string()),
+        (
+            "clients from",
+            list(settings.allow.iter().map(display_network).collect()),
+        ),
+        (
+            "PURGE from",
+            list(settings.purge_allow.iter().map(display_network).collect()),
+        ),
+        ("clients at most", settings.max_clients.to_string()),
+        (
+            "CONNECT to ports",
+            list(settings.connect_ports.0.iter().map(display_ports).collect()),
+        ),
+        ("store", store),
+        ("largest object", display_size(settings.largest_object)),
+        (
+            "memory",
+            format!("{} in each worker", display_size(settings.memory)),
+        ),
+        ("ttl", ttl),
+        ("max_ttl", or_none(settings.max_ttl)),
+        (
+            "stale at most",
+            format!(
+                "{} while validated, {} on errors",
+                duration(settings.stale_while_revalidate),
+                or_none(settings.stale_if_error)
+            ),
+        ),
+        (
+            "access log",
+            if settings.access_log { "on" } else { "off" }.to_string(),
+        ),
+    ];
+    rows.extend(settings.rules.0.iter().map(|each| ("rule", rule(each))));
+    rows
+}
+
+fn rule(rule: &Rule) -> String {
+    let mut says = Vec::new();
+    if let Some(ttl) = rule.ttl {
+        let force = if ttl.force {
+            " whatever the origin says"
+        } else {
+            ""
+        };
+        says.push(format!("{}{force}", duration(ttl.seconds)));
+    }
+    if rule.bypass == Some(true) {
+        says.push("never cached".to_string());
+    }
+    if let Some(names) = rule.ignore_query.as_ref().filter(|names| !names.is_empty()) {
+        says.push(format!("ignoring ?{}", names.join(" ?")));
+    }
+    if let Some(limit) = rule.stale_while_revalidate {
+        says.push(format!("stale {} while validated", duration(limit)));
+    }
+    if let Some(limit) = rule.stale_if_error {
+        let limit = limit.map_or("none".to_string(), duration);
+        says.push(format!("stale {limit} on errors"));
+    }
+    format!("{} for {}", says.join(", "), rule.globs.join(" "))
+}
+
+fn display_ports(range: &std::ops::RangeInclusive<u16>) -> String {
+    let (first, last) = (range.start(), range.end());
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
+    }
+}
+
+fn display_network(network: &ipnet::IpNet) -> String {
+    if network.prefix_len() == network.max_prefix_len() {
+        return network.addr().to_string();
+    }
+    network.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigSource;
+
+    #[test]
+    fn the_summary_shows_what_the_texts_come_to() {
+        let loaded = Loaded {
+            source: ConfigSource::default(),
+            texts: Vec::new(),
+            settings: Settings {
+                workers: 2,
+                ..Settings::default()
+            },
+        };
+        let expected = "ok: \n  workers          2\n  clients from     127.0.0.0/8, ::1\n";
+        assert!(
+            summary(&loaded).starts_with(expected),
+            "{}",
+            summary(&loaded)
+        );
+    }
+}
