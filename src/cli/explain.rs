@@ -26,7 +26,7 @@ use crate::worker;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sudo cacheproxy explain http://deb.debian.org/debian/dists/stable/InRelease
+  sudo cacheproxy explain http://mirror.example/debian/dists/stable/InRelease
   sudo cacheproxy explain -H 'Accept-Encoding: gzip' -H 'Cache-Control: max-age=0' http://example.com/")]
 pub(super) struct ExplainArgs {
     /// The URL

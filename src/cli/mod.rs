@@ -37,7 +37,7 @@ use crate::sys::journal;
 const AFTER_HELP: &str = "\
 Examples:
   cacheproxy run                          a proxy on 127.0.0.1:3128, for this terminal
-  http_proxy=http://127.0.0.1:3128 curl -sI http://deb.debian.org/debian/
+  http_proxy=http://127.0.0.1:3128 curl -sI http://example.com/
                                           try it: the second time, Cache-Status says \"hit\"
   systemctl start cacheproxy.socket       the installed service
   cacheproxy check                        is /etc/cacheproxy right?

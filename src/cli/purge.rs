@@ -19,9 +19,9 @@ When it returns, no worker answers from what was stored before, nor stores what 
 It works as well when the proxy doesn't run. It is for root and the service's user.
 
 Examples:
-  sudo cacheproxy purge http://deb.debian.org/debian/dists/stable/InRelease
-  sudo cacheproxy purge --prefix http://deb.debian.org/debian/dists/
-  sudo cacheproxy purge --host deb.debian.org")]
+  sudo cacheproxy purge http://mirror.example/debian/dists/stable/InRelease
+  sudo cacheproxy purge --prefix http://mirror.example/debian/dists/
+  sudo cacheproxy purge --host mirror.example")]
 pub(super) struct PurgeArgs {
     /// Remove what is stored for these URLs
     #[arg(value_name = "URL", value_parser = url::parse, required_unless_present_any = ["prefix", "host"])]

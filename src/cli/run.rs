@@ -22,7 +22,7 @@ Examples:
   cacheproxy run
   cacheproxy run --listen :8080 --store /srv/cache --workers 2
   cacheproxy run --store postgresql://cache@db.example/cacheproxy    (see database_password_file)
-  http_proxy=http://127.0.0.1:3128 curl -sI http://deb.debian.org/debian/";
+  http_proxy=http://127.0.0.1:3128 curl -sI http://example.com/";
 
 /// Run the whole proxy in the foreground, without systemd and without root. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]

@@ -234,7 +234,7 @@ impl<'a> KeyValue<'a> {
     pub(super) fn glob(&self) -> Result<String, ConfigError> {
         let glob = self.string().filter(|glob| !glob.is_empty());
         glob.map(String::from)
-            .ok_or_else(|| self.expected(r#"a pattern such as "*.deb" or "http://example.org/*""#))
+            .ok_or_else(|| self.expected(r#"a pattern such as "*.deb" or "http://example.com/*""#))
     }
 
     /// One pattern, or a list of them.

@@ -86,7 +86,7 @@ pub fn own(out: &mut BytesMut, head: &RequestHead, path: &[u8], keep: bool, with
     }
     let text = "This is cacheproxy, a caching HTTP proxy, and it works.\n\
         To use it, make it the HTTP proxy of your system or program, for example:\n\
-        \x20   http_proxy=http://THIS_HOST:PORT curl -I http://deb.debian.org/\n";
+        \x20   http_proxy=http://THIS_HOST:PORT curl -I http://example.com/\n";
     let page = Page {
         status: 200,
         media_type: "text/plain; charset=utf-8",

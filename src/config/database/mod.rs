@@ -106,7 +106,7 @@ impl Database {
         let servers = hosts("host").max(hosts("hostaddr"));
         if servers == 0 {
             return Err(
-                "it names no server: expected host=/run/postgresql or host=db.example".to_owned(),
+                "it names no server: expected host=/run/postgresql or host=db1.example".to_owned(),
             );
         }
         if hosts("host") * hosts("hostaddr") > 0 && hosts("host") != hosts("hostaddr") {

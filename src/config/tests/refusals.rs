@@ -168,7 +168,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "[[rule]]\nmatch = [\"\"]\nttl = \"1h\"",
-        r#"f.toml:2: rule.match = "": expected a pattern such as "*.deb" or "http://example.org/*""#,
+        r#"f.toml:2: rule.match = "": expected a pattern such as "*.deb" or "http://example.com/*""#,
     ),
     (
         "[rule]\nmatch = \"*\"",
