@@ -12,7 +12,7 @@ use postgres::Row;
 
 use super::content;
 use super::failure::reason;
-use super::publish::remove;
+use super::remove::remove;
 use super::session::Session;
 use super::{connect, row};
 use crate::cache::key::{Hash, Key};
@@ -157,14 +157,7 @@ impl StoreAdmin for Rows {
 
     fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
         shared.invalidate(key.hash());
-        let removed = self
-            .run(|session| remove(session, HOST, shared, key))?
-            .variants;
-        shared.next_generation(key.hash());
-        let removed = removed.into_iter();
-        Ok(removed
-            .map(|(variant, size)| published(shared, key.hash(), variant, size))
-            .collect())
+        self.run(|session| remove(session, HOST, shared, key))
     }
 
     fn purge_where(
@@ -193,12 +186,12 @@ impl StoreAdmin for Rows {
             for row in rows {
                 let hash: Hash = row.get::<_, &[u8]>(0).try_into().unwrap_or_default();
                 let variant = row.get::<_, &[u8]>(1).try_into().unwrap_or_default();
-                removed.push(published(
-                    shared,
-                    &hash,
+                removed.push(Published {
+                    hash,
                     variant,
-                    row.get::<_, i64>(2) as u64,
-                ));
+                    size: row.get::<_, i64>(2) as u64,
+                    generation: shared.generation(&hash),
+                });
             }
         }
         // What was read of them meanwhile goes from memory again, on every host and at once on this one.
@@ -207,15 +200,6 @@ impl StoreAdmin for Rows {
             shared.next_generation(key.hash());
         }
         Ok(removed)
-    }
-}
-
-fn published(shared: &Shared, hash: &Hash, variant: Hash, size: u64) -> Published {
-    Published {
-        hash: *hash,
-        variant,
-        size,
-        generation: shared.generation(hash),
     }
 }
 

@@ -15,6 +15,7 @@ use super::lease::Waiting;
 use super::maintenance::StoreMaintenance;
 use super::pending_invalidations::PendingInvalidations;
 use super::pool::Pool;
+use super::row::invalidation_count;
 use super::session::Session;
 use crate::cache::key::Hash;
 use crate::store::LeaseNews;
@@ -174,7 +175,7 @@ impl Listener {
         let mut slots: std::collections::HashMap<u16, u32> =
             self.shared.invalidations_heard().collect();
         for row in session.query(COUNTS, &[])? {
-            let (slot, count) = (row.get::<_, i32>(0) as u16, counted(row.get(1)));
+            let (slot, count) = (row.get::<_, i32>(0) as u16, invalidation_count(row.get(1)));
             self.shared.heard_invalidations(slot, count);
             slots.retain(|known, heard| *known != slot || *heard > count);
         }
@@ -244,7 +245,7 @@ fn parse(payload: &str) -> Option<Heard<'_>> {
                 host,
                 hash,
                 number: words.next()?.parse().ok()?,
-                count: counted(words.next()?.parse().ok()?),
+                count: invalidation_count(words.next()?.parse().ok()?),
             }))
         }
         "g" => {
@@ -261,11 +262,6 @@ fn parse(payload: &str) -> Option<Heard<'_>> {
 fn unhex(text: &str) -> Option<Hash> {
     let number = u128::from_str_radix(text, 16).ok();
     number.filter(|_| text.len() == 32).map(u128::to_be_bytes)
-}
-
-/// A count of the database as shared memory has it.
-pub(super) fn counted(count: i64) -> u32 {
-    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

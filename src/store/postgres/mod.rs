@@ -18,6 +18,7 @@ pub mod pool;
 mod publish;
 mod reach;
 mod refresh;
+mod remove;
 mod row;
 pub mod schema;
 pub mod session;

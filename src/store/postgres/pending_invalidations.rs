@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use postgres::Error;
 
-use super::publish::remove;
+use super::remove::remove;
 use super::session::Session;
 use crate::cache::key::Key;
 use crate::sys::shared::Shared;
@@ -85,7 +85,6 @@ impl PendingInvalidations {
         for key in &some {
             if !all {
                 remove(session, host, shared, key)?;
-                shared.next_generation(key.hash());
             }
             self.lock().some.remove(key);
         }

@@ -1,26 +1,23 @@
-//! Storing a response and removing one: one round trip for content of one piece, else a transaction, so
+//! Storing a response: one round trip for content of one piece, else a transaction, so
 //! that nobody sees a response before it is whole.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use postgres::Row;
 
+use super::PostgresStore;
 use super::content::{self, Failure, PIECE, Source};
 use super::pool::CHANGE;
-use super::row::{Columns, Text, split};
+use super::row::Columns;
 use super::session::{Parameters, Session};
-use super::{PostgresStore, listen};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
 use crate::store::checksum::Checksum;
 use crate::store::{Published, StoreError, Whole};
-use crate::sys::shared::Shared;
 
 const PUBLISH: &str = "SELECT cacheproxy.publish(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 const HAS_ROOM: &str = "SELECT cacheproxy.has_room($1, $2)";
-const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1, $2, $3, $4)";
 
 /// How long large content waits for room.
 const FOR_ROOM: Duration = Duration::from_secs(2);
@@ -34,15 +31,6 @@ pub(super) enum Outcome {
     Gone,
     /// There is no room.
     Full,
-}
-
-/// What was removed.
-#[derive(Debug, Default)]
-pub(super) struct Gone {
-    /// How often keys of its slot have been made invalid.
-    counted: i64,
-    /// Hashes of variants, and sizes.
-    pub(super) variants: Vec<(Hash, u64)>,
 }
 
 /// Content that is to be stored with its metadata.
@@ -234,70 +222,10 @@ impl PostgresStore {
             Some(_) => Err(StoreError::Gone),
         }
     }
-
-    pub(super) fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
-        let hash = key.hash();
-        let removed = self.pool.change(CHANGE, |session| {
-            remove(session, &self.host, &self.shared, key)
-        });
-        if removed.is_err() {
-            self.pending_invalidations.add(key);
-            self.shared.set_untold(self.worker, true);
-        }
-        // Nothing at hand is used any more, even where the database could not be told.
-        let generation = self.shared.next_generation(hash);
-        let removed = removed?
-            .variants
-            .into_iter()
-            .map(|(variant, size)| Published {
-                hash: *hash,
-                variant,
-                size,
-                generation,
-            });
-        Ok(removed.collect())
-    }
-}
-
-/// Removes what is stored under a key, and counts that it was made invalid.
-pub(super) fn remove(
-    session: &mut Session,
-    host: &str,
-    shared: &Shared,
-    key: &Key,
-) -> Result<Gone, postgres::Error> {
-    let hash = key.hash();
-    let (method, uri) = split(key.text());
-    let (method, uri) = (Text::from(method), Text::from(uri));
-    let row = session.query_first(REMOVE, &[&host, &&hash[..], &method, &uri])?;
-    let gone = row.map_or(Ok(Gone::default()), |row| Gone::read(&row))?;
-    shared.heard_invalidations(
-        Shared::invalidation_slot(hash),
-        listen::counted(gone.counted),
-    );
-    Ok(gone)
 }
 
 impl New<'_> {
     fn size(&self) -> u64 {
         self.columns.size + self.length
-    }
-}
-
-impl Gone {
-    /// Reads a row of the count, hashes and sizes.
-    fn read(row: &Row) -> Result<Gone, postgres::Error> {
-        let variants: Option<Vec<&[u8]>> = row.try_get(1)?;
-        let sizes: Option<Vec<i64>> = row.try_get(2)?;
-        let variants = variants.unwrap_or_default().into_iter();
-        let sizes = sizes.unwrap_or_default().into_iter();
-        let variants = variants.zip(sizes).map(|(variant, size)| {
-            let variant = variant.try_into().unwrap_or_default();
-            (variant, u64::try_from(size).unwrap_or(0))
-        });
-        Ok(Gone {
-            counted: row.try_get(0)?,
-            variants: variants.collect(),
-        })
     }
 }

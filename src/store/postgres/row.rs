@@ -231,3 +231,8 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
         response_time: seconds(row.try_get(9)?),
     })
 }
+
+/// How often keys of a slot were made invalid, as shared memory has it.
+pub fn invalidation_count(count: i64) -> u32 {
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}
