@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{Database, StoreChoice};
 use crate::store::StoreError;
 use crate::store::postgres::admin::Rows;
-use crate::store::postgres::schema::{self, SchemaError, State};
+use crate::store::postgres::schema::{self, SchemaError, SchemaInit, SchemaState};
 use crate::store::postgres::session::Session;
 use crate::store::postgres::{self, PostgresOptions};
 use crate::sys::exit::Failure;
@@ -110,9 +110,9 @@ impl DatabaseAccess {
         let mut session = self.session()?;
         session.set_deadline(std::time::Instant::now() + INIT_TIMEOUT);
         match schema::init(&mut session, self.logged) {
-            Ok(schema::Outcome::Created) => Ok("made the schema \"cacheproxy\""),
-            Ok(schema::Outcome::Upgraded(_)) => Ok("brought the schema \"cacheproxy\" up to date"),
-            Ok(schema::Outcome::Current) => Ok("the schema \"cacheproxy\" is there and up to date"),
+            Ok(SchemaInit::Created) => Ok("made the schema \"cacheproxy\""),
+            Ok(SchemaInit::Upgraded(_)) => Ok("brought the schema \"cacheproxy\" up to date"),
+            Ok(SchemaInit::Current) => Ok("the schema \"cacheproxy\" is there and up to date"),
             Err(error) => {
                 let state = self
                     .session()
@@ -127,7 +127,7 @@ impl DatabaseAccess {
         }
     }
 
-    pub(super) fn look(&self, session: &mut Session) -> Result<State, Failure> {
+    pub(super) fn look(&self, session: &mut Session) -> Result<SchemaState, Failure> {
         schema::look(session).map_err(|error| self.refused(&error))
     }
 
@@ -181,8 +181,8 @@ fn is_absent(reason: &str) -> bool {
 }
 
 /// The failure of a database of this state, and what to do.
-fn unusable(state: &State) -> Failure {
-    let State { user, database, .. } = state;
+fn unusable(state: &SchemaState) -> Failure {
+    let SchemaState { user, database, .. } = state;
     if state.read_only {
         return Failure::unavailable(format!(
             "database {database} takes no writes: it is a standby, or default_transaction_read_only is on; name the \

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use postgres::NoTls;
 use tokio::runtime;
-use tokio::time::timeout;
+use tokio::time;
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -20,7 +20,7 @@ use crate::config::Database;
 use crate::store::StoreError;
 
 /// How many seconds one host may take to answer, unless `connect_timeout` says otherwise.
-const PATIENCE: u64 = 3;
+const TIMEOUT: u64 = 3;
 /// What each connection is set up with: nothing may run on for long when nobody waits for it any more.
 /// What a crash of the server loses is fetched again.
 const SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '120s'; \
@@ -33,7 +33,7 @@ pub struct Connector {
     hosts: Vec<Config>,
     tls: Option<MakeRustlsConnect>,
     password_file: Option<PathBuf>,
-    /// Whether a server that takes no writes may do.
+    /// True when a server that takes no writes may do.
     any: bool,
     server: String,
 }
@@ -41,11 +41,11 @@ pub struct Connector {
 /// Why there is no connection.
 #[derive(Debug)]
 pub struct Refusal {
-    /// In words.
+    /// The reason in words.
     pub why: String,
-    /// Whether the server is there, and has too many connections.
+    /// True when the server is there, and has too many connections.
     pub crowded: bool,
-    /// Whether the server is there, and takes no writes.
+    /// True when the server is there, and takes no writes.
     read_only: bool,
 }
 
@@ -78,19 +78,19 @@ impl Connector {
         })
     }
 
-    /// What the server is called in messages. Never has the password in it.
+    /// The server's name in messages. Never has the password in it.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Whether there is more than one host.
+    /// True when there is more than one host.
     pub fn has_choice(&self) -> bool {
         self.hosts.len() > 1
     }
 
     /// Connects to the first host that answers, within this time.
-    pub fn connect(&self, patience: Duration) -> Result<Session, Refusal> {
-        let until = Instant::now() + patience;
+    pub fn connect(&self, timeout: Duration) -> Result<Session, Refusal> {
+        let until = Instant::now() + timeout;
         let password = self.password()?;
         let mut failed = None;
         let mut read_only = None;
@@ -148,22 +148,23 @@ impl Connector {
             crowded: is_crowded(&why),
             read_only: refuses_writes(&why),
         };
-        let patience = own.map_or(left, |own| own.min(left));
+        let timeout = own.map_or(left, |own| own.min(left));
         let mut session = match &self.tls {
             Some(tls) if config.get_ssl_mode() != SslMode::Disable => {
-                let connecting = async { timeout(patience, config.connect(tls.clone())).await };
+                let connecting =
+                    async { time::timeout(timeout, config.connect(tls.clone())).await };
                 let connected = runtime.block_on(connecting).map_err(late)?;
                 let (client, connection) = connected.map_err(refused)?;
                 Session::new(runtime, client, connection)
             }
             _ => {
-                let connecting = async { timeout(patience, config.connect(NoTls)).await };
+                let connecting = async { time::timeout(timeout, config.connect(NoTls)).await };
                 let connected = runtime.block_on(connecting).map_err(late)?;
                 let (client, connection) = connected.map_err(refused)?;
                 Session::new(runtime, client, connection)
             }
         };
-        session.set_deadline(Instant::now() + patience);
+        session.set_deadline(Instant::now() + timeout);
         session.batch(SETTINGS).map_err(refused)?;
         Ok(session)
     }
@@ -235,7 +236,7 @@ fn say(database: &Database, config: &mut Config) {
     let user_timeout = user_timeout.and_then(|value| value.parse().ok());
     config
         .application_name(database.value("application_name").unwrap_or("cacheproxy"))
-        .connect_timeout(seconds("connect_timeout", PATIENCE).max(Duration::from_secs(1)))
+        .connect_timeout(seconds("connect_timeout", TIMEOUT).max(Duration::from_secs(1)))
         .tcp_user_timeout(Duration::from_millis(user_timeout.unwrap_or(10_000)))
         .keepalives(database.value("keepalives") != Some("0"))
         .keepalives_idle(seconds("keepalives_idle", 30))

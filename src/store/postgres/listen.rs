@@ -4,12 +4,12 @@
 //! After the connection was lost, anything may have changed unheard, so nothing at hand is used any more.
 //! The same thread flushes hits and, on one host at a time, does the upkeep: connections are few.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
+use super::failure::reason;
 use super::hits::Hits;
 use super::lease::Waiting;
 use super::maintenance::StoreMaintenance;
@@ -34,7 +34,7 @@ const COUNT_AGAIN: &str = "INSERT INTO cacheproxy.invalidation AS i \
     DO UPDATE SET count = excluded.count WHERE i.count < excluded.count";
 
 /// How long connecting, and everything that is asked on the connection, may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the connection is checked.
 const CHECK: Duration = Duration::from_secs(5);
 /// The longest that the thread sleeps: so long may ending it take.
@@ -60,9 +60,9 @@ pub struct Listener {
     pub maintenance: StoreMaintenance,
 }
 
-/// What the thread is told.
+/// A message to the thread.
 #[derive(Debug, Clone, Copy)]
-pub enum Told {
+pub enum ToListener {
     /// The server was reached: it isn't to be waited for.
     Reached,
     /// The store was closed.
@@ -70,74 +70,65 @@ pub enum Told {
 }
 
 /// Why listening ended.
-#[derive(Debug)]
-struct Lost(String);
-
-impl From<postgres::Error> for Lost {
-    fn from(why: postgres::Error) -> Lost {
-        Lost(super::failure::reason(&why))
-    }
-}
-
-impl From<io::Error> for Lost {
-    fn from(why: io::Error) -> Lost {
-        Lost(why.to_string())
-    }
-}
-
-impl fmt::Display for Lost {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(&self.0)
-    }
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("{}", reason(.0))]
+    Database(#[from] postgres::Error),
+    #[error(transparent)]
+    Connection(#[from] io::Error),
 }
 
 impl Listener {
     /// Starts the thread.
-    pub fn start(mut self, told: Receiver<Told>) -> io::Result<()> {
+    pub fn start(mut self, messages: Receiver<ToListener>) -> io::Result<()> {
         std::thread::Builder::new()
             .name("listen".to_owned())
-            .spawn(move || self.live(&told))?;
+            .spawn(move || self.live(&messages))?;
         Ok(())
     }
 
-    fn live(&mut self, told: &Receiver<Told>) {
+    fn live(&mut self, messages: &Receiver<ToListener>) {
         let mut again = AGAIN[0];
         loop {
-            let lost = match self.pool.connect(PATIENCE) {
+            let ended = match self.pool.connect(TIMEOUT) {
                 Ok(mut session) => {
-                    let lost = self.attend(&mut session, told);
+                    let ended = self.attend(&mut session, messages);
                     again = AGAIN[0];
-                    lost.err()
+                    ended.map_err(|lost| lost.to_string())
                 }
-                Err(why) => Some(Lost(why.to_string())),
+                Err(refusal) => Err(refusal.why),
             };
             // Nobody will be woken.
             self.waiting.set_heard(false);
             self.maintenance.lost();
-            match lost {
-                Some(why) => log::debug!("changes of other hosts are not heard: {why}"),
-                None => return,
+            match ended {
+                Ok(()) => return,
+                Err(why) => log::debug!("changes of other hosts are not heard: {why}"),
             }
-            match told.recv_timeout(again) {
-                Ok(Told::Closed) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Told::Reached) => again = AGAIN[0],
+            match messages.recv_timeout(again) {
+                Ok(ToListener::Closed) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(ToListener::Reached) => again = AGAIN[0],
                 Err(RecvTimeoutError::Timeout) => again = AGAIN[1].min(2 * again),
             }
         }
     }
 
     /// Listens until the connection is lost; Ok when the store has been closed.
-    fn attend(&mut self, session: &mut Session, told: &Receiver<Told>) -> Result<(), Lost> {
-        session.set_deadline(Instant::now() + PATIENCE);
+    fn attend(
+        &mut self,
+        session: &mut Session,
+        messages: &Receiver<ToListener>,
+    ) -> Result<(), Lost> {
+        session.set_deadline(Instant::now() + TIMEOUT);
         session.batch(SETTINGS)?;
         session.batch(LISTEN)?;
         self.catch_up(session)?;
         self.waiting.set_heard(true);
         let mut check = Instant::now() + CHECK;
         loop {
-            match told.try_recv() {
-                Ok(Told::Closed) | Err(TryRecvError::Disconnected) => return Ok(()),
-                Ok(Told::Reached) | Err(TryRecvError::Empty) => {}
+            match messages.try_recv() {
+                Ok(ToListener::Closed) | Err(TryRecvError::Disconnected) => return Ok(()),
+                Ok(ToListener::Reached) | Err(TryRecvError::Empty) => {}
             }
             let due = check.min(self.maintenance.due()).min(self.hits.due());
             let nap = due.saturating_duration_since(Instant::now()).min(NAP);
@@ -152,14 +143,13 @@ impl Listener {
                 heard = session.notification(Duration::ZERO)?;
             }
             let now = Instant::now();
-            session.set_deadline(now + PATIENCE);
+            session.set_deadline(now + TIMEOUT);
             if now >= check {
                 session.batch("")?;
                 check = now + CHECK;
             }
             if self.pending_invalidations.any() {
-                self.pending_invalidations
-                    .tell(session, &self.host, &self.shared)?;
+                self.pending_invalidations.tell(session)?;
             }
             if now >= self.hits.due() {
                 self.hits.flush(session)?;
@@ -204,7 +194,7 @@ impl Listener {
             Some(Heard::Gone(number, hashes)) => self.shared.heard_changes(&hashes, number),
             Some(Heard::Free(hash)) => self.waiting.wake(&hash, LeaseNews::Free),
             Some(Heard::All) => {
-                session.set_deadline(Instant::now() + PATIENCE);
+                session.set_deadline(Instant::now() + TIMEOUT);
                 self.catch_up(session)?;
             }
             // Of a later version, or somebody's own.

@@ -40,7 +40,7 @@ struct Candidate {
 
 impl PostgresStore {
     pub(super) fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
-        if self.pending_invalidations.has(key) || self.shared.is_untold_beside(self.worker) {
+        if self.pending_invalidations.has(key) {
             return Ok(Found::Nothing);
         }
         // Read first: a change while this lookup goes on then makes copies of its outcome stale.

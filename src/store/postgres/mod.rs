@@ -4,6 +4,7 @@
 //! is not decided here.
 
 pub mod admin;
+mod breaker;
 mod connect;
 mod content;
 mod expiry;
@@ -14,9 +15,9 @@ mod listen;
 mod lookup;
 mod maintenance;
 mod pending_invalidations;
-pub mod pool;
+mod pool;
 mod publish;
-mod reach;
+mod reconnect;
 mod refresh;
 mod remove;
 mod row;
@@ -29,15 +30,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use connect::Connector;
 use hits::Hits;
 use lease::Waiting;
-use listen::{Listener, Told};
+use listen::{Listener, ToListener};
 use maintenance::StoreMaintenance;
 use pending_invalidations::PendingInvalidations;
 use pool::Pool;
+use reconnect::Reconnect;
 
 use super::draft::Reservation;
 use super::{Draft, Found, Lease, Object, Published, SharedStore, Store, StoreError, Used, Whole};
@@ -50,14 +52,14 @@ use crate::sys::shared::Shared;
 /// Makes names of files differ where files need one.
 static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
-/// Where a store is, and whose.
+/// Where a store is, and the worker that opens it.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
     /// A connection string or URL, as libpq takes it.
     pub database: String,
     /// The file that has the password in its first line.
     pub password_file: Option<PathBuf>,
-    /// Whether tables that are made survive a crash of the server.
+    /// True when tables that are made survive a crash of the server.
     pub logged: bool,
     /// The directory for content that is being fetched.
     pub spool: PathBuf,
@@ -79,8 +81,7 @@ pub struct PostgresStore {
     pending_invalidations: Arc<PendingInvalidations>,
     waiting: Arc<Waiting>,
     hits: Arc<Hits>,
-    /// To the thread that listens.
-    ear: Sender<Told>,
+    to_listener: Sender<ToListener>,
 }
 
 impl PostgresStore {
@@ -93,44 +94,28 @@ impl PostgresStore {
         let connector = Connector::new(&options.database, options.password_file.clone())?;
         disk::prepare_directory(&options.spool)
             .map_err(|error| StoreError::at(&options.spool, error))?;
+        let worker = options.worker;
         // What a worker with this index had reserved before went with it.
-        shared.release_all(options.worker);
+        shared.release_all(worker);
         // The only keys asked about are those of parts, which are noted when they are seen.
         shared.all_stored_are_noted();
-        let logged = options.logged;
         let host = format!("{:032x}", u128::from_be_bytes(shared.host()));
-        // What a worker with this index knew before went with it.
-        shared.set_untold(options.worker, false);
-        let pending_invalidations = Arc::new(PendingInvalidations::new(options.worker));
-        let telling = (pending_invalidations.clone(), host.clone(), shared.clone());
-        let prepare = Box::new(move |session: &mut session::Session| {
-            match schema::init(session, logged) {
-                Ok(schema::Outcome::Current) => {}
-                Ok(_) => log::info!("made the schema \"cacheproxy\" in the database"),
-                Err(why) => return Err(why.to_string()),
-            }
-            let (pending_invalidations, host, shared) = &telling;
-            // Changes may not have been heard while the server was away.
-            shared.bump_all();
-            let told = pending_invalidations.tell(session, host, shared);
-            told.map_err(|why| failure::reason(&why))
-        });
-        let (told, worker) = (shared.clone(), options.worker);
-        let (ear, ears) = channel();
-        let reached = ear.clone();
-        let tell = Box::new(move |down| {
-            told.set_store_down(worker, down);
-            if !down {
-                // It is gone only when nobody has to hear any more.
-                let _ = reached.send(Told::Reached);
-            }
-        });
-        let pool = Pool::start(connector, prepare, tell)
-            .map_err(|error| StoreError::at(&options.spool, error))?;
-        let (waiting, hits) = (
-            Arc::new(Waiting::default()),
-            Arc::new(Hits::new(Instant::now())),
-        );
+        let pending_invalidations = Arc::new(PendingInvalidations::new(
+            shared.clone(),
+            worker,
+            host.clone(),
+        ));
+        let pool = Arc::new(Pool::new(connector, shared.clone(), worker));
+        let waiting = Arc::new(Waiting::default());
+        let hits = Arc::new(Hits::new(Instant::now()));
+        let (to_listener, messages) = channel();
+        let reconnect = Reconnect {
+            pool: pool.clone(),
+            shared: shared.clone(),
+            pending_invalidations: pending_invalidations.clone(),
+            logged: options.logged,
+            listener: to_listener.clone(),
+        };
         let listener = Listener {
             pool: pool.clone(),
             shared: shared.clone(),
@@ -140,34 +125,34 @@ impl PostgresStore {
             hits: hits.clone(),
             maintenance: StoreMaintenance::new(options.limit, Instant::now()),
         };
-        let listening = listener.start(ears);
-        listening.map_err(|error| StoreError::at(&options.spool, error))?;
+        let started = reconnect.start().and_then(|()| listener.start(messages));
+        started.map_err(|error| StoreError::at(&options.spool, error))?;
         Ok(PostgresStore {
             pool,
-            ear,
-            worker: options.worker,
+            shared,
+            worker,
             spool: options.spool.clone(),
             host,
             limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
-            shared,
             pending_invalidations,
             waiting,
             hits,
+            to_listener,
         })
     }
 }
 
-/// Connects once, for commands: waits for the server at most `patience`.
+/// Connects once, for commands: waits for the server at most `timeout`.
 pub fn connect(
     database: &str,
     password_file: Option<&Path>,
-    patience: std::time::Duration,
+    timeout: Duration,
 ) -> Result<session::Session, StoreError> {
     let connector = Connector::new(database, password_file.map(Path::to_owned))?;
     let mut session = connector
-        .connect(patience)
+        .connect(timeout)
         .map_err(|refusal| connector.failure(refusal.why))?;
-    session.set_deadline(std::time::Instant::now() + patience);
+    session.set_deadline(Instant::now() + timeout);
     Ok(session)
 }
 
@@ -175,7 +160,7 @@ impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.pool.end();
         // A thread that has ended needs no telling.
-        let _ = self.ear.send(Told::Closed);
+        let _ = self.to_listener.send(ToListener::Closed);
     }
 }
 

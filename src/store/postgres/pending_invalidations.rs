@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postgres::Error;
 
@@ -17,13 +17,14 @@ const MOST: usize = 10_000;
 const REMOVE_ALL: &str = "SELECT cacheproxy.remove_all($1)";
 
 /// The keys.
-#[derive(Debug, Default)]
 pub struct PendingInvalidations {
-    /// Whether there are any.
     any: AtomicBool,
+    keys: Mutex<Keys>,
+    shared: Arc<Shared>,
     /// The index of the worker, by which the others know.
     worker: usize,
-    keys: Mutex<Keys>,
+    /// This host's name in what others are told.
+    host: String,
 }
 
 #[derive(Debug, Default)]
@@ -35,14 +36,19 @@ struct Keys {
 
 impl PendingInvalidations {
     /// None yet, in the worker with this index.
-    pub fn new(worker: usize) -> PendingInvalidations {
+    pub fn new(shared: Arc<Shared>, worker: usize, host: String) -> PendingInvalidations {
+        // What a worker with this index knew before went with it.
+        shared.set_untold(worker, false);
         PendingInvalidations {
+            any: AtomicBool::new(false),
+            keys: Mutex::default(),
+            shared,
             worker,
-            ..PendingInvalidations::default()
+            host,
         }
     }
 
-    /// The database could not be told of this key.
+    /// Adds a key that the database could not be told of.
     pub fn add(&self, key: &Key) {
         let mut keys = self.lock();
         if keys.some.len() < MOST {
@@ -51,23 +57,25 @@ impl PendingInvalidations {
             keys.all = true;
         }
         self.any.store(true, Release);
+        self.shared.set_untold(self.worker, true);
     }
 
-    /// Whether there are any.
+    /// True when there are any.
     pub fn any(&self) -> bool {
         self.any.load(Acquire)
     }
 
-    /// Whether what the database has under this key is not to be used.
+    /// True when what the database has under this key is not to be used, by what this worker or another knows.
     pub fn has(&self, key: &Key) -> bool {
-        self.any() && {
+        let own = || {
             let keys = self.lock();
             keys.all || keys.some.contains(key)
-        }
+        };
+        (self.any() && own()) || self.shared.is_untold_beside(self.worker)
     }
 
     /// Tells the database of all of them. Those that it could not be told of remain.
-    pub fn tell(&self, session: &mut Session, host: &str, shared: &Shared) -> Result<(), Error> {
+    pub fn tell(&self, session: &mut Session) -> Result<(), Error> {
         if !self.any() || session.read_only {
             return Ok(());
         }
@@ -76,22 +84,22 @@ impl PendingInvalidations {
             (keys.all, keys.some.iter().cloned().collect::<Vec<_>>())
         };
         if all {
-            session.query(REMOVE_ALL, &[&host])?;
-            shared.invalidate_all();
-            shared.bump_all();
+            session.query(REMOVE_ALL, &[&self.host])?;
+            self.shared.invalidate_all();
+            self.shared.bump_all();
             // What came meanwhile is in it too, or is added again by who failed.
             self.lock().all = false;
         }
         for key in &some {
             if !all {
-                remove(session, host, shared, key)?;
+                remove(session, &self.host, &self.shared, key)?;
             }
             self.lock().some.remove(key);
         }
         let keys = self.lock();
         let any = !keys.some.is_empty() || keys.all;
         self.any.store(any, Release);
-        shared.set_untold(self.worker, any);
+        self.shared.set_untold(self.worker, any);
         Ok(())
     }
 
@@ -101,12 +109,14 @@ impl PendingInvalidations {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn more_than_can_be_remembered_is_everything() {
-        let pending_invalidations = PendingInvalidations::default();
+        let shared = Arc::new(Shared::anonymous().unwrap());
+        let pending_invalidations = PendingInvalidations::new(shared, 1, "host".to_owned());
         let key = |number: usize| Key::new(format!("GET http://a/{number}"));
         assert!(!pending_invalidations.any() && !pending_invalidations.has(&key(0)));
         (0..MOST).for_each(|number| pending_invalidations.add(&key(number)));

@@ -1,18 +1,19 @@
 //! The connections of one worker: few, each used by one thread at a time, none waited for beyond a deadline.
 //!
-//! Lookups never wait behind changes: each kind has connections of its own. What is done when the server
-//! fails, and how it is reached again, is in `reach`.
+//! Lookups never wait behind changes: each kind has connections of its own. Once the server has failed every call
+//! fails at once; that is said once when it begins, and once when it is over. `reconnect` reaches it again.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::Error;
 
+use super::breaker::Breaker;
 use super::connect::{Connector, Refusal};
 use super::failure::{ends_session, is_passing, reason, refuses_writes};
-use super::reach::{Phase, Reach};
 use super::session::Session;
 use crate::store::StoreError;
+use crate::sys::shared::Shared;
 
 /// How long a lookup may take, all waiting included.
 pub const LOOKUP: Duration = Duration::from_secs(2);
@@ -33,126 +34,190 @@ const WAITING: usize = 256;
 /// What a connection is used for.
 #[derive(Debug, Clone, Copy)]
 enum Lane {
-    Reading,
-    Changing,
+    Lookups,
+    Changes,
 }
-
-/// What is done with the first connection whenever the server was reached anew, before anybody uses it;
-/// a sentence when the server can't be used.
-pub type Prepare = Box<dyn Fn(&mut Session) -> Result<(), String> + Send + Sync>;
-/// Told true when the server is lost and false when it is back.
-pub type Tell = Box<dyn Fn(bool) + Send + Sync>;
 
 /// The connections to one server.
 pub struct Pool {
-    pub(super) connector: Connector,
-    pub(super) prepare: Prepare,
-    pub(super) tell: Tell,
+    connector: Connector,
+    shared: Arc<Shared>,
+    /// The index of the worker, by which the others know that its store is down.
+    worker: usize,
     state: Mutex<State>,
-    /// Notified when a connection has become free, or the server is lost or back.
-    pub(super) changed: Condvar,
-    /// Notified when the server is to be reached, or nobody needs it any more.
-    pub(super) needed: Condvar,
+    /// Notified when a connection has become free, the circuit has opened or closed, or the pool has ended.
+    changed: Condvar,
 }
 
-/// What changes.
-pub(super) struct State {
-    pub(super) reach: Reach,
-    pub(super) ended: bool,
+struct State {
+    breaker: Breaker,
+    /// Which of the hosts was reached.
+    host: usize,
+    ended: bool,
     lanes: [Connections; 2],
     waiting: usize,
 }
 
+#[derive(Default)]
 struct Connections {
     /// With the time since when. The one that was used last is the last.
     idle: Vec<(Session, Instant)>,
     /// How many there are, idle or not.
     open: usize,
-    most: usize,
     /// Until when no more are tried than there are.
     crowded: Option<Instant>,
 }
 
 impl Connections {
-    fn has_room(&self) -> bool {
+    fn has_room(&self, lane: Lane) -> bool {
         let crowded = self.crowded.is_some_and(|until| Instant::now() < until);
-        self.open == 0 || (self.open < self.most && !crowded)
+        self.open == 0 || (self.open < MOST[lane as usize] && !crowded)
     }
 }
 
-/// A connection in use, or room for one.
-struct Taken {
-    session: Option<Session>,
-    /// How often the server had been reached when it was taken.
+/// A connection in use, or room for one. Dropped, it is for others to use.
+struct Slot<'a> {
+    pool: &'a Pool,
+    lane: Lane,
+    /// The breaker's when it was taken.
     era: u64,
+    session: Option<Session>,
 }
 
 impl Pool {
-    /// Connections to this server; a thread begins to connect, and nobody waits for it here.
-    pub fn start(connector: Connector, prepare: Prepare, tell: Tell) -> std::io::Result<Arc<Pool>> {
-        let connections = |most| Connections {
-            idle: Vec::new(),
-            open: 0,
-            most,
-            crowded: None,
-        };
-        let pool = Arc::new(Pool {
+    /// No connections to this server yet.
+    pub fn new(connector: Connector, shared: Arc<Shared>, worker: usize) -> Pool {
+        Pool {
             connector,
-            prepare,
-            tell,
+            shared,
+            worker,
             state: Mutex::new(State {
-                reach: Reach::default(),
+                breaker: Breaker::new(Instant::now()),
+                host: 0,
                 ended: false,
-                lanes: MOST.map(connections),
+                lanes: Default::default(),
                 waiting: 0,
             }),
             changed: Condvar::new(),
-            needed: Condvar::new(),
-        });
-        let connecting = pool.clone();
-        std::thread::Builder::new()
-            .name("database".to_owned())
-            .spawn(move || connecting.keep_reached())?;
-        Ok(pool)
+        }
     }
 
-    /// What the server is called in messages.
+    /// The server's name in messages.
     pub fn server(&self) -> &str {
         self.connector.server()
     }
 
-    /// Reads from the database. What is done may be done again, on another connection.
+    /// Uses a connection for what a client waits for. The work may be done again, on another connection.
     pub fn run<T>(
         &self,
         deadline: Duration,
         work: impl FnMut(&mut Session) -> Result<T, Error>,
     ) -> Result<T, StoreError> {
-        self.work(Lane::Reading, deadline, work)
+        self.work(Lane::Lookups, deadline, work)
     }
 
-    /// Changes the database. What is done may be done again, on another connection.
+    /// Uses the connection for changes. The work may be done again, on another connection.
     pub fn change<T>(
         &self,
         deadline: Duration,
         work: impl FnMut(&mut Session) -> Result<T, Error>,
     ) -> Result<T, StoreError> {
-        self.work(Lane::Changing, deadline, work)
+        self.work(Lane::Changes, deadline, work)
     }
 
     /// A connection beside the pool's, for who needs one of its own.
-    pub fn connect(&self, patience: Duration) -> Result<Session, StoreError> {
-        let connected = self.connector.connect(patience);
-        connected.map_err(|refusal| self.connector.failure(refusal.why))
+    pub fn connect(&self, timeout: Duration) -> Result<Session, Refusal> {
+        self.connector.connect(timeout)
     }
 
-    /// Ends the thread that connects, and closes connections as they come back.
+    /// Ends reconnecting, and closes connections as they come back.
     pub fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
         state.forget_idle();
         drop(state);
         self.changed.notify_all();
-        self.needed.notify_all();
+    }
+
+    /// True when the server is known to answer.
+    #[cfg(test)]
+    pub fn is_up(&self) -> bool {
+        matches!(self.lock().breaker.check(), Ok(Some(_)))
+    }
+
+    /// Waits until the server is to be reached; false when the pool has ended.
+    pub(super) fn wait_until_due(&self) -> bool {
+        let mut state = self.lock();
+        while !state.ended {
+            let left = state.breaker.due(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            state = self.wait(state, left);
+        }
+        false
+    }
+
+    /// The server was reached, by a connection that has told it everything.
+    pub(super) fn reached(&self, session: Session) {
+        let server = self.server();
+        if session.read_only {
+            log::warn!(
+                "the database at {server} takes no writes: what it has is used, nothing is stored"
+            );
+        }
+        let mut state = self.lock();
+        let now = Instant::now();
+        match state.breaker.close(now) {
+            None => log::info!("connected to the database at {server}"),
+            Some(away) => log::info!(
+                "the database at {server} is back after {} s",
+                away.as_secs()
+            ),
+        }
+        state.host = session.host;
+        let lookups = &mut state.lanes[Lane::Lookups as usize];
+        lookups.open += 1;
+        lookups.idle.push((session, now));
+        self.shared.set_store_down(self.worker, false);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The server was not reached.
+    pub(super) fn attempt_failed(&self, why: &str) {
+        let mut state = self.lock();
+        if state.breaker.attempt_failed(why, Instant::now()) {
+            self.lost(&mut state, why);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The server has failed somebody who used it in this era: what every call fails with from now on.
+    fn fail(&self, era: u64, why: String) -> StoreError {
+        let mut state = self.lock();
+        if state.breaker.trip(era, &why, Instant::now()) {
+            self.lost(&mut state, &why);
+        }
+        let failure = self.unreachable(state.breaker.check().err().unwrap_or(&why));
+        drop(state);
+        self.changed.notify_all();
+        failure
+    }
+
+    fn lost(&self, state: &mut State, why: &str) {
+        let server = self.server();
+        log::error!("going on without the database at {server} until it is back: {why}");
+        state.forget_idle();
+        self.shared.set_store_down(self.worker, true);
+    }
+
+    fn unreachable(&self, why: &str) -> StoreError {
+        StoreError::Unreachable {
+            server: self.server().to_owned(),
+            reason: why.to_owned(),
+        }
     }
 
     fn work<T>(
@@ -163,71 +228,58 @@ impl Pool {
     ) -> Result<T, StoreError> {
         let until = Instant::now() + deadline;
         loop {
-            let Taken { session, era } = self.take(lane, until)?;
-            let used = session.is_some();
-            let mut session = match session {
-                Some(session) => session,
-                None => match self.another(lane, until, era)? {
-                    Some(session) => session,
-                    None => continue,
-                },
+            let mut slot = self.take(lane, until)?;
+            let used = slot.session.is_some();
+            if !used {
+                slot.session = self.another(&slot, until)?;
+            }
+            let Some(session) = &mut slot.session else {
+                continue;
             };
             session.set_deadline(until);
-            let error = match work(&mut session).and_then(|done| {
-                session.roll_back()?;
-                Ok(done)
-            }) {
-                Ok(done) => {
-                    self.give_back(lane, session);
-                    return Ok(done);
-                }
+            let error = match work(session).and_then(|done| session.roll_back().map(|()| done)) {
+                Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             // Another host may have become the one that takes writes.
             let elsewhere = refuses_writes(&error) && self.connector.has_choice();
             if session.is_overdue() {
-                self.lose(lane, session);
-                return Err(self.fail(era, "it does not answer in time".to_owned()));
+                return Err(self.fail(slot.era, "it does not answer in time".to_owned()));
             } else if elsewhere || session.is_closed() || ends_session(&error) {
-                self.lose(lane, session);
+                slot.session = None;
                 if used && Instant::now() < until {
                     // It may have ended long ago, unseen, and then the others have too.
                     self.lock().forget_idle();
                     continue;
                 }
                 if !elsewhere {
-                    return Err(self.fail(era, reason(&error)));
+                    return Err(self.fail(slot.era, reason(&error)));
                 }
-            } else if session.roll_back().is_ok() {
-                self.give_back(lane, session);
-                if is_passing(&error) && Instant::now() < until {
-                    continue;
-                }
-            } else {
-                self.lose(lane, session);
+            } else if session.roll_back().is_err() {
+                slot.session = None;
+            } else if is_passing(&error) && Instant::now() < until {
+                continue;
             }
             return Err(self.connector.failure(reason(&error)));
         }
     }
 
     /// A connection that is free, waited for if need be; or room for one more.
-    fn take(&self, lane: Lane, until: Instant) -> Result<Taken, StoreError> {
+    fn take(&self, lane: Lane, until: Instant) -> Result<Slot<'_>, StoreError> {
         let mut state = self.lock();
         loop {
-            let era = state.reach.era;
-            match state.reach.phase {
-                Phase::Down => return Err(self.down(&state)),
-                Phase::Connecting => {}
-                Phase::Up => {
-                    let connections = &mut state.lanes[lane as usize];
-                    if let Some((session, _)) = connections.idle.pop() {
-                        let session = Some(session);
-                        return Ok(Taken { session, era });
-                    }
-                    if connections.has_room() {
-                        connections.open += 1;
-                        return Ok(Taken { session: None, era });
-                    }
+            let era = state.breaker.check().map_err(|why| self.unreachable(why))?;
+            if let Some(era) = era {
+                let connections = &mut state.lanes[lane as usize];
+                let session = connections.idle.pop().map(|(session, _)| session);
+                if session.is_some() || connections.has_room(lane) {
+                    connections.open += usize::from(session.is_none());
+                    return Ok(Slot {
+                        pool: self,
+                        lane,
+                        era,
+                        session,
+                    });
                 }
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -236,78 +288,75 @@ impl Pool {
                 return Err(self.connector.failure(why.to_owned()));
             }
             state.waiting += 1;
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait(state, left);
             state.waiting -= 1;
         }
     }
 
     /// One connection more, for which there is room; none when the server has no room for it.
-    fn another(&self, lane: Lane, until: Instant, era: u64) -> Result<Option<Session>, StoreError> {
+    fn another(&self, slot: &Slot<'_>, until: Instant) -> Result<Option<Session>, StoreError> {
         let left = until.saturating_duration_since(Instant::now());
         let connected = self.connector.connect(left);
         let mut state = self.lock();
         let refusal = match connected {
-            Ok(session) if session.host == state.reach.host => return Ok(Some(session)),
+            Ok(session) if session.host == state.host => return Ok(Some(session)),
             // It may have missed what this one was told, or have another schema: all begins anew.
             Ok(_) => Refusal::of("another host took over".to_owned()),
             Err(refusal) => refusal,
         };
-        let elsewhere = state.lanes.iter().map(|lane| lane.open).sum::<usize>() > 1;
-        let connections = &mut state.lanes[lane as usize];
-        connections.open = connections.open.saturating_sub(1);
-        if refusal.crowded && elsewhere {
+        let others = state.lanes.iter().map(|lane| lane.open).sum::<usize>() > 1;
+        if refusal.crowded && others {
+            let connections = &mut state.lanes[slot.lane as usize];
             connections.crowded = Some(Instant::now() + CROWDED);
-            let wait = connections.open > 0;
-            drop(state);
-            return if wait {
-                Ok(None)
-            } else {
-                Err(self.connector.failure(refusal.why))
+            return match connections.open > 1 {
+                true => Ok(None),
+                false => Err(self.connector.failure(refusal.why)),
             };
         }
         drop(state);
-        Err(self.fail(era, refusal.why))
+        Err(self.fail(slot.era, refusal.why))
     }
 
-    fn give_back(&self, lane: Lane, session: Session) {
-        let now = Instant::now();
-        let stale = session.read_only && now > session.since() + READ_ONLY;
-        let mut state = self.lock();
-        let up = matches!(state.reach.phase, Phase::Up) && !state.ended;
-        let connections = &mut state.lanes[lane as usize];
-        // Closed when the lock is no longer held.
-        let closed = if up && !stale {
-            connections.idle.push((session, now));
-            let old = connections.idle[0].1 + IDLE < now;
-            old.then(|| connections.idle.remove(0).0)
-        } else {
-            Some(session)
-        };
-        connections.open -= usize::from(closed.is_some()).min(connections.open);
-        self.freed(state);
-    }
-
-    fn lose(&self, lane: Lane, session: Session) {
-        drop(session);
-        let mut state = self.lock();
-        let connections = &mut state.lanes[lane as usize];
-        connections.open = connections.open.saturating_sub(1);
-        self.freed(state);
-    }
-
-    /// There is a connection, or room for one. Nobody is woken where nobody waits.
-    fn freed(&self, state: MutexGuard<'_, State>) {
-        let waited = state.waiting > 0;
-        drop(state);
-        if waited {
-            self.changed.notify_all();
-        }
+    /// Waits for a change, so long at most.
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, most);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// The state. Nobody leaves it half changed, so that what a panic poisoned is good.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        let stale = |session: &Session| session.read_only && now > session.since() + READ_ONLY;
+        let session = self.session.take();
+        let session = session.filter(|session| session.is_clean() && !stale(session));
+        let mut state = self.pool.lock();
+        let up = state.breaker.check().is_ok() && !state.ended;
+        let kept = up && session.is_some();
+        let connections = &mut state.lanes[self.lane as usize];
+        // Closed when the lock is no longer held.
+        let closed = if kept {
+            connections
+                .idle
+                .extend(session.map(|session| (session, now)));
+            let old = connections.idle[0].1 + IDLE < now;
+            old.then(|| connections.idle.remove(0).0)
+        } else {
+            session
+        };
+        connections.open -= usize::from(!kept || closed.is_some());
+        // Nobody is woken where nobody waits.
+        let waited = state.waiting > 0;
+        drop(state);
+        drop(closed);
+        if waited {
+            self.pool.changed.notify_all();
+        }
     }
 }
 
@@ -319,17 +368,10 @@ impl std::fmt::Debug for Pool {
 
 impl State {
     /// Closes the connections that nobody uses.
-    pub(super) fn forget_idle(&mut self) {
+    fn forget_idle(&mut self) {
         for connections in &mut self.lanes {
-            connections.open = connections.open.saturating_sub(connections.idle.len());
+            connections.open -= connections.idle.len();
             connections.idle.clear();
         }
-    }
-
-    /// Puts the connection by which the server was reached at hand, for lookups.
-    pub(super) fn add(&mut self, session: Session) {
-        let connections = &mut self.lanes[Lane::Reading as usize];
-        connections.open += 1;
-        connections.idle.push((session, Instant::now()));
     }
 }

@@ -23,9 +23,9 @@ const EVERYTHING: &str = "SELECT string_agg('DROP ' || thing || ' CASCADE', ';' 
 /// Held while the schema is made.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('cacheproxy schema', 0))";
 
-/// What was done.
+/// What was done about the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SchemaInit {
     /// There was none: it was made.
     Created,
     /// It was of this version, and was made anew.
@@ -50,31 +50,31 @@ pub enum SchemaError {
     Refused(#[from] Error),
 }
 
-/// What there is, and what this user may do with it.
+/// The schema that is there, and what this user may do with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct SchemaState {
     /// The version of the schema, if it is there.
     pub version: Option<i64>,
-    /// Whether it is of the version that this program uses.
+    /// True when it is of the version that this program uses.
     pub current: bool,
-    /// Whether it is there, and the user may not look into it.
+    /// True when it is there, and the user may not look into it.
     pub closed: bool,
-    /// Who this user is.
+    /// The user's name.
     pub user: String,
-    /// Which database this is.
+    /// The database's name.
     pub database: String,
     /// The server's version.
     pub server: String,
-    /// Whether the user may make a schema.
+    /// True when the user may make a schema.
     pub may_create: bool,
-    /// Whether the user may change what is stored; said only when the schema is there.
+    /// True when the user may change what is stored; said only when the schema is there.
     pub may_write: bool,
-    /// Whether the server takes no writes.
+    /// True when the server takes no writes.
     pub read_only: bool,
 }
 
 /// Looks at the schema without changing anything.
-pub fn look(session: &mut Session) -> Result<State, SchemaError> {
+pub fn look(session: &mut Session) -> Result<SchemaState, SchemaError> {
     let closed = "SELECT FROM pg_namespace \
         WHERE nspname = 'cacheproxy' AND NOT has_schema_privilege(oid, 'USAGE')";
     let closed = !session.query(closed, &[])?.is_empty();
@@ -96,7 +96,7 @@ pub fn look(session: &mut Session) -> Result<State, SchemaError> {
                 .is_some_and(|row| row.get(0))
         }
     };
-    Ok(State {
+    Ok(SchemaState {
         current: version == Some(VERSION),
         version,
         closed,
@@ -111,9 +111,9 @@ pub fn look(session: &mut Session) -> Result<State, SchemaError> {
 
 /// Sees to it that the schema is there and up to date. With `logged`, tables that are made survive a
 /// crash of the server.
-pub fn init(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError> {
+pub fn init(session: &mut Session, logged: bool) -> Result<SchemaInit, SchemaError> {
     if let Some(VERSION) = version(session)? {
-        return Ok(Outcome::Current);
+        return Ok(SchemaInit::Current);
     }
     session.begin()?;
     let done = make(session, logged);
@@ -125,11 +125,11 @@ pub fn init(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError>
     done
 }
 
-fn make(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError> {
+fn make(session: &mut Session, logged: bool) -> Result<SchemaInit, SchemaError> {
     session.batch(LOCK)?;
     // Another host may have made it meanwhile.
     let older = match version(session)? {
-        Some(VERSION) => return Ok(Outcome::Current),
+        Some(VERSION) => return Ok(SchemaInit::Current),
         Some(newer) if newer > VERSION => return Err(SchemaError::Newer(newer)),
         older => older,
     };
@@ -143,7 +143,7 @@ fn make(session: &mut Session, logged: bool) -> Result<Outcome, SchemaError> {
     }
     let kind = if logged { "" } else { "UNLOGGED" };
     session.batch(&TEXT.replace(PLACE, kind))?;
-    Ok(older.map_or(Outcome::Created, Outcome::Upgraded))
+    Ok(older.map_or(SchemaInit::Created, SchemaInit::Upgraded))
 }
 
 /// Removes everything in the schema. It stays itself, since this user may not be allowed to make another.

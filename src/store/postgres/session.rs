@@ -1,25 +1,27 @@
-//! One connection to the database with its prepared statements: used by one thread at a time, with a deadline
-//! for everything it does.
+//! One connection to the database with its prepared statements: used by one thread at a time, which drives it
+//! meanwhile, with a deadline for everything it does. A thread that drove all of them would cost each statement two
+//! changes of thread, which is as much as a short statement itself.
 //!
 //! What is overdue ends with its connection: the answer to a query that nobody waits for any more can't be
 //! told from the next one's.
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use postgres::types::ToSql;
 use postgres::{Error, Row, Statement};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::{sleep_until, timeout};
 use tokio_postgres::{AsyncMessage, Client, Connection, Notification};
 
-/// What a statement is given.
+/// The parameters of a statement.
 pub type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 
 /// More notifications than this wait for nobody: then the connection ends, and with it what was not heard.
@@ -27,45 +29,42 @@ const NOTIFICATIONS: usize = 64 << 10;
 
 /// A connection.
 pub struct Session {
-    driver: Driver,
+    /// None once the session is being dropped.
+    runtime: Option<Runtime>,
+    connection: AbortHandle,
     client: Client,
     statements: HashMap<&'static str, Statement>,
     notifications: mpsc::Receiver<Notification>,
-    in_transaction: bool,
-    since: Instant,
-    /// Which host it is with, of those that are tried.
-    pub host: usize,
-    /// Whether the server took the connection for reading alone.
-    pub read_only: bool,
-}
-
-/// What makes progress on the connection while somebody waits for it.
-struct Driver {
-    runtime: Option<Runtime>,
-    connection: AbortHandle,
     deadline: Instant,
     overdue: bool,
+    in_transaction: bool,
+    since: Instant,
+    /// The host that it is with, of those that are tried.
+    pub(super) host: usize,
+    /// True when the server took the connection for reading alone.
+    pub(super) read_only: bool,
 }
 
 impl Session {
-    /// A session on a connection that stands. It makes progress only while this session is used.
-    pub fn new<S, T>(runtime: Runtime, client: Client, connection: Connection<S, T>) -> Session
+    /// A session on a connection that stands.
+    pub(super) fn new<S, T>(
+        runtime: Runtime,
+        client: Client,
+        connection: Connection<S, T>,
+    ) -> Session
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (heard, notifications) = mpsc::channel(NOTIFICATIONS);
-        let connection = runtime.spawn(converse(connection, heard)).abort_handle();
         Session {
-            driver: Driver {
-                runtime: Some(runtime),
-                connection,
-                deadline: Instant::now(),
-                overdue: false,
-            },
+            connection: runtime.spawn(converse(connection, heard)).abort_handle(),
+            runtime: Some(runtime),
             client,
             statements: HashMap::new(),
             notifications,
+            deadline: Instant::now(),
+            overdue: false,
             in_transaction: false,
             since: Instant::now(),
             host: 0,
@@ -75,32 +74,37 @@ impl Session {
 
     /// Gives everything that is done from now on until `deadline`.
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.driver.deadline = deadline;
+        self.deadline = deadline;
     }
 
-    /// Since when it is connected.
-    pub fn since(&self) -> Instant {
+    /// The time when it was connected.
+    pub(super) fn since(&self) -> Instant {
         self.since
     }
 
-    /// Whether the connection can't be used any more.
-    pub fn is_closed(&self) -> bool {
-        self.driver.overdue || self.client.is_closed()
+    /// True when the connection can't be used any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.overdue || self.client.is_closed()
     }
 
-    /// Whether it was closed because something took too long.
-    pub fn is_overdue(&self) -> bool {
-        self.driver.overdue
+    /// True when it was closed because something took too long.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.overdue
+    }
+
+    /// True when others may use it after this.
+    pub(super) fn is_clean(&self) -> bool {
+        !self.is_closed() && !self.in_transaction
     }
 
     /// The rows of a statement, which is prepared at its first use.
-    pub fn query(
+    pub(super) fn query(
         &mut self,
         sql: &'static str,
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(sql)?;
-        self.driver.run(self.client.query(&statement, parameters))
+        self.run(async |client| client.query(&statement, parameters).await)
     }
 
     /// The first row of a statement.
@@ -113,66 +117,49 @@ impl Session {
     }
 
     /// Executes a statement; how many rows it changed.
-    pub fn execute(
+    pub(super) fn execute(
         &mut self,
         sql: &'static str,
         parameters: &Parameters<'_>,
     ) -> Result<u64, Error> {
         let statement = self.prepare(sql)?;
-        self.driver.run(self.client.execute(&statement, parameters))
+        self.run(async |client| client.execute(&statement, parameters).await)
     }
 
     /// Executes a statement with each of these in turn, sent without waiting for one another's outcome.
-    pub fn execute_each(
+    pub(super) fn execute_each(
         &mut self,
         sql: &'static str,
         each: &[&Parameters<'_>],
     ) -> Result<(), Error> {
         let statement = self.prepare(sql)?;
-        let (client, statement) = (&self.client, &statement);
-        let mut under_way: Vec<_> = each
-            .iter()
-            .map(|parameters| Box::pin(client.execute(statement, parameters)))
-            .collect();
-        self.driver.run(poll_fn(move |task| {
-            let mut failed = None;
-            // Polled once, each of them is sent.
-            under_way.retain_mut(|next| match next.as_mut().poll(task) {
-                Poll::Pending => true,
-                Poll::Ready(Ok(_)) => false,
-                Poll::Ready(Err(error)) => {
-                    failed.get_or_insert(error);
-                    false
-                }
-            });
-            match failed {
-                Some(error) => Poll::Ready(Err(error)),
-                None if under_way.is_empty() => Poll::Ready(Ok(())),
-                None => Poll::Pending,
-            }
-        }))
+        self.run(async |client| {
+            let each = each.iter();
+            try_join_all(each.map(|parameters| client.execute(&statement, parameters))).await?;
+            Ok(())
+        })
     }
 
     /// Executes SQL as it stands, any number of statements, which is not prepared.
-    pub fn batch(&mut self, sql: &str) -> Result<(), Error> {
-        self.driver.run(self.client.batch_execute(sql))
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), Error> {
+        self.run(async |client| client.batch_execute(sql).await)
     }
 
     /// Begins a transaction. One that is not committed is rolled back with whatever made it.
-    pub fn begin(&mut self) -> Result<(), Error> {
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
         self.in_transaction = true;
         self.batch("BEGIN")
     }
 
     /// Commits the transaction.
-    pub fn commit(&mut self) -> Result<(), Error> {
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
         self.batch("COMMIT")?;
         self.in_transaction = false;
         Ok(())
     }
 
     /// Rolls back what was begun and not committed.
-    pub fn roll_back(&mut self) -> Result<(), Error> {
+    pub(super) fn roll_back(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.in_transaction) {
             self.batch("ROLLBACK")?;
         }
@@ -180,13 +167,10 @@ impl Session {
     }
 
     /// The next notification, if there is one within this time. Fails when the connection ends.
-    pub fn notification(&mut self, patience: Duration) -> io::Result<Option<Notification>> {
+    pub(super) fn notification(&mut self, within: Duration) -> io::Result<Option<Notification>> {
         let notifications = &mut self.notifications;
-        let heard = self
-            .driver
-            .runtime()
-            .block_on(async { tokio::time::timeout(patience, notifications.recv()).await });
-        match heard {
+        let next = async { timeout(within, notifications.recv()).await };
+        match driving(&self.runtime).block_on(next) {
             Ok(None) => Err(io::ErrorKind::ConnectionAborted.into()),
             Ok(notification) => Ok(notification),
             Err(_) => Ok(None),
@@ -197,37 +181,33 @@ impl Session {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.driver.run(self.client.prepare(sql))?;
+        let statement = self.run(async |client| client.prepare(sql).await)?;
         self.statements.insert(sql, statement.clone());
         Ok(statement)
     }
-}
 
-impl Driver {
-    fn run<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    fn run<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Error> {
         let until = tokio::time::Instant::from_std(self.deadline);
-        let (done, overdue) = self.runtime().block_on(async {
-            let mut work = pin!(work);
+        driving(&self.runtime).block_on(async {
+            let mut work = pin!(work(&self.client));
             tokio::select! {
                 biased;
-                done = &mut work => return (done, false),
-                () = tokio::time::sleep_until(until) => {}
+                done = &mut work => return done,
+                () = sleep_until(until) => {}
             }
+            self.overdue = true;
             // Without its connection the work ends at once, with an error.
             self.connection.abort();
-            (work.await, true)
-        });
-        self.overdue |= overdue;
-        done
-    }
-
-    fn runtime(&self) -> &Runtime {
-        // Taken only when the session is dropped.
-        self.runtime.as_ref().expect("a session has its runtime")
+            work.await
+        })
     }
 }
 
-impl Drop for Driver {
+fn driving(runtime: &Option<Runtime>) -> &Runtime {
+    runtime.as_ref().expect("taken only when it is dropped")
+}
+
+impl Drop for Session {
     fn drop(&mut self) {
         // Dropping it in place is not allowed where an event loop runs.
         if let Some(runtime) = self.runtime.take() {
