@@ -8,6 +8,7 @@ mod common;
 mod cache_status;
 mod freshness;
 mod invalidation;
+mod language;
 mod requests;
 mod stale;
 mod storing;
