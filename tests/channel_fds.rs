@@ -10,7 +10,7 @@ use cacheproxy::ipc::{
 use cacheproxy::sys::{fds, memory_file, seqpacket};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// How many fds this process has open.
+/// The number of fds that this process has open.
 fn open_fds() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }

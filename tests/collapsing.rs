@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::origin::{fresh, ok, reply};
-use common::{Client, Gate, Origin, PATIENCE, Proxy, wait_until};
+use common::{Client, Gate, Origin, Proxy, TIMEOUT, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -19,7 +19,7 @@ const A_MOMENT: Duration = Duration::from_millis(400);
 
 fn proxy() -> Proxy {
     let proxy = Proxy::with("").workers(WORKERS).start();
-    wait_until("workers are ready", PATIENCE, || {
+    wait_until("workers are ready", TIMEOUT, || {
         let log = proxy.log();
         log.iter().filter(|line| line.contains("is ready")).count() == WORKERS
     });
@@ -35,7 +35,7 @@ fn asking(proxy: &Proxy, count: usize, uri: &str) -> Vec<Client> {
 /// The worker that has this client.
 fn worker_of(proxy: &Proxy, client: &Client) -> i32 {
     let mut found = None;
-    wait_until("a worker has it", PATIENCE, || {
+    wait_until("a worker has it", TIMEOUT, || {
         let holders = proxy.holders(client.port());
         found = holders.first().copied();
         holders.len() == 1 && found != Some(proxy.pid())
@@ -330,7 +330,7 @@ fn stale_responses_are_validated_once_for_all_workers() {
             assert_eq!(client.response("GET").text(), "content", "{fields}");
         }
         gate.open_for_all();
-        wait_until("it is fresh again", PATIENCE, || {
+        wait_until("it is fresh again", TIMEOUT, || {
             proxy.get(&uri).cache_parameter("ttl").is_some_and(|ttl| {
                 let ttl: i64 = ttl.parse().unwrap();
                 ttl > 0

@@ -12,7 +12,7 @@ use cacheproxy::store::archive::{Reader, Verdict};
 use common::contents;
 use common::postgres::{Login, Server};
 use common::proxy::{command, said};
-use common::{PATIENCE, Proxy, wait_until};
+use common::{Proxy, TIMEOUT, wait_until};
 
 /// A configuration with this database, in a directory of its own.
 struct Configured {
@@ -45,7 +45,7 @@ impl Configured {
             .unwrap()
     }
 
-    /// What it says, when it succeeds.
+    /// Its output, when it succeeds.
     #[track_caller]
     fn say(&self, words: &[&str]) -> String {
         let output = self.perform(&[words, &["--runtime-dir", "/nonexistent"]].concat());
@@ -243,7 +243,7 @@ fn what_goes_through_a_database_comes_out_the_same() {
     let path = |name: &str| database.path(name).display().to_string();
     let (first, second, third) = (path("first"), path("second"), path("third"));
     let (from, to) = (proxy.store().display().to_string(), path("directory"));
-    wait_until("all to be stored", PATIENCE, || {
+    wait_until("all to be stored", TIMEOUT, || {
         let exported = database.say(&["export", &first, "--store", &from]);
         exported.contains("exported 6 stored")
     });

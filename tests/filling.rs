@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use common::origin::ok;
 use common::proxy::{may_mount, state};
-use common::{Client, Origin, PATIENCE, Proxy, wait_until};
+use common::{Client, Origin, Proxy, TIMEOUT, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -48,7 +48,7 @@ fn sized() -> Origin {
     })
 }
 
-/// What a store takes on disk.
+/// A store's place on disk.
 #[derive(Debug, Default, Clone, Copy)]
 struct Taken {
     /// Blocks of files, those that have no name included.
@@ -60,7 +60,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// What the store takes while none of the proxy's processes runs, so that all is of one moment.
+    /// The store's place while none of the proxy's processes runs, so that all is of one moment.
     fn by(proxy: &Proxy) -> Taken {
         let mut pids = proxy.workers();
         pids.push(proxy.pid());
@@ -70,7 +70,7 @@ impl Taken {
             })
         };
         all(Signal::SIGSTOP);
-        wait_until("all have stopped", PATIENCE, || {
+        wait_until("all have stopped", TIMEOUT, || {
             pids.iter().all(|pid| is_stopped(*pid))
         });
         let mut taken = Taken::default();
@@ -104,7 +104,7 @@ impl Taken {
     }
 }
 
-/// Whether none of its threads runs: the first may have stopped while another is still within a call.
+/// True when none of its threads runs: the first may have stopped while another is still within a call.
 fn is_stopped(pid: i32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     threads.into_iter().flatten().flatten().all(|thread| {

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use common::contents::{self, PATHS};
 use common::proxy::{BINARY, command, said};
-use common::{PATIENCE, Proxy, pattern, wait_until};
+use common::{Proxy, TIMEOUT, pattern, wait_until};
 
 fn perform(command: &str, proxy: &Proxy, file: &Path) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -29,7 +29,7 @@ fn perform(command: &str, proxy: &Proxy, file: &Path) -> Output {
 
 /// Exports, once so many responses are stored.
 fn export(proxy: &Proxy, count: usize, file: &Path) {
-    wait_until("all to be stored", PATIENCE, || {
+    wait_until("all to be stored", TIMEOUT, || {
         let exported = perform("export", proxy, file);
         assert!(exported.status.success(), "{}", said(&exported));
         said(&exported).contains(&format!("exported {count} stored"))

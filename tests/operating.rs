@@ -1,4 +1,4 @@
-//! What an operator does to what is stored: purge it, by command and by request.
+//! An operator's work on stored responses: purging them, by command and by request.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -13,7 +13,7 @@ use common::origin::{fresh, ok};
 use common::proxy::run;
 use common::{Client, Origin, Proxy};
 
-/// What a command says about a store, and the proxy that runs on it.
+/// A command's words about a store, and the proxy that runs on it.
 #[track_caller]
 fn said(command: &str, args: &[&str], store: &Path, runtime_dir: &Path) -> String {
     let mut all = vec![command];
@@ -38,7 +38,7 @@ fn stored(proxy: &Proxy) -> usize {
 
 #[track_caller]
 fn wait_for_stored(proxy: &Proxy, count: usize) {
-    common::wait_until("responses are stored", common::PATIENCE, || {
+    common::wait_until("responses are stored", common::TIMEOUT, || {
         stored(proxy) == count
     });
 }

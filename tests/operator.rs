@@ -1,4 +1,4 @@
-//! What an operator does to a proxy: check a configuration, start it where it can't work, ask how it
+//! An operator's work on a proxy: check a configuration, start it where it can't work, ask how it
 //! goes, reload it.
 #![allow(clippy::unwrap_used)]
 

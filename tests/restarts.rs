@@ -15,7 +15,7 @@ use cacheproxy::sys::{child, clients, seqpacket};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Answered by the proxy itself.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n";
 
@@ -37,7 +37,7 @@ impl Unit {
     fn end(&mut self, signal: Signal) {
         let mut child = self.child.take().unwrap();
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end, "{:?} doesn't end", self.arguments);
             sleep(Duration::from_millis(5));
@@ -54,7 +54,7 @@ impl Drop for Unit {
     }
 }
 
-/// What systemd would have: the sockets and the services.
+/// Systemd's part: the sockets and the services.
 struct Machine {
     dir: tempfile::TempDir,
     supervisor: Unit,
@@ -106,7 +106,7 @@ impl Machine {
 
     /// Waits until the supervisor's status says this.
     fn wait_for_status(&self, part: &str) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         let mut status = String::new();
         while !status.contains(part) {
             assert!(Instant::now() < end, "{part:?} not in {status:?}");
@@ -126,7 +126,7 @@ impl Machine {
 
 fn connect(socket: &Path) -> UnixStream {
     let client = UnixStream::connect(socket).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     client
 }
 

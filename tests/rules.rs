@@ -1,4 +1,4 @@
-//! What an operator's rules by URI pattern do, seen from outside.
+//! The operator's rules by URI pattern, seen from outside.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::origin::{fresh, ok, reply};
-use common::{Origin, PATIENCE, Proxy, each, wait_until};
+use common::{Origin, Proxy, TIMEOUT, each, wait_until};
 
 /// A rule for everything that this origin has under a path.
 fn rule(origin: &Origin, path: &str, says: &str) -> String {
@@ -95,7 +95,7 @@ fn staleness_has_defaults() {
             "{path}"
         );
     });
-    wait_until("the validation in the background", PATIENCE, || {
+    wait_until("the validation in the background", TIMEOUT, || {
         origin.count_of("/meanwhile") == 2
     });
 }

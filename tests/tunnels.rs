@@ -6,12 +6,12 @@ mod common;
 use std::time::Duration;
 
 use common::origin::passing;
-use common::{Client, Conn, Ended, Expected, Origin, PATIENCE, Proxy, send_pattern};
+use common::{Client, Conn, Ended, Expected, Origin, Proxy, TIMEOUT, send_pattern};
 
 /// Sends back what comes, and closes after the peer did.
 fn echo(mut conn: Conn) {
     loop {
-        conn.wire.allow(PATIENCE * 4);
+        conn.wire.allow(TIMEOUT * 4);
         match conn.wire.some(64 * 1024) {
             Ok(bytes) => {
                 if !conn.send(bytes) {

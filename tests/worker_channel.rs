@@ -19,13 +19,13 @@ use cacheproxy::sys::{child, memory_file, seqpacket};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const A_WHILE: Duration = Duration::from_millis(300);
 /// Answered by the proxy itself.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n";
 
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     loop {
         if let Some(found) = look() {
             return found;
@@ -119,14 +119,14 @@ impl Supervisor {
     }
 
     fn hear(&self) -> ToSupervisor {
-        self.listen(PATIENCE).expect("no message came")
+        self.listen(TIMEOUT).expect("no message came")
     }
 
     /// Assigns a new client and gives its other end.
     fn assign(&self, id: u64) -> UnixStream {
         let (client, served) = UnixStream::pair().unwrap();
         served.set_nonblocking(true).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
         self.say(&ToWorker::Assign {
             clients: vec![Assigned {
                 id,
@@ -159,7 +159,7 @@ impl Supervisor {
     }
 }
 
-/// Whether the client is answered when it asks.
+/// True when the client is answered when it asks.
 fn is_answered(client: &mut UnixStream, timeout: Duration) -> bool {
     client.set_read_timeout(Some(timeout)).unwrap();
     client.write_all(REQUEST).is_ok() && client.read(&mut [0; 65536]).is_ok_and(|count| count > 0)
@@ -171,7 +171,7 @@ fn a_client_is_taken_served_and_returned() {
     let supervisor = worker.supervisor();
     let mut client = supervisor.assign(5);
     supervisor.expect_taken(5);
-    assert!(is_answered(&mut client, PATIENCE));
+    assert!(is_answered(&mut client, TIMEOUT));
     let returned = supervisor.returned();
     assert_eq!((returned.id, &returned.read[..]), (5, &b""[..]));
     supervisor.say(&ToWorker::<OwnedFd>::ReturnsTaken {
@@ -191,10 +191,10 @@ fn a_client_on_its_way_back_stays_when_the_supervisor_ends() {
     let supervisor = worker.supervisor();
     let mut client = supervisor.assign(1);
     supervisor.expect_taken(1);
-    assert!(is_answered(&mut client, PATIENCE));
+    assert!(is_answered(&mut client, TIMEOUT));
     drop(supervisor.returned());
     drop(supervisor);
-    assert!(is_answered(&mut client, PATIENCE));
+    assert!(is_answered(&mut client, TIMEOUT));
     let next = worker.supervisor();
     assert_eq!(next.returned().id, 1);
 }
@@ -205,7 +205,7 @@ fn a_client_that_went_back_is_not_served_here_whatever_happens_then() {
     let supervisor = worker.supervisor();
     let mut client = supervisor.assign(1);
     supervisor.expect_taken(1);
-    assert!(is_answered(&mut client, PATIENCE));
+    assert!(is_answered(&mut client, TIMEOUT));
     let returned = supervisor.returned();
     let other = supervisor.assign(2);
     supervisor.expect_taken(2);
@@ -228,7 +228,7 @@ fn a_client_assigned_by_a_supervisor_that_ended_is_served() {
     let mut client = supervisor.assign(1);
     drop(supervisor);
     worker.signal(Signal::SIGCONT);
-    assert!(is_answered(&mut client, PATIENCE));
+    assert!(is_answered(&mut client, TIMEOUT));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who may use the proxy, and what those outside may not reach through it.
+//! Access: who may use the proxy, and what those outside may not reach through it.
 
 use crate::common::origin::passing;
 use crate::common::{Client, Origin, Proxy};

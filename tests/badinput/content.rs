@@ -1,4 +1,4 @@
-//! What may be wrong with the length of a request's content, and with chunks: rows for `requests`.
+//! Faults in the length of a request's content, and with chunks: rows for `requests`.
 
 use crate::{BAD, Refused, RefusedOrClosed, Row};
 

@@ -1,4 +1,4 @@
-//! What may be wrong with Host and other fields of a request: rows for `requests`.
+//! Faults in Host and other fields of a request: rows for `requests`.
 
 use crate::{BAD, NO, Row};
 

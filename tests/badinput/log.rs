@@ -1,4 +1,4 @@
-//! What bad input can't do to the log: show credentials, forge lines, go without one.
+//! The log under bad input, which can't do this to it: show credentials, forge lines, go without one.
 
 use crate::common::origin::{fresh, passing};
 use crate::common::{Client, Origin, Proxy};

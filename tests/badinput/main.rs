@@ -17,7 +17,7 @@ mod target;
 
 use Gets::{Declined, Refused, RefusedOrClosed};
 
-/// What a hostile request gets.
+/// The answer to a hostile request.
 #[derive(Debug, Clone, Copy)]
 enum Gets {
     /// One of these statuses, a reason, and a closed connection.
@@ -32,7 +32,7 @@ const BAD: Gets = Refused(&[400]);
 
 const NO: Gets = Declined(&[400]);
 
-/// What it is, what is sent, and what that gets. `{a}` is the origin's authority, `{u}` its URI `/`, `{o}` another
+/// A row: its name, what is sent, and what that gets. `{a}` is the origin's authority, `{u}` its URI `/`, `{o}` another
 /// origin's authority. A request for `{u}smuggled` follows each; where the end of the first is in doubt it must
 /// never reach an origin.
 type Row = (&'static str, &'static str, Gets);

@@ -3,7 +3,7 @@
 use crate::common::origin::passing;
 use crate::common::{Client, Origin, Proxy, each};
 
-/// What a hostile origin sends; then it closes.
+/// A hostile origin's octets; then it closes.
 const GARBAGE: [(&str, &str); 37] = [
     ("nothing", ""),
     ("garbage", "\u{0}\u{1}\u{2}garbage\r\n\r\n"),

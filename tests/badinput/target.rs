@@ -1,4 +1,4 @@
-//! What may be wrong with a request line and its target: rows for `requests`.
+//! Faults in a request line and its target: rows for `requests`.
 
 use crate::{BAD, Declined, NO, Refused, RefusedOrClosed, Row};
 

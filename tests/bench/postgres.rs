@@ -1,4 +1,4 @@
-//! What hits and fills cost on the PostgreSQL store, beside the same rows read and written by plain prepared statements in the
+//! The cost of hits and fills on the PostgreSQL store, beside the same rows read and written by plain prepared statements in the
 //! same run; then what hits cost through a proxy on this store and on the filesystem's.
 //!
 //!     cargo bench --bench postgres
@@ -32,7 +32,7 @@ const SIZES: [(usize, usize); 3] = [(1 << 10, 100), (64 << 10, 50), (4 << 20, 2)
 const READ: usize = 5;
 /// Rounds, short ones that alternate between the store and plain statements, so that both see the same machine.
 const ROUNDS: usize = 20;
-/// What a content is up to which it is held in memory while it is fetched, as in the worker.
+/// The length up to which content is held in memory while it is fetched, as in the worker.
 const IN_MEMORY: usize = 256 << 10;
 
 const FIELDS: [&str; 8] = [

@@ -2,7 +2,7 @@
 
 use crate::common;
 use crate::common::origin::fresh;
-use crate::common::{Client, Origin, PATIENCE, Proxy, each, wait_until};
+use crate::common::{Client, Origin, Proxy, TIMEOUT, each, wait_until};
 
 #[test]
 fn long_objects_are_stored_and_served_whole() {
@@ -89,7 +89,7 @@ fn stored_trailers_are_for_those_who_look_at_them() {
         for length in lengths {
             let uri = origin.uri(&format!("/{length}"));
             // While it is on its way into the store it is sent as it came.
-            wait_until("it is stored", PATIENCE, || {
+            wait_until("it is stored", TIMEOUT, || {
                 proxy.get(&uri).head.has("content-length")
             });
             let mut client = Client::of(&proxy);

@@ -2,10 +2,10 @@
 
 use crate::common;
 use crate::common::origin::fresh;
-use crate::common::{Client, Ended, Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Ended, Origin, Proxy, TIMEOUT, wait_until};
 use crate::room::objects;
 
-/// What happens to an object's file while the proxy is down, and how.
+/// Damage to an object's file while the proxy is down: its name, and how it is done.
 type Damage = (&'static str, fn(&mut Vec<u8>));
 
 const DAMAGES: [Damage; 9] = [
@@ -115,7 +115,7 @@ fn a_store_that_vanishes_fails_no_request() {
     let origin = Origin::answering(|_| fresh("content"));
     proxy.get(&origin.uri("/"));
     // What came is still on its way into it.
-    wait_until("the store is gone", PATIENCE, || {
+    wait_until("the store is gone", TIMEOUT, || {
         std::fs::remove_dir_all(proxy.store()).is_ok() || !proxy.store().exists()
     });
     for path in ["/", "/other", "/"] {

@@ -1,4 +1,4 @@
-//! What a response is stored under: the whole target URI, and the fields that Vary names.
+//! The key of a stored response: the whole target URI, and the fields that Vary names.
 
 use crate::common::origin::{fresh, ok};
 use crate::common::{Client, Origin, Proxy};

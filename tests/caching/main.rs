@@ -1,4 +1,4 @@
-//! What is stored, reused, validated and invalidated, seen from outside (RFC 9111, RFC 9211).
+//! Storing, reuse, validation and invalidation, seen from outside (RFC 9111, RFC 9211).
 #![allow(clippy::unwrap_used)]
 
 #[path = "../common/mod.rs"]

@@ -2,7 +2,7 @@
 
 use crate::common;
 use crate::common::origin::fresh;
-use crate::common::{Client, Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Origin, Proxy, TIMEOUT, wait_until};
 
 /// The files of a store that hold responses, with their lengths.
 pub fn objects(store: &std::path::Path) -> Vec<(std::path::PathBuf, u64)> {
@@ -39,7 +39,7 @@ fn the_size_limit_holds() {
             "{now} bytes after {number} objects"
         );
     }
-    wait_until("eviction", PATIENCE, || used(&proxy.store()) <= LIMIT);
+    wait_until("eviction", TIMEOUT, || used(&proxy.store()) <= LIMIT);
     let count = |proxy: &Proxy| {
         let asked = (0..60).map(|number| origin.uri(&format!("/{number}")));
         let fields = "Cache-Control: only-if-cached\r\n";
@@ -60,7 +60,7 @@ fn the_size_limit_holds() {
     for number in 100..130 {
         proxy.get(&origin.uri(&format!("/{number}")));
     }
-    wait_until("eviction after a restart", PATIENCE, || {
+    wait_until("eviction after a restart", TIMEOUT, || {
         used(&proxy.store()) <= LIMIT
     });
 }
@@ -98,7 +98,7 @@ fn a_full_disk_is_said_once_and_fails_no_request() {
         used(&proxy.store())
     );
     let said = |line: &&String| line.to_lowercase().contains("free");
-    wait_until("a word about it", PATIENCE, || {
+    wait_until("a word about it", TIMEOUT, || {
         proxy.log().iter().filter(said).count() > 0
     });
     let log = proxy.log();

@@ -1,4 +1,4 @@
-//! What the operator decides: how long things are kept, and how large they may be.
+//! The operator's decisions: how long things are kept, and how large they may be.
 
 use crate::common;
 use crate::common::origin::{fresh, ok};

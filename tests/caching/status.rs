@@ -1,4 +1,4 @@
-//! What is said with a hit: Age, Cache-Status, and what other caches said.
+//! The fields of a hit: Age, Cache-Status, and what other caches said.
 
 use crate::common::origin::{fresh, ok};
 use crate::common::{Origin, Proxy};

@@ -2,7 +2,7 @@
 
 use Second::{Hit, Miss, Validates};
 
-/// What the second of two equal requests gets.
+/// The outcome of the second of two equal requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Second {
     /// The stored response, without the origin.

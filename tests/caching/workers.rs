@@ -2,7 +2,7 @@
 
 use crate::common;
 use crate::common::origin::{fresh, ok, reply};
-use crate::common::{Client, Origin, PATIENCE, Proxy, Response, wait_until};
+use crate::common::{Client, Origin, Proxy, Response, TIMEOUT, wait_until};
 
 #[test]
 fn a_restart_finds_everything() {
@@ -97,7 +97,7 @@ fn workers_share_the_store() {
                 .iter()
                 .all(Response::is_hit)
         };
-        wait_until("every worker finds it", PATIENCE, all_have_it);
+        wait_until("every worker finds it", TIMEOUT, all_have_it);
         for worker in ["cacheproxy@1:", "cacheproxy@2:"] {
             proxy.wait_for_line(&[worker, path, " hit "]);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::message::{Framing, Response, read_content};
 use super::wire::{Ended, Wire};
-use super::{PATIENCE, Proxy};
+use super::{Proxy, TIMEOUT};
 
 /// A connection to the proxy.
 pub struct Client {
@@ -28,7 +28,7 @@ impl Client {
 
     /// Connects to an address.
     pub fn to(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT).unwrap();
         Client {
             wire: Wire::of(stream),
         }
@@ -46,7 +46,7 @@ impl Client {
 
     /// Reads a whole response to a request with this method.
     pub fn try_response(&mut self, method: &str) -> Result<Response, Ended> {
-        self.wire.allow(PATIENCE);
+        self.wire.allow(TIMEOUT);
         Response::read(&mut self.wire, method)
     }
 
@@ -62,7 +62,7 @@ impl Client {
     /// Reads a response's head only.
     #[track_caller]
     pub fn response_head(&mut self, method: &str) -> Response {
-        self.wire.allow(PATIENCE);
+        self.wire.allow(TIMEOUT);
         match Response::read_head(&mut self.wire, method) {
             Ok(response) => response,
             Err(ended) => panic!("no response: {ended:?}"),
@@ -98,11 +98,11 @@ impl Client {
 
     /// Everything until the proxy closes, and how it closed.
     pub fn rest(&mut self) -> (Vec<u8>, Ended) {
-        self.wire.allow(PATIENCE);
+        self.wire.allow(TIMEOUT);
         self.wire.rest()
     }
 
-    /// Whether nothing more comes for a short while and the connection stays open.
+    /// True when nothing more comes for a short while and the connection stays open.
     pub fn is_quiet(&mut self, time: Duration) -> bool {
         self.wire.allow(time);
         matches!(self.wire.some(1), Err(Ended::Late))

@@ -51,12 +51,12 @@ impl Head {
         named.map(|field| field.1.as_str()).collect()
     }
 
-    /// Whether a field has this name.
+    /// True when a field has this name.
     pub fn has(&self, name: &str) -> bool {
         self.first(name).is_some()
     }
 
-    /// Whether a list field has this element.
+    /// True when a list field has this element.
     pub fn has_element(&self, name: &str, element: &str) -> bool {
         let lines = self.all(name);
         let mut elements = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
@@ -77,7 +77,7 @@ fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<(String, Strin
     Ok(fields)
 }
 
-/// How a message's content ends.
+/// The end of a message's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// There is none.
@@ -145,7 +145,7 @@ pub fn read_content(
         Framing::Length(length) => counted(wire, length, sink).map_err(within)?,
         Framing::Chunked => return chunked(wire, sink).map_err(within),
         Framing::UntilClose => loop {
-            wire.allow(super::PATIENCE);
+            wire.allow(super::TIMEOUT);
             match wire.some(64 * 1024) {
                 Ok(piece) => sink(&piece),
                 Err(Ended::Closed) => break,
@@ -159,7 +159,7 @@ pub fn read_content(
 fn counted(wire: &mut Wire, length: u64, sink: &mut dyn FnMut(&[u8])) -> Result<(), Ended> {
     let mut left = length;
     while left > 0 {
-        wire.allow(super::PATIENCE);
+        wire.allow(super::TIMEOUT);
         let piece = wire.some(left.min(64 * 1024) as usize)?;
         left -= piece.len() as u64;
         sink(&piece);
@@ -172,7 +172,7 @@ fn chunked(wire: &mut Wire, sink: &mut dyn FnMut(&[u8])) -> Result<Vec<(String, 
         Ended::Malformed(format!("{why}: {:?}", String::from_utf8_lossy(line)))
     };
     loop {
-        wire.allow(super::PATIENCE);
+        wire.allow(super::TIMEOUT);
         let line = wire.until(b"\r\n")?;
         let digits = std::str::from_utf8(&line[..line.len() - 2]).unwrap_or("?");
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -211,7 +211,7 @@ pub struct Response {
     pub version: String,
     /// Status line and fields.
     pub head: Head,
-    /// How the content was framed.
+    /// The content's framing.
     pub framing: Framing,
     /// The content.
     pub content: Vec<u8>,
@@ -264,7 +264,7 @@ impl Response {
         String::from_utf8_lossy(&self.content).into_owned()
     }
 
-    /// What this proxy says in Cache-Status: the last member of the list.
+    /// This proxy's member of Cache-Status: the last of the list.
     pub fn cache_status(&self) -> String {
         let lines = self.head.all("cache-status");
         let last = lines.last().and_then(|line| line.rsplit(',').next());
@@ -289,7 +289,7 @@ impl Response {
             .map(|found| found.1)
     }
 
-    /// Whether the proxy says that it answered without the origin.
+    /// True when the proxy says that it answered without the origin.
     pub fn is_hit(&self) -> bool {
         self.cache_parameter("hit").is_some()
     }

@@ -1,4 +1,4 @@
-//! What the whole-binary tests share: the proxy as a child process, scripted origin servers and a
+//! Shared by the whole-binary tests: the proxy as a child process, scripted origin servers and a
 //! strict client, all on sockets whose ports the kernel chooses.
 //!
 //! Nothing here knows the proxy's own code: messages are read by the small reader in `message`.
@@ -25,8 +25,8 @@ pub use postgres::Authority;
 pub use proxy::Proxy;
 pub use wire::Ended;
 
-/// How long anything may take before a test gives it up.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+/// The time after which a test gives anything up.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Polls `condition` until it holds; panics with `what` when it doesn't within `within`.
 #[track_caller]
@@ -92,14 +92,14 @@ impl Gate {
         self.permits.1.notify_all();
     }
 
-    /// Waits for a permit; panics when none comes within the patience of a test.
+    /// Waits for a permit; panics when none comes within the time of a test.
     #[track_caller]
     pub fn wait(&self) {
         let permits = self.permits.0.lock().unwrap();
         let (mut permits, timeout) = self
             .permits
             .1
-            .wait_timeout_while(permits, PATIENCE, |permits| *permits == 0)
+            .wait_timeout_while(permits, TIMEOUT, |permits| *permits == 0)
             .unwrap();
         assert!(!timeout.timed_out(), "a gate stayed closed");
         *permits -= 1;
@@ -156,7 +156,7 @@ impl Expected {
         }
     }
 
-    /// How many bytes came so far.
+    /// The number of bytes so far.
     pub fn seen(&self) -> u64 {
         self.seen
     }

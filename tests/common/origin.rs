@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use super::message::{Framing, Head, read_content};
 use super::wire::{Ended, Wire};
-use super::{Gate, PATIENCE, date, pattern, wait_until};
+use super::{Gate, TIMEOUT, date, pattern, wait_until};
 
 /// A request as the origin got it.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub struct Conn {
 impl Conn {
     /// Reads a request's head and records it.
     pub fn head(&mut self) -> Result<Head, Ended> {
-        self.wire.allow(PATIENCE * 4);
+        self.wire.allow(TIMEOUT * 4);
         let head = Head::read(&mut self.wire)?;
         let received = Received {
             connection: self.number,
@@ -67,7 +67,7 @@ impl Conn {
 
     /// Reads a whole request and records it.
     pub fn request(&mut self) -> Result<Received, Ended> {
-        self.wire.allow(PATIENCE * 4);
+        self.wire.allow(TIMEOUT * 4);
         let head = Head::read(&mut self.wire)?;
         let mut content = Vec::new();
         let framing = Framing::of_request(&head)?;
@@ -91,7 +91,7 @@ impl Conn {
 
     /// Waits until the proxy ends the connection.
     pub fn hold(&mut self) {
-        self.wire.allow(PATIENCE * 4);
+        self.wire.allow(TIMEOUT * 4);
         let _ = self.wire.rest();
     }
 
@@ -225,12 +225,12 @@ impl Origin {
         self.seen.requests.lock().unwrap().clone()
     }
 
-    /// How many requests came so far.
+    /// The number of requests so far.
     pub fn count(&self) -> usize {
         self.seen.requests.lock().unwrap().len()
     }
 
-    /// How many requests came so far for a path.
+    /// The number of requests so far for a path.
     pub fn count_of(&self, path: &str) -> usize {
         self.requests()
             .iter()
@@ -244,7 +244,7 @@ impl Origin {
         self.requests().pop().expect("the origin was asked nothing")
     }
 
-    /// How many connections were accepted so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
     }
@@ -252,7 +252,7 @@ impl Origin {
     /// Waits until so many requests came.
     #[track_caller]
     pub fn wait_for(&self, requests: usize) {
-        wait_until("requests at the origin", PATIENCE, || {
+        wait_until("requests at the origin", TIMEOUT, || {
             self.count() >= requests
         });
     }

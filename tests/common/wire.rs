@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 /// Why a message could not be read to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub enum Ended {
     Partial(String),
     /// The peer reset the connection.
     Reset,
-    /// Nothing came within the patience of a test.
+    /// Nothing came within the time of a test.
     Late,
-    /// What came isn't HTTP.
+    /// Octets came that aren't HTTP.
     Malformed(String),
 }
 
 impl Ended {
-    /// Whether the connection is over, in whatever way.
+    /// True when the connection is over, in whatever way.
     pub fn is_over(&self) -> bool {
         matches!(self, Ended::Closed | Ended::Partial(_) | Ended::Reset)
     }
@@ -39,11 +39,11 @@ impl Wire {
     /// Wraps a connected stream.
     pub fn of(stream: TcpStream) -> Wire {
         stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT)).unwrap();
         Wire {
             stream,
             read: Vec::new(),
-            deadline: Instant::now() + PATIENCE,
+            deadline: Instant::now() + TIMEOUT,
         }
     }
 
@@ -79,7 +79,7 @@ impl Wire {
         self.stream.try_clone().unwrap()
     }
 
-    /// Whether anything read is still unused.
+    /// True when nothing that was read is unused.
     pub fn is_drained(&self) -> bool {
         self.read.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What the proxy answers itself, and whose name it leaves in Via.
+//! The proxy's own answers, and whose name it leaves in Via.
 
 use crate::common::origin::passing;
 use crate::common::{Client, Origin, Proxy};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::message::Framing;
 use crate::common::origin::passing;
-use crate::common::{Client, Expected, Origin, PATIENCE, Proxy, send_pattern, wait_until};
+use crate::common::{Client, Expected, Origin, Proxy, TIMEOUT, send_pattern, wait_until};
 use crate::{MIB, common};
 
 #[test]
@@ -108,7 +108,7 @@ fn a_client_that_does_not_read_costs_no_memory() {
     let head = client.response_head("GET");
     let now = || sent.load(std::sync::atomic::Ordering::SeqCst);
     let mut last = (now(), std::time::Instant::now());
-    wait_until("the origin is held back", PATIENCE, || {
+    wait_until("the origin is held back", TIMEOUT, || {
         if now() != last.0 {
             last = (now(), std::time::Instant::now());
         }

@@ -1,9 +1,9 @@
-//! What an origin receives of a request: its target, fields and content, trailers and Via.
+//! A request as the origin server gets it: its target, fields and content, trailers and Via.
 
 use crate::common::origin::passing;
 use crate::common::{Client, Origin, Proxy, each};
 
-/// What becomes of a request on its way.
+/// A request's change on its way.
 struct Forwarded {
     what: &'static str,
     /// As sent; `{a}` is the origin's authority.

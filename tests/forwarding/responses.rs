@@ -1,10 +1,10 @@
-//! What a client receives of a response: its fields and content, without what belonged to the connection.
+//! A response as a client gets it: its fields and content, without what belonged to the connection.
 
 use crate::common::message::Framing;
 use crate::common::origin::passing;
 use crate::common::{Client, Ended, Origin, Proxy, each};
 
-/// What becomes of a response on its way.
+/// A response's change on its way.
 struct Answered {
     what: &'static str,
     response: &'static str,

@@ -1,4 +1,4 @@
-//! What decisions are read from: Cache-Control, dates, validators; and the configuration.
+//! The texts that decisions are read from: Cache-Control, dates, validators; and the configuration.
 
 use std::path::PathBuf;
 

@@ -24,7 +24,7 @@ fn bytes_of(message: &dyn Encode) -> (Vec<u8>, usize) {
     (bytes, lent.len())
 }
 
-/// Whether it is a message of this direction; if so, with how many fds.
+/// The number of fds, if it is a message of this direction.
 fn hold<M: Decode + Encode>(input: &[u8]) -> bool {
     let mut count = 0;
     // As many fds as it wants, up to what a message may have.

@@ -189,7 +189,7 @@ fn response_heads() {
 /// Content and trailers when they are whole.
 type Content = Result<Option<(Vec<u8>, Fields)>, ContentError>;
 
-/// What the chunks are, read in pieces of a length, and how much of the input they took.
+/// The chunks, read in pieces of a length, and how much of the input they took.
 fn decoded(input: &[u8], piece: usize) -> (Content, usize) {
     let mut decoder = ContentDecoder::new(Framing::Chunked);
     let (mut buf, mut content, mut taken) = (BytesMut::new(), Vec::new(), 0);

@@ -105,7 +105,7 @@ fn sealed(input: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Whether the file is a record or an index; holds that it is then read as what it says.
+/// True when the file is a record or an index; holds that it is then read as what it says.
 fn hold(file: &File, bytes: &[u8]) -> bool {
     file.set_len(0).unwrap();
     file.write_all_at(bytes, 0).unwrap();

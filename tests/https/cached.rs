@@ -1,4 +1,4 @@
-//! What comes over TLS is cached and passed on as anything else, under its own URI.
+//! Responses that come over TLS are cached and passed on as any other, under their own URI.
 
 use std::sync::atomic::Ordering::SeqCst;
 

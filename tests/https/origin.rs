@@ -23,7 +23,7 @@ impl Authority {
         format!("ca_file = \"{}\"\n", self.0.file().display())
     }
 
-    /// What a server with a certificate for these names needs.
+    /// The configuration of a server with a certificate for these names.
     pub fn server(&self, names: &[&str], valid: bool, version: Version) -> Arc<ServerConfig> {
         let (certificate, key) = self.0.sign(names, valid);
         let versions: &[&rustls::SupportedProtocolVersion] = match version {
@@ -50,7 +50,7 @@ pub enum Version {
     Tls12,
 }
 
-/// What an origin does with one request.
+/// An origin's behaviour at one request.
 pub enum Answer {
     Bytes(Vec<u8>),
     /// Sends these and closes: with close_notify or without.

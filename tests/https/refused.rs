@@ -1,4 +1,4 @@
-//! What is not believed, not spoken or not allowed over TLS, and how the client is told.
+//! Origin servers that are not believed, not spoken to or not allowed over TLS, and how the client is told.
 
 use std::net::UdpSocket;
 

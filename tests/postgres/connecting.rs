@@ -1,4 +1,4 @@
-//! How the proxy gets to its database: passwords, TLS with verification, several servers.
+//! The proxy's way to its database: passwords, TLS with verification, several servers.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use super::stage::{
 };
 use crate::common::origin::fresh;
 use crate::common::postgres::{Authority, Login, Server};
-use crate::common::{Origin, PATIENCE, Proxy, each};
+use crate::common::{Origin, Proxy, TIMEOUT, each};
 
 fn origin() -> Origin {
     Origin::answering(|request| fresh(request.target()))
 }
 
-/// Whether a proxy with this configuration stores; where it doesn't, the line with these words.
+/// Checks that a proxy with this configuration stores; where it doesn't, that it says a line with these words.
 #[track_caller]
 fn check(server: &Server, at: &str, proxy: &Proxy, refused: Option<&[&str]>) {
     let origin = origin();
@@ -165,5 +165,5 @@ fn a_far_database_is_slower_but_works() {
     load.finish_well("too slow", BOUND);
     relay.open();
     wait_until_storing(&proxy, &server, &connection, &origin.uri("/near-again"));
-    assert!(PATIENCE > BOUND);
+    assert!(TIMEOUT > BOUND);
 }

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::stage::name;
 use crate::common::origin::{fresh, ok};
 use crate::common::postgres::Server;
-use crate::common::{Client, Gate, Origin, PATIENCE, Proxy, pattern, wait_until};
+use crate::common::{Client, Gate, Origin, Proxy, TIMEOUT, pattern, wait_until};
 
 const HOSTS: usize = 4;
 const WORKERS: usize = 2;
@@ -39,7 +39,7 @@ fn wait_until_listening(server: &Server, connection: &str) {
         OR pid IN (SELECT pid FROM pg_locks WHERE classid = 1668313721))";
     // What it does next hides that, but for the one that has the lock.
     let mut seen = HashSet::new();
-    wait_until("all workers listen", PATIENCE * 2, || {
+    wait_until("all workers listen", TIMEOUT * 2, || {
         let tried = server.sql(name(connection), TRIED);
         seen.extend(tried.lines().map(str::to_owned));
         seen.len() >= HOSTS * WORKERS

@@ -8,7 +8,7 @@ use super::relay::Relay;
 use super::stage::{name, proxy, stored, wait_until_stored};
 use crate::common::origin::fresh;
 use crate::common::postgres::Server;
-use crate::common::{Client, Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Origin, Proxy, TIMEOUT, wait_until};
 
 /// An origin whose content is the number of the request.
 fn counting() -> Origin {
@@ -87,7 +87,7 @@ fn what_one_replaces_is_replaced_in_the_others_memory() {
         .request("GET", &uri, "Cache-Control: no-cache\r\n")
         .text();
     assert_eq!(newer, "2");
-    wait_until("the other has the newer one", PATIENCE, || {
+    wait_until("the other has the newer one", TIMEOUT, || {
         other.get(&uri).text() == "2"
     });
     assert!(other.get(&uri).is_hit());
@@ -127,14 +127,14 @@ fn what_was_removed_while_a_host_was_cut_off_is_not_served_when_it_is_back() {
         let news = origin.uri(&format!("{path}/news"));
         one.get(&news);
         wait_until_stored(&server, &connection, &format!("{path}/news"), 1);
-        wait_until("the host is back", PATIENCE * 2, || {
+        wait_until("the host is back", TIMEOUT * 2, || {
             other.get(&uri).text() != old
         });
         for _ in 0..20 {
             assert_ne!(other.get(&uri).text(), old);
         }
         // A worker that is still without the database asks the origin server.
-        wait_until("every worker is back", PATIENCE * 2, || {
+        wait_until("every worker is back", TIMEOUT * 2, || {
             let log = other.log();
             let told = |what: &str| log.iter().filter(|line| line.contains(what)).count();
             told("going on without the database") == told(" is back after ")
@@ -171,7 +171,7 @@ fn the_same_keys_are_stored_by_many_at_once_without_an_error() {
         }
     });
     let uri = origin.uri("/same/0");
-    wait_until("stored once", PATIENCE, || {
+    wait_until("stored once", TIMEOUT, || {
         proxies[0].get(&uri);
         stored(server, &connection, "/same/0") == 1
     });

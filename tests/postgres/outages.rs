@@ -8,16 +8,16 @@ use super::stage::{
 };
 use crate::common::origin::fresh;
 use crate::common::postgres::Server;
-use crate::common::{Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Origin, Proxy, TIMEOUT, wait_until};
 
 fn origin() -> Origin {
     Origin::answering(|request| fresh(request.target()))
 }
 
-type Blow = fn(&mut Server);
+type Outage = fn(&mut Server);
 
-/// What happens to the server under load.
-const BLOWS: [(&str, Blow); 3] = [
+/// Outages of the server under load.
+const OUTAGES: [(&str, Outage); 3] = [
     ("killed", |server| {
         server.kill();
         std::thread::sleep(Duration::from_secs(3));
@@ -37,12 +37,12 @@ fn every_request_is_answered_whatever_happens_to_the_server() {
     let connection = server.database();
     let origin = origin();
     let proxy = proxy(&connection);
-    for (what, blow) in BLOWS {
+    for (what, outage) in OUTAGES {
         let load = Load::start(proxy.address(), &origin.uri(&format!("/{what}")), 4);
-        wait_until("some are stored", PATIENCE, || {
+        wait_until("some are stored", TIMEOUT, || {
             stored_within(&server, &connection, &format!("{what}/new")) > 5
         });
-        blow(&mut server);
+        outage(&mut server);
         let back = Instant::now();
         wait_until_storing(
             &proxy,
@@ -77,7 +77,7 @@ fn a_proxy_starts_without_its_database_and_finds_it() {
         );
     }
     assert!(before.elapsed() < BOUND, "{:?}", before.elapsed());
-    wait_until("a hit from memory", PATIENCE, || {
+    wait_until("a hit from memory", TIMEOUT, || {
         proxy.get(&origin.uri("/without/0")).is_hit()
     });
     server.start_again();
@@ -105,7 +105,7 @@ fn a_read_only_database_still_gives_hits() {
         );
         assert!(before.elapsed() < BOUND);
     }
-    wait_until("hits while read-only", PATIENCE, || {
+    wait_until("hits while read-only", TIMEOUT, || {
         proxy.get(&origin.uri("/before")).is_hit()
     });
     assert_eq!(stored(&server, &connection, "/meanwhile/0"), 0);

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What becomes of bytes on their way.
+/// The fate of bytes on their way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Open,
@@ -13,7 +13,7 @@ enum Way {
     Slow(Duration),
     /// New connections are closed at once; those there were are reset.
     Cut,
-    /// What is sent disappears, and nothing is closed.
+    /// All that is sent disappears, and nothing is closed.
     Lost,
 }
 

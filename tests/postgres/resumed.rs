@@ -13,7 +13,7 @@ use crate::common::{Client, Origin, Proxy, pattern};
 /// More than sockets hold.
 const LARGE: usize = 24 << 20;
 
-/// How the origin server answers the second request.
+/// The origin server's answer to the second request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
     Part,

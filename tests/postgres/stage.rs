@@ -1,4 +1,4 @@
-//! What the tests of the PostgreSQL store share: a database with proxies on it, and clients that keep asking while something
+//! Shared by the tests of the PostgreSQL store: a database with proxies on it, and clients that keep asking while something
 //! happens to it.
 
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::common::postgres::Server;
-use crate::common::{Client, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Proxy, TIMEOUT, wait_until};
 
 /// A lookup waits no longer for the database than this, as its deadline says, and a busy machine's share.
 pub const BOUND: Duration = Duration::from_millis(2_000 + 2_000);
@@ -26,7 +26,7 @@ pub fn proxy(connection: &str) -> Proxy {
         .start()
 }
 
-/// How many responses are stored whose URI ends so; none while there is no schema.
+/// The number of stored responses whose URI ends so; none while there is no schema.
 pub fn stored(server: &Server, connection: &str, path: &str) -> usize {
     let count = format!("SELECT count(*) FROM cacheproxy.response WHERE uri LIKE '%{path}'");
     let count = server.try_sql(name(connection), &count);
@@ -37,9 +37,7 @@ pub fn stored(server: &Server, connection: &str, path: &str) -> usize {
 #[track_caller]
 pub fn wait_until_stored(server: &Server, connection: &str, path: &str, count: usize) {
     let what = format!("{count} of {path} stored");
-    wait_until(&what, PATIENCE, || {
-        stored(server, connection, path) == count
-    });
+    wait_until(&what, TIMEOUT, || stored(server, connection, path) == count);
 }
 
 /// Asks for what was not asked for before, until some of it is stored: the proxy has found its database again.
@@ -47,7 +45,7 @@ pub fn wait_until_stored(server: &Server, connection: &str, path: &str, count: u
 pub fn wait_until_storing(proxy: &Proxy, server: &Server, connection: &str, uri: &str) {
     let mut number = 0;
     let path = uri.rsplit('/').next().unwrap();
-    wait_until("something is stored", PATIENCE * 2, || {
+    wait_until("something is stored", TIMEOUT * 2, || {
         number += 1;
         assert_eq!(proxy.get(&format!("{uri}/{number}")).status, 200);
         std::thread::sleep(Duration::from_millis(100));
@@ -55,7 +53,7 @@ pub fn wait_until_storing(proxy: &Proxy, server: &Server, connection: &str, uri:
     });
 }
 
-/// How many responses are stored whose URI has this path as a part.
+/// The number of stored responses whose URI has this path as a part.
 pub fn stored_within(server: &Server, connection: &str, path: &str) -> usize {
     let count = format!("SELECT count(*) FROM cacheproxy.response WHERE uri LIKE '%/{path}/%'");
     let count = server.try_sql(name(connection), &count);
@@ -65,9 +63,9 @@ pub fn stored_within(server: &Server, connection: &str, path: &str) -> usize {
 /// One request of a load.
 #[derive(Debug)]
 pub struct Asked {
-    /// What was asked for.
+    /// The URI that was asked for.
     pub uri: String,
-    /// How long the whole answer took.
+    /// The time that the whole answer took.
     pub took: Duration,
     /// The answer's status and whether it was a hit, or why there is none.
     pub answer: Result<(u16, bool), String>,

@@ -1,11 +1,11 @@
-//! What is stored in the database is a hit later, whoever stored it: after restarts, by variants, after validation, and whatever
+//! Responses stored in the database are hits later, whoever stored them: after restarts, by variants, after validation, and whatever
 //! its size.
 
 use super::stage::{proxy, stored, wait_until_stored};
 use crate::common::message::Framing;
 use crate::common::origin::{fresh, ok, reply};
 use crate::common::postgres::Server;
-use crate::common::{Client, Expected, Origin, PATIENCE, Proxy, each, send_pattern};
+use crate::common::{Client, Expected, Origin, Proxy, TIMEOUT, each, send_pattern};
 
 #[test]
 fn a_hit_survives_restarts_of_the_proxy_and_of_the_server() {
@@ -132,7 +132,7 @@ fn what_one_proxy_validated_is_fresh_on_the_other() {
     one.get(&uri);
     wait_until_stored(server, &connection, "/validated", 1);
     assert!(other.get(&uri).is_hit());
-    crate::common::wait_until("it is stale, and validated", PATIENCE, || {
+    crate::common::wait_until("it is stale, and validated", TIMEOUT, || {
         let status = one.get(&uri).cache_parameter("fwd-status");
         status.as_deref() == Some("304")
     });
@@ -141,7 +141,7 @@ fn what_one_proxy_validated_is_fresh_on_the_other() {
         assert_eq!(response.text(), "same");
         response.is_hit()
     };
-    crate::common::wait_until("a hit on the other", PATIENCE, refreshed);
+    crate::common::wait_until("a hit on the other", TIMEOUT, refreshed);
     // The other may have asked once itself, before the refreshed metadata were there.
     let asked = origin.count();
     assert!((2..=3).contains(&asked), "{asked} requests");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::origin::{fresh, passing};
 use crate::common::proxy::is_alive;
-use crate::common::{Client, Gate, Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Gate, Origin, Proxy, TIMEOUT, wait_until};
 use crate::{PARKING, end, holding, replaced};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -100,7 +100,7 @@ fn a_stopped_worker_drains() {
     assert!(is_alive(worker), "it has a request to finish");
     gate.open_for_all();
     assert_eq!(busy.response("GET").text(), "content");
-    wait_until("the drained worker's end", PATIENCE, || !is_alive(worker));
+    wait_until("the drained worker's end", TIMEOUT, || !is_alive(worker));
     proxy.wait_for_workers(2);
     // Its idle client has moved, not closed.
     assert_eq!(busy.get(&origin.uri("/")).text(), "content");
@@ -148,7 +148,7 @@ fn no_request_fails_while_workers_are_stopped_under_load() {
         for _ in 0..4 {
             let worker = proxy.wait_for_workers(2)[0];
             kill(Pid::from_raw(worker), Signal::SIGTERM).unwrap();
-            wait_until("the worker's end", PATIENCE, || !is_alive(worker));
+            wait_until("the worker's end", TIMEOUT, || !is_alive(worker));
         }
         done.store(true, std::sync::atomic::Ordering::SeqCst);
         for client in clients {
@@ -162,7 +162,7 @@ fn a_supervisor_that_is_killed_leaves_no_workers_behind() {
     let mut proxy = Proxy::with("").workers(2).start();
     let workers = proxy.wait_for_workers(2);
     proxy.signal(Signal::SIGKILL);
-    proxy.wait_for_exit(PATIENCE);
+    proxy.wait_for_exit(TIMEOUT);
     // They have ten seconds in which another supervisor might have come.
     wait_until("the workers' end", Duration::from_secs(25), || {
         !workers.iter().any(|pid| is_alive(*pid))

@@ -1,11 +1,11 @@
-//! What the processes hold: descriptors in one place at a time, none that leak, none that are inherited.
+//! The processes' descriptors: each in one place at a time, none that leak, none that are inherited.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::common::origin::{fresh, passing};
 use crate::common::proxy::{children, descriptors};
-use crate::common::{Client, Gate, Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Gate, Origin, Proxy, TIMEOUT, wait_until};
 use crate::{PARKING, common, holding};
 
 #[test]
@@ -62,20 +62,20 @@ fn descriptors_do_not_leak() {
         since.elapsed() > Duration::from_millis(400)
     };
     let mut since = Instant::now();
-    wait_until("quiet", PATIENCE, || settled(&mut before, &mut since));
+    wait_until("quiet", TIMEOUT, || settled(&mut before, &mut since));
     for _ in 0..5 {
         churn();
     }
     // Pooled connections to the origin may differ by a few; two hundred clients may not be among them.
     let few = 6;
-    wait_until("as many descriptors as before", PATIENCE, || {
+    wait_until("as many descriptors as before", TIMEOUT, || {
         let now = all();
         now.iter()
             .zip(&before)
             .all(|(now, before)| now.0 <= before.0 + few && now.1 <= before.1 + few)
     });
     let was = before.pop().unwrap();
-    wait_until("the supervisor has its own alone", PATIENCE, || {
+    wait_until("the supervisor has its own alone", TIMEOUT, || {
         all().pop().unwrap() == was
     });
 }
@@ -88,7 +88,7 @@ fn sent_descriptors_are_in_one_process_at_a_time() {
     let client = Client::asking(&proxy, &origin.uri("/hold"));
     origin.wait_for(1);
     let holders = || proxy.holders(client.port());
-    wait_until("the worker alone has it", PATIENCE, || {
+    wait_until("the worker alone has it", TIMEOUT, || {
         holders() == proxy.workers()
     });
     gate.open_for_all();

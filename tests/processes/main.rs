@@ -11,7 +11,7 @@ mod signals;
 mod start;
 
 use common::origin::passing;
-use common::{Gate, Origin, PATIENCE, Proxy, wait_until};
+use common::{Gate, Origin, Proxy, TIMEOUT, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -24,7 +24,7 @@ fn end(pid: i32) {
 
 fn replaced(proxy: &Proxy, old: i32, count: usize) -> Vec<i32> {
     let all = || proxy.workers();
-    wait_until("a new worker", PATIENCE, || {
+    wait_until("a new worker", TIMEOUT, || {
         all().len() == count && !all().contains(&old)
     });
     all()

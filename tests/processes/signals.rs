@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::origin::passing;
 use crate::common::proxy::is_alive;
-use crate::common::{Client, Ended, Gate, Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Ended, Gate, Origin, Proxy, TIMEOUT, wait_until};
 use crate::{PARKING, holding};
 use nix::sys::signal::Signal;
 
@@ -22,7 +22,7 @@ fn sigterm_finishes_what_is_in_flight() {
     assert_eq!(idle.rest().1, Ended::Closed);
     gate.open_for_all();
     assert_eq!(busy.response("GET").text(), "content");
-    let status = proxy.wait_for_exit(PATIENCE);
+    let status = proxy.wait_for_exit(TIMEOUT);
     assert!(status.success(), "{status}");
 }
 
@@ -42,7 +42,7 @@ fn sigterm_ends_in_bounded_time() {
         "{:?}",
         begun.elapsed()
     );
-    wait_until("the workers' end", PATIENCE, || {
+    wait_until("the workers' end", TIMEOUT, || {
         !workers.iter().any(|pid| is_alive(*pid))
     });
     assert!(busy.rest().1.is_over());
@@ -53,7 +53,7 @@ fn sigterm_ends_in_bounded_time() {
 fn sigint_is_as_sigterm() {
     let mut proxy = Proxy::start("");
     proxy.signal(Signal::SIGINT);
-    let status = proxy.wait_for_exit(PATIENCE);
+    let status = proxy.wait_for_exit(TIMEOUT);
     assert!(status.success(), "{status}");
 }
 
@@ -70,7 +70,7 @@ fn a_reload_reaches_every_worker() {
     }
     proxy.write_config(&format!("connect_ports = [{}]\n", origin.address().port()));
     proxy.signal(Signal::SIGHUP);
-    wait_until("the new settings", PATIENCE, || connect() == 200);
+    wait_until("the new settings", TIMEOUT, || connect() == 200);
     for _ in 0..6 {
         assert_eq!(connect(), 200, "in every worker at once");
     }
@@ -103,7 +103,7 @@ fn a_bad_file_is_refused_and_the_old_settings_stay() {
     // And a good one is taken after all.
     proxy.write_config("allow = [\"10.0.0.0/8\"]\n");
     proxy.signal(Signal::SIGHUP);
-    wait_until("the new settings", PATIENCE, || {
+    wait_until("the new settings", TIMEOUT, || {
         proxy.get(&origin.uri("/")).status == 403
     });
 }

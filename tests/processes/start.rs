@@ -1,11 +1,11 @@
-//! What a proxy listens on, how many clients it takes, and what it does where another one runs.
+//! The start of a proxy: where it listens, how many clients it takes, what it does where another one runs.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::common::origin::{fresh, passing};
 use crate::common::proxy::command;
-use crate::common::{Client, Origin, PATIENCE, Proxy, wait_until};
+use crate::common::{Client, Origin, Proxy, TIMEOUT, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -20,9 +20,9 @@ fn it_listens_on_several_addresses() {
         .start();
     assert!(proxy.address().is_ipv6());
     assert_eq!(proxy.get(&origin.uri("/")).text(), "ok");
-    wait_until("the socket", PATIENCE, || path.exists());
+    wait_until("the socket", TIMEOUT, || path.exists());
     let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
         origin.uri("/"),

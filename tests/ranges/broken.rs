@@ -1,4 +1,4 @@
-//! What is left of a response that broke off (RFC 9111 §3.3): a part like any other, which goes when the whole
+//! The rest of a response that broke off (RFC 9111 §3.3): a part like any other, which goes when the whole
 //! would have to.
 
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::common::conversation::{as_asked, served, settle, start};
 use super::common::origin::reply;
 use super::common::proxy::run;
-use super::common::{Client, Origin, PATIENCE, each, pattern, wait_until};
+use super::common::{Client, Origin, TIMEOUT, each, pattern, wait_until};
 use super::{DIGITS, ask, have_stored};
 
-/// Whether the answer breaks off, or is a 502 where nothing of it had been sent.
+/// True when the answer breaks off, or is a 502 where nothing of it had been sent.
 fn is_cut_off(client: &mut Client) -> bool {
     client
         .try_response("GET")
@@ -126,7 +126,7 @@ fn what_clients_left_is_resumed() {
     client.response_head("GET");
     client.wire.exactly(1_000_000).unwrap();
     drop(client);
-    wait_until("a part is stored", PATIENCE, || {
+    wait_until("a part is stored", TIMEOUT, || {
         let got = ask(
             &proxy,
             &origin,

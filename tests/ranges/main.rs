@@ -10,7 +10,7 @@ mod fetched;
 mod parts;
 mod stored;
 
-use common::{Client, Origin, PATIENCE, Proxy, Response, wait_until};
+use common::{Client, Origin, Proxy, Response, TIMEOUT, wait_until};
 
 /// Small content, whose bytes say where they are.
 const DIGITS: &str = "0123456789";
@@ -18,7 +18,7 @@ const DIGITS: &str = "0123456789";
 /// Asks for a path of the origin until the proxy has it stored.
 fn have_stored(proxy: &Proxy, origin: &Origin, path: &str) {
     let mut client = Client::of(proxy);
-    wait_until("a hit", PATIENCE, || client.get(&origin.uri(path)).is_hit());
+    wait_until("a hit", TIMEOUT, || client.get(&origin.uri(path)).is_hit());
 }
 
 /// One request and its response.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::common::conversation::{hold, settle, start};
 use super::common::origin::ok;
-use super::common::{Client, Gate, Origin, PATIENCE, wait_until};
+use super::common::{Client, Gate, Origin, TIMEOUT, wait_until};
 
 #[test]
 fn section_4_2_4() {
@@ -48,7 +48,7 @@ fn stale_while_revalidate_asks_once_and_holds_nobody_up() {
     }
     origin.wait_for(2);
     gate.open_for_all();
-    wait_until("the new content", PATIENCE, || {
+    wait_until("the new content", TIMEOUT, || {
         proxy.get(&uri).text() == "new"
     });
     assert_eq!(origin.count(), 2);

@@ -14,7 +14,7 @@ use crate::common::origin::passing;
 use crate::common::{Origin, Proxy};
 use crate::each;
 
-/// How a row's octets come.
+/// The way in which a row's octets come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
     /// In one write with the request that follows.
@@ -23,7 +23,7 @@ enum Way {
     Parked,
 }
 
-/// What a row expects, taken apart.
+/// A row's expectation, taken apart.
 struct Expected {
     refused: String,
     may_persist: bool,
@@ -58,7 +58,7 @@ impl Expected {
 
 /// One row in one way, and what the origin server must have got so far.
 struct Case<'a> {
-    talk: Conversation<'a>,
+    conversation: Conversation<'a>,
     way: Way,
     seen: Vec<String>,
 }
@@ -66,17 +66,17 @@ struct Case<'a> {
 impl Case<'_> {
     fn check(&mut self, bytes: &[u8], expected: &Expected) {
         if self.way == Way::Parked {
-            self.talk.send("GET /first");
-            self.talk.expect("200 | =GET /first");
+            self.conversation.send("GET /first");
+            self.conversation.expect("200 | =GET /first");
             self.seen.push("GET /first=".to_owned());
-            self.talk.wait("parked");
+            self.conversation.wait("parked");
             let (one, other) = bytes.split_at(bytes.len() / 3);
-            self.talk.client.send(one);
+            self.conversation.client.send(one);
             std::thread::sleep(Duration::from_millis(3));
-            self.talk.client.send(other);
+            self.conversation.client.send(other);
         } else {
-            self.talk.client.send(bytes);
-            self.talk.send("GET /next");
+            self.conversation.client.send(bytes);
+            self.conversation.send("GET /next");
         }
         let goes_on = if expected.passed.is_empty() {
             self.refused(expected)
@@ -86,18 +86,18 @@ impl Case<'_> {
         if goes_on {
             self.next(expected);
         } else {
-            self.talk.is_closed();
+            self.conversation.is_closed();
         }
-        let requests = self.talk.origin.requests();
+        let requests = self.conversation.origin.requests();
         let got = requests.iter().map(|request| {
             let (method, target) = (request.method(), request.target());
             format!("{method} {target}={}", text_of(&request.content))
         });
-        let (got, name) = (got.collect::<Vec<_>>(), &self.talk.name);
+        let (got, name) = (got.collect::<Vec<_>>(), &self.conversation.name);
         assert_eq!(got, self.seen, "{name}: what the origin server got");
         match expected.may_be_cut {
-            true => self.talk.holds_of_requests(),
-            false => self.talk.end(),
+            true => self.conversation.holds_of_requests(),
+            false => self.conversation.end(),
         }
     }
 
@@ -105,20 +105,20 @@ impl Case<'_> {
     fn refused(&mut self, expected: &Expected) -> bool {
         if self.way == Way::Parked && !expected.may_persist {
             // What is in doubt may need to see what follows.
-            self.talk.send("GET /next");
+            self.conversation.send("GET /next");
         }
-        self.talk.expect(&expected.refused);
-        expected.may_persist && !self.talk.is_over()
+        self.conversation.expect(&expected.refused);
+        expected.may_persist && !self.conversation.is_over()
     }
 
     /// Requests that are passed on; whether the connection goes on.
     fn passed(&mut self, expected: &Expected) -> bool {
-        let name = self.talk.name.clone();
+        let name = self.conversation.name.clone();
         for request in &expected.passed {
             let line = request.split_once('=').unwrap().0;
             let line = request.split_once("?q=").map_or(line, |_| "GET /?q");
             let method = line.split(' ').next().unwrap();
-            let response = match self.talk.response(method) {
+            let response = match self.conversation.response(method) {
                 Ok(response) if expected.may_be_cut && response.status == 400 => return false,
                 Ok(response) => response,
                 Err(ended) if expected.may_be_cut && ended.is_over() => return false,
@@ -131,9 +131,9 @@ impl Case<'_> {
         }
         if expected.then.parse::<u16>().is_ok() {
             if self.way == Way::Parked {
-                self.talk.send("GET /next");
+                self.conversation.send("GET /next");
             }
-            self.talk.expect(&expected.then);
+            self.conversation.expect(&expected.then);
         }
         expected.then.is_empty() || expected.then == "stays"
     }
@@ -142,11 +142,11 @@ impl Case<'_> {
     fn next(&mut self, expected: &Expected) {
         if self.way == Way::Parked {
             if expected.then != "stays" {
-                self.talk.wait("parked");
+                self.conversation.wait("parked");
             }
-            self.talk.send("GET /next");
+            self.conversation.send("GET /next");
         }
-        self.talk.expect("=GET /next");
+        self.conversation.expect("=GET /next");
         self.seen.push("GET /next=".to_owned());
     }
 }
@@ -156,8 +156,8 @@ fn check(proxy: &Proxy, row: &Script) {
     let expected = Expected::of(&step.expects);
     for way in [Way::Pipelined, Way::Parked] {
         let other = Origin::answering(|_| passing("another"));
-        let mut talk = Conversation::with(proxy, &format!("{} ({way:?})", row.name));
-        talk.says("", "echo");
+        let mut conversation = Conversation::with(proxy, &format!("{} ({way:?})", row.name));
+        conversation.says("", "echo");
         let head = "{u} HTTP/1.1\\r\\nHost: {a}\\r\\n";
         let bytes = step
             .sends
@@ -165,11 +165,16 @@ fn check(proxy: &Proxy, row: &Script) {
             .replace("{c}", "{post}Transfer-Encoding: chunked\\r\\n\\r\\n")
             .replace("{get}", &format!("GET {head}"))
             .replace("{post}", &format!("POST {head}"))
-            .replace("{u}", &talk.origin.uri("/"))
-            .replace("{a}", &talk.origin.authority())
+            .replace("{u}", &conversation.origin.uri("/"))
+            .replace("{a}", &conversation.origin.authority())
             .replace("{o}", &other.authority());
         let seen = Vec::new();
-        Case { talk, way, seen }.check(&octets(&bytes), &expected);
+        Case {
+            conversation,
+            way,
+            seen,
+        }
+        .check(&octets(&bytes), &expected);
         assert_eq!(other.connections(), 0, "{}: another origin", row.name);
     }
 }

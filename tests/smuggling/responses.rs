@@ -3,14 +3,14 @@
 //! response that nobody asked for. The client's next request always gets its own response, and so does another client's.
 
 use crate::common::conversation::{Conversation, Script};
-use crate::common::{PATIENCE, Proxy, wait_until};
+use crate::common::{Proxy, TIMEOUT, wait_until};
 use crate::each;
 
 /// Would be stored for long.
 const EVIL: &str =
     "HTTP/1.1 200 OK\\r\\nCache-Control: max-age=9999\\r\\nContent-Length: 4\\r\\n\\r\\nevil";
 
-/// How the client asks.
+/// The order in which the client asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
     /// Once it has the first response.
@@ -27,46 +27,50 @@ fn check_one(proxy: &Proxy, row: &Script, way: Way) {
     let is_refused = matches!(step.expects.as_str(), "502" | "cut");
     let expects = step.expects.replace("502", "502 | why");
     let expects = expects.replace("cut", "502 | why or cut");
-    let mut talk = Conversation::with(proxy, &format!("{} ({way:?})", row.name));
-    talk.says("/row", &step.says.replace("{evil}", EVIL));
-    talk.says("/next", "200 | Cache-Control: max-age=60 | =next");
+    let mut conversation = Conversation::with(proxy, &format!("{} ({way:?})", row.name));
+    conversation.says("/row", &step.says.replace("{evil}", EVIL));
+    conversation.says("/next", "200 | Cache-Control: max-age=60 | =next");
     let (method, fields) = match step.sends.as_str() {
         "POST" => ("POST", "Content-Length: 0\r\n"),
         other => (other, ""),
     };
-    talk.client.ask(method, &talk.origin.uri("/row"), fields);
+    conversation
+        .client
+        .ask(method, &conversation.origin.uri("/row"), fields);
     if way == Way::Pipelined {
-        talk.client.ask("GET", &talk.origin.uri("/next"), "");
+        conversation
+            .client
+            .ask("GET", &conversation.origin.uri("/next"), "");
     }
-    let first = talk.response(method);
-    let goes_on = !talk.is_over();
-    talk.check(&expects.replace(" | new", ""), first);
+    let first = conversation.response(method);
+    let goes_on = !conversation.is_over();
+    conversation.check(&expects.replace(" | new", ""), first);
     if step.says.contains("{pause}") {
-        wait_until("all is said", PATIENCE, || talk.has_said_all());
+        wait_until("all is said", TIMEOUT, || conversation.has_said_all());
     }
     if way == Way::Parked && goes_on {
-        talk.wait("parked");
+        conversation.wait("parked");
     }
     if way != Way::Pipelined || !goes_on {
-        talk.send("GET /next");
+        conversation.send("GET /next");
     }
-    talk.expect("200 | =next");
-    let requests = talk.origin.requests();
+    conversation.expect("200 | =next");
+    let requests = conversation.origin.requests();
     let of = |target: &'static str| requests.iter().filter(move |one| one.target() == target);
     let row_on = of("/row").next().unwrap().connection;
     let is_new = of("/next").all(|next| next.connection != row_on);
     let must_be_new = is_refused || step.expects.contains("new");
-    let name = &talk.name;
+    let name = &conversation.name;
     assert!(
         is_new || !must_be_new,
         "{name}: the connection was used again"
     );
     // What the next client finds is never a mixture of the two.
-    let found = proxy.get(&talk.origin.uri("/next"));
+    let found = proxy.get(&conversation.origin.uri("/next"));
     assert_eq!(found.text(), "next", "{name}: another client");
     if is_refused {
-        talk.send("GET /row | Cache-Control: only-if-cached");
-        talk.expect("504");
+        conversation.send("GET /row | Cache-Control: only-if-cached");
+        conversation.expect("504");
     }
 }
 

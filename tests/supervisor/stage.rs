@@ -20,13 +20,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// Nothing takes longer than this.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// Long enough for a mistake to show.
 pub const A_WHILE: Duration = Duration::from_millis(200);
 
 /// Waits until `look` finds something.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIMEOUT;
     loop {
         if let Some(found) = look() {
             return found;
@@ -100,7 +100,7 @@ impl Stage {
     /// A client that has connected and sent this.
     pub fn client(&self, sends: &[u8]) -> UnixStream {
         let mut client = UnixStream::connect(self.client_path()).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
         client.write_all(sends).unwrap();
         client
     }
@@ -108,7 +108,7 @@ impl Stage {
     /// The answer of the control socket.
     pub fn ask(&self, request: &str) -> std::io::Result<String> {
         let mut caller = UnixStream::connect(self.dir.path().join("control.sock"))?;
-        caller.set_read_timeout(Some(PATIENCE))?;
+        caller.set_read_timeout(Some(TIMEOUT))?;
         caller.write_all(format!("{request}\n").as_bytes())?;
         let mut answer = String::new();
         caller.read_to_string(&mut answer)?;
@@ -228,7 +228,7 @@ impl Worker {
     }
 
     pub fn hear(&self) -> ToWorker {
-        self.listen(PATIENCE).expect("no message came")
+        self.listen(TIMEOUT).expect("no message came")
     }
 
     /// Waits until the supervisor has closed the channel.
@@ -238,7 +238,7 @@ impl Worker {
         });
     }
 
-    /// Whether nothing comes.
+    /// True when nothing comes.
     pub fn hears_nothing(&self) -> bool {
         self.waiting.borrow().is_empty() && self.listen(A_WHILE).is_none()
     }
@@ -289,7 +289,7 @@ impl Worker {
 pub fn stream(client: &Assigned) -> UnixStream {
     let stream = UnixStream::from(client.fd.as_fd().try_clone_to_owned().unwrap());
     stream.set_nonblocking(false).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -300,7 +300,7 @@ pub fn expect(mut stream: &UnixStream, bytes: &[u8]) {
     assert_eq!(got, bytes);
 }
 
-/// Whether the other end of a connection is closed.
+/// True when the other end of a connection is closed.
 pub fn is_at_end(mut stream: &UnixStream) -> bool {
     matches!(stream.read(&mut [0]), Ok(0))
 }

@@ -1,4 +1,4 @@
-//! What is expected of an exchange, part by part. The outcomes: `hit` (the origin server wasn't asked; `hit N`: content of request N's
+//! The expectations of an exchange, part by part. The outcomes: `hit` (the origin server wasn't asked; `hit N`: content of request N's
 //! answer), `miss` (asked; content of this one's), `validated N` (asked with a condition of ours, content of N), `replaced` (the same,
 //! content of this one), `stale N` (asked in vain), `failed` (asked in vain, the proxy's own answer), `behind N` (a hit, asked in the
 //! background), `own` (the proxy's own answer), `cut` (the connection ended before the response did), `any` (whatever is whole).
@@ -127,7 +127,7 @@ impl Exchange<'_> {
         ensure(said, &format!("{word} by Cache-Status"))
     }
 
-    /// What the origin server got.
+    /// True when the origin server got this.
     fn was_asked(&self, what: &str) -> bool {
         if let Some(count) = what.strip_suffix(" times") {
             return count.parse() == Ok(self.asked.len());

@@ -34,7 +34,7 @@ pub use script::{BEFORE, Script, Step, scripts};
 use super::origin::passing;
 use super::{Client, Origin, Proxy};
 
-/// How many conversations go on at the same time: most of each is waiting.
+/// The number of conversations at the same time: most of each is waiting.
 const AT_ONCE: usize = 16;
 
 /// Holds every conversation of a text with a proxy of this configuration.

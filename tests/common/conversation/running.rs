@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::super::message::Response;
-use super::super::{Client, Conn, Ended, Origin, PATIENCE, Proxy, wait_until};
+use super::super::{Client, Conn, Ended, Origin, Proxy, TIMEOUT, wait_until};
 use super::check::Exchange;
 use super::octets::octets;
 use super::script::{Step, dates, lines, target};
@@ -21,13 +21,13 @@ const NO_TRAILERS: [&str; 5] = [
     "authorization",
 ];
 
-/// What the origin server says, by target (all other targets: ""), with the number of the request that it is said to.
+/// The origin server's answers by target (all other targets: ""), with the number of the request that it is said to.
 type Answers = HashMap<String, (usize, VecDeque<String>)>;
 
 #[derive(Default)]
 struct Shared {
     answers: Mutex<Answers>,
-    /// How connections ended that didn't end between two requests.
+    /// The ends of connections that didn't end between two requests.
     broken: Mutex<Vec<Ended>>,
     /// Answers that were sent to their end.
     said: AtomicUsize,
@@ -163,7 +163,7 @@ impl<'a> Conversation<'a> {
         response
     }
 
-    /// Whether the last response ended the connection.
+    /// True when the last response ended the connection.
     pub fn is_over(&self) -> bool {
         self.over
     }
@@ -173,7 +173,7 @@ impl<'a> Conversation<'a> {
         let method = self.method.clone();
         let response = self.response(&method);
         if expects.starts_with("behind") {
-            wait_until(&self.name, PATIENCE, || {
+            wait_until(&self.name, TIMEOUT, || {
                 self.origin.count() > self.asked && self.has_said_all()
             });
         }
@@ -193,7 +193,7 @@ impl<'a> Conversation<'a> {
         holds.unwrap_or_else(|why| panic!("{told}: {why}: {exchange}"));
     }
 
-    /// Whether the origin server has answered all that it was asked.
+    /// True when the origin server has answered all that it was asked.
     pub fn has_said_all(&self) -> bool {
         self.shared.said.load(Ordering::SeqCst) >= self.origin.count()
     }
@@ -206,7 +206,7 @@ impl<'a> Conversation<'a> {
         assert!(end.is_over(), "{name}: the connection stays open");
     }
 
-    /// What holds for all that the origin server got.
+    /// Checks all that the origin server got, and that it came whole.
     pub fn end(&self) {
         self.holds_of_requests();
         let broken = self.shared.broken.lock().unwrap();

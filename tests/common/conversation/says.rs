@@ -1,4 +1,4 @@
-//! What the origin server says, as octets.
+//! The origin server's answers, as octets.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ fn answer(request: &Received, number: usize, says: &str) -> String {
     out.replace("Date: none\r\n", "")
 }
 
-/// What an origin server makes of ranges of some content: one range, If-Range by its tag.
+/// An origin server's answer to ranges of some content: one range, If-Range by its tag.
 pub fn served(request: &Received, fields: &str, content: &[u8]) -> Vec<u8> {
     let whole = || ok(fields, content);
     let tag = request.head.first("if-none-match");

@@ -24,8 +24,8 @@ pub use setup::{Login, Setup};
 use process::Process;
 use template::Owner;
 
-/// How long a server may take to do what it is told.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time in which a server must have done what it is told.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The role that a server has from the start beside its superuser: it may log in, and owns the databases made for it.
 pub const ROLE: &str = "cacheproxy";
@@ -46,7 +46,7 @@ impl Server {
         Server::with().start()
     }
 
-    /// How a server is to be, before it is started.
+    /// A setup for a server, before it is started.
     pub fn with() -> Setup {
         Setup::default()
     }
@@ -110,7 +110,7 @@ impl Server {
         template::version()
     }
 
-    /// What psql prints for these commands, done by the superuser; columns are split by `|`.
+    /// Output of psql for these commands, done by the superuser; columns are split by `|`.
     #[track_caller]
     pub fn sql(&self, database: &str, commands: &str) -> String {
         session::run(self, database, commands).unwrap_or_else(|error| panic!("{commands}: {error}"))
@@ -190,7 +190,7 @@ impl Server {
         self.running.as_ref().expect("the server runs").all()
     }
 
-    /// What it logged.
+    /// The text that it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
@@ -213,11 +213,11 @@ impl Drop for Server {
 /// Polls until `condition` holds; panics with `what` when it doesn't in time.
 #[track_caller]
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = std::time::Instant::now() + TIMEOUT;
     while !condition() {
         assert!(
             std::time::Instant::now() < end,
-            "not within {PATIENCE:?}: {what}"
+            "not within {TIMEOUT:?}: {what}"
         );
         std::thread::sleep(Duration::from_millis(5));
     }

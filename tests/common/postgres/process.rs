@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::template::{Owner, program};
-use super::{PATIENCE, wait_until};
+use super::{TIMEOUT, wait_until};
 
 /// When the test's process is gone, so is its end of the pipe, and the server and its files go too.
 const GUARD: &str = r#"trap '' INT TERM HUP
@@ -57,7 +57,7 @@ impl Process {
     }
 
     fn wait_until_ready(&mut self, file: &PathBuf) -> Result<(), String> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         loop {
             let text = std::fs::read_to_string(file).unwrap_or_default();
             let own = text.lines().next() == Some(self.pid().to_string().as_str());
@@ -68,7 +68,7 @@ impl Process {
                 return Err(status.to_string());
             }
             if Instant::now() > end {
-                return Err(format!("not ready within {PATIENCE:?}"));
+                return Err(format!("not ready within {TIMEOUT:?}"));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -149,7 +149,7 @@ pub fn state(pid: i32) -> Option<char> {
     stat.rsplit(") ").next()?.chars().next()
 }
 
-/// Whether a process runs and isn't a zombie.
+/// True when a process runs and isn't a zombie.
 pub fn is_alive(pid: i32) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))
 }

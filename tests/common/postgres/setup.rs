@@ -1,4 +1,4 @@
-//! What a server is to be like: where it listens, whom it believes, its certificate, its settings.
+//! A server's setup: where it listens, whom it believes, its certificate, its settings.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,7 +12,7 @@ use super::process::Process;
 use super::template::{self, Owner};
 use super::{ROLE, Server};
 
-/// How everyone but the superuser is known. The superuser comes through the socket and is believed.
+/// The way in which everyone but the superuser is known. The superuser comes through the socket and is believed.
 #[derive(Debug, Clone, Default)]
 pub enum Login {
     /// By the name that is given.

@@ -13,7 +13,7 @@ use nix::unistd::{User, geteuid};
 /// Where Debian keeps each version's programs.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Who the server runs as, where that isn't the test's own user.
+/// The user that the server runs as, where that isn't the test's own.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner {
     uid: u32,

@@ -50,12 +50,12 @@ pub fn run(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What a command printed, errors last.
+/// A command's output, errors last.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-/// Whether a process may have a file system of its own here.
+/// True when a process may have a file system of its own here.
 pub fn may_mount() -> bool {
     let dir = tempfile::tempdir().unwrap();
     let through = mounting(1 << 20, &dir.path().join("store"));

@@ -19,7 +19,7 @@ pub use command::{BINARY, command, may_mount, run, said};
 pub use processes::{children, descriptors, is_alive, memory, state};
 pub use setup::Setup;
 
-use super::{Client, PATIENCE, Response, wait_until};
+use super::{Client, Response, TIMEOUT, wait_until};
 use processes::inode;
 
 struct Running {
@@ -78,7 +78,7 @@ impl Proxy {
         self.running().address
     }
 
-    /// What it wrote to the console so far.
+    /// The lines that it wrote to the console so far.
     pub fn log(&self) -> Vec<String> {
         self.running().log.lock().unwrap().clone()
     }
@@ -91,7 +91,7 @@ impl Proxy {
                 .into_iter()
                 .find(|line| parts.iter().all(|p| line.contains(p)))
         };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         loop {
             if let Some(line) = matching() {
                 return line;
@@ -130,7 +130,7 @@ impl Proxy {
     /// Waits until so many workers run, and gives them.
     #[track_caller]
     pub fn wait_for_workers(&self, count: usize) -> Vec<i32> {
-        wait_until("workers", PATIENCE, || self.workers().len() == count);
+        wait_until("workers", TIMEOUT, || self.workers().len() == count);
         self.workers()
     }
 
@@ -172,9 +172,9 @@ impl Proxy {
     pub fn stop(&mut self) {
         let workers = self.workers();
         self.signal(Signal::SIGTERM);
-        let status = self.wait_for_exit(PATIENCE);
+        let status = self.wait_for_exit(TIMEOUT);
         assert!(status.success(), "stopped with {status}");
-        wait_until("the workers' end", PATIENCE, || {
+        wait_until("the workers' end", TIMEOUT, || {
             !workers.iter().any(|pid| is_alive(*pid))
         });
     }
@@ -208,7 +208,7 @@ impl Proxy {
     #[track_caller]
     pub fn wait_until_parked(&self, client: &Client) {
         let alone = || self.holders(client.port()) == [self.pid()];
-        wait_until("the client is parked", PATIENCE, alone);
+        wait_until("the client is parked", TIMEOUT, alone);
     }
 
     /// The most memory that any worker has used, in bytes.
@@ -228,7 +228,7 @@ impl Drop for Proxy {
         }
         let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
         let log = self.running().log.clone();
-        self.wait_for_exit(PATIENCE);
+        self.wait_for_exit(TIMEOUT);
         let panicked = log
             .lock()
             .unwrap()

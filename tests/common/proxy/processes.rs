@@ -1,4 +1,4 @@
-//! What can be seen of processes from outside: children, descriptors, memory, and whose a connection is.
+//! Processes seen from outside: children, descriptors, memory, and whose a connection is.
 
 pub use super::super::postgres::{is_alive, state};
 
@@ -20,7 +20,7 @@ pub fn children(pid: i32) -> Vec<i32> {
     pids
 }
 
-/// What a process's descriptors point at.
+/// The files that a process's descriptors point at.
 pub fn descriptors(pid: i32) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
         return Vec::new();

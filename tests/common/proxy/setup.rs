@@ -1,4 +1,4 @@
-//! How a proxy is to be started, and how it is: with its configuration, where it is to store, and the wait until it listens.
+//! The start of a proxy: with its configuration, where it is to store, and the wait until it listens.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -6,13 +6,13 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::super::PATIENCE;
+use super::super::TIMEOUT;
 use super::command::{command_through, mounting};
 use super::{Proxy, Running};
 
 const LISTENING: &str = "cacheproxy: listening on http://";
 
-/// How a proxy is to be started.
+/// A proxy's setup, before it is started.
 pub struct Setup {
     config: String,
     store: Store,
@@ -140,7 +140,7 @@ impl Proxy {
             let log = log.clone();
             move || collect(stderr, &log)
         });
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         let address = loop {
             if let Some(address) = listening(&log.lock().unwrap()) {
                 break address;
