@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::clients::{Client, ClientPlace, Clients};
-use super::link::LinkEnd;
+use super::link::{Link, LinkEnd};
 use super::links::Links;
 use super::token::{ClientId, LinkId};
 use crate::ipc::{Assigned, ToWorker, batch};
@@ -60,13 +60,6 @@ pub(super) struct Queue {
     next_worker: usize,
 }
 
-/// A share of the queue that was sent.
-struct Assignment {
-    /// The number of clients that the channel had room for.
-    sent: usize,
-    end: Option<LinkEnd>,
-}
-
 impl Queue {
     pub(super) fn push(&mut self, id: ClientId, clients: &mut Clients, now: Instant) {
         clients.place(id, ClientPlace::Queued, now);
@@ -91,10 +84,24 @@ impl Queue {
     ) -> Vec<(LinkId, LinkEnd)> {
         let mut ended = Vec::new();
         for (to, share) in self.shares(clients, links) {
-            let Assignment { sent, end } = assign(to, &share, clients, links, now);
-            self.clients.extend(&share[sent..]);
+            let mut rest = &share[..];
+            while let Some(link) = links.find_mut(to) {
+                match assign(link, rest, clients, now) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        for id in &rest[..count] {
+                            clients.place(*id, ClientPlace::Sent(to), now);
+                        }
+                        rest = &rest[count..];
+                    }
+                    Err(end) => {
+                        ended.push((to, end));
+                        break;
+                    }
+                }
+            }
+            self.clients.extend(rest);
             links.adjust_interest(to, poll);
-            ended.extend(end.map(|end| (to, end)));
         }
         ended
     }
@@ -136,43 +143,28 @@ fn add(shares: &mut Vec<(LinkId, Vec<ClientId>)>, to: LinkId, id: ClientId) {
     }
 }
 
-/// Sends these clients over this channel.
+/// Sends the first of these clients over this channel, and tells how many: as many as fit into a message.
 fn assign(
-    to: LinkId,
+    link: &mut Link,
     ids: &[ClientId],
-    clients: &mut Clients,
-    links: &mut Links,
+    clients: &Clients,
     now: Instant,
-) -> Assignment {
-    let mut sent = 0;
-    let mut end = None;
-    while let Some(link) = links.find_mut(to).filter(|link| link.is_open()) {
-        let mut message: Vec<Assigned<BorrowedFd<'_>>> = ids[sent..]
-            .iter()
-            .take(MAX_FDS)
-            .filter_map(|id| Some(assigned(*id, clients.find(*id)?)))
-            .collect();
-        message.truncate(batch::fitting(&message));
-        let count = message.len();
-        if count == 0 {
-            break;
-        }
-        match link.send(&ToWorker::Assign { clients: message }, now) {
-            Ok(true) => {
-                link.assigned(count);
-                for id in &ids[sent..sent + count] {
-                    clients.place(*id, ClientPlace::Sent(to), now);
-                }
-                sent += count;
-            }
-            Ok(false) => break,
-            Err(broken) => {
-                end = Some(broken);
-                break;
-            }
-        }
+) -> Result<usize, LinkEnd> {
+    if ids.is_empty() || !link.is_open() {
+        return Ok(0);
     }
-    Assignment { sent, end }
+    let mut message: Vec<Assigned<BorrowedFd<'_>>> = ids
+        .iter()
+        .take(MAX_FDS)
+        .filter_map(|id| Some(assigned(*id, clients.find(*id)?)))
+        .collect();
+    message.truncate(batch::fitting(&message));
+    let count = message.len();
+    if !link.send(&ToWorker::Assign { clients: message }, now)? {
+        return Ok(0);
+    }
+    link.assigned(count);
+    Ok(count)
 }
 
 fn assigned(id: ClientId, client: &Client) -> Assigned<BorrowedFd<'_>> {

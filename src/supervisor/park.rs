@@ -62,29 +62,22 @@ impl Parking {
         let Some(client) = clients.find(id) else {
             return NextStep::Close;
         };
-        let place = match client.place {
-            ClientPlace::New => ClientPlace::New,
-            ClientPlace::Parked
-            | ClientPlace::Queued
-            | ClientPlace::Sent(_)
-            | ClientPlace::Returned(_) => ClientPlace::Parked,
-        };
-        match next_step(client, phase) {
-            NextStep::Queue => return NextStep::Queue,
-            NextStep::Close => {}
-            NextStep::Wait => {
-                let token = Token::Client(id).number();
-                match poll.add(&client.fd, token, Interest::FirstBytes) {
-                    Ok(()) => {
-                        clients.place(id, place, now);
-                        return NextStep::Wait;
-                    }
-                    Err(error) => log::warn!("a client can't be parked and is closed: {error}"),
+        let token = Token::Client(id).number();
+        let mut step = next_step(client, phase);
+        if step == NextStep::Wait {
+            match poll.add(&client.fd, token, Interest::FirstBytes) {
+                Ok(()) if client.place == ClientPlace::New => {}
+                Ok(()) => clients.place(id, ClientPlace::Parked, now),
+                Err(error) => {
+                    log::warn!("a client can't be parked and is closed: {error}");
+                    step = NextStep::Close;
                 }
             }
         }
-        clients.remove(id);
-        NextStep::Close
+        if step == NextStep::Close {
+            clients.remove(id);
+        }
+        step
     }
 
     /// The next step of a waiting client that has sent something, or has gone.

@@ -83,11 +83,9 @@ impl Spawner {
 
     /// The worker of this slot drains: a successor doesn't wait for its end.
     pub(super) fn leaves(&mut self, slot: usize) {
-        let child = self
-            .processes
-            .get_mut(&slot)
-            .and_then(|process| process.child.take());
-        self.leaving.extend(child);
+        if let Some(process) = self.processes.get_mut(&slot) {
+            self.leaving.extend(process.child.take());
+        }
     }
 
     /// Reaps the children that have ended, and tells the slots that have lost theirs.
@@ -95,34 +93,26 @@ impl Spawner {
         self.leaving.retain_mut(is_running);
         let mut orphaned = Vec::new();
         for (slot, process) in &mut self.processes {
-            if process
-                .child
-                .as_mut()
-                .is_some_and(|child| !is_running(child))
-            {
-                process.child = None;
-                orphaned.push(*slot);
-            }
+            let ended = process.child.take_if(|child| !is_running(child));
+            orphaned.extend(ended.map(|_| *slot));
         }
         orphaned
     }
 
     pub(super) fn has_running(&mut self) -> bool {
         self.reap();
-        !self.leaving.is_empty()
-            || self
-                .processes
-                .values()
-                .any(|process| process.child.is_some())
+        self.children().next().is_some()
+    }
+
+    fn children(&mut self) -> impl Iterator<Item = &mut Child> {
+        let processes = self.processes.values_mut();
+        let current = processes.filter_map(|process| process.child.as_mut());
+        current.chain(&mut self.leaving)
     }
 
     /// Ends every child at once.
     pub(super) fn kill_all(&mut self) {
-        let current = self
-            .processes
-            .values_mut()
-            .filter_map(|process| process.child.as_mut());
-        for child in current.chain(&mut self.leaving) {
+        for child in self.children() {
             if let Err(error) = child.kill().and_then(|()| child.wait()) {
                 log::error!("worker with pid {}: {error}", child.id());
             }
