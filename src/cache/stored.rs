@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::directives::withheld;
 use super::key::{Key, Variant};
 use super::vary;
-use crate::http::connection::Hop;
+use crate::http::connection::HopByHop;
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
 use crate::http::framing::equal_lengths;
@@ -75,7 +75,7 @@ impl Meta {
 /// Content-Length is left out since the content's length is known better by who stores it; the response
 /// to a HEAD request, which comes without its content, gets it back.
 pub fn storable(fields: &Fields) -> Fields {
-    let hop = Hop::of(fields);
+    let hop = HopByHop::of(fields);
     fields
         .iter()
         .filter(|(name, _)| {

@@ -55,18 +55,18 @@ const NEVER_TRAILERS: &[&str] = &[
 
 /// The hop-by-hop fields of one message.
 #[derive(Debug, Clone, Copy)]
-pub struct Hop<'a> {
+pub struct HopByHop<'a> {
     /// The message's fields, when its Connection field names any.
     nominating: Option<&'a Fields>,
 }
 
-impl<'a> Hop<'a> {
+impl<'a> HopByHop<'a> {
     /// The hop-by-hop fields of the message with these fields.
-    pub fn of(fields: &'a Fields) -> Hop<'a> {
+    pub fn of(fields: &'a Fields) -> HopByHop<'a> {
         let nominates = fields
             .elements("connection")
             .any(|option| !is_one_of(option, &["close", "keep-alive"]));
-        Hop {
+        HopByHop {
             nominating: nominates.then_some(fields),
         }
     }

@@ -80,8 +80,8 @@ pub fn format(at: UnixSeconds) -> [u8; 29] {
     text
 }
 
-/// A date as written.
-struct Written {
+/// A date as read, which may be none of the calendar.
+struct ParsedDate {
     year: Year,
     month: u64,
     day: u64,
@@ -94,7 +94,7 @@ enum Year {
     Short(u64),
 }
 
-impl Written {
+impl ParsedDate {
     fn seconds(&self, year: u64) -> Option<UnixSeconds> {
         if self.day > days_in(year, self.month) {
             return None;
@@ -107,7 +107,7 @@ impl Written {
 }
 
 /// The form is told by what follows the name of the day.
-fn read(value: &[u8]) -> Option<Written> {
+fn read(value: &[u8]) -> Option<ParsedDate> {
     match (value.get(3)?, value.len()) {
         (b',', 29) => imf_fixdate(value),
         (b' ', 24) => asctime(value),
@@ -116,10 +116,10 @@ fn read(value: &[u8]) -> Option<Written> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
-fn imf_fixdate(value: &[u8]) -> Option<Written> {
+fn imf_fixdate(value: &[u8]) -> Option<ParsedDate> {
     one_of(&value[..3], &DAYS)?;
     separators(value, b"___, __ ___ ____ __:__:__ GMT")?;
-    Some(Written {
+    Some(ParsedDate {
         year: Year::Full(digits(&value[12..16])?),
         month: one_of(&value[8..11], &MONTHS)?,
         day: digits(&value[5..7])?,
@@ -128,7 +128,7 @@ fn imf_fixdate(value: &[u8]) -> Option<Written> {
 }
 
 /// `Sunday, 06-Nov-94 08:49:37 GMT`
-fn rfc850(value: &[u8]) -> Option<Written> {
+fn rfc850(value: &[u8]) -> Option<ParsedDate> {
     let comma = memchr::memchr(b',', value)?;
     one_of(&value[..comma], &LONG_DAYS)?;
     let rest = &value[comma..];
@@ -136,7 +136,7 @@ fn rfc850(value: &[u8]) -> Option<Written> {
         return None;
     }
     separators(rest, b", __-___-__ __:__:__ GMT")?;
-    Some(Written {
+    Some(ParsedDate {
         year: Year::Short(digits(&rest[9..11])?),
         month: one_of(&rest[5..8], &MONTHS)?,
         day: digits(&rest[2..4])?,
@@ -145,14 +145,14 @@ fn rfc850(value: &[u8]) -> Option<Written> {
 }
 
 /// `Sun Nov  6 08:49:37 1994`
-fn asctime(value: &[u8]) -> Option<Written> {
+fn asctime(value: &[u8]) -> Option<ParsedDate> {
     one_of(&value[..3], &DAYS)?;
     separators(value, b"___ ___ __ __:__:__ ____")?;
     let day = match value[8] {
         b' ' => &value[9..10],
         _ => &value[8..10],
     };
-    Some(Written {
+    Some(ParsedDate {
         year: Year::Full(digits(&value[20..24])?),
         month: one_of(&value[4..7], &MONTHS)?,
         day: digits(day)?,

@@ -153,7 +153,6 @@ fn write(out: &mut BytesMut, client: Version, page: &Page<'_>, keep: bool, with_
         via: None,
         extra: page.extra,
         without: &[],
-        upgrade: false,
     };
     let reason = reason(page.status).as_bytes();
     write_response_head(out, page.status, reason, &fields.build(), &how);

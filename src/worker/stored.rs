@@ -62,7 +62,6 @@ fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
         via: Some((Version::Http11, pseudonym)),
         extra: &[],
         without: &["age"],
-        upgrade: false,
     };
     let mut out = BytesMut::with_capacity(512);
     write_response_head(&mut out, meta.status, &meta.reason, &meta.fields, &how);

@@ -59,7 +59,7 @@ fn fields_that_end_here() {
     ];
     for (text, name, dropped) in table {
         let fields = fields(text);
-        let drops = Hop::of(&fields).drops(name.as_bytes());
+        let drops = HopByHop::of(&fields).drops(name.as_bytes());
         assert_eq!(drops, dropped, "{name} with {text}");
     }
 }

@@ -2,8 +2,11 @@
 
 mod responses;
 
+use bytes::BytesMut;
+
 use super::*;
-use crate::http::head::ResponseHead;
+use crate::http::framing::Framing;
+use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::parse::{HeadLimits, parse_request, parse_response};
 use crate::http::target::Target;
 

@@ -15,10 +15,10 @@ const LIMITS: HeadLimits = HeadLimits {
 type Parse<H> = fn(&mut BytesMut, &mut usize, &HeadLimits) -> Result<Option<H>, HeadError>;
 
 /// A head as one line of text and the bytes left, nothing, or an error.
-type Outcome = Result<Option<(String, Vec<u8>)>, HeadError>;
+type Parsed = Result<Option<(String, Vec<u8>)>, HeadError>;
 
 /// Parses `bytes` given `step` at a time.
-fn feed<H>(parse: Parse<H>, show: fn(&H) -> String, bytes: &[u8], step: usize) -> Outcome {
+fn feed<H>(parse: Parse<H>, show: fn(&H) -> String, bytes: &[u8], step: usize) -> Parsed {
     let (mut buf, mut scanned) = (BytesMut::new(), 0);
     let mut pieces = bytes.chunks(step);
     while let Some(piece) = pieces.next() {
@@ -34,7 +34,7 @@ fn feed<H>(parse: Parse<H>, show: fn(&H) -> String, bytes: &[u8], step: usize) -
 }
 
 /// The outcome of `bytes`, which must not depend on how they are cut.
-fn outcome<H>(parse: Parse<H>, show: fn(&H) -> String, bytes: &[u8]) -> Outcome {
+fn outcome<H>(parse: Parse<H>, show: fn(&H) -> String, bytes: &[u8]) -> Parsed {
     let whole = feed(parse, show, bytes, bytes.len().max(1));
     for step in [1, 2, 3, 7] {
         let cut = feed(parse, show, bytes, step);

@@ -202,7 +202,6 @@ impl Exchange<'_> {
             via: Some((head.version, &self.worker.pseudonym)),
             extra: &extra,
             without: &without,
-            upgrade: false,
         };
         write_response_head(&mut self.client.out, code, phrase, &head.fields, &how);
         self.record.status = code;

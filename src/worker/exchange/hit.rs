@@ -187,7 +187,6 @@ impl Exchange<'_> {
             via: Some((Version::Http11, &self.worker.pseudonym)),
             extra: &all[usize::from(said.is_none())..],
             without,
-            upgrade: false,
         };
         write_response_head(&mut self.client.out, code, phrase, fields, &how);
         self.record.status = code;

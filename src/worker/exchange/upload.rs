@@ -130,7 +130,6 @@ pub fn interim(out: &mut BytesMut, head: &ResponseHead, client: Version, pseudon
         via: Some((head.version, pseudonym)),
         extra: &[],
         without: &[],
-        upgrade: head.status == 101,
     };
     write_response_head(out, head.status, &head.reason, &head.fields, &how);
 }

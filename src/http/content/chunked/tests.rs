@@ -4,9 +4,9 @@ use super::*;
 use crate::http::parse::HeadError;
 
 /// The content, the trailers as text and the bytes left; nothing while incomplete.
-type Outcome = Result<Option<(Vec<u8>, String, Vec<u8>)>, ContentError>;
+type Decoded = Result<Option<(Vec<u8>, String, Vec<u8>)>, ContentError>;
 
-fn feed(bytes: &[u8], step: usize) -> Outcome {
+fn feed(bytes: &[u8], step: usize) -> Decoded {
     let (mut decoder, mut buf, mut content) =
         (ChunkedDecoder::default(), BytesMut::new(), Vec::new());
     let mut pieces = bytes.chunks(step);
@@ -36,7 +36,7 @@ fn feed(bytes: &[u8], step: usize) -> Outcome {
 }
 
 /// The outcome of `bytes`, which must not depend on how they are cut.
-fn outcome(bytes: &[u8]) -> Outcome {
+fn outcome(bytes: &[u8]) -> Decoded {
     let whole = feed(bytes, bytes.len().max(1));
     for step in [1, 2, 3, 5] {
         let cut = feed(bytes, step);

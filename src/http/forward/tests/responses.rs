@@ -1,6 +1,7 @@
 //! Responses as they go to clients, and how their content is framed there.
 
 use super::*;
+use crate::http::head::Version;
 
 const TO_CLIENT: ResponseAs<'_> = ResponseAs {
     framing: Framing::Length(3),
@@ -9,7 +10,6 @@ const TO_CLIENT: ResponseAs<'_> = ResponseAs {
     via: Some((Version::Http11, "me")),
     extra: &[],
     without: &[],
-    upgrade: false,
 };
 
 #[test]
@@ -152,12 +152,8 @@ fn responses_without_content() {
             ("HTTP/1.1 100 C", "HTTP/1.1 100 C"),
         ],
     );
-    let switching = ResponseAs {
-        upgrade: true,
-        ..none
-    };
     check_response(
-        &switching,
+        &none,
         &[(
             "HTTP/1.1 101 SP\nConnection: upgrade\nUpgrade: websocket",
             "HTTP/1.1 101 SP\nUpgrade: websocket\nConnection: Upgrade",

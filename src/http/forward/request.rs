@@ -1,0 +1,127 @@
+//! Request heads as they go out to origin servers, and the limits on how far they go.
+
+use bytes::{BufMut, BytesMut};
+
+use super::own_fields::{is_framing, write_framing, write_via};
+use crate::http::connection::HopByHop;
+use crate::http::fields::{Fields, write_line};
+use crate::http::framing::Framing;
+use crate::http::head::{Method, RequestHead};
+use crate::http::syntax::{is_one_of, number};
+use crate::http::uri::Uri;
+
+/// The form in which a request goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestAs<'a> {
+    /// The framing of the content that will follow.
+    pub framing: Framing,
+    /// The name this proxy goes by in Via.
+    pub pseudonym: &'a str,
+    /// Fields to add. A field of the same name is replaced, and a condition among them replaces
+    /// all of the client's conditions.
+    pub extra: &'a [(&'a [u8], &'a [u8])],
+    /// Names of the client's fields that are not to go out.
+    pub without: &'a [&'a str],
+    /// Passes the client's wish to switch protocols on (RFC 9110 §7.8).
+    pub upgrade: bool,
+}
+
+/// Writes the head of a request to the origin server of `uri` (RFC 9112 §3.2.1).
+pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &RequestAs<'_>) {
+    out.put_slice(head.method.as_bytes());
+    out.put_u8(b' ');
+    if head.method == Method::Options && uri.is_bare() {
+        out.put_u8(b'*');
+    } else {
+        out.put_slice(uri.path_and_query().as_bytes());
+    }
+    out.put_slice(b" HTTP/1.1\r\n");
+    write_line(out, b"Host", uri.authority().as_bytes());
+    let hop = HopByHop::of(&head.fields);
+    let conditional = how.extra.iter().any(|(name, _)| is_condition(name));
+    for (name, value) in head.fields.iter() {
+        let replaced = how
+            .extra
+            .iter()
+            .any(|(new, _)| new.eq_ignore_ascii_case(name));
+        if hop.drops(name)
+            || is_framing(name, how.framing)
+            || name.eq_ignore_ascii_case(b"host")
+            || replaced
+            || (conditional && is_condition(name))
+            || is_one_of(name, how.without)
+        {
+            continue;
+        }
+        match decremented(head, name, value) {
+            Some(hops) => write_line(out, name, hops.to_string().as_bytes()),
+            None => write_line(out, name, value),
+        }
+    }
+    for (name, value) in how.extra {
+        write_line(out, name, value);
+    }
+    write_framing(out, how.framing);
+    write_request_options(out, head, how.upgrade);
+    write_via(out, head.version, how.pseudonym);
+    out.put_slice(b"\r\n");
+}
+
+/// TE and Upgrade with the Connection field that names them (RFC 9110 §10.1.4, §7.8).
+fn write_request_options(out: &mut BytesMut, head: &RequestHead, upgrade: bool) {
+    let trailers = head.fields.has_token("te", "trailers");
+    if trailers {
+        write_line(out, b"TE", b"trailers");
+    }
+    if upgrade {
+        for protocols in head.fields.all("upgrade") {
+            write_line(out, b"Upgrade", protocols);
+        }
+    }
+    match (trailers, upgrade) {
+        (true, true) => write_line(out, b"Connection", b"TE, Upgrade"),
+        (true, false) => write_line(out, b"Connection", b"TE"),
+        (false, true) => write_line(out, b"Connection", b"Upgrade"),
+        (false, false) => {}
+    }
+}
+
+/// True for a request that came through this proxy before (RFC 9110 §7.6.3).
+pub fn via_has_loop(fields: &Fields, pseudonym: &str) -> bool {
+    fields.elements("via").any(|hop| {
+        hop.split(|byte| matches!(byte, b' ' | b'\t'))
+            .filter(|word| !word.is_empty())
+            .nth(1)
+            .is_some_and(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
+    })
+}
+
+/// True for a request that has come as far as it may: this proxy is its final recipient
+/// (RFC 9110 §7.6.2).
+pub fn ends_here(head: &RequestHead) -> bool {
+    counts_hops(head) && head.fields.first("max-forwards").and_then(number) == Some(0)
+}
+
+fn counts_hops(head: &RequestHead) -> bool {
+    matches!(head.method, Method::Options | Method::Trace)
+}
+
+/// The value that Max-Forwards goes out with; nothing for any other field.
+fn decremented(head: &RequestHead, name: &[u8], value: &[u8]) -> Option<u64> {
+    if !counts_hops(head) || !name.eq_ignore_ascii_case(b"max-forwards") {
+        return None;
+    }
+    number(value).map(|hops| hops.saturating_sub(1))
+}
+
+/// True for a precondition of a request (RFC 9110 §13.1).
+pub fn is_condition(name: &[u8]) -> bool {
+    const CONDITIONS: &[&str] = &[
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "if-range",
+    ];
+    is_one_of(name, CONDITIONS)
+}

@@ -1,0 +1,96 @@
+//! Response heads as they go out to clients.
+
+use bytes::{BufMut, BytesMut};
+
+use super::own_fields::{is_framing, write_framing, write_via};
+use crate::http::connection::HopByHop;
+use crate::http::fields::{Fields, write_line};
+use crate::http::framing::{self, Framing};
+use crate::http::head::Version;
+use crate::http::syntax::is_one_of;
+
+/// The form in which a response goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseAs<'a> {
+    /// The framing of the content that will follow. With [`Framing::None`] a stated
+    /// Content-Length stays where it tells of content not sent (HEAD, 304).
+    pub framing: Framing,
+    /// The connection stays open afterwards; [`Framing::UntilClose`] closes it anyway.
+    pub keep_alive: bool,
+    /// The version of the client's request.
+    pub client: Version,
+    /// The version of the response received, for Via; nothing for the proxy's own responses.
+    pub via: Option<(Version, &'a str)>,
+    /// Fields to add after the others.
+    pub extra: &'a [(&'a [u8], &'a [u8])],
+    /// Names of the fields that are not to go out.
+    pub without: &'a [&'a str],
+}
+
+/// Writes the head of a response to a client. The status line always says HTTP/1.1, which is what
+/// this proxy conforms to whatever the client's version (RFC 9112 §2.3).
+pub fn write_response_head(
+    out: &mut BytesMut,
+    status: u16,
+    reason: &[u8],
+    fields: &Fields,
+    how: &ResponseAs<'_>,
+) {
+    write_status_line(out, status, reason);
+    let hop = HopByHop::of(fields);
+    for (name, value) in fields.iter() {
+        if !(hop.drops(name) || is_framing(name, how.framing) || is_one_of(name, how.without)) {
+            write_line(out, name, value);
+        }
+    }
+    for (name, value) in how.extra {
+        write_line(out, name, value);
+    }
+    if how.framing != Framing::None {
+        write_framing(out, how.framing);
+    } else if !matches!(status, 100..=199 | 204) {
+        if let Ok(Some(length)) = framing::equal_lengths(fields) {
+            write_framing(out, Framing::Length(length));
+        }
+    }
+    if let Some((received, pseudonym)) = how.via {
+        write_via(out, received, pseudonym);
+    }
+    write_response_options(out, status, fields, how);
+    out.put_slice(b"\r\n");
+}
+
+fn write_status_line(out: &mut BytesMut, status: u16, reason: &[u8]) {
+    out.put_slice(b"HTTP/1.1 ");
+    for unit in [100, 10, 1] {
+        out.put_u8(b'0' + (status / unit % 10) as u8);
+    }
+    out.put_u8(b' ');
+    out.put_slice(reason);
+    out.put_slice(b"\r\n");
+}
+
+fn write_response_options(out: &mut BytesMut, status: u16, fields: &Fields, how: &ResponseAs<'_>) {
+    if status == 101 {
+        for protocols in fields.all("upgrade") {
+            write_line(out, b"Upgrade", protocols);
+        }
+        write_line(out, b"Connection", b"Upgrade");
+    } else if status < 200 {
+        // An interim response says nothing of the connection: the final one does.
+    } else if !how.keep_alive || how.framing == Framing::UntilClose {
+        write_line(out, b"Connection", b"close");
+    } else if how.client == Version::Http10 {
+        write_line(out, b"Connection", b"keep-alive");
+    }
+}
+
+/// The framing towards a client with this version, for content received with `framing`: content of
+/// unknown length goes out chunked, or until close where chunked isn't understood.
+pub fn framing_for(client: Version, framing: Framing) -> Framing {
+    match (framing, client) {
+        (Framing::Chunked | Framing::UntilClose, Version::Http11) => Framing::Chunked,
+        (Framing::Chunked | Framing::UntilClose, Version::Http10) => Framing::UntilClose,
+        (Framing::None | Framing::Length(_), _) => framing,
+    }
+}
