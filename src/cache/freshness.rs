@@ -23,9 +23,7 @@ const HEURISTIC_MOST: u64 = 24 * 60 * 60;
 /// A freshness lifetime and what it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
-    /// The lifetime.
     pub seconds: u64,
-    /// Its origin.
     pub source: LifetimeSource,
     /// The operator's ceiling cut it short.
     pub capped: bool,
@@ -36,11 +34,8 @@ pub struct Lifetime {
 pub enum LifetimeSource {
     /// A rule that overrides the origin.
     ForcedRule,
-    /// The `s-maxage` directive.
     SMaxage,
-    /// The `max-age` directive.
     MaxAge,
-    /// The `Expires` field.
     Expires,
     /// A rule for responses that give no lifetime.
     Rule,
@@ -85,15 +80,12 @@ impl fmt::Display for LifetimeSource {
 /// The facts about a stored response that decide over its reuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// The freshness lifetime.
     pub lifetime: u64,
-    /// The lifetime's origin.
     pub source: LifetimeSource,
     /// The operator's ceiling cut the lifetime short.
     pub capped: bool,
     /// The age when it was received (corrected_initial_age).
     pub initial_age: u64,
-    /// When it was received.
     pub response_time: UnixSeconds,
     /// Each use needs a validation.
     pub no_cache: bool,
@@ -110,7 +102,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts about this stored response.
     pub fn of(meta: &Meta, policy: &Policy) -> Facts {
         let directives = ResponseDirectives::of(&meta.fields);
         let lifetime = lifetime(

@@ -24,14 +24,13 @@ pub enum Ttl {
     /// A fraction of the time since `Last-Modified` (RFC 9111 §4.2.2).
     #[default]
     Heuristic,
-    /// This many seconds.
+    /// Seconds.
     Fixed(u64),
 }
 
 /// A rule's freshness lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleTtl {
-    /// The lifetime in seconds.
     pub seconds: u64,
     /// It also replaces an explicit lifetime and `no-cache`.
     pub force: bool,

@@ -16,7 +16,6 @@ use crate::http::target::Uri;
 
 /// The reason for not storing a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum UncacheableReason {
     Method,
     RequestContent,

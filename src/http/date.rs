@@ -3,6 +3,8 @@
 //! Names are matched without regard to case, as RFC 9111 §4.2 asks of caches. Zones other than
 //! GMT are refused. No clock here: `now` is an argument.
 
+use super::syntax::number;
+
 /// Seconds since 1970-01-01 00:00:00 UTC.
 pub type UnixSeconds = u64;
 
@@ -38,8 +40,9 @@ pub fn parse(value: &[u8]) -> Option<UnixSeconds> {
 /// the most recent past year with those digits (RFC 9110 §5.6.7).
 pub fn parse_at(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
     let date = read(value)?;
-    let Year::Short(short) = date.year else {
-        return parse(value);
+    let short = match date.year {
+        Year::Full(year) => return date.seconds(year),
+        Year::Short(short) => short,
     };
     let (this_year, _, _) = civil(now / 86_400);
     let year = this_year - this_year % 100 + short;
@@ -120,9 +123,9 @@ fn imf_fixdate(value: &[u8]) -> Option<ParsedDate> {
     one_of(&value[..3], &DAYS)?;
     separators(value, b"___, __ ___ ____ __:__:__ GMT")?;
     Some(ParsedDate {
-        year: Year::Full(digits(&value[12..16])?),
+        year: Year::Full(number(&value[12..16])?),
         month: one_of(&value[8..11], &MONTHS)?,
-        day: digits(&value[5..7])?,
+        day: number(&value[5..7])?,
         second: time(&value[17..25])?,
     })
 }
@@ -137,9 +140,9 @@ fn rfc850(value: &[u8]) -> Option<ParsedDate> {
     }
     separators(rest, b", __-___-__ __:__:__ GMT")?;
     Some(ParsedDate {
-        year: Year::Short(digits(&rest[9..11])?),
+        year: Year::Short(number(&rest[9..11])?),
         month: one_of(&rest[5..8], &MONTHS)?,
-        day: digits(&rest[2..4])?,
+        day: number(&rest[2..4])?,
         second: time(&rest[12..20])?,
     })
 }
@@ -153,9 +156,9 @@ fn asctime(value: &[u8]) -> Option<ParsedDate> {
         _ => &value[8..10],
     };
     Some(ParsedDate {
-        year: Year::Full(digits(&value[20..24])?),
+        year: Year::Full(number(&value[20..24])?),
         month: one_of(&value[4..7], &MONTHS)?,
-        day: digits(day)?,
+        day: number(day)?,
         second: time(&value[11..19])?,
     })
 }
@@ -172,16 +175,12 @@ fn one_of(name: &[u8], list: &[&str]) -> Option<u64> {
     list.iter().position(same).map(|at| at as u64 + 1)
 }
 
-fn digits(text: &[u8]) -> Option<u64> {
-    super::syntax::number(text)
-}
-
 /// Seconds into the day of `08:49:37`. A leap second counts as the one before it.
 fn time(text: &[u8]) -> Option<u64> {
     let (hour, minute, second) = (
-        digits(&text[..2])?,
-        digits(&text[3..5])?,
-        digits(&text[6..8])?,
+        number(&text[..2])?,
+        number(&text[3..5])?,
+        number(&text[6..8])?,
     );
     let valid = hour < 24 && minute < 60 && second <= 60;
     valid.then(|| hour * 3600 + minute * 60 + second.min(59))

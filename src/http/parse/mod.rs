@@ -12,7 +12,7 @@ mod start_line;
 use bytes::{Buf, BytesMut};
 
 pub use error::HeadError;
-pub use limits::{HeadLimits, MAX_FIELDS};
+pub use limits::HeadLimits;
 
 use super::fields::Fields;
 use super::head::{Method, RequestHead, ResponseHead};

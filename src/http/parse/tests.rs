@@ -3,6 +3,7 @@
 
 mod responses;
 
+use super::limits::MAX_FIELDS;
 use super::*;
 
 /// Small limits, so that rows about them are readable.
