@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use cacheproxy::store::archive::{Reader, Verdict};
+use cacheproxy::store::archive::{ArchiveReader, Verdict};
 use common::contents;
 use common::postgres::{Login, Server};
 use common::proxy::{command, said};
@@ -218,7 +218,7 @@ type Archive = BTreeMap<(Vec<u8>, Vec<u8>), (String, Vec<u8>)>;
 
 fn archive(file: &Path) -> Archive {
     let bytes = std::fs::read(file).unwrap();
-    let mut reader = Reader::open(&bytes[..]).unwrap();
+    let mut reader = ArchiveReader::open(&bytes[..]).unwrap();
     let mut all = Archive::new();
     while let Some(archived) = reader.next_response().unwrap() {
         let mut content = Vec::new();

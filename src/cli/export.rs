@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::output::amount;
 use super::progress::Progress;
 use super::store_args::StoreArgs;
-use crate::store::archive::{Put, Writer};
+use crate::store::archive::{ArchiveWriter, PutOutcome};
 use crate::sys::exit::Failure;
 
 /// Write everything that is stored to a file, to be imported into another store, of either kind.
@@ -36,12 +36,13 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
         None => Failure::unavailable(format!("the archive can't be written: {error}")),
     };
     let mut progress = Progress::begin("exported");
-    let mut writer = Writer::begin(BufWriter::with_capacity(256 << 10, out)).map_err(unwritten)?;
+    let mut writer =
+        ArchiveWriter::begin(BufWriter::with_capacity(256 << 10, out)).map_err(unwritten)?;
     let mut failed = None;
     let outcome = store.admin.each_whole(&mut |object| {
         match writer.put(&object) {
-            Ok(Put::Done) => {}
-            Ok(Put::Left(why)) => {
+            Ok(PutOutcome::Done) => {}
+            Ok(PutOutcome::Left(why)) => {
                 let key = String::from_utf8_lossy(object.meta.key.text()).into_owned();
                 progress.say(&format!("left out: {key}: {why}"));
             }

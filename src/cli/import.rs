@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::control;
 use super::importer::{Importer, unread};
 use super::store_args::StoreArgs;
-use crate::store::archive::Reader;
+use crate::store::archive::ArchiveReader;
 use crate::sys::exit::Failure;
 
 /// Store what `cacheproxy export` wrote; what the store has that is as new stays.
@@ -30,7 +30,8 @@ pub(super) struct ImportArgs {
 pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
     let input = input(file)?;
-    let mut reader = Reader::open(BufReader::with_capacity(256 << 10, input)).map_err(unread)?;
+    let mut reader =
+        ArchiveReader::open(BufReader::with_capacity(256 << 10, input)).map_err(unread)?;
     let store = args.store.open_to_write()?;
     let mut importer = Importer::begin(&store, &args.store.runtime_dir)?;
     let outcome = importer.all(&mut reader);

@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::store_handle::StoreHandle;
 use crate::cache::key::Variant;
 use crate::cache::stored::Meta;
-use crate::store::archive::{ArchiveError, Archived, Reader, Verdict};
+use crate::store::archive::{ArchiveError, ArchiveReader, Archived, Verdict};
 use crate::store::{Checksum, Draft, SMALL, Store, StoreError, Whole};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
@@ -99,7 +99,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Stores every response of the archive.
-    pub(super) fn all(&mut self, reader: &mut Reader<impl BufRead>) -> Result<(), Failure> {
+    pub(super) fn all(&mut self, reader: &mut ArchiveReader<impl BufRead>) -> Result<(), Failure> {
         while let Some(archived) = reader.next_response().map_err(unread)? {
             self.one(reader, archived)?;
             self.progress.at(self.tally.stored, self.tally.bytes);
@@ -109,7 +109,7 @@ impl<'a> Importer<'a> {
 
     fn one(
         &mut self,
-        reader: &mut Reader<impl BufRead>,
+        reader: &mut ArchiveReader<impl BufRead>,
         archived: Archived,
     ) -> Result<(), Failure> {
         // Before anything is asked of the store, so that what is purged meanwhile stays so. What shared memory

@@ -21,18 +21,18 @@ pub struct Draft {
     /// Where the content begins in the file.
     pub content_offset: u64,
     pub(crate) slot: u32,
-    pub(crate) room: Reservation,
+    pub(crate) reservation: Reservation,
     pub(crate) name: Option<TemporaryName>,
 }
 
 impl Draft {
     /// Writes the part of the content that begins at `at`, once there is room for it.
     pub fn write_at(&self, part: &[u8], at: u64) -> Result<(), StoreError> {
-        self.room
+        self.reservation
             .cover(self.content_offset + at + part.len() as u64)?;
         self.file
             .write_all_at(part, self.content_offset + at)
-            .map_err(|error| StoreError::at(&self.room.path, error))
+            .map_err(|error| StoreError::at(&self.reservation.path, error))
     }
 }
 
@@ -52,14 +52,14 @@ impl Reservation {
         path: &Path,
         bytes: u64,
     ) -> Result<Reservation, StoreError> {
-        let room = Reservation {
+        let reservation = Reservation {
             shared: Arc::clone(shared),
             worker,
             path: path.to_path_buf(),
             reserved: AtomicU64::new(0),
         };
-        room.add(bytes)?;
-        Ok(room)
+        reservation.add(bytes)?;
+        Ok(reservation)
     }
 
     /// Sees to it that `length` bytes of file are reserved.
@@ -104,7 +104,7 @@ impl Drop for Reservation {
 
 impl std::fmt::Debug for Reservation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Room({} bytes)", self.reserved.load(Relaxed))
+        write!(f, "Reservation({} bytes)", self.reserved.load(Relaxed))
     }
 }
 

@@ -23,19 +23,19 @@ const OVERHEAD: u64 = 256;
 
 /// Values by key and variant. Not shared between threads.
 pub struct MemoryTier<T> {
-    cache: Cache<Hash, Slot<T>, ByWeight>,
+    cache: Cache<Hash, KeyEntry<T>, ByWeight>,
     shared: Arc<Shared>,
     capacity: u64,
 }
 
-struct Slot<T> {
+struct KeyEntry<T> {
     key: Key,
     generation: u32,
     /// Most recent first.
-    entries: Vec<Entry<T>>,
+    entries: Vec<VariantEntry<T>>,
 }
 
-struct Entry<T> {
+struct VariantEntry<T> {
     names: Vec<String>,
     variant: Variant,
     weight: u64,
@@ -45,8 +45,8 @@ struct Entry<T> {
 #[derive(Clone)]
 struct ByWeight;
 
-impl<T> Weighter<Hash, Slot<T>> for ByWeight {
-    fn weight(&self, _: &Hash, slot: &Slot<T>) -> u64 {
+impl<T> Weighter<Hash, KeyEntry<T>> for ByWeight {
+    fn weight(&self, _: &Hash, slot: &KeyEntry<T>) -> u64 {
         slot.entries.iter().map(|entry| entry.weight).sum()
     }
 }
@@ -90,7 +90,7 @@ impl<T: Clone> MemoryTier<T> {
         };
         let mut slot = match self.cache.remove(meta.key.hash()) {
             Some((_, slot)) if slot.key == meta.key && slot.generation == generation => slot,
-            _ => Slot {
+            _ => KeyEntry {
                 key: meta.key.clone(),
                 generation,
                 entries: Vec::with_capacity(1),
@@ -98,7 +98,7 @@ impl<T: Clone> MemoryTier<T> {
         };
         slot.entries.retain(|entry| entry.variant != meta.variant);
         slot.entries.truncate(MOST_VARIANTS - 1);
-        let entry = Entry {
+        let entry = VariantEntry {
             names,
             variant: meta.variant.clone(),
             weight,
@@ -123,7 +123,7 @@ impl<T: Clone> MemoryTier<T> {
 }
 
 /// The most recent entry that the request selects (RFC 9111 §4.1).
-fn select<'a, T>(entries: &'a [Entry<T>], request: &Fields) -> Option<&'a Entry<T>> {
+fn select<'a, T>(entries: &'a [VariantEntry<T>], request: &Fields) -> Option<&'a VariantEntry<T>> {
     let mut computed: Option<(&[String], Variant)> = None;
     entries.iter().find(|entry| {
         if entry.names.is_empty() {

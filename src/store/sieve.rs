@@ -15,7 +15,7 @@ const NONE: u32 = u32::MAX;
 
 /// One stored response in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct QueueEntry {
     /// The hash of the key.
     pub hash: Hash,
     /// The hash of the variant; zero without `Vary`.
@@ -24,7 +24,7 @@ pub struct Entry {
     pub size: u64,
 }
 
-impl Entry {
+impl QueueEntry {
     /// Where its visited bit lies.
     pub fn place(&self) -> Hash {
         place(&self.hash, &self.variant)
@@ -94,7 +94,7 @@ impl Sieve {
     }
 
     /// Inserts an entry at the head; one that is there already keeps its place and takes the new size.
-    pub fn insert(&mut self, entry: &Entry) {
+    pub fn insert(&mut self, entry: &QueueEntry) {
         if let Some(index) = self.enter(entry) {
             self.nodes[index as usize].older = self.head;
             match self.head {
@@ -106,7 +106,7 @@ impl Sieve {
     }
 
     /// Inserts an entry at the tail, as the oldest; one that is there already stays as it is.
-    pub fn insert_oldest(&mut self, entry: &Entry) {
+    pub fn insert_oldest(&mut self, entry: &QueueEntry) {
         if self.contains(&entry.place()) {
             return;
         }
@@ -121,7 +121,7 @@ impl Sieve {
     }
 
     /// A node for the entry, not yet in the list; None when it has one, whose size is changed.
-    fn enter(&mut self, entry: &Entry) -> Option<u32> {
+    fn enter(&mut self, entry: &QueueEntry) -> Option<u32> {
         let blocks = u32::try_from(entry.size.div_ceil(BLOCK)).unwrap_or(u32::MAX);
         self.blocks += u64::from(blocks);
         if let Some(&index) = self.places.get(&entry.place()) {
@@ -151,7 +151,7 @@ impl Sieve {
     }
 
     /// Removes the entry of this place and returns it.
-    pub fn remove(&mut self, place: &Hash) -> Option<Entry> {
+    pub fn remove(&mut self, place: &Hash) -> Option<QueueEntry> {
         let index = self.places.remove(place)?;
         let node = &self.nodes[index as usize];
         let (newer, older) = (node.newer, node.older);
@@ -175,7 +175,7 @@ impl Sieve {
 
     /// Removes and returns the entry that goes next: the first from the hand towards the head that was
     /// not visited; `take_visited` says whether one was, and clears it.
-    pub fn evict(&mut self, mut take_visited: impl FnMut(&Hash) -> bool) -> Option<Entry> {
+    pub fn evict(&mut self, mut take_visited: impl FnMut(&Hash) -> bool) -> Option<QueueEntry> {
         let mut hand = if self.hand == NONE {
             self.tail
         } else {
@@ -202,7 +202,7 @@ impl Sieve {
     }
 
     /// Removes every entry for which `keep` is false.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&QueueEntry) -> bool) {
         let mut at = self.tail;
         while at != NONE {
             let node = &self.nodes[at as usize];
@@ -215,8 +215,8 @@ impl Sieve {
     }
 }
 
-fn entry(node: &Node) -> Entry {
-    Entry {
+fn entry(node: &Node) -> QueueEntry {
+    QueueEntry {
         hash: node.hash,
         variant: node.variant,
         size: u64::from(node.blocks) * BLOCK,
@@ -233,8 +233,8 @@ mod tests {
 
     use super::*;
 
-    fn named(name: u8) -> Entry {
-        Entry {
+    fn named(name: u8) -> QueueEntry {
+        QueueEntry {
             hash: [name; 16],
             variant: [0; 16],
             size: BLOCK,
@@ -288,7 +288,7 @@ mod tests {
         sieve.insert_oldest(&named(100));
         sieve.insert_oldest(&named(5));
         assert_eq!((sieve.len(), sieve.bytes()), (11, 11 * BLOCK));
-        sieve.insert(&Entry {
+        sieve.insert(&QueueEntry {
             size: 3 * BLOCK - 1,
             ..named(5)
         });

@@ -21,7 +21,7 @@ use thread::EvictorThread;
 
 use crate::ipc::Object;
 use crate::store::StoreError;
-use crate::store::filesystem::maintenance::StoreMaintenance;
+use crate::store::filesystem::maintenance::DirectoryMaintenance;
 use crate::sys::shared::Shared;
 
 /// Messages waiting for the thread; what does not fit is found by reading the store again.
@@ -51,7 +51,7 @@ impl Evictor {
         options: &EvictorOptions,
         shared: Arc<Shared>,
     ) -> Result<Evictor, StoreError> {
-        let maintenance = StoreMaintenance::open(&options.path, Arc::clone(&shared))?;
+        let maintenance = DirectoryMaintenance::open(&options.path, Arc::clone(&shared))?;
         shared.set_limit(options.limit);
         let requests = Arc::new(EvictorRequests::default());
         requests.min_free.store(options.min_free, Relaxed);

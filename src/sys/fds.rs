@@ -20,11 +20,11 @@ const CONTROL: usize = size_of::<libc::cmsghdr>() + (MAX_FDS + 2) * size_of::<Ra
 
 /// A buffer for control messages, aligned as the kernel's header wants it.
 #[repr(align(8))]
-struct Control([u8; CONTROL]);
+struct ControlBuffer([u8; CONTROL]);
 
 /// What `receive` found.
 #[derive(Debug)]
-pub struct Received {
+pub struct ReceivedMessage {
     /// Bytes written into the buffer.
     pub bytes: usize,
     /// The fds that came with them.
@@ -75,15 +75,15 @@ fn send_once(socket: &UnixDatagram, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io:
 }
 
 /// Receives one message, without waiting. Zero bytes mean that the other end is closed.
-pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut control = Control([0; CONTROL]);
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<ReceivedMessage> {
+    let mut control = ControlBuffer([0; CONTROL]);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let (bytes, flags) = {
         let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control.0), flags)?;
         (got.bytes, got.flags)
     };
-    Ok(Received {
+    Ok(ReceivedMessage {
         bytes,
         fds: owned(&control),
         truncated: flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC),
@@ -92,7 +92,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
 
 /// The fds in the control buffer. nix refuses to list them after a truncation, when those that did
 /// arrive are installed all the same and would leak; so the one header that can be there is read here.
-fn owned(control: &Control) -> Vec<OwnedFd> {
+fn owned(control: &ControlBuffer) -> Vec<OwnedFd> {
     let bytes = &control.0;
     // SAFETY: the buffer is longer than a cmsghdr and aligned to 8; any bytes are a valid cmsghdr.
     let header = unsafe { &*bytes.as_ptr().cast::<libc::cmsghdr>() };

@@ -8,7 +8,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignalRequest {
     /// SIGTERM, or SIGINT from a terminal: end.
     Stop,
     /// SIGHUP: read the configuration again.
@@ -32,15 +32,15 @@ impl Signals {
     }
 
     /// The next signal, if one has come.
-    pub fn next(&self) -> io::Result<Option<Asked>> {
+    pub fn next(&self) -> io::Result<Option<SignalRequest>> {
         let Some(info) = self.0.read_signal()? else {
             return Ok(None);
         };
         let number = i32::try_from(info.ssi_signo).unwrap_or(0);
         Ok(match Signal::try_from(number) {
-            Ok(Signal::SIGHUP) => Some(Asked::Reload),
-            Ok(Signal::SIGCHLD) => Some(Asked::Child),
-            _ => Some(Asked::Stop),
+            Ok(Signal::SIGHUP) => Some(SignalRequest::Reload),
+            Ok(Signal::SIGCHLD) => Some(SignalRequest::Child),
+            _ => Some(SignalRequest::Stop),
         })
     }
 }

@@ -61,7 +61,7 @@ impl Relay {
             ) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(given) => left -= given,
-                Err(nix::Error::EAGAIN) => to.room().await?,
+                Err(nix::Error::EAGAIN) => to.until_writable().await?,
                 Err(nix::Error::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -175,16 +175,16 @@ impl Stream {
         if error.kind() != io::ErrorKind::WouldBlock {
             return Err(error);
         }
-        within(Instant::now() + timeout, self.room()).await
+        within(Instant::now() + timeout, self.until_writable()).await
     }
 
     /// Waits for the event that says there is room again. Call it only after a write would have blocked.
-    pub(super) async fn room(&self) -> io::Result<()> {
+    pub(super) async fn until_writable(&self) -> io::Result<()> {
         // The readiness remembered may be older than the full buffer: ask the kernel once more
         // whether there is room, and wait for the event if not.
         loop {
             let mut guard = self.socket.writable().await?;
-            if has_room(self.socket.get_ref())? {
+            if is_writable(self.socket.get_ref())? {
                 guard.retain_ready();
                 return Ok(());
             }
@@ -252,7 +252,7 @@ fn read_once(socket: &Socket, buffer: &mut BytesMut) -> io::Result<(usize, bool)
     Ok((read, read > 0 && read < spare))
 }
 
-fn has_room(socket: &Socket) -> io::Result<bool> {
+fn is_writable(socket: &Socket) -> io::Result<bool> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];

@@ -9,7 +9,7 @@ use cacheproxy::cache::key::{Key, Variant};
 use cacheproxy::cache::stored::Meta;
 use cacheproxy::http::fields::Fields;
 use cacheproxy::store::record::index::Index;
-use cacheproxy::store::record::read::{Reading, read};
+use cacheproxy::store::record::read::{StoredFile, read};
 use cacheproxy::store::record::{self, PRELUDE, Prelude, meta};
 use cacheproxy::store::{Checksum, SMALL};
 
@@ -110,7 +110,7 @@ fn hold(file: &File, bytes: &[u8]) -> bool {
     file.set_len(0).unwrap();
     file.write_all_at(bytes, 0).unwrap();
     match read(file).expect("no error of the operating system") {
-        Reading::Record(found) => {
+        StoredFile::Record(found) => {
             let length = found.content.as_ref().map(|content| content.len() as u64);
             assert!(length.is_none_or(|length| length == found.prelude.content));
             assert_eq!(length.is_some(), found.prelude.content <= SMALL);
@@ -122,11 +122,11 @@ fn hold(file: &File, bytes: &[u8]) -> bool {
             assert_eq!(again, plain, "the metadata, encoded and decoded");
             true
         }
-        Reading::Index(index) => {
+        StoredFile::Index(index) => {
             assert_eq!(index.encode().as_deref(), Some(bytes), "the index, encoded");
             true
         }
-        Reading::Bad(why) => {
+        StoredFile::Bad(why) => {
             assert!(!why.is_empty());
             false
         }

@@ -10,8 +10,8 @@ mod read;
 mod tests;
 mod write;
 
-pub use read::{Archived, Reader, Verdict};
-pub use write::{Put, Writer};
+pub use read::{ArchiveReader, Archived, Verdict};
+pub use write::{ArchiveWriter, PutOutcome};
 
 const BEGIN: &str = "cacheproxy archive, version ";
 const VERSION: u32 = 2;

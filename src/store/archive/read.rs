@@ -8,7 +8,7 @@ use crate::store::Checksum;
 
 /// An archive that is being read.
 #[derive(Debug)]
-pub struct Reader<R: BufRead> {
+pub struct ArchiveReader<R: BufRead> {
     input: R,
     at: u64,
     count: u64,
@@ -35,10 +35,10 @@ pub enum Verdict {
     Spoiled,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> ArchiveReader<R> {
     /// Reads the beginning.
-    pub fn open(input: R) -> Result<Reader<R>, ArchiveError> {
-        let mut reader = Reader {
+    pub fn open(input: R) -> Result<ArchiveReader<R>, ArchiveError> {
+        let mut reader = ArchiveReader {
             input,
             at: 0,
             count: 0,

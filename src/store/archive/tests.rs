@@ -37,7 +37,7 @@ fn object(key: &str, variant: &str, content: &[u8]) -> Object {
 
 fn archive(objects: &[Object]) -> Vec<u8> {
     let mut out = Vec::new();
-    let mut writer = Writer::begin(&mut out).unwrap();
+    let mut writer = ArchiveWriter::begin(&mut out).unwrap();
     for object in objects {
         writer.put(object).unwrap();
     }
@@ -50,7 +50,7 @@ type Read = Vec<(Meta, Vec<u8>, Verdict)>;
 /// What is read of an archive, and how that ends.
 fn read(bytes: &[u8]) -> (Read, Result<(), ArchiveError>) {
     let mut found = Vec::new();
-    let mut reader = match Reader::open(bytes) {
+    let mut reader = match ArchiveReader::open(bytes) {
         Ok(reader) => reader,
         Err(error) => return (found, Err(error)),
     };

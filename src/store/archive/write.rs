@@ -7,7 +7,7 @@ use crate::store::{Checksum, Object, StoreError};
 
 /// An archive that is being written.
 #[derive(Debug)]
-pub struct Writer<W: Write> {
+pub struct ArchiveWriter<W: Write> {
     out: W,
     count: u64,
     bytes: u64,
@@ -15,18 +15,18 @@ pub struct Writer<W: Write> {
 
 /// What became of a response.
 #[derive(Debug)]
-pub enum Put {
+pub enum PutOutcome {
     /// It is in the archive.
     Done,
     /// It is not, since the store's copy of it is damaged or can't be read; the text says how.
     Left(String),
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> ArchiveWriter<W> {
     /// Begins an archive.
-    pub fn begin(mut out: W) -> io::Result<Writer<W>> {
+    pub fn begin(mut out: W) -> io::Result<ArchiveWriter<W>> {
         writeln!(out, "{BEGIN}{VERSION}")?;
-        Ok(Writer {
+        Ok(ArchiveWriter {
             out,
             count: 0,
             bytes: 0,
@@ -39,9 +39,9 @@ impl<W: Write> Writer<W> {
     }
 
     /// Puts a stored response into the archive. An error is the archive's.
-    pub fn put(&mut self, object: &Object) -> io::Result<Put> {
+    pub fn put(&mut self, object: &Object) -> io::Result<PutOutcome> {
         let Some(head) = head::encode(&object.meta) else {
-            return Ok(Put::Left("its metadata makes no sense".to_owned()));
+            return Ok(PutOutcome::Left("its metadata makes no sense".to_owned()));
         };
         let len = object.content.len();
         writeln!(self.out, "response {} {len}", head.len())?;
@@ -70,12 +70,12 @@ impl<W: Write> Writer<W> {
                 self.count += 1;
                 self.bytes += len;
                 writeln!(self.out, "whole {:032x}", all.finish())?;
-                Ok(Put::Done)
+                Ok(PutOutcome::Done)
             }
             Some(why) => {
                 fill(&mut self.out, len.saturating_sub(written))?;
                 writeln!(self.out, "{SPOILED}")?;
-                Ok(Put::Left(why))
+                Ok(PutOutcome::Left(why))
             }
         }
     }

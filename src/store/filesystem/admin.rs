@@ -13,7 +13,7 @@ use super::root::{NO_VARIANT, Root, counted, unhex};
 use super::{index_at, read_at, remove};
 use crate::cache::key::{Hash, Key};
 use crate::store::admin::{StoreAdmin, StoredInfo};
-use crate::store::record::read::{Reading, read_head};
+use crate::store::record::read::{StoredFile, read_head};
 use crate::store::{Content, Object, Published, StoreError};
 use crate::sys::shared::Shared;
 
@@ -67,7 +67,7 @@ impl Directory {
 
     /// What stands in this file, whole; None for an index, a variant's file, damage or nothing.
     fn whole(&self, hash: &Hash, variant: &Hash) -> Result<Option<Object>, StoreError> {
-        let Some((file, Reading::Record(record))) = read_at(&self.root, hash, variant)? else {
+        let Some((file, StoredFile::Record(record))) = read_at(&self.root, hash, variant)? else {
             return Ok(None);
         };
         let content = match record.content {

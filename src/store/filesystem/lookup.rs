@@ -1,4 +1,4 @@
-//! Reading: finding the stored response that a request selects, and deciding whether to trust its content.
+//! Lookups: the stored response that a request selects, and whether its content is trusted.
 //!
 //! Small content is verified every time. Large content is trusted while its file has the time it was
 //! stamped with and it was written in this boot, or in one that ended cleanly; else it is verified
@@ -16,7 +16,7 @@ use crate::cache::key::{Hash, Key, Variant};
 use crate::http::fields::Fields;
 use crate::store::checksum::Checksum;
 use crate::store::record::BOOT_AT;
-use crate::store::record::read::{Reading, Record, read};
+use crate::store::record::read::{Record, StoredFile, read};
 use crate::store::{Content, Found, Object, StoreError, place};
 
 impl FilesystemStore {
@@ -25,14 +25,14 @@ impl FilesystemStore {
         let generation = self.shared.generation(key.hash());
         match self.sound(key.hash(), &NO_VARIANT)? {
             None => Ok(Found::Nothing),
-            Some((file, Reading::Record(record))) => {
+            Some((file, StoredFile::Record(record))) => {
                 let object = self.accept(file, *record, key, &Variant::none(), generation)?;
                 Ok(object.map_or(Found::Nothing, |object| Found::Object(Box::new(object))))
             }
-            Some((_, Reading::Index(index))) if index.key == *key.text() => {
+            Some((_, StoredFile::Index(index))) if index.key == *key.text() => {
                 for variant in index.selected(request) {
                     let found = self.sound(key.hash(), variant.hash())?;
-                    if let Some((file, Reading::Record(record))) = found {
+                    if let Some((file, StoredFile::Record(record))) = found {
                         if let Some(object) =
                             self.accept(file, *record, key, &variant, generation)?
                         {
@@ -42,20 +42,20 @@ impl FilesystemStore {
                 }
                 Ok(Found::OtherVariants)
             }
-            Some((_, Reading::Index(_) | Reading::Bad(_))) => Ok(Found::Nothing),
+            Some((_, StoredFile::Index(_) | StoredFile::Bad(_))) => Ok(Found::Nothing),
         }
     }
 
     /// What stands under this name. What seems damaged is read again under the lock, where nobody
     /// changes it, and removed if it is.
-    fn sound(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, Reading)>, StoreError> {
+    fn sound(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, StoredFile)>, StoreError> {
         match self.read(hash, variant)? {
-            Some((_, Reading::Bad(_))) => {}
+            Some((_, StoredFile::Bad(_))) => {}
             found => return Ok(found),
         }
         let _lock = self.root.lock(hash)?;
         match self.read(hash, variant)? {
-            Some((_, Reading::Bad(why))) => {
+            Some((_, StoredFile::Bad(why))) => {
                 self.discard(hash, variant, why)?;
                 Ok(None)
             }
@@ -124,7 +124,7 @@ impl FilesystemStore {
             .unwrap_or_else(PoisonError::into_inner);
         // Another request may have verified it meanwhile, or its metadata was just being changed.
         let lock = self.root.lock(hash)?;
-        if let Reading::Record(now) = read(file).map_err(at)? {
+        if let StoredFile::Record(now) = read(file).map_err(at)? {
             if self.is_trusted(&now) {
                 return Ok(true);
             }

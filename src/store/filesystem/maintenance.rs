@@ -14,7 +14,7 @@ use super::{index_at, unlist};
 use crate::cache::key::Hash;
 use crate::store::error::StoreError;
 use crate::store::record::index::{Index, is_index};
-use crate::store::sieve::Entry;
+use crate::store::sieve::QueueEntry;
 use crate::sys::disk;
 use crate::sys::shared::Shared;
 
@@ -22,21 +22,21 @@ use crate::sys::shared::Shared;
 const LEFTOVER: Duration = Duration::from_secs(60);
 
 /// The upkeep of a store's directory.
-pub struct StoreMaintenance {
+pub struct DirectoryMaintenance {
     root: Root,
     shared: Arc<Shared>,
 }
 
-impl StoreMaintenance {
+impl DirectoryMaintenance {
     /// The upkeep of the store at `path`, which is made where there is none. Refused when it cannot
     /// be written.
-    pub fn open(path: &Path, shared: Arc<Shared>) -> Result<StoreMaintenance, StoreError> {
+    pub fn open(path: &Path, shared: Arc<Shared>) -> Result<DirectoryMaintenance, StoreError> {
         let root = Root::prepare(path)?;
-        Ok(StoreMaintenance { root, shared })
+        Ok(DirectoryMaintenance { root, shared })
     }
 
     /// Every stored response in the directory with this number, with the time it was last modified.
-    pub fn scan(&self, number: u8) -> Result<Vec<(u64, Entry)>, StoreError> {
+    pub fn scan(&self, number: u8) -> Result<Vec<(u64, QueueEntry)>, StoreError> {
         let path = self.root.directory(number);
         let at = |error| StoreError::at(&path, error);
         let names = match std::fs::read_dir(&path) {
@@ -53,7 +53,7 @@ impl StoreMaintenance {
             let Ok(metadata) = file.metadata() else {
                 continue;
             };
-            let entry = Entry {
+            let entry = QueueEntry {
                 hash,
                 variant,
                 size: counted(metadata.len(), &variant),
@@ -65,7 +65,7 @@ impl StoreMaintenance {
     }
 
     /// An index counts with its variants, so it has no entry of its own while it has any.
-    fn leave_indices_out(&self, found: &mut Vec<(u64, Entry)>) {
+    fn leave_indices_out(&self, found: &mut Vec<(u64, QueueEntry)>) {
         let with_variants: std::collections::HashSet<Hash> = found
             .iter()
             .filter(|(_, entry)| entry.variant != NO_VARIANT)
@@ -87,7 +87,7 @@ impl StoreMaintenance {
     }
 
     /// Removes a stored response, whether or not it is still there.
-    pub fn evict(&self, entry: &Entry) -> Result<(), StoreError> {
+    pub fn evict(&self, entry: &QueueEntry) -> Result<(), StoreError> {
         let _lock = self.root.lock(&entry.hash)?;
         if entry.variant == NO_VARIANT {
             let index = index_at(&self.root, &entry.hash)?;

@@ -23,7 +23,7 @@ use root::{NO_VARIANT, Root, counted};
 use synced::Synced;
 
 use super::record::index::{Index, is_index};
-use super::record::read::{Reading, read};
+use super::record::read::{StoredFile, read};
 use super::{Draft, Found, Object, Published, SharedStore, Store, StoreError, Whole};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
@@ -70,7 +70,7 @@ impl FilesystemStore {
     }
 
     /// What stands under this name, and the file; None when there is nothing.
-    fn read(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, Reading)>, StoreError> {
+    fn read(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, StoredFile)>, StoreError> {
         read_at(&self.root, hash, variant)
     }
 
@@ -86,7 +86,7 @@ fn read_at(
     root: &Root,
     hash: &Hash,
     variant: &Hash,
-) -> Result<Option<(File, Reading)>, StoreError> {
+) -> Result<Option<(File, StoredFile)>, StoreError> {
     let path = root.file(hash, variant);
     let Some(file) = root.open(&path, false)? else {
         return Ok(None);
@@ -119,15 +119,15 @@ fn remove(root: &Root, shared: &Shared, key: &Key) -> Result<Vec<Published>, Sto
     match read_at(root, hash, &NO_VARIANT)? {
         None => return Ok(removed),
         // A file of another key with the same hash is none of this key's.
-        Some((_, Reading::Record(record))) if record.meta.key != *key => return Ok(removed),
-        Some((_, Reading::Index(index))) if index.key != *key.text() => return Ok(removed),
-        Some((_, Reading::Index(index))) => {
+        Some((_, StoredFile::Record(record))) if record.meta.key != *key => return Ok(removed),
+        Some((_, StoredFile::Index(index))) if index.key != *key.text() => return Ok(removed),
+        Some((_, StoredFile::Index(index))) => {
             for variant in index.variants() {
                 removed.extend(unlink(root, shared, hash, variant)?);
             }
             root.unlink(&root.file(hash, &NO_VARIANT))?;
         }
-        Some((_, Reading::Record(_) | Reading::Bad(_))) => {
+        Some((_, StoredFile::Record(_) | StoredFile::Bad(_))) => {
             removed.extend(unlink(root, shared, hash, &NO_VARIANT)?);
         }
     }
@@ -162,8 +162,8 @@ fn index_at(root: &Root, hash: &Hash) -> Result<Option<Index>, StoreError> {
         return Ok(None);
     }
     match read(&file).map_err(|error| StoreError::at(&path, error))? {
-        Reading::Index(index) => Ok(Some(index)),
-        Reading::Record(_) | Reading::Bad(_) => Ok(None),
+        StoredFile::Index(index) => Ok(Some(index)),
+        StoredFile::Record(_) | StoredFile::Bad(_) => Ok(None),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::root::{NO_VARIANT, counted};
-use super::write::Written;
+use super::write::UnnamedRecord;
 use super::{FilesystemStore, index_at};
 use crate::cache::key::{Hash, Variant};
 use crate::cache::stored::Meta;
@@ -38,7 +38,7 @@ impl FilesystemStore {
     pub(super) fn install(
         &self,
         meta: &Meta,
-        written: Written,
+        written: UnnamedRecord,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         let names = vary::names(&meta.fields).ok_or(StoreError::Unselectable)?;
@@ -46,11 +46,11 @@ impl FilesystemStore {
             return Err(StoreError::Unselectable);
         }
         let (hash, variant) = (*meta.key.hash(), *meta.variant.hash());
-        let Written {
+        let UnnamedRecord {
             file,
             name,
             length,
-            room,
+            reservation,
         } = written;
         let lock = self.root.lock(&hash)?;
         // Asked under the lock: who makes the key invalid counts first and then waits for the lock, so
@@ -76,7 +76,7 @@ impl FilesystemStore {
         drop(lock);
         let size = counted(length, &variant);
         self.shared.announce(size);
-        drop(room);
+        drop(reservation);
         Ok(Published {
             hash,
             variant,

@@ -10,7 +10,7 @@ use super::root::counted;
 use super::write::stamp;
 use crate::cache::stored::Meta;
 use crate::cache::vary;
-use crate::store::record::read::{Reading, Record, read};
+use crate::store::record::read::{Record, StoredFile, read};
 use crate::store::record::{Prelude, WORD_AT, meta as coding, slot, word};
 use crate::store::{Content, Object, Published, StoreError, Whole};
 use crate::sys::disk;
@@ -29,7 +29,8 @@ impl FilesystemStore {
             drop(lock);
             return self.store_again(object, meta, invalidation_epoch);
         };
-        let Reading::Record(record) = read(&file).map_err(|error| StoreError::at(&path, error))?
+        let StoredFile::Record(record) =
+            read(&file).map_err(|error| StoreError::at(&path, error))?
         else {
             return Err(StoreError::Gone);
         };

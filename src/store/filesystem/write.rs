@@ -18,12 +18,20 @@ use crate::store::{SMALL, StoreError};
 use crate::sys::disk;
 
 /// A record that is whole but has no name yet.
-pub(super) struct Written {
+pub(super) struct UnnamedRecord {
     pub(super) file: Arc<File>,
     pub(super) name: Option<TemporaryName>,
     pub(super) length: u64,
     /// Held until the record counts as announced.
-    pub(super) room: Reservation,
+    pub(super) reservation: Reservation,
+}
+
+/// The content of a record, and the size of the slots before it.
+struct StoredContent {
+    slot: u32,
+    offset: u64,
+    len: u64,
+    checksum: u128,
 }
 
 impl FilesystemStore {
@@ -31,7 +39,7 @@ impl FilesystemStore {
         let slot = slot_for(coding::encode(meta)?.len());
         let content_offset = content_offset(slot, true);
         let length = content_offset.saturating_add(expected.unwrap_or(0));
-        let room = self.reserve(length, meta.variant.hash())?;
+        let reservation = self.reserve(length, meta.variant.hash())?;
         let (file, name) = self.root.temporary()?;
         if expected.is_some() {
             disk::allocate(&file, length)
@@ -41,7 +49,7 @@ impl FilesystemStore {
             file: Arc::new(file),
             content_offset,
             slot,
-            room,
+            reservation,
             name,
         })
     }
@@ -56,7 +64,11 @@ impl FilesystemStore {
     }
 
     /// Writes a record whose content is in memory.
-    pub(super) fn write(&self, meta: &Meta, parts: &[bytes::Bytes]) -> Result<Written, StoreError> {
+    pub(super) fn write(
+        &self,
+        meta: &Meta,
+        parts: &[bytes::Bytes],
+    ) -> Result<UnnamedRecord, StoreError> {
         let at = |error| StoreError::at(self.root.path(), error);
         let head = coding::encode(meta)?;
         let trailers = coding::encode_trailers(&meta.trailers)?;
@@ -64,13 +76,15 @@ impl FilesystemStore {
         parts.iter().for_each(|part| checksum.update(part));
         let content: u64 = parts.iter().map(|part| part.len() as u64).sum();
         let slot_size = slot_for(head.len());
-        let prelude = self.prelude(
-            (slot_size, content_offset(slot_size, false)),
-            (content, checksum.finish()),
-            &trailers,
-        );
+        let stored = StoredContent {
+            slot: slot_size,
+            offset: content_offset(slot_size, false),
+            len: content,
+            checksum: checksum.finish(),
+        };
+        let prelude = self.prelude(&stored, &trailers);
         let length = prelude.content_offset + content + trailers.len() as u64;
-        let room = self.reserve(length, meta.variant.hash())?;
+        let reservation = self.reserve(length, meta.variant.hash())?;
         let (file, name) = self.root.temporary()?;
         let mut bytes = opening(&prelude, &head);
         bytes.resize(prelude.content_offset as usize, 0);
@@ -90,11 +104,11 @@ impl FilesystemStore {
             }
             stamp(&file, prelude.stamp).map_err(at)?;
         }
-        Ok(Written {
+        Ok(UnnamedRecord {
             file: Arc::new(file),
             name,
             length,
-            room,
+            reservation,
         })
     }
 
@@ -105,7 +119,7 @@ impl FilesystemStore {
         draft: Draft,
         content: u64,
         checksum: u128,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<UnnamedRecord, StoreError> {
         let at = |error| StoreError::at(self.root.path(), error);
         let head = coding::encode(meta)?;
         if slot_for(head.len()) > draft.slot {
@@ -122,42 +136,41 @@ impl FilesystemStore {
             return self.complete(meta, larger, content, checksum);
         }
         let trailers = coding::encode_trailers(&meta.trailers)?;
-        let prelude = self.prelude(
-            (draft.slot, draft.content_offset),
-            (content, checksum),
-            &trailers,
-        );
+        let stored = StoredContent {
+            slot: draft.slot,
+            offset: draft.content_offset,
+            len: content,
+            checksum,
+        };
+        let prelude = self.prelude(&stored, &trailers);
         let end = prelude.content_offset + content;
         let length = end + trailers.len() as u64;
-        draft.room.cover(counted(length, meta.variant.hash()))?;
+        draft
+            .reservation
+            .cover(counted(length, meta.variant.hash()))?;
         let file = &draft.file;
         file.write_all_at(&opening(&prelude, &head), 0)
             .and_then(|()| file.write_all_at(&trailers, end))
             .and_then(|()| file.set_len(length))
             .and_then(|()| stamp(file, prelude.stamp))
             .map_err(at)?;
-        Ok(Written {
+        Ok(UnnamedRecord {
             file: draft.file,
             name: draft.name,
             length,
-            room: draft.room,
+            reservation: draft.reservation,
         })
     }
 
-    fn prelude(
-        &self,
-        (slot, content_offset): (u32, u64),
-        (content, content_checksum): (u64, u128),
-        trailers: &[u8],
-    ) -> Prelude {
+    fn prelude(&self, stored: &StoredContent, trailers: &[u8]) -> Prelude {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = since_epoch.map_or(0, |elapsed| elapsed.as_secs());
         Prelude {
-            slot,
+            slot: stored.slot,
             changes: 0,
-            content_offset,
-            content,
-            content_checksum,
+            content_offset: stored.offset,
+            content: stored.len,
+            content_checksum: stored.checksum,
             trailers: trailers.len() as u32,
             trailers_checksum: Checksum::of(trailers),
             boot: self.shared.boot(),

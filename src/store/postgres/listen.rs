@@ -176,7 +176,7 @@ impl Listener {
                 .unzip();
             session.execute(COUNT_AGAIN, &[&slots, &counts])?;
         }
-        self.shared.bump_all();
+        self.shared.next_generation_of_all();
         Ok(())
     }
 

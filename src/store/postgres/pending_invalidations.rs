@@ -86,7 +86,7 @@ impl PendingInvalidations {
         if all {
             session.query(REMOVE_ALL, &[&self.host])?;
             self.shared.invalidate_all();
-            self.shared.bump_all();
+            self.shared.next_generation_of_all();
             // What came meanwhile is in it too, or is added again by who failed.
             self.lock().all = false;
         }

@@ -59,7 +59,7 @@ impl Reconnect {
             Err(why) => return Err(why.to_string()),
         }
         // Changes may not have been heard while the server was away.
-        self.shared.bump_all();
+        self.shared.next_generation_of_all();
         let told = self.pending_invalidations.tell(&mut session);
         told.map_err(|why| reason(&why))?;
         Ok(session)

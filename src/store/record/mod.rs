@@ -225,8 +225,8 @@ mod tests {
     #[test]
     fn round_trip_and_lengths() {
         assert_eq!(Prelude::decode(&prelude().encode(), 1548), Ok(prelude()));
-        type Change = fn(&mut Prelude);
-        let table: &[(&str, Change)] = &[
+        type Damage = fn(&mut Prelude);
+        let table: &[(&str, Damage)] = &[
             ("slots run into the content", |p| p.slot = 201),
             ("slot beyond the bound", |p| {
                 p.slot = u32::MAX;

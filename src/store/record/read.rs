@@ -19,7 +19,7 @@ const FIRST: u64 = 8 << 10;
 
 /// What a file turned out to be.
 #[derive(Debug)]
-pub enum Reading {
+pub enum StoredFile {
     /// A record that checks, save for large content, which is not read.
     Record(Box<Record>),
     /// An index of variants.
@@ -48,11 +48,11 @@ impl Record {
     }
 }
 
-/// Reads the file. Damage is a [`Reading::Bad`]; an error is the operating system's.
-pub fn read(file: &File) -> io::Result<Reading> {
+/// Reads the file. Damage is a [`StoredFile::Bad`]; an error is the operating system's.
+pub fn read(file: &File) -> io::Result<StoredFile> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Ok(Reading::Bad("it is not an ordinary file"));
+        return Ok(StoredFile::Bad("it is not an ordinary file"));
     }
     let length = metadata.len();
     let first = if length <= AT_ONCE { length } else { FIRST };
@@ -67,7 +67,7 @@ pub fn read(file: &File) -> io::Result<Reading> {
     match outcome {
         // Shorter than it was a moment ago.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Ok(Reading::Bad("it is truncated"))
+            Ok(StoredFile::Bad("it is truncated"))
         }
         outcome => outcome,
     }
@@ -96,21 +96,21 @@ fn extend(file: &File, bytes: &mut Vec<u8>, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn read_index(file: &File, mut bytes: Vec<u8>, length: u64) -> io::Result<Reading> {
+fn read_index(file: &File, mut bytes: Vec<u8>, length: u64) -> io::Result<StoredFile> {
     if length > index::MOST_BYTES {
-        return Ok(Reading::Bad("it is longer than an index may be"));
+        return Ok(StoredFile::Bad("it is longer than an index may be"));
     }
     extend(file, &mut bytes, length)?;
     Ok(match Index::decode(bytes.into()) {
-        Some(index) => Reading::Index(index),
-        None => Reading::Bad("its index does not check"),
+        Some(index) => StoredFile::Index(index),
+        None => StoredFile::Bad("its index does not check"),
     })
 }
 
-fn read_record(file: &File, mut bytes: Vec<u8>, metadata: Metadata) -> io::Result<Reading> {
+fn read_record(file: &File, mut bytes: Vec<u8>, metadata: Metadata) -> io::Result<StoredFile> {
     let prelude = match Prelude::decode(&bytes, metadata.len()) {
         Ok(prelude) => prelude,
-        Err(why) => return Ok(Reading::Bad(why)),
+        Err(why) => return Ok(StoredFile::Bad(why)),
     };
     // Both are bounded: slots and trailers by the prelude's check, small content by what small is.
     let small = prelude.content <= SMALL;
@@ -122,13 +122,13 @@ fn read_record(file: &File, mut bytes: Vec<u8>, metadata: Metadata) -> io::Resul
     extend(file, &mut bytes, needed)?;
     let bytes = Bytes::from(bytes);
     let Some(mut meta) = current_meta(&prelude, &bytes) else {
-        return Ok(Reading::Bad("its metadata does not check"));
+        return Ok(StoredFile::Bad("its metadata does not check"));
     };
     let content_end = prelude.content_offset + prelude.content;
     let (content, trailers) = if small {
         let content = bytes.slice(prelude.content_offset as usize..content_end as usize);
         if Checksum::of(&content) != prelude.content_checksum {
-            return Ok(Reading::Bad("its content does not check"));
+            return Ok(StoredFile::Bad("its content does not check"));
         }
         (Some(content), bytes.slice(content_end as usize..))
     } else {
@@ -137,13 +137,13 @@ fn read_record(file: &File, mut bytes: Vec<u8>, metadata: Metadata) -> io::Resul
         (None, trailers.into())
     };
     if !trailers.is_empty() && Checksum::of(&trailers) != prelude.trailers_checksum {
-        return Ok(Reading::Bad("its trailers do not check"));
+        return Ok(StoredFile::Bad("its trailers do not check"));
     }
     match meta::decode_fields(&trailers) {
         Some(trailers) => meta.trailers = trailers,
-        None => return Ok(Reading::Bad("its trailers make no sense")),
+        None => return Ok(StoredFile::Bad("its trailers make no sense")),
     }
-    Ok(Reading::Record(Box::new(Record {
+    Ok(StoredFile::Record(Box::new(Record {
         prelude,
         meta,
         content,

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use crate::http::fields::Fields;
 use crate::sys::notifier::Notifier;
 
-pub use reader::{Piece, Reader};
-pub use writer::Writer;
+pub use reader::{Piece, SpoolReader};
+pub use writer::SpoolWriter;
 
 /// Content up to this many bytes stays in memory; more goes into a draft.
 pub const IN_MEMORY: u64 = 256 << 10;
@@ -38,7 +38,7 @@ pub enum Keep {
 
 /// How the content ended.
 #[derive(Debug, Clone)]
-pub enum End {
+pub enum ContentEnd {
     /// It is whole.
     Whole {
         /// The trailer section, often empty.
@@ -48,7 +48,7 @@ pub enum End {
     Cut(Rc<str>),
 }
 
-/// Content being fetched; shared by one [`Writer`] and its [`Reader`]s, all on one thread.
+/// Content being fetched; shared by one [`SpoolWriter`] and its [`SpoolReader`]s, all on one thread.
 #[derive(Debug)]
 pub struct Spool {
     inner: RefCell<Inner>,
@@ -65,7 +65,7 @@ struct Inner {
     /// The draft's file holds the content from 0 to `written`.
     draft: Option<DraftFile>,
     written: u64,
-    end: Option<End>,
+    end: Option<ContentEnd>,
     /// The positions of the readers; `None` is a free place.
     readers: Vec<Option<u64>>,
 }
@@ -79,7 +79,7 @@ struct DraftFile {
 
 impl Spool {
     /// An empty spool and its writer.
-    pub fn new(keep: Keep) -> (Rc<Spool>, Writer) {
+    pub fn new(keep: Keep) -> (Rc<Spool>, SpoolWriter) {
         let spool = Rc::new(Spool {
             inner: RefCell::new(Inner {
                 keep,
@@ -93,17 +93,17 @@ impl Spool {
             }),
             notifier: Notifier::default(),
         });
-        let writer = Writer::new(spool.clone());
+        let writer = SpoolWriter::new(spool.clone());
         (spool, writer)
     }
 
     /// A reader from the start, or `None` when the start is no longer there.
-    pub fn reader(self: &Rc<Spool>) -> Option<Reader> {
+    pub fn reader(self: &Rc<Spool>) -> Option<SpoolReader> {
         let mut inner = self.inner.borrow_mut();
         if inner.first > inner.written {
             return None;
         }
-        Some(Reader::new(self.clone(), inner.seat(0)))
+        Some(SpoolReader::new(self.clone(), inner.add_reader()))
     }
 
     /// How many bytes have been written to it.
@@ -112,13 +112,13 @@ impl Spool {
     }
 
     /// How it ended, when it has.
-    pub fn end(&self) -> Option<End> {
+    pub fn end(&self) -> Option<ContentEnd> {
         self.inner.borrow().end.clone()
     }
 
     /// Whether all of the content is there.
     pub fn is_whole(&self) -> bool {
-        matches!(self.inner.borrow().end, Some(End::Whole { .. }))
+        matches!(self.inner.borrow().end, Some(ContentEnd::Whole { .. }))
     }
 
     /// Waits for its end.
@@ -133,15 +133,15 @@ impl Spool {
 }
 
 impl Inner {
-    /// A place for a reader at `position`.
-    fn seat(&mut self, position: u64) -> usize {
+    /// A place for a reader from the start.
+    fn add_reader(&mut self) -> usize {
         match self.readers.iter().position(Option::is_none) {
             Some(free) => {
-                self.readers[free] = Some(position);
+                self.readers[free] = Some(0);
                 free
             }
             None => {
-                self.readers.push(Some(position));
+                self.readers.push(Some(0));
                 self.readers.len() - 1
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{End, Spool};
+use super::{ContentEnd, Spool};
 
 /// What comes next.
 #[derive(Debug)]
@@ -24,24 +24,24 @@ pub enum Piece {
         len: u64,
     },
     /// Nothing more.
-    End(End),
+    End(ContentEnd),
 }
 
 /// One reader of a [`Spool`], at its own position.
 #[derive(Debug)]
-pub struct Reader {
+pub struct SpoolReader {
     spool: Rc<Spool>,
-    seat: usize,
+    place: usize,
     position: u64,
     /// Where what it gives ends, though the content may go on.
     until: u64,
 }
 
-impl Reader {
-    pub(super) fn new(spool: Rc<Spool>, seat: usize) -> Reader {
-        Reader {
+impl SpoolReader {
+    pub(super) fn new(spool: Rc<Spool>, place: usize) -> SpoolReader {
+        SpoolReader {
             spool,
-            seat,
+            place,
             position: 0,
             until: u64::MAX,
         }
@@ -52,7 +52,7 @@ impl Reader {
     pub fn narrow(&mut self, part: Range<u64>) {
         self.position = part.start;
         self.until = part.end;
-        self.seated();
+        self.note_position();
     }
 
     /// The next piece, as soon as there is one. A piece counts as read when it is asked for.
@@ -73,7 +73,7 @@ impl Reader {
     fn look(&self) -> Option<Piece> {
         if self.position >= self.until {
             let trailers = Rc::default();
-            return Some(Piece::End(End::Whole { trailers }));
+            return Some(Piece::End(ContentEnd::Whole { trailers }));
         }
         let inner = self.spool.inner.borrow();
         let most = self.until - self.position;
@@ -107,13 +107,13 @@ impl Reader {
             Piece::End(_) => return,
         };
         self.position += len;
-        self.seated();
+        self.note_position();
     }
 
     /// Says where it is.
-    fn seated(&self) {
+    fn note_position(&self) {
         let mut inner = self.spool.inner.borrow_mut();
-        inner.readers[self.seat] = Some(self.position);
+        inner.readers[self.place] = Some(self.position);
         inner.trim();
         drop(inner);
         // A writer may be waiting for room.
@@ -121,10 +121,10 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for SpoolReader {
     fn drop(&mut self) {
         let mut inner = self.spool.inner.borrow_mut();
-        inner.readers[self.seat] = None;
+        inner.readers[self.place] = None;
         inner.trim();
         drop(inner);
         self.spool.notifier.notify();

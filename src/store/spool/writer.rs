@@ -7,23 +7,30 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{DraftFile, End, IN_MEMORY, Keep, Spool, UNWRITTEN, WINDOW};
+use super::{ContentEnd, DraftFile, IN_MEMORY, Keep, Spool, UNWRITTEN, WINDOW};
 use crate::http::fields::Fields;
 use crate::store::{Checksum, Draft, StoreError, Whole};
 
 /// The one writer of a [`Spool`]. Dropped before an end was said, it cuts the content off.
 #[derive(Debug)]
-pub struct Writer {
+pub struct SpoolWriter {
     spool: Rc<Spool>,
     checksum: Checksum,
     draft: Option<Arc<Draft>>,
-    /// The write to the draft's file that is under way, and where it will have come to.
-    writing: Option<(JoinHandle<Result<(), StoreError>>, u64)>,
+    writing: Option<PendingWrite>,
 }
 
-impl Writer {
-    pub(super) fn new(spool: Rc<Spool>) -> Writer {
-        Writer {
+/// A write to the draft's file that is under way.
+#[derive(Debug)]
+struct PendingWrite {
+    task: JoinHandle<Result<(), StoreError>>,
+    /// The content that the file has once it is done.
+    written_then: u64,
+}
+
+impl SpoolWriter {
+    pub(super) fn new(spool: Rc<Spool>) -> SpoolWriter {
+        SpoolWriter {
             spool,
             checksum: Checksum::new(),
             draft: None,
@@ -75,13 +82,13 @@ impl Writer {
         if self.keeps_all() {
             return self.spill(UNWRITTEN).await;
         }
-        self.room_in_window().await;
+        self.wait_for_window().await;
         Ok(())
     }
 
     /// Waits until the slowest reader is near enough. Without any reader a full window waits for
     /// one; the fetch ends from outside when none will come.
-    async fn room_in_window(&self) {
+    async fn wait_for_window(&self) {
         let spool = &self.spool;
         spool
             .notifier
@@ -103,11 +110,11 @@ impl Writer {
                 let inner = self.spool.inner.borrow();
                 inner.len - inner.written > behind
             };
-            if let Some((write, _)) = &mut self.writing {
-                if !must_wait && !write.is_finished() {
+            if let Some(write) = &mut self.writing {
+                if !must_wait && !write.task.is_finished() {
                     return Ok(());
                 }
-                let done = write.await;
+                let done = (&mut write.task).await;
                 self.written(done.unwrap_or(Err(StoreError::Gone)))?;
             } else if !self.start_write(behind) {
                 return Ok(());
@@ -134,21 +141,21 @@ impl Writer {
                 chunks.push(chunk.slice(here as usize..));
             }
         }
-        let (draft, at, after) = (Arc::clone(draft), inner.written, inner.len);
-        let write = spawn_blocking(move || write_chunks(&draft, at, &chunks));
+        let (draft, at, written_then) = (Arc::clone(draft), inner.written, inner.len);
         drop(inner);
-        self.writing = Some((write, after));
+        let task = spawn_blocking(move || write_chunks(&draft, at, &chunks));
+        self.writing = Some(PendingWrite { task, written_then });
         true
     }
 
     fn written(&mut self, done: Result<(), StoreError>) -> Result<(), StoreError> {
-        let Some((_, after)) = self.writing.take() else {
+        let Some(write) = self.writing.take() else {
             return Ok(());
         };
         match done {
             Ok(()) => {
                 let mut inner = self.spool.inner.borrow_mut();
-                inner.written = after;
+                inner.written = write.written_then;
                 inner.trim();
                 drop(inner);
                 self.spool.notifier.notify();
@@ -164,7 +171,7 @@ impl Writer {
     /// Says that the content is whole; what it holds, when it was kept.
     pub async fn finish(mut self, trailers: Fields) -> Result<Option<Whole>, StoreError> {
         // Readers don't wait for the disk: what the file lacks is in memory.
-        self.end(End::Whole {
+        self.end(ContentEnd::Whole {
             trailers: Rc::new(trailers),
         });
         self.kept().await
@@ -197,24 +204,24 @@ impl Writer {
 
     /// Says that the content is cut off, and why; what there is of it, when it was kept.
     pub async fn cut_keeping(mut self, why: &str) -> Result<Option<Whole>, StoreError> {
-        self.end(End::Cut(why.into()));
+        self.end(ContentEnd::Cut(why.into()));
         self.kept().await
     }
 
     /// Says that the content is cut off, and why.
     pub fn cut(self, why: &str) {
-        self.end(End::Cut(why.into()));
+        self.end(ContentEnd::Cut(why.into()));
     }
 
-    fn end(&self, end: End) {
+    fn end(&self, end: ContentEnd) {
         self.spool.inner.borrow_mut().end.get_or_insert(end);
         self.spool.notifier.notify();
     }
 }
 
-impl Drop for Writer {
+impl Drop for SpoolWriter {
     fn drop(&mut self) {
-        self.end(End::Cut("the fetch was given up".into()));
+        self.end(ContentEnd::Cut("the fetch was given up".into()));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::supervisor::link::WorkerStage;
 use crate::supervisor::stop::LifePhase;
 use crate::supervisor::unsent::Unsent;
 use crate::sys::notify;
-use crate::sys::signals::Asked;
+use crate::sys::signals::SignalRequest;
 
 impl Supervisor {
     /// Takes the signals that have come.
@@ -16,13 +16,13 @@ impl Supervisor {
         loop {
             match self.signals.next() {
                 Ok(None) => return,
-                Ok(Some(Asked::Stop)) => self.stop(now),
-                Ok(Some(Asked::Reload)) if self.phase == LifePhase::Running => {
+                Ok(Some(SignalRequest::Stop)) => self.stop(now),
+                Ok(Some(SignalRequest::Reload)) if self.phase == LifePhase::Running => {
                     // The reason is in the journal; nobody else waits for it.
                     let _ = self.reload(now);
                 }
-                Ok(Some(Asked::Reload)) => {}
-                Ok(Some(Asked::Child)) => self.children_ended(now),
+                Ok(Some(SignalRequest::Reload)) => {}
+                Ok(Some(SignalRequest::Child)) => self.children_ended(now),
                 Err(error) => {
                     log::error!("signals can't be read: {error}");
                     return;

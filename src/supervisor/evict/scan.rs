@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use crate::store::StoreError;
-use crate::store::filesystem::maintenance::StoreMaintenance;
-use crate::store::sieve::{Entry, Sieve};
+use crate::store::filesystem::maintenance::DirectoryMaintenance;
+use crate::store::sieve::{QueueEntry, Sieve};
 use crate::sys::shared::Shared;
 
 /// The directories of a store.
@@ -15,7 +15,7 @@ const DIRECTORIES: u16 = 256;
 /// A scan under way.
 pub(super) struct Scan {
     next: u16,
-    found: Vec<(u64, Entry)>,
+    found: Vec<(u64, QueueEntry)>,
     bytes: u64,
     /// Places of what was published, removed or evicted meanwhile.
     touched: HashSet<[u8; 16]>,
@@ -56,14 +56,14 @@ impl Scan {
     }
 
     /// Notes that something was heard of this entry.
-    pub(super) fn touch(&mut self, entry: &Entry) {
+    pub(super) fn touch(&mut self, entry: &QueueEntry) {
         self.touched.insert(entry.place());
     }
 
     /// Reads the next directory; true after the last. One that cannot be read is passed over.
     pub(super) fn step(
         &mut self,
-        maintenance: &StoreMaintenance,
+        maintenance: &DirectoryMaintenance,
         shared: &Shared,
     ) -> Result<bool, StoreError> {
         let number = self.next.min(DIRECTORIES - 1) as u8;

@@ -191,7 +191,8 @@ fn removals_are_heard_and_lost_messages_found() {
     evictor.stop();
 
     // The third was announced to nobody: a scan finds it, as it finds the first gone.
-    let maintenance = StoreMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let maintenance =
+        DirectoryMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
     let mut queue = Sieve::new();
     let known = objects(&published[..2]);
     known.iter().for_each(|object| queue.insert(&entry(object)));
@@ -267,7 +268,8 @@ fn evicting_variants_takes_the_index_along() {
                 .unwrap(),
         );
     }
-    let maintenance = StoreMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let maintenance =
+        DirectoryMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
     let scanned: Vec<_> = (0..=255)
         .flat_map(|n| maintenance.scan(n).unwrap())
         .collect();
@@ -293,7 +295,8 @@ fn evicting_variants_takes_the_index_along() {
 #[test]
 fn only_leftovers_are_removed() {
     let bench = bench(u64::MAX);
-    let maintenance = StoreMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    let maintenance =
+        DirectoryMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
     let make = |name: &str| {
         let path = bench.dir.path().join("tmp").join(name);
         std::fs::write(&path, "").unwrap();

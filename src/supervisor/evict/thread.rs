@@ -9,8 +9,8 @@ use super::message::{EvictorMessage, EvictorRequests};
 use super::scan::Scan;
 use crate::ipc::Object;
 use crate::store::StoreError;
-use crate::store::filesystem::maintenance::StoreMaintenance;
-use crate::store::sieve::{Entry, Sieve};
+use crate::store::filesystem::maintenance::DirectoryMaintenance;
+use crate::store::sieve::{QueueEntry, Sieve};
 use crate::sys::shared::Shared;
 
 /// The time between two looks at the disk while there is something going on, and when there isn't.
@@ -29,7 +29,7 @@ const BATCH: usize = 256;
 
 /// The state of the thread.
 pub(super) struct EvictorThread {
-    maintenance: StoreMaintenance,
+    maintenance: DirectoryMaintenance,
     shared: Arc<Shared>,
     receiver: Receiver<EvictorMessage>,
     requests: Arc<EvictorRequests>,
@@ -51,7 +51,7 @@ pub(super) struct EvictorThread {
 
 impl EvictorThread {
     pub(super) fn new(
-        maintenance: StoreMaintenance,
+        maintenance: DirectoryMaintenance,
         shared: Arc<Shared>,
         receiver: Receiver<EvictorMessage>,
         requests: Arc<EvictorRequests>,
@@ -128,7 +128,7 @@ impl EvictorThread {
         self.sieve.insert(&entry);
         // Counted as stored before it is no longer counted as announced: else there would seem to be room.
         self.count();
-        self.shared.heard(entry.size);
+        self.shared.settle_announced(entry.size);
         if let Some(scan) = &mut self.scan {
             scan.touch(&entry);
         }
@@ -277,8 +277,8 @@ impl EvictorThread {
 }
 
 /// A stored response as the queue keeps it.
-pub(super) fn entry(object: &Object) -> Entry {
-    Entry {
+pub(super) fn entry(object: &Object) -> QueueEntry {
+    QueueEntry {
         hash: object.hash,
         variant: object.variant,
         size: object.size,

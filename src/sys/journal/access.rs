@@ -12,7 +12,7 @@ use crate::http::target::masked;
 
 /// A request that was served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessLine {
     /// The client's address; none for a client on a Unix socket.
     pub client: Option<IpAddr>,
     /// The request's method, as received.
@@ -29,7 +29,7 @@ pub struct Access {
     pub duration: Duration,
 }
 
-impl Access {
+impl AccessLine {
     /// As the journal has it: `127.0.0.1 GET http://host/path 200 hit 1234B 0.2ms`.
     pub(super) fn line(&self) -> Line {
         let client = match self.client {
@@ -38,7 +38,7 @@ impl Access {
         };
         let method = escaped(&self.method);
         let uri = escaped(&masked(&self.uri));
-        let Access {
+        let AccessLine {
             status,
             outcome,
             bytes,
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_line_and_its_fields() {
-        let access = Access {
+        let access = AccessLine {
             client: Some(IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1])),
             method: Bytes::from_static(b"GET"),
             uri: Bytes::from_static(b"http://u:p@host/path\x07"),
@@ -105,7 +105,7 @@ mod tests {
                 "CACHEPROXY_MICROSECONDS=12345",
             ]
         );
-        let unix = Access {
+        let unix = AccessLine {
             client: None,
             ..access
         };

@@ -19,7 +19,7 @@ pub(super) struct Line {
 impl Line {
     /// The line that a log record is. Key `reason` becomes the journal field `CACHEPROXY_REASON`.
     pub(super) fn of(record: &Record) -> Line {
-        let mut fields = Fields(Vec::new());
+        let mut fields = JournalFields(Vec::new());
         // The visitor below never fails.
         let _ = record.key_values().visit(&mut fields);
         Line {
@@ -44,9 +44,9 @@ impl Line {
     }
 }
 
-struct Fields(Vec<(Cow<'static, str>, String)>);
+struct JournalFields(Vec<(Cow<'static, str>, String)>);
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs> VisitSource<'kvs> for JournalFields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         let key = key.as_str().to_ascii_uppercase();
         self.0

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::connected_to_journal;
 
-pub use access::Access;
+pub use access::AccessLine;
 use line::Line;
 pub use writer::Identity;
 use writer::LineWriter;
@@ -33,7 +33,7 @@ const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
 /// What waits in the queue.
 enum Queued {
     Line(Line),
-    Access(Access),
+    Access(AccessLine),
     /// Everything before it is to be written, and this told.
     Last(SyncSender<()>),
 }
@@ -122,7 +122,7 @@ pub fn last_words(message: &str) {
 }
 
 /// Puts the line of a request that was served into the journal.
-pub fn access(access: Access) {
+pub fn access(access: AccessLine) {
     if let Some(journal) = JOURNAL.get() {
         journal.0.push(Queued::Access(access));
     }

@@ -19,8 +19,8 @@ pub enum ClaimReply {
     Claimed,
     /// This worker fetches it already: perhaps the one that asked.
     TakenBy(u16),
-    /// There is no room to say so.
-    NoRoom,
+    /// The table has no place left to say so.
+    TableFull,
 }
 
 impl Shared {
@@ -39,7 +39,7 @@ impl Shared {
                 }
             }
             let Some(slot) = free else {
-                return ClaimReply::NoRoom;
+                return ClaimReply::TableFull;
             };
             let entry = tag | u64::from(worker);
             if slot.compare_exchange(0, entry, AcqRel, Acquire).is_ok() {
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_key_is_one_workers_until_it_ends_its_claim() {
-        use ClaimReply::{Claimed, NoRoom, TakenBy};
+        use ClaimReply::{Claimed, TableFull, TakenBy};
         let rows = [
             ("free", Do::Claim(1, 1, Claimed)),
             ("taken", Do::Claim(1, 2, TakenBy(1))),
@@ -123,7 +123,7 @@ mod tests {
             ("6 of 8", Do::Claim(6, 65_535, Claimed)),
             ("7 of 8", Do::Claim(7, 65_535, Claimed)),
             ("8 of 8", Do::Claim(8, 65_535, Claimed)),
-            ("the bucket is full", Do::Claim(9, 65_535, NoRoom)),
+            ("the bucket is full", Do::Claim(9, 65_535, TableFull)),
             ("but knows those it has", Do::Claim(8, 1, TakenBy(65_535))),
             ("one goes", Do::Unclaim(3, 65_535)),
             ("and leaves room", Do::Claim(9, 1, Claimed)),
@@ -160,7 +160,7 @@ mod tests {
                                 shared.unclaim(&name, worker);
                             }
                             ClaimReply::TakenBy(other) => assert!((1..=4).contains(&other)),
-                            ClaimReply::NoRoom => panic!("there is room"),
+                            ClaimReply::TableFull => panic!("the table is not full"),
                         }
                     }
                 });

@@ -27,7 +27,7 @@ impl Shared {
     }
 
     /// Begins a new generation of every key: any may have changed unheard.
-    pub fn bump_all(&self) {
+    pub fn next_generation_of_all(&self) {
         for generation in &self.layout().generations {
             generation.fetch_add(1, AcqRel);
         }
@@ -92,7 +92,7 @@ mod tests {
         one.heard_changes(&[hash], 4);
         two.heard_changes(&[hash], 4);
         assert_eq!((two.generation(&hash), two.generation(&other)), (3, 0));
-        two.bump_all();
+        two.next_generation_of_all();
         assert_eq!((one.generation(&hash), one.generation(&other)), (4, 1));
         assert_eq!(one.host(), two.host());
         assert_ne!(one.host(), Shared::anonymous().unwrap().host());

@@ -91,7 +91,7 @@ impl Shared {
     }
 
     /// Takes `bytes` out of the announced: the evictor has heard of them and counts them as stored.
-    pub fn heard(&self, bytes: u64) {
+    pub fn settle_announced(&self, bytes: u64) {
         subtract(&self.layout().announced, bytes);
     }
 
@@ -147,7 +147,7 @@ mod tests {
         shared.release(0, 50);
         shared.announce(30);
         assert!(shared.reserve(1, 30));
-        shared.heard(30);
+        shared.settle_announced(30);
         shared.set_stored(70);
         assert_eq!(shared.used(), 100);
         shared.release_all(1);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Exchange;
-use crate::sys::journal::{self, Access};
+use crate::sys::journal::{self, AccessLine};
 use crate::worker::client::Client;
 use crate::worker::state::Worker;
 
@@ -45,7 +45,7 @@ impl Exchange<'_> {
         if !self.settings.access_log {
             return;
         }
-        journal::access(Access {
+        journal::access(AccessLine {
             client: self.client.address(),
             method: Bytes::copy_from_slice(self.head.method.as_bytes()),
             uri: self.head.target.clone(),
@@ -61,7 +61,7 @@ impl Exchange<'_> {
 pub fn log_refused(worker: &Rc<Worker>, client: &Client, status: u16) {
     worker.count(false, 0);
     if worker.settings().access_log {
-        journal::access(Access {
+        journal::access(AccessLine {
             client: client.address(),
             method: Bytes::from_static(b"-"),
             uri: Bytes::from_static(b"-"),

@@ -14,7 +14,7 @@ use crate::http::forward::{ResponseAs, framing_for, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::{Uri, masked};
-use crate::store::spool::{Keep, Reader, Spool};
+use crate::store::spool::{Keep, Spool, SpoolReader};
 use crate::worker::fetch::{self, Answer, FetchError, Outcome, RequestContent, Switched, Ticket};
 use crate::worker::pages::reason;
 use crate::worker::state::{cache_uri, now};
@@ -105,7 +105,7 @@ impl Exchange<'_> {
     pub(super) async fn answer_fetched(
         &mut self,
         answer: &Answer,
-        mut reader: Reader,
+        mut reader: SpoolReader,
         status: &CacheStatus<'_>,
         age: Option<u64>,
     ) -> After {

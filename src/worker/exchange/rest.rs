@@ -12,7 +12,7 @@ use crate::http::forward::is_condition;
 use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::Uri;
-use crate::store::spool::Reader;
+use crate::store::spool::SpoolReader;
 use crate::worker::fetch::{self, Answer, News, Outcome};
 use crate::worker::stored::Stored;
 
@@ -85,7 +85,7 @@ fn reader(
     answer: &Answer,
     stored: &Fields,
     (held, wanted): (PartialContent, ByteRange),
-) -> Option<Reader> {
+) -> Option<SpoolReader> {
     let content = answer.framing.length();
     let fields = &answer.head.fields;
     let first = match answer.received {

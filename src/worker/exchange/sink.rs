@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::http::chunked::{CRLF, write_chunk_head, write_last};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
-use crate::store::spool::{End, Piece, Reader};
+use crate::store::spool::{ContentEnd, Piece, SpoolReader};
 use crate::sys::stream::Stream;
 
 /// A piece up to this size is copied to what is gathered.
@@ -43,7 +43,7 @@ pub enum Ended {
 
 impl Sink<'_> {
     /// Sends everything that the reader gives. Fails when the client is gone.
-    pub async fn drain(&mut self, reader: &mut Reader) -> io::Result<Ended> {
+    pub async fn drain(&mut self, reader: &mut SpoolReader) -> io::Result<Ended> {
         loop {
             let piece = match reader.next_now() {
                 Some(piece) => piece,
@@ -66,11 +66,11 @@ impl Sink<'_> {
                         self.out.put_slice(CRLF);
                     }
                 }
-                Piece::End(End::Whole { trailers }) => {
+                Piece::End(ContentEnd::Whole { trailers }) => {
                     self.last(&trailers);
                     return Ok(Ended::Whole);
                 }
-                Piece::End(End::Cut(why)) => return Ok(Ended::Cut(why.to_string())),
+                Piece::End(ContentEnd::Cut(why)) => return Ok(Ended::Cut(why.to_string())),
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::http::content::{ContentDecoder, ContentStep};
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Version};
-use crate::store::spool::Writer;
+use crate::store::spool::SpoolWriter;
 use crate::sys::stream::Stream;
 use crate::worker::fetch::{News, Outcome, Ticket};
 
@@ -38,7 +38,7 @@ impl Exchange<'_> {
     pub(super) async fn outcome_while_sending(
         &mut self,
         ticket: &mut Ticket,
-        writer: Writer,
+        writer: SpoolWriter,
     ) -> Result<Outcome, After> {
         let timeout = self.settings.times.body_stall;
         // Responses to earlier requests of the pipeline must not wait for this content.
@@ -143,7 +143,11 @@ struct Upload<'a> {
 
 impl Upload<'_> {
     /// Sends all of it, or says why it can't.
-    async fn run(self, mut decoder: ContentDecoder, mut writer: Writer) -> Result<(), Refusal> {
+    async fn run(
+        self,
+        mut decoder: ContentDecoder,
+        mut writer: SpoolWriter,
+    ) -> Result<(), Refusal> {
         loop {
             match decoder.next(self.buffer) {
                 // A window has no draft that could fail.

@@ -39,7 +39,7 @@ pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
             worker: worker.index,
         }),
         ClaimReply::TakenBy(other) if other != worker.index => Claim::Theirs(other),
-        ClaimReply::TakenBy(_) | ClaimReply::NoRoom => Claim::Alone,
+        ClaimReply::TakenBy(_) | ClaimReply::TableFull => Claim::Alone,
     }
 }
 

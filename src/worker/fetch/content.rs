@@ -17,7 +17,7 @@ use crate::http::content::{ContentDecoder, ContentError, ContentStep};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::store;
-use crate::store::spool::Writer;
+use crate::store::spool::SpoolWriter;
 use crate::worker::state::Worker;
 
 /// How much is read at a time.
@@ -30,7 +30,7 @@ pub struct Content<'a> {
     worker: &'a Worker,
     order: &'a FetchRequest,
     connection: Connection,
-    writer: Writer,
+    writer: SpoolWriter,
     /// Its length, where the head told it.
     expected: Option<u64>,
     taken: u64,
@@ -42,7 +42,7 @@ impl<'a> Content<'a> {
         worker: &'a Worker,
         order: &'a FetchRequest,
         connection: Connection,
-        writer: Writer,
+        writer: SpoolWriter,
         expected: Option<u64>,
     ) -> Content<'a> {
         Content {
@@ -56,7 +56,7 @@ impl<'a> Content<'a> {
     }
 
     /// The connection, and the spool's writer.
-    pub fn into_parts(self) -> (Connection, Writer) {
+    pub fn into_parts(self) -> (Connection, SpoolWriter) {
         (self.connection, self.writer)
     }
 

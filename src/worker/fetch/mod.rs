@@ -29,7 +29,7 @@ use crate::http::framing::Framing;
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::target::Uri;
 use crate::store::memory::MOST_VARIANTS;
-use crate::store::spool::{Reader, Spool};
+use crate::store::spool::{Spool, SpoolReader};
 use crate::sys::notifier::Notifier;
 
 use super::state::Worker;
@@ -78,7 +78,7 @@ pub struct RequestContent {
     /// How it is framed.
     pub framing: Framing,
     /// Where it comes from.
-    pub reader: Reader,
+    pub reader: SpoolReader,
 }
 
 /// A running fetch, as its clients see it.

@@ -11,7 +11,7 @@ use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead, Version};
-use crate::store::spool::Writer;
+use crate::store::spool::SpoolWriter;
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 
@@ -96,7 +96,7 @@ pub async fn keep_beginning(
     worker: &Rc<Worker>,
     order: &FetchRequest,
     fetch: &Fetch,
-    writer: Writer,
+    writer: SpoolWriter,
     (meta, length): (Meta, Option<u64>),
     why: &str,
 ) {

@@ -27,7 +27,7 @@ use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
 use crate::http::target::Uri;
-use crate::store::spool::{Keep, Spool, Writer};
+use crate::store::spool::{Keep, Spool, SpoolWriter};
 use crate::worker::origin::guard::is_local;
 use crate::worker::state::{Worker, cache_uri, now};
 use crate::worker::stored::Stored;
@@ -204,7 +204,7 @@ async fn finish(
     worker: &Rc<Worker>,
     order: &FetchRequest,
     fetch: &Fetch,
-    writer: Writer,
+    writer: SpoolWriter,
     (meta, trailers): (Option<Meta>, Fields),
 ) {
     // Counted before its clients are told that it is whole, and may leave.

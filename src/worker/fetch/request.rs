@@ -12,7 +12,7 @@ use crate::cache::validation::conditional_fields;
 use crate::http::chunked;
 use crate::http::forward::{RequestAs, write_request};
 use crate::http::framing::Framing;
-use crate::store::spool::{End, Piece};
+use crate::store::spool::{ContentEnd, Piece};
 use crate::worker::origin::transport::Transport;
 
 /// The head, with the conditions of a validation, or those under which a stored part is added to.
@@ -74,7 +74,7 @@ pub async fn send_content(
                 let parts = &mut [IoSlice::new(&data)];
                 transport.write_all(parts, timeout).await.map_err(failed)?;
             }
-            Piece::End(End::Whole { trailers }) => {
+            Piece::End(ContentEnd::Whole { trailers }) => {
                 if content.framing == Framing::Chunked {
                     chunked::write_last(&mut frame, &trailers);
                     let parts = &mut [IoSlice::new(&frame)];
@@ -83,7 +83,9 @@ pub async fn send_content(
                 return Ok(());
             }
             // Request content is a window and never in a file.
-            Piece::File { .. } | Piece::End(End::Cut(_)) => return Err(FetchError::ClientContent),
+            Piece::File { .. } | Piece::End(ContentEnd::Cut(_)) => {
+                return Err(FetchError::ClientContent);
+            }
         }
     }
 }
