@@ -11,7 +11,7 @@ use super::status::Forward;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 
-/// Why the cache has no part in a request.
+/// A reason why the cache has no part in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bypass {
     /// The method is neither GET nor HEAD.
@@ -22,6 +22,8 @@ pub enum Bypass {
     Precondition,
     /// The request has `no-store`.
     NoStore,
+    /// A rule of the operator says so.
+    Rule,
 }
 
 impl Bypass {
@@ -29,7 +31,9 @@ impl Bypass {
     pub fn forward(self) -> Forward {
         match self {
             Bypass::Method => Forward::Method,
-            Bypass::Content | Bypass::Precondition | Bypass::NoStore => Forward::Bypass,
+            Bypass::Content | Bypass::Precondition | Bypass::NoStore | Bypass::Rule => {
+                Forward::Bypass
+            }
         }
     }
 
@@ -40,6 +44,7 @@ impl Bypass {
             Bypass::Content => "request-content",
             Bypass::Precondition => "precondition",
             Bypass::NoStore => "request-no-store",
+            Bypass::Rule => "rule",
         }
     }
 }
@@ -51,11 +56,12 @@ impl fmt::Display for Bypass {
             Bypass::Content => "the request has content",
             Bypass::Precondition => "the request has a precondition that only the origin evaluates",
             Bypass::NoStore => "the request has no-store",
+            Bypass::Rule => "a rule of the configuration has it bypass the cache",
         })
     }
 }
 
-/// Why the cache has no part in this request; `None` when it has.
+/// The reason why the cache has no part in this request; `None` when it has.
 pub fn bypass(request: &RequestHead, directives: &RequestDirectives) -> Option<Bypass> {
     let fields = &request.fields;
     if !matches!(request.method, Method::Get | Method::Head) {
@@ -71,7 +77,7 @@ pub fn bypass(request: &RequestHead, directives: &RequestDirectives) -> Option<B
     }
 }
 
-/// Whether a request with these fields has content (RFC 9112 §6).
+/// True when a request with these fields has content (RFC 9112 §6).
 pub(super) fn has_content(fields: &Fields) -> bool {
     let zero = |value: &[u8]| !value.is_empty() && value.iter().all(|&digit| digit == b'0');
     fields.has("transfer-encoding") || fields.all("content-length").any(|value| !zero(value))

@@ -28,7 +28,7 @@ pub struct PartialContent {
 }
 
 impl PartialContent {
-    /// Whether there is nothing beside it.
+    /// True when there is nothing beside it.
     pub fn is_whole(self) -> bool {
         self.part.len == self.length
     }
@@ -41,15 +41,15 @@ impl PartialContent {
         }
     }
 
-    /// Whether another part is within it.
+    /// True when another part is within it.
     pub fn has(self, other: ByteRange) -> bool {
         self.part.first <= other.first && other.end() <= self.part.end()
     }
 }
 
-/// What a stored part is good for.
+/// The use of a stored part for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
+pub enum PartUse {
     /// It answers the request by itself.
     Answer,
     /// It would answer the request, but has to be validated before.
@@ -60,8 +60,13 @@ pub enum Plan {
     Nothing,
 }
 
-/// What a stored part with these fields is good for. `fresh` is whether it may be used without asking.
-pub fn plan(request: &RequestHead, held: PartialContent, fields: &Fields, fresh: bool) -> Plan {
+/// Tells the use of a stored part with these fields. One that isn't `fresh` may not be used without asking.
+pub fn part_use(
+    request: &RequestHead,
+    held: PartialContent,
+    fields: &Fields,
+    fresh: bool,
+) -> PartUse {
     let all = ByteRange {
         first: 0,
         len: held.length,
@@ -70,19 +75,23 @@ pub fn plan(request: &RequestHead, held: PartialContent, fields: &Fields, fresh:
         Selection::Whole => all,
         Selection::Part(part) if !held.has(part) => part,
         Selection::Parts(parts) if !parts.iter().all(|part| held.has(*part)) => {
-            return Plan::Nothing;
+            return PartUse::Nothing;
         }
         Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable if fresh => {
-            return Plan::Answer;
+            return PartUse::Answer;
         }
         Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable => {
             // Asked under our own condition, the origin server wouldn't look at the client's.
             let ours = validation::has_validator(fields) && !request.fields.has("if-range");
-            return if ours { Plan::Validate } else { Plan::Nothing };
+            return if ours {
+                PartUse::Validate
+            } else {
+                PartUse::Nothing
+            };
         }
     };
     if held.is_whole() || validator(fields).is_none() {
-        return Plan::Nothing;
+        return PartUse::Nothing;
     }
     let (ours, wanted) = (span(held.part), span(wanted));
     let lacking = if ours.0 <= wanted.0 && wanted.0 <= ours.1 {
@@ -90,7 +99,7 @@ pub fn plan(request: &RequestHead, held: PartialContent, fields: &Fields, fresh:
     } else if ours.0 <= wanted.1 && wanted.1 <= ours.1 {
         (wanted.0, ours.0)
     } else {
-        return Plan::Nothing;
+        return PartUse::Nothing;
     };
     let lacking = ByteRange {
         first: lacking.0,
@@ -99,8 +108,8 @@ pub fn plan(request: &RequestHead, held: PartialContent, fields: &Fields, fresh:
     let completes = held.part.len + lacking.len == held.length;
     let cheap = COPIED.max(lacking.len.saturating_mul(COPIED_FOR));
     match completes || held.part.len <= cheap {
-        true => Plan::Ask(lacking),
-        false => Plan::Nothing,
+        true => PartUse::Ask(lacking),
+        false => PartUse::Nothing,
     }
 }
 
@@ -122,7 +131,7 @@ fn strong_tag(fields: &Fields) -> Option<EntityTag<'_>> {
     tag.filter(|tag| !tag.weak)
 }
 
-/// Whether both are of the same representation, by a strong validator that they share.
+/// True when both are of the same representation, by a strong validator that they share.
 pub fn share_validator(stored: &Fields, new: &Fields) -> bool {
     match strong_tag(stored) {
         Some(ours) => strong_tag(new).is_some_and(|theirs| ours.strong_eq(&theirs)),
@@ -186,7 +195,7 @@ fn content_range(line: &[u8]) -> Option<PartialContent> {
     })
 }
 
-/// What a stored part and a response to the request for more of it make together, where they can be
+/// The whole or part that a stored part and a response to the request for more of it make, where they can be
 /// combined: its head, and what it has of the representation.
 pub fn combined(
     (ours, held): (&Fields, PartialContent),

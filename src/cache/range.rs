@@ -13,7 +13,7 @@ use crate::http::validator::EntityTag;
 /// The most ranges that are answered in one response.
 pub const MOST: usize = 32;
 
-/// What a range on the way to a stored or fetched whole may cost in content that wasn't asked for.
+/// The cost, in content that wasn't asked for, at which a range is still answered from the whole.
 const NEAR: u64 = 1 << 20;
 
 /// Fields that tell of the content as a whole message has it, or of another part: what is made from a
@@ -25,7 +25,7 @@ pub const NOT_OF_A_PART: [&str; 3] = ["content-range", "content-digest", "conten
 pub struct ByteRange {
     /// The offset of the first byte.
     pub first: u64,
-    /// How many there are.
+    /// Their number.
     pub len: u64,
 }
 
@@ -54,7 +54,7 @@ pub fn unsatisfied_range(length: u64) -> String {
     format!("bytes */{length}")
 }
 
-/// What of a representation is to be sent.
+/// The bytes of a representation that are to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     /// All of it, as if no range had been asked for.
@@ -90,12 +90,12 @@ impl Spec {
     }
 }
 
-/// Whether the request asks for a range: for GET alone that is defined (§14.2).
+/// True when the request asks for a range: for GET alone that is defined (§14.2).
 pub fn is_asked(request: &RequestHead) -> bool {
     request.method == Method::Get && request.fields.has("range")
 }
 
-/// What this request asks for of a representation of `length` bytes that would be sent with this
+/// Selects what this request asks for of a representation of `length` bytes that would be sent with this
 /// status and these fields. To be asked after the other preconditions (§13.2.2).
 pub fn select(request: &RequestHead, status: u16, selected: &Fields, length: u64) -> Selection {
     if status != 200 || request.method != Method::Get {
@@ -122,7 +122,7 @@ pub fn select(request: &RequestHead, status: u16, selected: &Fields, length: u64
     }
 }
 
-/// Whether all that is before the range costs little to fetch too: an open range that begins near
+/// True when all that is before the range costs little to fetch too: an open range that begins near
 /// `ready`, which is how much is there already. Its client then takes what is fetched to its end, and
 /// the whole can be stored.
 pub fn is_near(request: &RequestHead, ready: u64) -> bool {
@@ -132,7 +132,7 @@ pub fn is_near(request: &RequestHead, ready: u64) -> bool {
     }
 }
 
-/// Whether all that is asked for is among the first `ready` bytes, which are there already.
+/// True when all that is asked for is among the first `ready` bytes, which are there already.
 pub fn is_there(request: &RequestHead, ready: u64) -> bool {
     match specs(&request.fields).as_deref() {
         Some([Spec::Int(_, last)]) => *last < ready,
@@ -208,7 +208,7 @@ fn position(text: &[u8]) -> Option<u64> {
     digits.then(|| number(text).unwrap_or(u64::MAX))
 }
 
-/// Whether the condition in If-Range is true, or there is none (§13.1.5).
+/// True when the condition in If-Range is true, or there is none (§13.1.5).
 fn if_range_holds(request: &Fields, selected: &Fields) -> bool {
     let mut lines = request.all("if-range");
     let line = match (lines.next(), lines.next()) {

@@ -10,7 +10,7 @@ use super::freshness::Facts;
 use super::status::Forward;
 use crate::http::date::UnixSeconds;
 
-/// What is to be done with a stored response that matches a request.
+/// The use of a stored response that matches a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
     /// It is fresh: answer with it.
@@ -36,10 +36,10 @@ pub enum Reuse {
         age: u64,
         /// The freshness left; negative or 0 when it is stale.
         ttl: i64,
-        /// Whether it may answer now if the validation is begun in the background. One who does not
+        /// True when it may answer now if the validation is begun in the background. One who does not
         /// validate in the background waits for the validation.
         meanwhile: bool,
-        /// Whether it may answer when the validation fails.
+        /// Its use when the validation fails.
         on_error: OnError,
     },
 }
@@ -54,7 +54,7 @@ impl Reuse {
     }
 }
 
-/// Why a stored response has to be validated before it is used.
+/// A reason why a stored response has to be validated before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     /// The request has `no-cache`.
@@ -119,7 +119,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// Whether a stored response may answer when the origin does not (RFC 9111 §4.2.4, RFC 5861 §4).
+/// The use of a stored response when the origin server doesn't answer (RFC 9111 §4.2.4, RFC 5861 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OnError {
     /// Never: the client gets the error.
@@ -130,12 +130,12 @@ pub enum OnError {
     Error,
 }
 
-/// Whether an origin's answer counts as an error for `stale-if-error` (RFC 5861 §4).
+/// True when an origin's answer counts as an error for `stale-if-error` (RFC 5861 §4).
 pub fn is_error(status: u16) -> bool {
     matches!(status, 500 | 502 | 503 | 504)
 }
 
-/// Whether and how a stored response may answer a request at `now`.
+/// Decides on the use of a stored response for a request at `now`.
 pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Reuse {
     let age = facts.current_age(now);
     // Both are at most 2^31.
@@ -156,10 +156,10 @@ pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Re
     }
 }
 
-/// What speaks against using the response without validation.
+/// The objection to using the response without validation.
 fn objection(request: &RequestDirectives, facts: &Facts, age: u64, ttl: i64) -> Option<Why> {
     let fresh = ttl > 0;
-    // What is immutable while fresh is as new as an answer of age 0; no-cache still asks for more.
+    // An immutable response is, while fresh, as new as one of age 0; no-cache still asks for more.
     let too_old = |max_age| age > max_age && !(fresh && facts.immutable);
     if request.no_store {
         Some(Why::RequestNoStore)
@@ -185,7 +185,7 @@ fn staleness(ttl: i64) -> u64 {
     ttl.min(0).unsigned_abs()
 }
 
-/// Whether the response's `stale-while-revalidate` covers it. A client that says how fresh it wants
+/// True when the response's `stale-while-revalidate` covers it. A client that says how fresh it wants
 /// a response, or how stale it takes one, gets no staler one.
 fn meanwhile(request: &RequestDirectives, facts: &Facts, ttl: i64) -> bool {
     let indifferent = request
@@ -208,7 +208,7 @@ fn on_error(request: &RequestDirectives, facts: &Facts, ttl: i64) -> OnError {
     }
 }
 
-/// Whether a permission to serve stale for `seconds` covers a response with this much freshness left.
+/// True when a permission to serve stale for `seconds` covers a response with this much freshness left.
 /// No seconds are no permission, even in the second in which it becomes stale.
 fn covers(seconds: u64, ttl: i64) -> bool {
     seconds > 0 && staleness(ttl) <= seconds

@@ -12,7 +12,7 @@ use crate::http::syntax::is_tchar;
 /// The greatest magnitude of an integer in a structured field (RFC 8941 §3.3.1).
 const GREATEST: i64 = 999_999_999_999_999;
 
-/// How one request was handled.
+/// The handling of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus<'a> {
     /// Answered from the store, or forwarded.
@@ -23,25 +23,25 @@ pub struct CacheStatus<'a> {
     pub detail: Option<&'a str>,
 }
 
-/// Whether the request went forward; `hit` and `fwd` exclude each other.
+/// An answer from the store or a request forwarded: `hit` and `fwd` exclude each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Handling {
     /// Answered without going forward.
     Hit,
     /// Sent towards the origin.
     Forwarded {
-        /// Why.
+        /// The reason.
         why: Forward,
         /// The status the origin answered with, where it is not that of the response sent.
         status: Option<u16>,
-        /// Whether the response was stored.
+        /// True when the response was stored.
         stored: bool,
-        /// Whether the request was answered by another one's fetch; `None` when that was not tried.
+        /// True when another one's fetch answered; `None` when that was not tried.
         collapsed: Option<bool>,
     },
 }
 
-/// Why a request went forward (RFC 9211 §2.2).
+/// A reason for which a request went forward (RFC 9211 §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forward {
     /// The cache was told not to handle this request.
@@ -179,7 +179,7 @@ fn string(out: &mut BytesMut, text: &str) {
     out.put_u8(b'"');
 }
 
-/// Whether the text can be a structured-field Token (RFC 8941 §3.3.4).
+/// True when the text can be a structured-field Token (RFC 8941 §3.3.4).
 fn is_token(text: &str) -> bool {
     let allowed = |b: &u8| is_tchar(*b) || matches!(b, b':' | b'/');
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '*')

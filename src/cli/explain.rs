@@ -1,5 +1,4 @@
-//! `cacheproxy explain`: in sentences, what is stored for a URL and what a request for it would get, by the
-//! same pure functions that decide it in the workers.
+//! `cacheproxy explain`: in sentences, what is stored for a URL, and the plan of the workers for a request for it.
 
 use std::fmt::Write as _;
 
@@ -7,11 +6,12 @@ use super::list::{fields_of, now};
 use super::output::{self, amount, duration};
 use super::store_args::StoreArgs;
 use super::url;
-use crate::cache::bypass::bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
-use crate::cache::reuse::{OnError, Reuse, reuse};
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::plan::{Candidate, Candidates, Obtain, Plan, Presented, Source, plan};
+use crate::cache::reuse::OnError;
 use crate::cache::validation::conditional_fields;
 use crate::cache::vary;
 use crate::http::date::UnixSeconds;
@@ -51,7 +51,7 @@ fn field(text: &str) -> Result<(String, String), String> {
 pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let store = args.store.open()?;
     let lines = args.fields.iter();
-    let request = RequestHead {
+    let head = RequestHead {
         method: Method::Get,
         target: args.uri.as_bytes().clone(),
         version: Version::Http11,
@@ -59,62 +59,29 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect(),
     };
-    let of_key = |key: Key| store.admin.of_key(&key);
-    let cache_uri = worker::cache_uri(&store.settings, &args.uri);
-    let key = Key::of(&cache_uri);
-    let parts = of_key(key.part()).map_err(Failure::unavailable)?;
-    let seen = of_key(key).map_err(Failure::unavailable)?;
-    let of_head = of_key(Key::of_head(&cache_uri)).map_err(Failure::unavailable)?;
     let uri = args.uri.as_str();
-    let known: Vec<Known> = seen
-        .into_iter()
-        .map(|seen| Known {
-            facts: store.facts(&seen, uri),
-            hits: store.hits(&seen),
-            seen,
-        })
-        .collect();
-    let mut others = String::new();
-    if cache_uri != args.uri {
-        // Writing to a String can't fail.
-        let _ = writeln!(
-            others,
-            "\nIts key is {cache_uri}: a rule of the configuration ignores the rest of its query."
-        );
-    }
-    if !of_head.is_empty() {
-        others.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
-    }
-    for part in parts {
-        // Writing to a String can't fail.
-        let _ = writeln!(
-            others,
-            "\n{} of it are stored, which answer ranges within; only the rest is asked for where it has a \
-             strong validator.",
-            amount(part.content)
-        );
-    }
-    let verdict = match store.settings.rules.bypass(uri) {
-        true => {
-            "it goes to the origin server whatever is stored, since a rule of the configuration \
-            has it bypass the cache."
-                .to_owned()
-        }
-        false => verdict(&known, &request, now()),
+    let cache_uri = worker::cache_uri(&store.settings, &args.uri);
+    let of_key = |key: Key| -> Result<Vec<Known>, Failure> {
+        let infos = store.admin.of_key(&key);
+        let known = infos.map_err(Failure::unavailable)?.into_iter();
+        let known = known.map(|info| Known {
+            facts: store.facts(&info, uri),
+            hits: store.hits(&info),
+            info,
+        });
+        Ok(known.collect())
     };
-    output::print(&told(uri, &known, &others, &verdict, now()))
-}
-
-/// A stored response, and what is known of it.
-struct Known {
-    seen: StoredInfo,
-    facts: Facts,
-    /// About how often it answered; None when no proxy runs.
-    hits: Option<u32>,
-}
-
-/// All there is to say.
-fn told(uri: &str, known: &[Known], others: &str, verdict: &str, now: UnixSeconds) -> String {
+    let key = Key::of(&cache_uri);
+    let parts = of_key(key.part())?;
+    let known = of_key(key)?;
+    let of_head = of_key(Key::of_head(&cache_uri))?;
+    let presented = Presented {
+        head: &head,
+        directives: RequestDirectives::of(&head.fields),
+        bypassed_by_rule: store.settings.rules.bypass(uri),
+        is_local: true,
+    };
+    let now = now();
     let mut text = match known.len() {
         0 => format!("Nothing is stored for GET {uri}\n"),
         1 => format!("One response is stored for {uri}\n"),
@@ -124,20 +91,66 @@ fn told(uri: &str, known: &[Known], others: &str, verdict: &str, now: UnixSecond
         // Writing to a String can't fail.
         let _ = write!(text, "\n{}. {}", at + 1, described(known, now));
     }
-    text.push_str(others);
+    if cache_uri != args.uri {
+        let _ = writeln!(
+            text,
+            "\nIts key is {cache_uri}: a rule of the configuration ignores the rest of its query."
+        );
+    }
+    if !of_head.is_empty() {
+        text.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
+    }
+    for part in &parts {
+        let _ = writeln!(
+            text,
+            "\n{} of it are stored, which answer ranges within; only the rest is asked for where it has a \
+             strong validator.",
+            amount(part.info.content)
+        );
+    }
+    let verdict = verdict(&presented, &known, &parts, now);
     let _ = writeln!(text, "\nA GET request now: {verdict}");
-    text
+    output::print(&text)
+}
+
+/// A stored response, and what is known of it.
+struct Known {
+    info: StoredInfo,
+    facts: Facts,
+    /// About how often it answered; None when no proxy runs.
+    hits: Option<u32>,
+}
+
+impl Known {
+    fn is_selected_by(&self, request: &Fields) -> bool {
+        let meta = &self.info.meta;
+        vary::names(&meta.fields)
+            .is_some_and(|names| vary::variant_of(&names, request) == meta.variant)
+    }
+
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            facts: &self.facts,
+            fields: &self.info.meta.fields,
+            local: self.info.meta.local,
+        }
+    }
+
+    fn part(&self) -> (Candidate<'_>, PartialContent) {
+        let held = parts::stored(&self.info.meta, self.info.content);
+        (self.candidate(), held)
+    }
 }
 
 /// One stored response.
 fn described(known: &Known, now: UnixSeconds) -> String {
-    let Known { seen, facts, hits } = known;
-    let meta = &seen.meta;
+    let Known { info, facts, hits } = known;
+    let meta = &info.meta;
     let age = facts.current_age(now);
     let mut text = format!(
         "Status {}, {} of content",
         meta.status,
-        amount(seen.content)
+        amount(info.content)
     );
     match fields_of(&meta.variant).as_str() {
         "" => text.push_str(".\n"),
@@ -189,44 +202,37 @@ fn described(known: &Known, now: UnixSeconds) -> String {
     text
 }
 
-/// What the request would get.
-fn verdict(known: &[Known], request: &RequestHead, now: UnixSeconds) -> String {
-    let directives = RequestDirectives::of(&request.fields);
-    if let Some(why) = bypass(request, &directives) {
-        return format!("it goes to the origin server whatever is stored, since {why}.");
-    }
-    if known.is_empty() {
-        return "it is fetched. Why nothing is stored can't be known from here: it was never asked for, \
-            may not be stored, or was evicted or purged. The Cache-Status field of the next response says \
-            whether it is stored and, if not, why."
-            .to_owned();
-    }
-    let Some((at, Known { facts, .. })) = known
-        .iter()
-        .enumerate()
-        .find(|(_, known)| selects(&known.seen, &request.fields))
-    else {
-        return "it is fetched, since its fields select none of these variants; -H gives it others."
-            .to_owned();
+/// The plan for the request, in words.
+fn verdict(request: &Presented<'_>, known: &[Known], parts: &[Known], now: UnixSeconds) -> String {
+    let fields = &request.head.fields;
+    let selected = |known: &&Known| known.is_selected_by(fields);
+    let at = known.iter().position(|known| known.is_selected_by(fields));
+    let candidates = Candidates {
+        stored: at.map(|at| known[at].candidate()),
+        other_variants: at.is_none() && !known.is_empty(),
+        part: parts.iter().find(selected).map(Known::part),
+        growing: None,
     };
-    let number = at + 1;
-    match reuse(&directives, facts, now) {
-        Reuse::Fresh { .. } => format!("number {number} answers it, since it is fresh."),
-        Reuse::Stale { .. } => {
-            format!(
-                "number {number} answers it though it is stale, since the request accepts that."
-            )
+    let number = at.map_or(0, |at| at + 1);
+    match plan(request, &candidates, now) {
+        Plan::Bypass(why) => {
+            format!("it goes to the origin server whatever is stored, since {why}.")
         }
-        Reuse::Validate {
-            why,
-            meanwhile: true,
-            ..
-        } => format!(
-            "number {number} answers it and is validated in the background: {why}, and the response \
-             has stale-while-revalidate."
-        ),
-        Reuse::Validate { why, on_error, .. } => {
-            let asked = match facts.has_validator {
+        Plan::Refuse(why) => format!("it is refused with {}: {why}.", why.status()),
+        Plan::Answer(reused) => match (reused.from, reused.ttl) {
+            (Source::Part | Source::Growing, _) => "the part that is stored answers it.".to_owned(),
+            (Source::Stored, 1..) => format!("number {number} answers it, since it is fresh."),
+            (Source::Stored, _) if reused.validate_behind => format!(
+                "number {number} answers it and is validated in the background: it is stale, and the response \
+                 has stale-while-revalidate."
+            ),
+            (Source::Stored, _) => {
+                format!("number {number} answers it though it is stale, since that is accepted.")
+            }
+        },
+        Plan::Obtain(Obtain::Validate { why, on_error, .. }) => {
+            let has_validator = candidates.stored.is_some_and(|it| it.facts.has_validator);
+            let asked = match has_validator {
                 true => "is validated first",
                 false => "would have to be validated and can't be, so it is fetched anew",
             };
@@ -239,10 +245,29 @@ fn verdict(known: &[Known], request: &RequestHead, now: UnixSeconds) -> String {
             };
             format!("number {number} {asked}: {why}. {otherwise}")
         }
+        Plan::Obtain(Obtain::ValidatePart { why, .. }) => {
+            format!("the part that is stored is validated first: {why}.")
+        }
+        Plan::Obtain(Obtain::Complete { missing, .. }) => format!(
+            "the origin server is asked for bytes {} to {} of it, which the stored part lacks.",
+            missing.first,
+            missing.end() - 1
+        ),
+        Plan::Obtain(Obtain::Fetch { .. }) if at.is_some() => format!(
+            "number {number} would have to be validated and can't be, so the range is fetched as it is."
+        ),
+        Plan::Obtain(Obtain::Fetch { .. }) if candidates.other_variants => {
+            "it is fetched, since its fields select none of these variants; -H gives it others."
+                .to_owned()
+        }
+        Plan::Obtain(Obtain::Fetch { .. }) if candidates.part.is_some() => {
+            "it is fetched: the part that is stored is of no use for it.".to_owned()
+        }
+        Plan::Obtain(Obtain::Fetch { .. }) => {
+            "it is fetched. Why nothing is stored can't be known from here: it was never asked for, \
+            may not be stored, or was evicted or purged. The Cache-Status field of the next response says \
+            whether it is stored and, if not, why."
+                .to_owned()
+        }
     }
-}
-
-fn selects(seen: &StoredInfo, request: &Fields) -> bool {
-    vary::names(&seen.meta.fields)
-        .is_some_and(|names| vary::variant_of(&names, request) == seen.meta.variant)
 }

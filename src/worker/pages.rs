@@ -1,4 +1,4 @@
-//! What the proxy says in its own name: refusals with a reason, and answers to requests that are for
+//! Answers of the proxy in its own name: refusals with a reason, and answers to requests that are for
 //! the proxy itself (origin-form, `OPTIONS *`, the last hop of Max-Forwards).
 
 use bytes::{BufMut, BytesMut};

@@ -1,4 +1,4 @@
-//! What the tasks of one worker share: settings, store, memory tier, running fetches, connections to
+//! The state that the tasks of one worker share: settings, store, memory tier, running fetches, connections to
 //! origin servers, and the news for the supervisor. All on one thread, hence no lock.
 
 use std::cell::{Cell, RefCell};
@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::fetch::Fetch;
 use super::origin::pool::ConnectionPool;
 use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
@@ -16,6 +15,7 @@ use super::outbox::Outbox;
 use super::phase::WorkerPhase;
 use super::store_writer::StoreWriter;
 use super::stored::Stored;
+use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
 use crate::config::Settings;
 use crate::http::fields::Fields;
@@ -38,10 +38,10 @@ pub struct Worker {
     pub pseudonym: String,
     /// Where responses are kept; `None` when it could not be opened.
     pub store: Option<StoreWriter>,
-    /// What is answered without the store.
+    /// Responses that answer without the store.
     pub memory: RefCell<MemoryTier<Rc<Stored>>>,
-    /// The fetches that others may join, by key.
-    pub fetches: RefCell<HashMap<Key, Rc<Fetch>>>,
+    /// The fetches that others may join.
+    pub waiting_lists: Rc<WaitingLists>,
     /// Connections to origin servers.
     pub(super) pool: ConnectionPool,
     /// Whose certificates are believed.
@@ -50,13 +50,13 @@ pub struct Worker {
     pub(super) resolver: Resolver,
     /// News for the supervisor.
     pub(super) outbox: Outbox,
-    /// How many clients are here.
+    /// The number of clients here.
     pub clients: Cell<usize>,
-    /// How many responses are whole and on their way into the store. Their clients may have gone.
+    /// The number of responses that are whole and on their way into the store. Their clients may have gone.
     pub storing: Cell<usize>,
     pub(super) phase: WorkerPhase,
     settings: RefCell<Rc<Settings>>,
-    /// How often what was used, by the hashes of key and variant.
+    /// Counts of use, by the hashes of key and variant.
     used: RefCell<HashMap<(Hash, Hash), u64>>,
     /// The last store failure told, and when, so that each is told once a minute.
     complaint: Cell<u64>,
@@ -77,7 +77,7 @@ impl Worker {
             shared,
             pseudonym,
             store,
-            fetches: RefCell::default(),
+            waiting_lists: Rc::default(),
             pool: ConnectionPool::default(),
             trust: Trust::default(),
             resolver: Resolver::default(),
@@ -105,16 +105,11 @@ impl Worker {
 
     /// A stored response that is at hand: one on its way into the store, or of the memory tier.
     pub fn at_hand(&self, key: &Key, request: &Fields) -> Option<Rc<Stored>> {
-        let fetches = self.fetches.borrow();
-        let running = fetches.get(key).into_iter();
-        for fetch in running.flat_map(Fetch::with_displaced) {
-            if let Some(stored) = fetch.whole(self, request) {
-                return Some(stored);
-            }
-            if fetch.is_publishing_for(request) {
-                // Larger than the memory tier takes: what that still has is older.
-                return None;
-            }
+        match self.waiting_lists.publishing(&self.shared, key, request) {
+            Some(Publishing::Small(stored)) => return Some(stored),
+            // Larger than the memory tier takes: what that still has is older.
+            Some(Publishing::Large) => return None,
+            None => {}
         }
         self.memory.borrow_mut().lookup(key, request)
     }

@@ -16,7 +16,7 @@ use crate::store::{Content, Object};
 pub struct Stored {
     /// The object as the store gave it.
     pub object: Object,
-    /// What decides its freshness.
+    /// The facts of its freshness.
     pub facts: Facts,
     /// The head as far as it is always the same: status line, fields and `Content-Length`, not the
     /// empty line.
@@ -35,7 +35,7 @@ impl Stored {
         }
     }
 
-    /// What it weighs in the memory tier, in bytes. Content in a file weighs its descriptor, so that
+    /// Its weight in the memory tier, in bytes. Content in a file weighs its descriptor, so that
     /// their number is bounded too.
     pub fn weight(&self) -> u64 {
         let meta = &self.object.meta;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives};
-use cacheproxy::cache::parts::{self, Plan};
+use cacheproxy::cache::parts::{self, PartUse};
 use cacheproxy::cache::range::{self, ByteRange, Selection};
 use cacheproxy::cache::vary;
 use cacheproxy::config::encoding::{decode, encode};
@@ -114,7 +114,7 @@ fn ranges() {
             };
             selected = true;
             assert!(held.part.len == content && held.part.end() <= held.length);
-            if let Plan::Ask(more) = parts::plan(&request, held, &response.fields, true) {
+            if let PartUse::Ask(more) = parts::part_use(&request, held, &response.fields, true) {
                 assert!(more.len > 0 && more.end() <= held.length);
                 assert!(more.first == held.part.end() || more.end() == held.part.first);
             }

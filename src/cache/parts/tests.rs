@@ -52,58 +52,58 @@ fn parts_received() {
 #[test]
 fn what_a_stored_part_is_good_for() {
     let tag: &[(&str, &str)] = &[("ETag", "\"a\"")];
-    let ask = |first, len| Plan::Ask(part(first, len));
+    let ask = |first, len| PartUse::Ask(part(first, len));
     let (begin, middle, end) = (held(0, 50, 100), held(25, 50, 100), held(50, 50, 100));
     #[rustfmt::skip]
-    let table: &[(PartialContent, &[(&str, &str)], bool, Plan)] = &[
+    let table: &[(PartialContent, &[(&str, &str)], bool, PartUse)] = &[
         // RFC 9111 §3.3: ranges wholly within it
-        (begin, &[("Range", "bytes=0-49")], true, Plan::Answer),
-        (middle, &[("Range", "bytes=30-40")], true, Plan::Answer),
-        (end, &[("Range", "bytes=-50")], true, Plan::Answer),
-        (end, &[("Range", "bytes=50-")], true, Plan::Answer),
-        (begin, &[("Range", "bytes=0-1,40-49")], true, Plan::Answer),
-        (begin, &[("Range", "bytes=0-1,40-50")], true, Plan::Nothing),
-        (begin, &[("Range", "bytes=100-")], true, Plan::Answer),
-        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], true, Plan::Answer),
+        (begin, &[("Range", "bytes=0-49")], true, PartUse::Answer),
+        (middle, &[("Range", "bytes=30-40")], true, PartUse::Answer),
+        (end, &[("Range", "bytes=-50")], true, PartUse::Answer),
+        (end, &[("Range", "bytes=50-")], true, PartUse::Answer),
+        (begin, &[("Range", "bytes=0-1,40-49")], true, PartUse::Answer),
+        (begin, &[("Range", "bytes=0-1,40-50")], true, PartUse::Nothing),
+        (begin, &[("Range", "bytes=100-")], true, PartUse::Answer),
+        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], true, PartUse::Answer),
         // a stale one is validated first
-        (begin, &[("Range", "bytes=0-49")], false, Plan::Validate),
-        (begin, &[("Range", "bytes=0-1,40-49")], false, Plan::Validate),
-        (begin, &[("Range", "bytes=100-")], false, Plan::Validate),
-        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], false, Plan::Nothing),
+        (begin, &[("Range", "bytes=0-49")], false, PartUse::Validate),
+        (begin, &[("Range", "bytes=0-1,40-49")], false, PartUse::Validate),
+        (begin, &[("Range", "bytes=100-")], false, PartUse::Validate),
+        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], false, PartUse::Nothing),
         // §3.3: completed by a range request
         (begin, &[], true, ask(50, 50)),
         (begin, &[], false, ask(50, 50)),
         (end, &[], true, ask(0, 50)),
-        (middle, &[], true, Plan::Nothing),
+        (middle, &[], true, PartUse::Nothing),
         (begin, &[("Range", "bytes=1-0")], true, ask(50, 50)),
         (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"b\"")], true, ask(50, 50)),
         // §3.4: what the range lacks
         (begin, &[("Range", "bytes=40-")], true, ask(50, 50)),
         (begin, &[("Range", "bytes=40-59")], true, ask(50, 10)),
         (begin, &[("Range", "bytes=50-59")], true, ask(50, 10)),
-        (begin, &[("Range", "bytes=51-59")], true, Plan::Nothing),
+        (begin, &[("Range", "bytes=51-59")], true, PartUse::Nothing),
         (end, &[("Range", "bytes=40-59")], true, ask(40, 10)),
         (end, &[("Range", "bytes=40-49")], true, ask(40, 10)),
-        (end, &[("Range", "bytes=40-48")], true, Plan::Nothing),
+        (end, &[("Range", "bytes=40-48")], true, PartUse::Nothing),
         (end, &[("Range", "bytes=-60")], true, ask(40, 10)),
         (middle, &[("Range", "bytes=70-79")], true, ask(75, 5)),
         (middle, &[("Range", "bytes=20-30")], true, ask(20, 5)),
-        (middle, &[("Range", "bytes=20-80")], true, Plan::Nothing),
-        (held(0, 100, 100), &[], true, Plan::Nothing),
+        (middle, &[("Range", "bytes=20-80")], true, PartUse::Nothing),
+        (held(0, 100, 100), &[], true, PartUse::Nothing),
     ];
     for (held, lines, fresh, expected) in table {
         let request = request("GET", lines);
-        let got = plan(&request, *held, &fields(tag), *fresh);
+        let got = part_use(&request, *held, &fields(tag), *fresh);
         assert_eq!(got, *expected, "{held:?} {lines:?} {fresh}");
         // Without a strong validator nothing is added to it.
         let weak = fields(&[("ETag", "W/\"a\"")]);
-        let ours = !matches!(expected, Plan::Ask(_)) && !request.fields.has("if-range");
+        let ours = !matches!(expected, PartUse::Ask(_)) && !request.fields.has("if-range");
         if ours {
-            let got = plan(&request, *held, &weak, *fresh);
+            let got = part_use(&request, *held, &weak, *fresh);
             assert_eq!(got, *expected, "{held:?} {lines:?} {fresh}");
         } else if !request.fields.has("if-range") {
-            let got = plan(&request, *held, &weak, *fresh);
-            assert_eq!(got, Plan::Nothing, "{held:?} {lines:?} {fresh}");
+            let got = part_use(&request, *held, &weak, *fresh);
+            assert_eq!(got, PartUse::Nothing, "{held:?} {lines:?} {fresh}");
         }
     }
 }
@@ -111,20 +111,20 @@ fn what_a_stored_part_is_good_for() {
 #[test]
 fn a_long_part_is_not_copied_for_a_little_more() {
     const MIB: u64 = 1 << 20;
-    let ask = |first, len| Plan::Ask(part(first, len));
+    let ask = |first, len| PartUse::Ask(part(first, len));
     #[rustfmt::skip]
     let table = [
         (MIB, "bytes=1048576-1048576", ask(MIB, 1)),
-        (MIB + 8, "bytes=1048584-1048584", Plan::Nothing),
+        (MIB + 8, "bytes=1048584-1048584", PartUse::Nothing),
         (8 * MIB, "bytes=8388608-9437183", ask(8 * MIB, MIB)),
-        (8 * MIB, "bytes=8388608-9437182", Plan::Nothing),
+        (8 * MIB, "bytes=8388608-9437182", PartUse::Nothing),
         (8 * MIB, "bytes=8388608-", ask(8 * MIB, 92 * MIB)),
         (100 * MIB - 1, "bytes=-1", ask(100 * MIB - 1, 1)),
     ];
     for (len, range, expected) in table {
         let request = request("GET", &[("Range", range)]);
         let fields = fields(&[("ETag", "\"a\"")]);
-        let got = plan(&request, held(0, len, 100 * MIB), &fields, true);
+        let got = part_use(&request, held(0, len, 100 * MIB), &fields, true);
         assert_eq!(got, expected, "{len} {range}");
     }
 }

@@ -1,6 +1,7 @@
-//! What the journal and the counters hear of a request.
+//! The record of a request: what the journal and the counters hear of it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -10,38 +11,110 @@ use crate::sys::journal::{self, AccessLine};
 use crate::worker::client::Client;
 use crate::worker::state::Worker;
 
-/// What is known of a request when it has been answered.
+/// The outcome of a request, as its access line says; README.md has the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestOutcome {
+    /// The client left before there was an answer.
+    Abandoned,
+    /// The proxy answered for itself.
+    OwnPage,
+    /// It was refused.
+    Refused,
+    /// PURGE removed what was stored.
+    Purge,
+    /// A connection to the origin server was passed on unseen.
+    Tunnel,
+    /// A fresh response answered that is stored or being received.
+    Hit,
+    /// A stored response answered though it was stale.
+    Stale,
+    /// The origin server said that what is stored holds.
+    Revalidated,
+    /// Another request's fetch answered.
+    Collapsed,
+    /// It was fetched; nothing was stored.
+    Miss,
+    /// It was fetched; what is stored no longer held, or wasn't accepted.
+    Expired,
+    /// Only what a stored part lacked was fetched.
+    Partial,
+    /// The cache had no part in this GET or HEAD, which was passed on.
+    Bypass,
+    /// The cache has no part in such requests: it was passed on.
+    Pass,
+    /// The origin server failed.
+    Error,
+    /// The content ended early.
+    CutOff,
+}
+
+impl RequestOutcome {
+    fn token(self) -> &'static str {
+        match self {
+            RequestOutcome::Abandoned => "abandoned",
+            RequestOutcome::OwnPage => "own-page",
+            RequestOutcome::Refused => "refused",
+            RequestOutcome::Purge => "purge",
+            RequestOutcome::Tunnel => "tunnel",
+            RequestOutcome::Hit => "hit",
+            RequestOutcome::Stale => "stale",
+            RequestOutcome::Revalidated => "revalidated",
+            RequestOutcome::Collapsed => "collapsed",
+            RequestOutcome::Miss => "miss",
+            RequestOutcome::Expired => "expired",
+            RequestOutcome::Partial => "partial",
+            RequestOutcome::Bypass => "bypass",
+            RequestOutcome::Pass => "pass",
+            RequestOutcome::Error => "error",
+            RequestOutcome::CutOff => "cut-off",
+        }
+    }
+
+    /// The outcome of an answer from the store with this much freshness left.
+    pub(super) fn of_stored(ttl: i64) -> RequestOutcome {
+        match ttl {
+            1.. => RequestOutcome::Hit,
+            _ => RequestOutcome::Stale,
+        }
+    }
+
+    /// True when the content came from the store or the memory tier.
+    fn is_hit(self) -> bool {
+        matches!(
+            self,
+            RequestOutcome::Hit | RequestOutcome::Stale | RequestOutcome::Revalidated
+        )
+    }
+}
+
+/// All that is known of a request when it has been answered.
 #[derive(Debug)]
-pub struct RequestRecord {
+pub(super) struct RequestRecord {
     since: Instant,
     /// The status sent; 0 when the client left before there was one.
-    pub status: u16,
-    /// What the cache did.
-    pub outcome: &'static str,
+    pub(super) status: u16,
+    pub(super) outcome: RequestOutcome,
     /// Bytes of content sent.
-    pub bytes: u64,
-    /// Whether the store or the memory tier answered.
-    pub hit: bool,
+    pub(super) bytes: u64,
 }
 
 impl RequestRecord {
-    /// Nothing yet.
-    pub fn new(since: Instant) -> RequestRecord {
+    /// The record of a request that begins now.
+    pub(super) fn begin() -> RequestRecord {
         RequestRecord {
-            since,
+            since: Instant::now(),
             status: 0,
-            outcome: "none",
+            outcome: RequestOutcome::Abandoned,
             bytes: 0,
-            hit: false,
         }
     }
 }
 
 impl Exchange<'_> {
     /// Counts the request, and writes its line.
-    pub(super) fn log(&self) {
+    pub(super) fn record(&self) {
         let record = &self.record;
-        self.worker.count(record.hit, record.bytes);
+        self.worker.count(record.outcome.is_hit(), record.bytes);
         if !self.settings.access_log {
             return;
         }
@@ -50,14 +123,14 @@ impl Exchange<'_> {
             method: Bytes::copy_from_slice(self.head.method.as_bytes()),
             uri: self.head.target.clone(),
             status: record.status,
-            outcome: record.outcome,
+            outcome: record.outcome.token(),
             bytes: record.bytes,
             duration: record.since.elapsed(),
         });
     }
 }
 
-/// The line of a request whose head could not be read.
+/// Counts and logs a request whose head could not be read.
 pub fn log_refused(worker: &Rc<Worker>, client: &Client, status: u16) {
     worker.count(false, 0);
     if worker.settings().access_log {
@@ -66,9 +139,9 @@ pub fn log_refused(worker: &Rc<Worker>, client: &Client, status: u16) {
             method: Bytes::from_static(b"-"),
             uri: Bytes::from_static(b"-"),
             status,
-            outcome: "refused",
+            outcome: RequestOutcome::Refused.token(),
             bytes: 0,
-            duration: std::time::Duration::ZERO,
+            duration: Duration::ZERO,
         });
     }
 }

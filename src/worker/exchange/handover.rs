@@ -3,13 +3,14 @@
 
 use bytes::BytesMut;
 
+use super::candidates::Candidates;
 use super::{After, Exchange};
-use crate::cache::directives::RequestDirectives;
-use crate::cache::key::Key;
+use crate::cache::plan::has_condition;
 use crate::ipc::MAX_READ;
-use crate::worker::fetch::{Claim, ClaimGuard, claim};
+use crate::worker::fetch::{Claim, claim};
+use crate::worker::waiting_list::ClaimGuard;
 
-/// What to do about a key that has to be fetched.
+/// The next step for a key that has to be fetched.
 pub(super) enum Admission {
     /// Fetch it; with a claim, others send their clients here.
     Fetch(Option<ClaimGuard>),
@@ -20,27 +21,18 @@ pub(super) enum Admission {
 }
 
 impl Exchange<'_> {
-    /// Remembers what the key's generation was before it was looked up.
-    pub(super) fn looking_up(&mut self, key: &Key) {
-        let generation = self.worker.shared.generation(key.hash());
-        self.looked_up = (*key.hash(), generation);
-    }
-
-    /// Whether what is stored for the key has changed since it was looked up.
-    pub(super) fn has_changed(&self, key: &Key) -> bool {
-        let (hash, generation) = self.looked_up;
-        hash == *key.hash() && self.worker.shared.generation(&hash) != generation
-    }
-
-    /// Whether this request is the first for its key in any worker.
-    pub(super) fn turn(&mut self, key: &Key) -> Admission {
-        if self.collapsing_tried || self.is_conditional() {
+    /// Says whether this request is the first for its key in any worker.
+    pub(super) fn admission(&mut self, looked_up: &Candidates) -> Admission {
+        if self.collapsing_tried || has_condition(&self.head) {
             return Admission::Fetch(None);
         }
+        let key = &looked_up.key;
         match claim(self.worker, key, self.client.is_local()) {
-            Claim::Ours(claimed) if !self.has_changed(key) => Admission::Fetch(Some(claimed)),
-            Claim::Ours(claimed) => {
-                drop(claimed);
+            Claim::Ours(claim) if !looked_up.are_outdated(&self.worker.shared, key) => {
+                Admission::Fetch(Some(claim))
+            }
+            Claim::Ours(claim) => {
+                drop(claim);
                 self.collapsing_tried = true;
                 Admission::LookUp
             }
@@ -49,7 +41,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Whether the connection may change hands with this request unanswered, and the request may be
+    /// True when the connection may change hands with this request unanswered, and the request may be
     /// answered by what another's fetch brings.
     fn may_leave(&self) -> bool {
         let phase = &self.worker.phase;
@@ -59,7 +51,7 @@ impl Exchange<'_> {
             && !phase.draining()
             && self.client.out.is_empty()
             && length <= MAX_READ
-            && !RequestDirectives::of(&self.head.fields).no_cache
+            && !self.directives.no_cache
     }
 
     /// Puts the request back before what was read after it.

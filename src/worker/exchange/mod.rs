@@ -1,41 +1,46 @@
-//! One request answered: by the proxy itself, from the store, from an origin server, or by a tunnel.
-//! The order in which it is decided is here; each way is in a file of its own.
+//! One request answered: where it goes (`route`), and for one that the cache may answer: what could answer it
+//! (`candidates`), what becomes of it (`cache::plan`), that carried out (`respond` or `obtain`), until it is
+//! answered; then its record (`access_log`).
 
 mod access_log;
-mod cached;
-mod forwarded;
+mod awaiting;
+mod behind;
+mod candidates;
 mod handover;
-mod hit;
-mod join;
-mod partial;
+mod obtain;
+mod own;
 mod pieces;
 mod purge;
-mod ranged;
+mod ranges;
+mod relay;
+mod respond;
 mod rest;
+mod route;
 mod sink;
 mod trailers;
+mod tunnel;
 mod upload;
-mod validate;
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use tokio::time::Instant;
+use access_log::{RequestOutcome, RequestRecord};
+use candidates::Candidates;
+use route::{Refusal, Route, route};
 
 use super::client::Client;
 use super::pages;
-use super::state::Worker;
-use super::tunnel;
+use super::state::{Worker, now};
+use crate::cache::directives::RequestDirectives;
+use crate::cache::plan::{Plan, Presented, plan};
 use crate::config::Settings;
-use crate::http::connection::{client_persists, wants_upgrade};
-use crate::http::forward::{ends_here, via_has_loop};
+use crate::http::connection::client_persists;
 use crate::http::framing::{Framing, request_framing};
 use crate::http::head::{Method, RequestHead};
-use crate::http::target::{Target, Uri};
+use crate::http::target::Uri;
 
 pub use access_log::log_refused;
 
-/// What becomes of the connection after a response.
+/// The fate of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// It stays open; what was gathered may wait for more.
@@ -50,21 +55,32 @@ pub enum After {
     Over,
 }
 
+/// The content of the client's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientContent {
+    /// There is none.
+    None,
+    /// It is still to be read.
+    Unread(Framing),
+    /// All of it was read.
+    Read,
+}
+
 /// One request while it is being answered.
 pub struct Exchange<'a> {
     worker: &'a Rc<Worker>,
     settings: Rc<Settings>,
     client: &'a mut Client,
     head: RequestHead,
-    /// How the request's content is framed.
-    framing: Framing,
-    /// Whether the connection may stay open afterwards.
+    content: ClientContent,
+    /// The connection may stay open afterwards.
     keep: bool,
-    /// The hash of the key that was looked up, and its generation before.
-    looked_up: ([u8; 16], u32),
+    /// For the plan of a request that the cache may answer.
+    directives: RequestDirectives,
+    bypassed_by_rule: bool,
     /// It no longer takes part in collapsing: it has been tried.
     collapsing_tried: bool,
-    record: access_log::RequestRecord,
+    record: RequestRecord,
 }
 
 /// Answers one request.
@@ -78,147 +94,114 @@ pub async fn serve(
         worker,
         settings,
         client,
-        framing: Framing::None,
+        content: ClientContent::None,
         keep: client_persists(&head),
-        looked_up: ([0; 16], 0),
+        directives: RequestDirectives::default(),
+        bypassed_by_rule: false,
         collapsing_tried: false,
-        record: access_log::RequestRecord::new(Instant::now()),
+        record: RequestRecord::begin(),
         head,
     };
-    let route = exchange.route();
-    let after = match route {
-        Route::Done(after) => after,
-        // Everything that may wait is in one allocation, so that a client's task stays small.
-        Route::Cached(uri) => match exchange.hit_now(&uri) {
-            Some(after) => after,
-            None => match exchange.written().await {
-                Ok(()) => Box::pin(exchange.cached(uri)).await,
-                Err(_) => After::Over,
-            },
-        },
-        Route::Forward(uri) => match exchange.written().await {
-            Ok(()) => Box::pin(exchange.pass(uri)).await,
-            Err(_) => After::Over,
-        },
-        Route::Purge(uri) => match exchange.written().await {
-            Ok(()) => Box::pin(exchange.purge(&uri)).await,
-            Err(_) => After::Over,
-        },
-        Route::Tunnel(authority) => {
-            let record = &mut exchange.record;
-            let local = exchange.client.is_local();
-            let tunnel = tunnel::Tunnel {
-                worker: exchange.worker,
-                settings: &exchange.settings,
-                client: exchange.client,
-                version: exchange.head.version,
-            };
-            let (after, status, bytes) = Box::pin(tunnel.connect(&authority, local)).await;
-            record.status = status;
-            record.bytes = bytes;
-            record.outcome = "tunnel";
-            after
-        }
+    let after = match exchange.admit() {
+        Ok(route) => exchange.follow(route).await,
+        Err(refusal) => exchange.refuse(refusal.status, &refusal.why),
     };
     if !matches!(after, After::HandOver(_)) {
-        exchange.log();
+        exchange.record();
     }
     after
 }
 
-/// Where a request goes.
-enum Route {
-    Done(After),
-    /// The cache may answer it.
-    Cached(Uri),
-    /// To the origin server whatever is stored.
-    Forward(Uri),
-    Tunnel(crate::http::target::Authority),
-    /// What is stored of it is to go.
-    Purge(Uri),
-}
-
 impl Exchange<'_> {
-    fn route(&mut self) -> Route {
-        let decided = self.decide();
-        decided.unwrap_or_else(|refusal| Route::Done(self.refuse(refusal.0, &refusal.1)))
+    fn admit(&mut self) -> Result<Route, Refusal> {
+        let framing = request_framing(&self.head).map_err(|why| {
+            self.keep = false;
+            Refusal {
+                status: why.status(),
+                why: why.to_string(),
+            }
+        })?;
+        let head = &self.head;
+        // No content, only said aloud (RFC 9110 §9.3.1).
+        let said =
+            framing == Framing::Length(0) && matches!(head.method, Method::Get | Method::Head);
+        self.content = match said || framing == Framing::None {
+            true => ClientContent::None,
+            false => ClientContent::Unread(framing),
+        };
+        let (client, pseudonym) = (self.client.address(), &self.worker.pseudonym);
+        route(head, self.content, client, &self.settings, pseudonym)
     }
 
-    fn decide(&mut self) -> Result<Route, Refusal> {
-        let head = &self.head;
-        self.framing = request_framing(head).map_err(|why| {
-            self.keep = false;
-            Refusal(why.status(), why.to_string())
-        })?;
-        if let Some(address) = self.client.address() {
-            if !self.settings.allows(address) {
-                let why = format!(
-                    "{address} may not use this proxy: its operator can allow it with \"allow\" in the configuration"
-                );
-                return Err(Refusal(403, why));
+    async fn follow(&mut self, route: Route) -> After {
+        let now = match &route {
+            Route::OwnPage(path) => Some(self.own_page(path)),
+            Route::OwnOptions => Some(self.own_options()),
+            Route::Cache(uri) => self.answer_now(uri),
+            Route::Pass(_) | Route::Purge(_) | Route::Tunnel(_) => None,
+        };
+        if let Some(after) = now {
+            return after;
+        }
+        // The answers to earlier requests must not wait for what this one waits for.
+        let stall = self.settings.times.body_stall;
+        if self.client.flush(stall).await.is_err() {
+            return After::Over;
+        }
+        // Everything that may wait is in one allocation, so that a client's task stays small.
+        Box::pin(self.follow_further(route)).await
+    }
+
+    async fn follow_further(&mut self, route: Route) -> After {
+        match route {
+            Route::OwnPage(_) | Route::OwnOptions => self.after(),
+            Route::Cache(uri) => self.answer(uri).await,
+            Route::Pass(uri) => self.pass(uri).await,
+            Route::Purge(uri) => self.purge(&uri).await,
+            Route::Tunnel(authority) => self.tunnel(&authority).await,
+        }
+    }
+
+    /// The whole way of a hit that has nothing to wait for: the memory tier has a response with content small enough
+    /// to be gathered, and all of it is asked for.
+    fn answer_now(&mut self, uri: &Uri) -> Option<After> {
+        self.directives = RequestDirectives::of(&self.head.fields);
+        self.bypassed_by_rule = self.settings.rules.bypass(uri.as_str());
+        let candidates = self.at_hand(uri);
+        match self.plan(&candidates) {
+            Plan::Answer(reused) => self.respond_now(&candidates, &reused),
+            Plan::Bypass(_) | Plan::Refuse(_) | Plan::Obtain(_) => None,
+        }
+    }
+
+    /// Answers a request that the cache may answer.
+    async fn answer(&mut self, uri: Uri) -> After {
+        loop {
+            let candidates = self.gather(&uri).await;
+            match self.plan(&candidates) {
+                Plan::Refuse(why) => return self.refuse(why.status(), &why.to_string()),
+                Plan::Bypass(why) => return self.bypass(uri, why).await,
+                Plan::Answer(reused) => return self.respond(&uri, candidates, reused).await,
+                Plan::Obtain(obtain) => {
+                    if let Some(after) = self.obtain(&uri, &obtain, candidates).await {
+                        return after;
+                    }
+                }
             }
         }
-        if via_has_loop(&head.fields, &self.worker.pseudonym) {
-            let why = "this request has come through this proxy before".into();
-            return Err(Refusal(508, why));
-        }
-        let target = Target::of(head).map_err(|why| Refusal(why.status(), why.to_string()))?;
-        Ok(match target {
-            Target::Origin { path } => Route::Done(self.own_page(&path)),
-            Target::Asterisk => Route::Done(self.own_options()),
-            Target::Authority(authority) => Route::Tunnel(authority),
-            Target::Absolute(uri) => return self.decide_absolute(uri),
-        })
     }
 
-    fn decide_absolute(&mut self, uri: Uri) -> Result<Route, Refusal> {
-        if purge::is_asked(&self.head.method) {
-            return Ok(Route::Purge(uri));
-        }
-        if ends_here(&self.head) {
-            return Ok(Route::Done(self.own_options()));
-        }
-        let cacheable = matches!(self.head.method, Method::Get | Method::Head);
-        if cacheable && self.framing == Framing::Length(0) {
-            // No content, only said aloud (RFC 9110 §9.3.1).
-            self.framing = Framing::None;
-        }
-        if cacheable && self.framing == Framing::None && !wants_upgrade(&self.head) {
-            return Ok(Route::Cached(uri));
-        }
-        Ok(Route::Forward(uri))
+    fn plan(&self, candidates: &Candidates) -> Plan {
+        plan(&self.presented(), &candidates.view(), now())
     }
 
-    /// Writes the answers to earlier requests, which must not wait for what this one waits for.
-    async fn written(&mut self) -> std::io::Result<()> {
-        self.client.flush(self.settings.times.body_stall).await
-    }
-
-    fn own_page(&mut self, path: &Bytes) -> After {
-        self.settle_content();
-        let with_content = self.head.method != Method::Head;
-        pages::own(
-            &mut self.client.out,
-            &self.head,
-            path,
-            self.keep,
-            with_content,
-        );
-        self.record.status = 200;
-        self.record.outcome = "own-page";
-        self.after()
-    }
-
-    fn own_options(&mut self) -> After {
-        self.settle_content();
-        if self.head.method == Method::Trace {
-            pages::trace(&mut self.client.out, &self.head, self.keep);
-        } else {
-            pages::options(&mut self.client.out, &self.head, self.keep);
+    fn presented(&self) -> Presented<'_> {
+        Presented {
+            head: &self.head,
+            directives: self.directives,
+            bypassed_by_rule: self.bypassed_by_rule,
+            is_local: self.client.is_local(),
         }
-        self.record.status = 200;
-        self.record.outcome = "own-page";
-        self.after()
     }
 
     /// Refuses the request with a reason that the client sees.
@@ -228,26 +211,25 @@ impl Exchange<'_> {
         let (out, version) = (&mut self.client.out, self.head.version);
         pages::refusal(out, version, status, why, self.keep, with_content);
         self.record.status = status;
-        self.record.outcome = "refused";
+        self.record.outcome = RequestOutcome::Refused;
         log::debug!("{status}: {why}");
         self.after()
     }
 
     /// Content that nobody will read makes the connection unfit for another request.
     fn settle_content(&mut self) {
-        if self.framing != Framing::None {
+        if matches!(self.content, ClientContent::Unread(_)) {
             self.keep = false;
         }
     }
 
     fn after(&self) -> After {
-        match (self.keep, self.framing) {
+        match (self.keep, self.content) {
             (true, _) => After::Keep,
-            (false, Framing::None) if self.record.status < 400 => After::Close,
+            (false, ClientContent::None | ClientContent::Read) if self.record.status < 400 => {
+                After::Close
+            }
             (false, _) => After::Linger,
         }
     }
 }
-
-/// A status and the reason for a person.
-struct Refusal(u16, String);

@@ -15,11 +15,11 @@ use crate::store::{Pieces, StoreError};
 use crate::sys::stream::Stream;
 use crate::worker::stored::Stored;
 
-/// How long a store may be away in the middle of content, and how often it is asked.
+/// The longest that a store may be away in the middle of content, and the time between two questions.
 const OUTAGE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Why sending ended early.
+/// A reason why sending ended early.
 enum Ended {
     /// The client is gone.
     Gone(io::Error),
@@ -90,12 +90,12 @@ async fn send(
     Ok(())
 }
 
-/// Whether the store can't have what it failed to read if it is asked again.
+/// True when the store can't have what it failed to read if it is asked again.
 fn is_final(failure: &StoreError) -> bool {
     matches!(failure, StoreError::Gone)
 }
 
-/// Whether a store that failed reads in time what begins there.
+/// True when a store that failed reads in time what begins there.
 async fn returns(pieces: &Arc<dyn Pieces>, at: u64) -> bool {
     let until = Instant::now() + OUTAGE;
     loop {

@@ -6,6 +6,7 @@ use std::io;
 use super::Exchange;
 use super::sink::{Ended, Sink};
 use crate::cache::parts::{self, PartialContent};
+use crate::cache::plan::Scope;
 use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
 use crate::http::forward::is_condition;
@@ -13,8 +14,9 @@ use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::store::spool::SpoolReader;
-use crate::worker::fetch::{self, Answer, News, Outcome};
+use crate::worker::fetch::{self, Purpose, Visibility};
 use crate::worker::stored::Stored;
+use crate::worker::waiting_list::{Answer, FetchOutcome};
 
 impl Exchange<'_> {
     /// Sends this part of the stored content from the origin server; false when that is of no use, and
@@ -39,22 +41,16 @@ impl Exchange<'_> {
             (&b"Range"[..], asked.as_bytes()),
             (&b"If-Range"[..], validator),
         ];
-        let mut order = self.order(uri, None, None);
-        order.upgrade = false;
-        order.head.method = Method::Get;
+        let mut request = self.fetch_request(uri, Purpose::Relay, Scope::AsPresented);
+        request.upgrade = false;
+        request.head.method = Method::Get;
         // What the client asked about parts and conditions is settled by its answer.
         let is_open = |name| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
-        let presented = order.head.fields.iter();
+        let presented = request.head.fields.iter();
         let presented = presented.filter(|(name, _)| is_open(name));
-        order.head.fields = presented.chain(ours).collect::<Fields>();
-        let mut ticket = fetch::begin(self.worker, order, false);
-        let outcome = loop {
-            // The client has its final head, so that interim ones are nothing to it.
-            if let News::Outcome(outcome) = ticket.news().await {
-                break outcome;
-            }
-        };
-        let Outcome::Answer(answer) = outcome else {
+        request.head.fields = presented.chain(ours).collect::<Fields>();
+        let ticket = fetch::begin(self.worker, request, Visibility::Own);
+        let FetchOutcome::Answer(answer) = ticket.outcome().await else {
             return Ok(false);
         };
         let Some(mut reader) = reader(&answer, &object.meta.fields, (held, wanted)) else {

@@ -14,26 +14,26 @@ use crate::sys::stream::Stream;
 
 /// A piece up to this size is copied to what is gathered.
 const COPIED: usize = 8 << 10;
-/// What is gathered is written when it is this much.
+/// Bytes gathered before they are written.
 const GATHER: usize = 64 << 10;
 
 /// Where content goes.
 pub struct Sink<'a> {
     /// The client's socket.
     pub stream: &'a Stream,
-    /// What is gathered, the head first.
+    /// The bytes that are gathered, the head first.
     pub out: &'a mut BytesMut,
     /// The framing towards the client.
     pub framing: Framing,
-    /// How long a client may take nothing.
+    /// The longest that a client may take nothing.
     pub timeout: Duration,
     /// Bytes of content sent or gathered.
     pub sent: u64,
-    /// Whether anything has been written, so that nothing can be taken back.
+    /// True when anything has been written, so that nothing can be taken back.
     pub written: bool,
 }
 
-/// How the content ended.
+/// The end of the content.
 pub enum Ended {
     /// All of it was sent or gathered.
     Whole,

@@ -13,7 +13,7 @@ use crate::http::head::{Method, Version};
 use crate::worker::stored::Stored;
 
 impl Exchange<'_> {
-    /// Whether the answer has trailer fields: the client said `TE: trailers` (RFC 9110 §10.1.4), and gets
+    /// True when the answer has trailer fields: the client said `TE: trailers` (RFC 9110 §10.1.4), and gets
     /// the content.
     pub(super) fn takes_trailers_of(&self, stored: &Stored) -> bool {
         let (head, meta) = (&self.head, &stored.object.meta);

@@ -1,5 +1,4 @@
-//! Waiting for what a fetch comes to: interim responses go down meanwhile, and the request's content
-//! goes up, at the same time.
+//! The request's content on its way up into the fetch, while its response is awaited.
 
 use std::io;
 use std::pin::pin;
@@ -8,38 +7,27 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::{After, Exchange, Refusal};
+use super::awaiting::Down;
+use super::route::Refusal;
+use super::{After, ClientContent, Exchange};
 use crate::http::content::{ContentDecoder, ContentStep};
-use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
-use crate::http::head::{ResponseHead, Version};
 use crate::store::spool::SpoolWriter;
 use crate::sys::stream::Stream;
-use crate::worker::fetch::{News, Outcome, Ticket};
+use crate::worker::waiting_list::{FetchOutcome, Ticket};
 
-/// How much request content is read at a time.
+/// Bytes of request content read at a time.
 const READ: usize = 64 << 10;
 
 impl Exchange<'_> {
-    /// Waits for the outcome, passing interim responses on.
-    pub(super) async fn outcome(&mut self, ticket: &mut Ticket) -> Result<Outcome, After> {
-        let mut down = Down {
-            stream: &self.client.stream,
-            out: &mut self.client.out,
-            version: self.head.version,
-            pseudonym: &self.worker.pseudonym,
-            timeout: self.settings.times.body_stall,
-        };
-        down.outcome(ticket).await
-    }
-
     /// Sends the request's content into the fetch while waiting for the outcome. When the response
     /// came before all of the content did, the connection can't be kept.
     pub(super) async fn outcome_while_sending(
         &mut self,
         ticket: &mut Ticket,
+        framing: Framing,
         writer: SpoolWriter,
-    ) -> Result<Outcome, After> {
+    ) -> Result<FetchOutcome, After> {
         let timeout = self.settings.times.body_stall;
         // Responses to earlier requests of the pipeline must not wait for this content.
         if self.client.flush(timeout).await.is_err() {
@@ -59,7 +47,7 @@ impl Exchange<'_> {
             timeout,
         };
         let (outcome, sent) = {
-            let mut sending = pin!(upload.run(ContentDecoder::new(self.framing), writer));
+            let mut sending = pin!(upload.run(ContentDecoder::new(framing), writer));
             let mut waiting = pin!(down.outcome(ticket));
             tokio::select! {
                 biased;
@@ -71,67 +59,23 @@ impl Exchange<'_> {
             }
         };
         if sent && self.keep {
-            self.framing = Framing::None;
+            self.content = ClientContent::Read;
         } else {
             self.keep = false;
         }
         outcome.map_err(|ended| match ended {
             Ended::Gone(after) => after,
-            Ended::Refused(Refusal(status, why)) => self.refuse(status, &why),
+            Ended::Refused(Refusal { status, why }) => self.refuse(status, &why),
         })
     }
 }
 
-/// How waiting for an outcome ended without one.
+/// The end of waiting for an outcome that doesn't come.
 enum Ended {
     /// The client is gone.
     Gone(After),
     /// The client's content is refused.
     Refused(Refusal),
-}
-
-/// Where interim responses go while the outcome is awaited.
-struct Down<'a> {
-    stream: &'a Stream,
-    out: &'a mut BytesMut,
-    version: Version,
-    pseudonym: &'a str,
-    timeout: Duration,
-}
-
-impl Down<'_> {
-    /// Waits for the outcome, passing interim responses on.
-    async fn outcome(&mut self, ticket: &mut Ticket) -> Result<Outcome, After> {
-        loop {
-            let head = match ticket.news().await {
-                News::Outcome(outcome) => return Ok(outcome),
-                News::Interim(head) => head,
-            };
-            interim(self.out, &head, self.version, self.pseudonym);
-            let parts = &mut [io::IoSlice::new(self.out)];
-            let written = self.stream.write_all(parts, self.timeout).await;
-            self.out.clear();
-            if written.is_err() {
-                return Err(After::Over);
-            }
-        }
-    }
-}
-
-/// Gathers an interim response, which HTTP/1.0 doesn't know (RFC 9110 §15.2).
-pub fn interim(out: &mut BytesMut, head: &ResponseHead, client: Version, pseudonym: &str) {
-    if client == Version::Http10 {
-        return;
-    }
-    let how = ResponseAs {
-        framing: Framing::None,
-        keep_alive: true,
-        client,
-        via: Some((head.version, pseudonym)),
-        extra: &[],
-        without: &[],
-    };
-    write_response_head(out, head.status, &head.reason, &head.fields, &how);
 }
 
 /// A request's content on its way from the client into the fetch.
@@ -165,16 +109,24 @@ impl Upload<'_> {
                         Err(why) if why.kind() == io::ErrorKind::TimedOut => {
                             let limit = self.timeout.as_secs();
                             let why = format!("no content of the request came for {limit} s");
-                            return Err(Refusal(408, why));
+                            return Err(Refusal { status: 408, why });
                         }
                         Ok(0) | Err(_) => {
                             let why =
                                 "the connection closed before the request's content was complete";
-                            return Err(Refusal(400, why.into()));
+                            return Err(Refusal {
+                                status: 400,
+                                why: why.into(),
+                            });
                         }
                     }
                 }
-                Err(why) => return Err(Refusal(400, why.to_string())),
+                Err(why) => {
+                    return Err(Refusal {
+                        status: 400,
+                        why: why.to_string(),
+                    });
+                }
             }
         }
     }

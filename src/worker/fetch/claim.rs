@@ -1,19 +1,11 @@
-//! A worker's claim on a key, told to the others through shared memory for as long as it is held.
-
-use std::sync::Arc;
+//! Which worker fetches a key: told to the others through shared memory.
 
 use crate::cache::key::Key;
-use crate::sys::shared::{ClaimReply, Shared};
+use crate::sys::shared::ClaimReply;
 use crate::worker::state::Worker;
+use crate::worker::waiting_list::ClaimGuard;
 
-/// A claim that ends when it is dropped.
-pub struct ClaimGuard {
-    shared: Arc<Shared>,
-    hash: [u8; 16],
-    worker: u16,
-}
-
-/// Who may fetch a key.
+/// The one who may fetch a key.
 pub enum Claim {
     /// This worker, and the others know.
     Ours(ClaimGuard),
@@ -30,21 +22,13 @@ pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
         return Claim::Alone;
     }
     let mut hash = *key.hash();
-    // What some clients may not have is another key here.
+    // For clients that may not have the same it is another key.
     hash[2] ^= u8::from(local_allowed);
     match worker.shared.claim(&hash, worker.index) {
-        ClaimReply::Claimed => Claim::Ours(ClaimGuard {
-            shared: worker.shared.clone(),
-            hash,
-            worker: worker.index,
-        }),
+        ClaimReply::Claimed => {
+            Claim::Ours(ClaimGuard::new(worker.shared.clone(), hash, worker.index))
+        }
         ClaimReply::TakenBy(other) if other != worker.index => Claim::Theirs(other),
         ClaimReply::TakenBy(_) | ClaimReply::TableFull => Claim::Alone,
-    }
-}
-
-impl Drop for ClaimGuard {
-    fn drop(&mut self) {
-        self.shared.unclaim(&self.hash, self.worker);
     }
 }

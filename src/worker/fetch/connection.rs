@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use tokio::time::timeout;
 
-use super::FetchRequest;
-use super::outcome::FetchError;
+use super::request::FetchRequest;
 use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ConnectError;
@@ -15,6 +14,7 @@ use crate::worker::origin::reach;
 use crate::worker::origin::tls::handshake;
 use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
+use crate::worker::waiting_list::FetchError;
 
 /// Room for a response's head, and often for all of a small response.
 pub const FIRST_READ: usize = 8 << 10;
@@ -23,13 +23,13 @@ pub const FIRST_READ: usize = 8 << 10;
 pub struct Connection {
     /// The way to the origin server.
     pub transport: Transport,
-    /// What was read from it and not yet taken.
+    /// Bytes read from it and not yet taken.
     pub buffer: BytesMut,
     /// The origin's address.
     pub address: IpAddr,
-    /// Whether all of the request went out, without which it can't be used again.
+    /// True when all of the request went out, without which it can't be used again.
     pub request_sent: bool,
-    /// Whether it served a request before.
+    /// True when it served a request before.
     pub reused: bool,
 }
 
@@ -45,28 +45,30 @@ impl Connection {
     }
 }
 
-/// A connection of the pool, if there is one for this order.
-pub fn idle_connection(worker: &Worker, order: &FetchRequest) -> Option<Connection> {
-    let (transport, address) = worker.pool.take(order.uri.origin(), order.local_allowed)?;
+/// A connection of the pool, if there is one for this request.
+pub fn idle_connection(worker: &Worker, request: &FetchRequest) -> Option<Connection> {
+    let (transport, address) = worker
+        .pool
+        .take(request.uri.origin(), request.local_allowed)?;
     Some(Connection::new(transport, address, true))
 }
 
 /// Connects to the origin server.
 pub async fn new_connection(
     worker: &Worker,
-    order: &FetchRequest,
+    request: &FetchRequest,
 ) -> Result<Connection, FetchError> {
     let (stream, address) = reach(
         &worker.resolver,
-        order.uri.host(),
-        order.uri.port(),
-        order.local_allowed,
-        order.settings.times.connect,
+        request.uri.host(),
+        request.uri.port(),
+        request.local_allowed,
+        request.settings.times.connect,
     )
     .await?;
-    let transport = match order.uri.scheme() {
+    let transport = match request.uri.scheme() {
         Scheme::Http => Transport::Plain(stream),
-        Scheme::Https => Box::pin(secured(worker, order, stream)).await?,
+        Scheme::Https => Box::pin(secured(worker, request, stream)).await?,
     };
     Ok(Connection::new(transport, address, false))
 }
@@ -74,20 +76,20 @@ pub async fn new_connection(
 /// Makes a TLS session of a connection just made.
 async fn secured(
     worker: &Worker,
-    order: &FetchRequest,
+    request: &FetchRequest,
     stream: Stream,
 ) -> Result<Transport, FetchError> {
-    let host = order.uri.host();
+    let host = request.uri.host();
     let failed = |why| ConnectError::Tls {
-        host: order.uri.authority().into(),
+        host: request.uri.authority().into(),
         why,
     };
-    let trusted = worker.trust.config(&order.settings.ca_file).await;
+    let trusted = worker.trust.config(&request.settings.ca_file).await;
     let config = trusted.map_err(failed)?;
-    let limit = order.settings.times.connect;
+    let limit = request.settings.times.connect;
     let begun = timeout(limit, handshake(stream, host, config)).await;
     let begun = begun.map_err(|_| ConnectError::TimedOut {
-        host: order.uri.authority().into(),
+        host: request.uri.authority().into(),
         seconds: limit.as_secs(),
     })?;
     Ok(Transport::Tls(Box::new(RefCell::new(

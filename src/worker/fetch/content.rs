@@ -9,26 +9,25 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::outcome::{FetchError, NoStoreReason};
-use super::part::StoredPart;
-use super::{FetchRequest, hit_for_miss};
+use super::context::Context;
+use super::hit_for_miss;
+use super::stored_part::StoredPart;
 use crate::cache::stored::Meta;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::store;
 use crate::store::spool::SpoolWriter;
-use crate::worker::state::Worker;
+use crate::worker::waiting_list::{FetchError, NoStoreReason};
 
-/// How much is read at a time.
+/// Bytes read at a time.
 const READ: usize = 64 << 10;
-/// How much of a stored part is copied at a time.
+/// Bytes of a stored part copied at a time.
 const COPIED: u64 = 1 << 20;
 
 /// Content on its way from a connection into a spool.
 pub struct Content<'a> {
-    worker: &'a Worker,
-    order: &'a FetchRequest,
+    context: Context<'a>,
     connection: Connection,
     writer: SpoolWriter,
     /// Its length, where the head told it.
@@ -39,15 +38,13 @@ pub struct Content<'a> {
 impl<'a> Content<'a> {
     /// The content that comes on a connection.
     pub fn new(
-        worker: &'a Worker,
-        order: &'a FetchRequest,
+        context: Context<'a>,
         connection: Connection,
         writer: SpoolWriter,
         expected: Option<u64>,
     ) -> Content<'a> {
         Content {
-            worker,
-            order,
+            context,
             connection,
             writer,
             expected,
@@ -115,13 +112,13 @@ impl<'a> Content<'a> {
     }
 
     fn told(&self, why: ContentError) -> String {
-        let host = self.order.uri.authority().to_string();
+        let host = self.context.request.host();
         FetchError::Content { host, why }.to_string()
     }
 
     async fn more(&mut self) -> Result<usize, String> {
-        let host = self.order.uri.authority();
-        let timeout = self.order.settings.times.body_stall;
+        let host = self.context.request.uri.authority();
+        let timeout = self.context.request.settings.times.body_stall;
         let connection = &mut self.connection;
         connection.buffer.reserve(READ);
         let deadline = Instant::now() + timeout;
@@ -137,25 +134,29 @@ impl<'a> Content<'a> {
 
     async fn take(&mut self, data: Bytes, meta: Option<&Meta>) {
         self.taken += data.len() as u64;
-        if self.taken > self.order.settings.largest_object && self.writer.keeps_all() {
+        if self.taken > self.context.request.settings.largest_object && self.writer.keeps_all() {
             self.writer.give_up_keeping();
-            hit_for_miss::note(self.worker, self.order, None, Some(NoStoreReason::TooLarge));
+            hit_for_miss::note(
+                self.context.worker,
+                self.context.request,
+                Err(NoStoreReason::TooLarge),
+            );
         }
         if let Err(failure) = self.writer.push(data).await {
-            self.worker.complain_of(&failure);
+            self.context.worker.complain_of(&failure);
         }
-        let (Some(meta), Some(keeper)) = (meta, &self.worker.store) else {
+        let (Some(meta), Some(writer)) = (meta, &self.context.worker.store) else {
             return;
         };
         if !self.writer.wants_draft() {
             return;
         }
-        let (store, meta, expected) = (keeper.store().clone(), meta.clone(), self.expected);
+        let (store, meta, expected) = (writer.store().clone(), meta.clone(), self.expected);
         let draft = spawn_blocking(move || store.begin(&meta, expected)).await;
         match draft {
             Ok(Ok(draft)) => self.writer.spill_to(draft),
             Ok(Err(failure)) => {
-                self.worker.complain_of(&failure);
+                self.context.worker.complain_of(&failure);
                 self.writer.give_up_keeping();
             }
             Err(_) => self.writer.give_up_keeping(),

@@ -1,8 +1,7 @@
 //! Keys whose answers are of no use to others, remembered for a while by all workers: their clients
 //! don't wait for each other, as they would if the answer might be for all of them (RFC 9111 §4).
 
-use super::FetchRequest;
-use super::outcome::NoStoreReason;
+use super::request::FetchRequest;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
@@ -10,31 +9,31 @@ use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::storing::UncacheableReason;
 use crate::http::fields::Fields;
 use crate::worker::state::{Worker, now};
+use crate::worker::waiting_list::NoStoreReason;
 
 /// For how long, in seconds, after the last such answer.
 const REMEMBERED: u64 = 60;
 
-/// Whether the last answer for this key was of use to nobody else.
+/// True when the last answer for this key was of use to nobody else.
 pub fn is_hit_for_miss(worker: &Worker, key: &Key, request: &Fields) -> bool {
     worker.shared.is_hit_for_miss(&name(key, request), now())
 }
 
-/// Remembers whether others could use what was fetched; `why` when it isn't stored.
+/// Remembers whether others could use what was fetched, by its facts or the reason why it isn't stored.
 pub(super) fn note(
     worker: &Worker,
-    order: &FetchRequest,
-    facts: Option<&Facts>,
-    why: Option<NoStoreReason>,
+    request: &FetchRequest,
+    fetched: Result<&Facts, NoStoreReason>,
 ) {
-    let Some(key) = order.key.as_ref().filter(|_| order.head.method.is_safe()) else {
+    let Some(key) = request.key().filter(|_| request.head.method.is_safe()) else {
         return;
     };
-    let for_others = match (facts, why) {
-        (_, Some(why)) if is_of_the_request(why) => return,
-        (Some(facts), None) => is_for_others(facts),
-        _ => false,
+    let for_others = match fetched {
+        Err(why) if is_of_the_request(why) => return,
+        Err(_) => false,
+        Ok(facts) => is_for_others(facts),
     };
-    let name = name(key, &order.head.fields);
+    let name = name(key, &request.head.fields);
     if for_others {
         worker.shared.forget_hit_for_miss(&name);
     } else {
@@ -42,7 +41,7 @@ pub(super) fn note(
     }
 }
 
-/// Whether a plain request could be answered with it, now or while it is validated.
+/// True when a plain request could be answered with it, now or while it is validated.
 fn is_for_others(facts: &Facts) -> bool {
     match reuse(&RequestDirectives::default(), facts, now()) {
         Reuse::Fresh { .. } | Reuse::Stale { .. } => true,
@@ -50,7 +49,7 @@ fn is_for_others(facts: &Facts) -> bool {
     }
 }
 
-/// Whether it was the request that forbade storing, so that another's may come to something else.
+/// True when it was the request that forbade storing, so that another's may come to something else.
 fn is_of_the_request(why: NoStoreReason) -> bool {
     match why {
         NoStoreReason::Bypass => true,
@@ -75,7 +74,7 @@ fn is_of_the_request(why: NoStoreReason) -> bool {
     }
 }
 
-/// What comes of requests with Authorization says nothing of those without (RFC 9111 §3.5).
+/// A name for a key's requests with, or without, Authorization: they say nothing of each other (RFC 9111 §3.5).
 fn name(key: &Key, request: &Fields) -> [u8; 16] {
     let mut hash = *key.hash();
     hash[2] ^= u8::from(request.has("authorization"));

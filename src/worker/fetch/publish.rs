@@ -1,11 +1,11 @@
-//! What a fetch leaves behind: a whole response in the store and, when small, in the memory tier; after
+//! The traces of a fetch: a whole response in the store and, when small, in the memory tier; after
 //! a 304 the stored response with new metadata. A store that fails costs the client nothing.
 
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Fetch, FetchRequest};
+use super::context::{Context, Times};
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
@@ -16,17 +16,16 @@ use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 
 /// Stores a whole response. Until it is in the store, the fetch answers for it.
-pub async fn publish(
-    worker: &Rc<Worker>,
-    order: &FetchRequest,
-    fetch: &Fetch,
-    meta: Meta,
-    whole: Whole,
-) {
-    let Some(keeper) = &worker.store else {
+pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
+    let Context {
+        worker,
+        request,
+        fetch,
+    } = context;
+    let Some(writer) = &worker.store else {
         return;
     };
-    if !fetch.is_valid(worker, &meta.key) {
+    if !fetch.is_valid(&worker.shared, &meta.key) {
         return;
     }
     let small = match &whole {
@@ -35,8 +34,12 @@ pub async fn publish(
     };
     let part = (!meta.key.is_for_part()).then(|| meta.key.part());
     if let (Some(object), Some(_)) = (&small, &part) {
-        let stored = Stored::new(copy(object), &order.policy, &worker.pseudonym);
-        *fetch.whole.borrow_mut() = Some(Rc::new(stored));
+        let stored = Rc::new(Stored::new(
+            copy(object),
+            &request.policy,
+            &worker.pseudonym,
+        ));
+        fetch.publishes(stored);
     }
     let place = place(meta.key.hash(), meta.variant.hash());
     worker.shared.forget_hits(&place);
@@ -45,7 +48,7 @@ pub async fn publish(
         Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
         Whole::Draft { .. } => 0,
     };
-    let done = keeper.run(bytes, move |store| {
+    let done = writer.run(bytes, move |store| {
         let published = store.publish(&meta, whole, invalidation_epoch);
         let mut removed = store.take_removed();
         // The whole takes the place of a part.
@@ -69,7 +72,7 @@ pub async fn publish(
                 let generation = published.generation;
                 remember(
                     worker,
-                    &order.policy,
+                    &request.policy,
                     Object {
                         generation,
                         ..object
@@ -84,7 +87,7 @@ pub async fn publish(
             // A store that is away for a while is no reason to fetch it again and again. When it is back
             // other hosts may have changed the key: then all keys begin a new generation.
             if let (true, Some(object)) = (failure.is_told(), small) {
-                remember(worker, &order.policy, object);
+                remember(worker, &request.policy, object);
             }
         }
     }
@@ -136,24 +139,27 @@ pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> 
 
 /// After a 304: the stored response with the fields that it brought (RFC 9111 §4.3.4), in the store too.
 pub async fn refresh(
-    worker: &Rc<Worker>,
-    order: &FetchRequest,
-    fetch: &Fetch,
+    context: Context<'_>,
     stored: &Rc<Stored>,
     head: &ResponseHead,
-    (request_time, response_time): (u64, u64),
+    times: Times,
 ) -> Rc<Stored> {
+    let Context {
+        worker,
+        request,
+        fetch,
+    } = context;
     let old = &stored.object;
-    let presented = &order.head.fields;
-    let meta = refreshed(&old.meta, presented, head, request_time, response_time);
+    let presented = &request.head.fields;
+    let meta = refreshed(&old.meta, presented, head, times.request, times.response);
     let fresh = |generation| Object {
         meta: meta.clone(),
         content: old.content.clone(),
         generation,
         checksum: old.checksum,
     };
-    // What an unsafe request has made invalid meanwhile answers this client, and nobody else.
-    let refreshed = if fetch.is_valid(worker, &old.meta.key) {
+    // Made invalid by an unsafe request meanwhile, it answers this client and nobody else.
+    let refreshed = if fetch.is_valid(&worker.shared, &old.meta.key) {
         let invalidation_epoch = fetch.invalidation_epoch(&old.meta.key);
         refresh_in_store(worker, stored, meta.clone(), invalidation_epoch).await
     } else {
@@ -163,7 +169,7 @@ pub async fn refresh(
         Ok(published) => {
             fetch.is_stored(&old.meta.key);
             worker.outbox.published(&published);
-            remember(worker, &order.policy, fresh(published.generation))
+            remember(worker, &request.policy, fresh(published.generation))
         }
         Err(failure) => {
             // Replaced or removed meanwhile is no failure: this client is answered all the same.
@@ -172,7 +178,7 @@ pub async fn refresh(
             }
             Rc::new(Stored::new(
                 fresh(old.generation),
-                &order.policy,
+                &request.policy,
                 &worker.pseudonym,
             ))
         }
@@ -185,9 +191,9 @@ async fn refresh_in_store(
     meta: Meta,
     invalidation_epoch: Option<u32>,
 ) -> Result<Published, StoreError> {
-    let keeper = worker.store.as_ref().ok_or(StoreError::Gone)?;
+    let writer = worker.store.as_ref().ok_or(StoreError::Gone)?;
     let old = copy(&stored.object);
-    let refreshed = keeper.run(0, move |store| {
+    let refreshed = writer.run(0, move |store| {
         store.refresh(&old, &meta, invalidation_epoch)
     });
     refreshed.await.unwrap_or(Err(StoreError::Gone))
@@ -202,15 +208,15 @@ pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> usize {
         .map(Key::part)
         .collect();
     keys.extend(parts);
-    let Some(keeper) = &worker.store else {
+    let Some(writer) = &worker.store else {
         return 0;
     };
     for key in &keys {
         worker.shared.invalidate(key.hash());
         // Nobody joins what was asked before.
-        worker.fetches.borrow_mut().remove(key);
+        worker.waiting_lists.clear(key);
     }
-    let done = keeper.run_surely(move |store| {
+    let done = writer.run_surely(move |store| {
         let mut removed = Vec::new();
         let mut failure = None;
         for key in keys {

@@ -1,91 +1,136 @@
-//! The request as it goes to the origin server: its head, and its content as it comes.
+//! A request to an origin server as it is to be made, and its purpose: to relay the response to one client, or to
+//! store it under a key, knowing what is stored.
 
-use std::io::IoSlice;
-use std::time::Duration;
+use std::rc::Rc;
 
-use bytes::BytesMut;
-
-use super::outcome::FetchError;
-use super::{FetchRequest, RequestContent};
-use crate::cache::parts;
-use crate::cache::validation::conditional_fields;
-use crate::http::chunked;
-use crate::http::forward::{RequestAs, write_request};
+use super::stored_part::{Ask, StoredPart};
+use crate::cache::key::Key;
+use crate::cache::policy::Policy;
+use crate::config::Settings;
 use crate::http::framing::Framing;
-use crate::store::spool::{ContentEnd, Piece};
-use crate::worker::origin::transport::Transport;
+use crate::http::head::RequestHead;
+use crate::http::target::Uri;
+use crate::store::spool::SpoolReader;
+use crate::worker::stored::Stored;
 
-/// The head, with the conditions of a validation, or those under which a stored part is added to.
-pub fn request_head(order: &FetchRequest, content: Option<&RequestContent>) -> BytesMut {
-    let beside = order.beside.as_ref();
-    let asked = beside.and_then(|beside| {
-        let validator = parts::validator(&beside.stored.object.meta.fields)?;
-        Some((beside.ask?.asked(beside.held.length), validator))
-    });
-    let mut extra: Vec<(&[u8], &[u8])> = match &order.validate {
-        Some(stored) => conditional_fields(&stored.object.meta.fields)
-            .map(|(name, value)| (name.as_bytes(), value))
-            .collect(),
-        None => Vec::new(),
-    };
-    if let Some((range, validator)) = &asked {
-        extra.push((b"Range", range.as_bytes()));
-        extra.push((b"If-Range", validator));
-    }
-    let mut out = BytesMut::with_capacity(1024);
-    write_request(
-        &mut out,
-        &order.head,
-        &order.uri,
-        &RequestAs {
-            framing: content.map_or(Framing::None, |content| content.framing),
-            pseudonym: &order.pseudonym,
-            extra: &extra,
-            without: &[],
-            upgrade: order.upgrade,
-        },
-    );
-    out
+/// A request that is to be made.
+pub struct FetchRequest {
+    /// The head as presented.
+    pub head: RequestHead,
+    /// Its target URI.
+    pub uri: Uri,
+    /// The use of its response.
+    pub purpose: Purpose,
+    /// Its content.
+    pub content: Option<RequestContent>,
+    /// The client asks to switch protocols.
+    pub upgrade: bool,
+    /// The client may reach this machine's own addresses.
+    pub local_allowed: bool,
+    /// The operator's wishes for this URI.
+    pub policy: Policy,
+    /// The settings that the request began with.
+    pub settings: Rc<Settings>,
 }
 
-/// Sends the content as it comes.
-pub async fn send_content(
-    transport: &Transport,
-    content: &mut RequestContent,
-    timeout: Duration,
-) -> Result<(), FetchError> {
-    let failed = |why| FetchError::Io {
-        host: String::new(),
-        why,
-    };
-    loop {
-        let mut frame = BytesMut::new();
-        match content.reader.next().await {
-            Piece::Memory(data) if content.framing == Framing::Chunked => {
-                chunked::write_chunk_head(&mut frame, data.len());
-                let parts = &mut [
-                    IoSlice::new(&frame),
-                    IoSlice::new(&data),
-                    IoSlice::new(chunked::CRLF),
-                ];
-                transport.write_all(parts, timeout).await.map_err(failed)?;
-            }
-            Piece::Memory(data) => {
-                let parts = &mut [IoSlice::new(&data)];
-                transport.write_all(parts, timeout).await.map_err(failed)?;
-            }
-            Piece::End(ContentEnd::Whole { trailers }) => {
-                if content.framing == Framing::Chunked {
-                    chunked::write_last(&mut frame, &trailers);
-                    let parts = &mut [IoSlice::new(&frame)];
-                    transport.write_all(parts, timeout).await.map_err(failed)?;
-                }
-                return Ok(());
-            }
-            // Request content is a window and never in a file.
-            Piece::File { .. } | Piece::End(ContentEnd::Cut(_)) => {
-                return Err(FetchError::ClientContent);
-            }
+/// The content of a request on its way to the origin server.
+pub struct RequestContent {
+    /// Its framing.
+    pub framing: Framing,
+    /// Where it comes from.
+    pub reader: SpoolReader,
+}
+
+/// The use of a response.
+pub enum Purpose {
+    /// The client that asked, and nobody else.
+    Relay,
+    /// The store, where it may be stored.
+    Store {
+        /// Its key.
+        key: Key,
+        /// The response that is stored.
+        known: Known,
+    },
+}
+
+/// A stored response that is known when a request is made.
+pub enum Known {
+    /// Nothing that would help.
+    Nothing,
+    /// A response that is validated by the request.
+    Validating(Rc<Stored>),
+    /// A response that can't be, and is only good for comparing.
+    Outdated(Rc<Stored>),
+    /// A part.
+    Part(StoredPart),
+}
+
+impl Known {
+    /// A whole stored response, validated where it can be.
+    pub fn whole(stored: &Rc<Stored>) -> Known {
+        match stored.facts.has_validator {
+            true => Known::Validating(stored.clone()),
+            false => Known::Outdated(stored.clone()),
         }
+    }
+}
+
+impl FetchRequest {
+    /// The key under which its response may be stored.
+    pub fn key(&self) -> Option<&Key> {
+        match &self.purpose {
+            Purpose::Relay => None,
+            Purpose::Store { key, .. } => Some(key),
+        }
+    }
+
+    fn known(&self) -> &Known {
+        match &self.purpose {
+            Purpose::Relay => &Known::Nothing,
+            Purpose::Store { known, .. } => known,
+        }
+    }
+
+    /// The stored response that it validates.
+    pub fn validates(&self) -> Option<&Rc<Stored>> {
+        match self.known() {
+            Known::Validating(stored) => Some(stored),
+            Known::Part(part) => part.validates(),
+            Known::Nothing | Known::Outdated(_) => None,
+        }
+    }
+
+    /// The whole stored response that was found but may not answer.
+    pub fn found(&self) -> Option<&Rc<Stored>> {
+        match self.known() {
+            Known::Validating(stored) | Known::Outdated(stored) => Some(stored),
+            Known::Nothing | Known::Part(_) => None,
+        }
+    }
+
+    /// The stored part of what it is for.
+    pub fn part(&self) -> Option<&StoredPart> {
+        match self.known() {
+            Known::Part(part) => Some(part),
+            Known::Nothing | Known::Validating(_) | Known::Outdated(_) => None,
+        }
+    }
+
+    /// Has it ask without a condition of ours: what came back was about something else.
+    pub fn ask_plainly(&mut self) {
+        let Purpose::Store { known, .. } = &mut self.purpose else {
+            return;
+        };
+        match known {
+            Known::Validating(stored) => *known = Known::Outdated(stored.clone()),
+            Known::Part(part) => part.ask = Ask::Nothing,
+            Known::Nothing | Known::Outdated(_) => {}
+        }
+    }
+
+    /// The origin server, for messages.
+    pub fn host(&self) -> String {
+        self.uri.authority().to_string()
     }
 }

@@ -10,19 +10,19 @@ use bytes::BytesMut;
 use tokio::time::{self, Instant, sleep_until};
 
 use super::connection::{Connection, FIRST_READ, idle_connection, new_connection};
-use super::outcome::FetchError;
-use super::request::{request_head, send_content};
-use super::{Fetch, FetchRequest, RequestContent};
+use super::request::{FetchRequest, RequestContent};
+use super::send::{request_head, send_content};
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, HeadLimits, parse_response};
 use crate::sys::stream::Stream;
 use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
+use crate::worker::waiting_list::{Fetch, FetchError};
 
 /// The most interim responses to one request.
 const MOST_INTERIM: usize = 32;
 
-/// What came back.
+/// The answer of an origin server.
 pub enum Reply {
     /// A final response; its content is still on the connection.
     Response(Response),
@@ -41,52 +41,54 @@ pub struct Response {
 /// Sends the request and reads the response's head.
 pub async fn round_trip(
     worker: &Worker,
-    order: &mut FetchRequest,
+    request: &mut FetchRequest,
     fetch: &Fetch,
 ) -> Result<Reply, FetchError> {
-    let mut content = order.content.take();
+    let mut content = request.content.take();
+    let pseudonym = &worker.pseudonym;
     // A request that may not be repeated never meets a connection that may be closing (RFC 9110 §9.2.2).
-    let may_repeat = content.is_none() && order.head.method.is_idempotent();
+    let may_repeat = content.is_none() && request.head.method.is_idempotent();
     if may_repeat {
-        if let Some(connection) = idle_connection(worker, order) {
-            match converse(order, connection, &mut content, fetch).await {
+        if let Some(connection) = idle_connection(worker, request) {
+            match converse(request, connection, &mut content, fetch, pseudonym).await {
                 Err(Failed::Unanswered(_)) => {}
-                done => return done.map_err(Failed::into_trouble),
+                done => return done.map_err(Failed::into_error),
             }
         }
     }
-    let connection = new_connection(worker, order).await?;
-    let done = converse(order, connection, &mut content, fetch).await;
-    done.map_err(Failed::into_trouble)
+    let connection = new_connection(worker, request).await?;
+    let done = converse(request, connection, &mut content, fetch, pseudonym).await;
+    done.map_err(Failed::into_error)
 }
 
-/// Why a conversation failed: whether anything came back tells whether it may be tried again.
+/// A failed conversation; one in which nothing came back may be tried again.
 enum Failed {
     Unanswered(FetchError),
     Answered(FetchError),
 }
 
 impl Failed {
-    fn into_trouble(self) -> FetchError {
+    fn into_error(self) -> FetchError {
         match self {
-            Failed::Unanswered(trouble) | Failed::Answered(trouble) => trouble,
+            Failed::Unanswered(error) | Failed::Answered(error) => error,
         }
     }
 }
 
 async fn converse(
-    order: &FetchRequest,
+    request: &FetchRequest,
     mut connection: Connection,
     content: &mut Option<RequestContent>,
     fetch: &Fetch,
+    pseudonym: &str,
 ) -> Result<Reply, Failed> {
-    let timeout = order.settings.times.body_stall;
-    let head = request_head(order, content.as_ref());
+    let timeout = request.settings.times.body_stall;
+    let head = request_head(request, content.as_ref(), pseudonym);
     let parts = &mut [IoSlice::new(&head)];
     if let Err(why) = connection.transport.write_all(parts, timeout).await {
-        return Err(Failed::Unanswered(io_trouble(order, why)));
+        return Err(Failed::Unanswered(io_error(request, why)));
     }
-    let limit = order.settings.times.origin_response;
+    let limit = request.settings.times.origin_response;
     let Connection {
         transport,
         buffer,
@@ -96,7 +98,7 @@ async fn converse(
     } = &mut connection;
     let transport: &Transport = transport;
     let reading = Reading {
-        order,
+        request,
         transport,
         buffer,
         reused: *reused,
@@ -107,7 +109,7 @@ async fn converse(
             let reading = reading.final_head(fetch);
             time::timeout(limit, reading)
                 .await
-                .unwrap_or_else(|_| Err(timed_out(order, limit)))?
+                .unwrap_or_else(|_| Err(timed_out(request, limit)))?
         }
         Some(content) => {
             let mut reading = pin!(reading.final_head(fetch));
@@ -129,7 +131,7 @@ async fn converse(
                     }
                     head = &mut reading => break head?,
                     () = sleep_until(deadline), if sending_ended => {
-                        return Err(timed_out(order, limit));
+                        return Err(timed_out(request, limit));
                     }
                 }
             }
@@ -138,7 +140,7 @@ async fn converse(
     if head.status == 101 {
         // A TLS connection is never asked to switch.
         let Transport::Plain(stream) = connection.transport else {
-            return Err(Failed::Answered(FetchError::Switched(host(order))));
+            return Err(Failed::Answered(FetchError::Switched(request.host())));
         };
         return Ok(Reply::Switched(head, stream, connection.buffer));
     }
@@ -147,7 +149,7 @@ async fn converse(
 
 /// The head of the response being read.
 struct Reading<'a> {
-    order: &'a FetchRequest,
+    request: &'a FetchRequest,
     transport: &'a Transport,
     buffer: &'a mut BytesMut,
     /// Only a connection that served before may have been closed for its age: a new one is not
@@ -158,21 +160,21 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// Reads heads until the final one, or a 101 that was asked for; passes interim ones on.
     async fn final_head(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
-        let order = self.order;
+        let request = self.request;
         let limits = HeadLimits::default();
         let (mut scanned, mut interim, mut answered) = (0, 0, false);
         loop {
             let parsed = parse_response(self.buffer, &mut scanned, &limits);
-            match parsed.map_err(|why| malformed(order, why))? {
+            match parsed.map_err(|why| malformed(request, why))? {
                 None => {}
-                Some(head) if head.status == 101 && !order.upgrade => {
-                    return Err(Failed::Answered(FetchError::Switched(host(order))));
+                Some(head) if head.status == 101 && !request.upgrade => {
+                    return Err(Failed::Answered(FetchError::Switched(request.host())));
                 }
                 Some(head) if head.status == 101 || head.status >= 200 => return Ok(head),
                 Some(head) => {
                     interim += 1;
                     if interim > MOST_INTERIM {
-                        return Err(Failed::Answered(FetchError::Interim(host(order))));
+                        return Err(Failed::Answered(FetchError::Interim(request.host())));
                     }
                     fetch.add_interim(head);
                     continue;
@@ -184,8 +186,8 @@ impl Reading<'_> {
                     answered = true;
                     continue;
                 }
-                Ok(0) => FetchError::Closed(host(order)),
-                Err(why) => io_trouble(order, why),
+                Ok(0) => FetchError::Closed(request.host()),
+                Err(why) => io_error(request, why),
             };
             return Err(if answered || !self.reused {
                 Failed::Answered(failure)
@@ -196,32 +198,28 @@ impl Reading<'_> {
     }
 }
 
-fn malformed(order: &FetchRequest, why: HeadError) -> Failed {
-    let host = host(order);
+fn malformed(request: &FetchRequest, why: HeadError) -> Failed {
+    let host = request.host();
     Failed::Answered(FetchError::Head { host, why })
 }
 
-fn timed_out(order: &FetchRequest, limit: Duration) -> Failed {
-    Failed::Answered(silent(order, limit))
+fn timed_out(request: &FetchRequest, limit: Duration) -> Failed {
+    Failed::Answered(silent(request, limit))
 }
 
-fn silent(order: &FetchRequest, limit: Duration) -> FetchError {
+fn silent(request: &FetchRequest, limit: Duration) -> FetchError {
     FetchError::TimedOut {
-        host: host(order),
+        host: request.host(),
         seconds: limit.as_secs(),
     }
 }
 
-fn io_trouble(order: &FetchRequest, why: io::Error) -> FetchError {
+fn io_error(request: &FetchRequest, why: io::Error) -> FetchError {
     if why.kind() == io::ErrorKind::TimedOut {
-        return silent(order, order.settings.times.body_stall);
+        return silent(request, request.settings.times.body_stall);
     }
     FetchError::Io {
-        host: host(order),
+        host: request.host(),
         why,
     }
-}
-
-fn host(order: &FetchRequest) -> String {
-    order.uri.authority().to_string()
 }

@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
 
+use super::access_log::RequestOutcome;
+use super::candidates::Candidates;
 use super::{After, Exchange};
-use crate::cache::directives::RequestDirectives;
-use crate::cache::key::Key;
+use crate::cache::plan::{Reused, Source};
 use crate::cache::range::{self, ByteRange};
-use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition, not_modified_fields};
 use crate::http::fields::Fields;
@@ -21,49 +21,54 @@ use crate::http::head::{Method, Version};
 use crate::http::target::Uri;
 use crate::store::Content;
 use crate::worker::pages::reason;
-use crate::worker::state::{cache_uri, now};
 use crate::worker::stored::Stored;
 
 /// Content up to this many bytes is copied next to its head instead of written from where it is.
 const COPIED: usize = 16 << 10;
 
 impl Exchange<'_> {
-    /// The whole hit path without anything to wait for: the memory tier has a fresh response with
-    /// content small enough to be gathered, and all of it is asked for.
-    pub(super) fn hit_now(&mut self, uri: &Uri) -> Option<After> {
-        let directives = RequestDirectives::of(&self.head.fields);
-        if range::is_asked(&self.head) || self.bypass(uri, &directives).is_some() {
-            return None;
-        }
-        let uri = &cache_uri(&self.settings, uri);
-        let fields = &self.head.fields;
-        let mut stored = self.worker.at_hand(&Key::of(uri), fields);
-        if stored.is_none() && self.head.method == Method::Head {
-            stored = self.worker.at_hand(&Key::of_head(uri), fields);
-        }
-        let stored = stored?;
-        if stored.object.meta.local && !self.client.is_local() {
-            return None;
-        }
-        let (age, ttl) = match reuse(&directives, &stored.facts, now()) {
-            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => (age, ttl),
-            Reuse::Validate { .. } => return None,
-        };
-        if self.takes_trailers_of(&stored) {
+    /// Answers from the memory tier without anything to wait for; `None` when that can't be.
+    pub(super) fn respond_now(&mut self, from: &Candidates, reused: &Reused) -> Option<After> {
+        let stored = from.stored.as_ref()?;
+        let (age, ttl) = (reused.age, reused.ttl);
+        if reused.validate_behind || range::is_asked(&self.head) || self.takes_trailers_of(stored) {
             return None;
         }
         let content = match &stored.object.content {
             Content::Memory(content) if content.len() <= COPIED => content.clone(),
             Content::Memory(_) | Content::File { .. } | Content::Pieces(_) => return None,
         };
-        self.record.hit = true;
-        self.record.outcome = "hit";
-        self.worker.count_hit(&stored);
-        if self.stored_head(&stored, age, &CacheStatus::hit(ttl)) {
+        self.record.outcome = RequestOutcome::of_stored(ttl);
+        self.worker.count_hit(stored);
+        if self.stored_head(stored, age, &CacheStatus::hit(ttl)) {
             self.client.out.put_slice(&content);
             self.record.bytes = content.len() as u64;
         }
         Some(self.after())
+    }
+
+    /// Answers with the candidate of the plan.
+    pub(super) async fn respond(&mut self, uri: &Uri, from: Candidates, reused: Reused) -> After {
+        let Reused { age, ttl, .. } = reused;
+        let status = CacheStatus::hit(ttl);
+        if let Some(stored) = from.stored.as_ref().filter(|_| reused.validate_behind) {
+            self.validate_behind(uri, stored, &from);
+        }
+        let stored = match reused.from {
+            Source::Growing => None,
+            Source::Stored => from.stored,
+            Source::Part => from.part.map(|(part, _)| part),
+        };
+        self.record.outcome = RequestOutcome::of_stored(ttl);
+        if let Some(stored) = stored {
+            return self.answer_stored(&stored, age, &status).await;
+        }
+        let Some(growing) = from.growing else {
+            return After::Over;
+        };
+        let reader = growing.reader;
+        self.answer_fetched(&growing.answer, reader, &status, Some(age))
+            .await
     }
 
     /// Answers with a stored response.

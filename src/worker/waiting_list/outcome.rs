@@ -1,4 +1,4 @@
-//! What a fetch comes to: a response whose content is (being) spooled, a stored response made fresh
+//! The outcome of a fetch: a response whose content is (being) spooled, a stored response made fresh
 //! again, a switch of protocols, or a reason why there is none of these.
 
 use std::cell::RefCell;
@@ -10,7 +10,9 @@ use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::cache::parts::PartialContent;
 use crate::cache::storing::UncacheableReason;
+use crate::cache::vary;
 use crate::http::content::ContentError;
+use crate::http::fields::Fields;
 use crate::http::framing::{Framing, FramingError};
 use crate::http::head::ResponseHead;
 use crate::http::parse::HeadError;
@@ -19,9 +21,9 @@ use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ConnectError;
 use crate::worker::stored::Stored;
 
-/// What a fetch comes to.
+/// The outcome of a fetch.
 #[derive(Clone)]
-pub enum Outcome {
+pub enum FetchOutcome {
     /// A response from the origin server.
     Answer(Rc<Answer>),
     /// A 304 made the stored response fresh again (RFC 9111 §4.3.4).
@@ -38,27 +40,40 @@ pub enum Outcome {
 pub struct Answer {
     /// Its head.
     pub head: ResponseHead,
-    /// How its content was framed.
+    /// The framing of its content.
     pub framing: Framing,
-    /// Whether its own request asked for a range, so that it is for that alone.
+    /// Its own request asked for a range, so that it is for that alone.
     pub ranged: bool,
-    /// What of the representation it has together with what was stored, where that isn't all.
+    /// The part of the representation that it has together with what was stored, where that isn't all.
     pub part: Option<PartialContent>,
     /// The status as received, which is 206 where the head is that of more.
     pub received: u16,
     /// Its content.
     pub spool: Rc<Spool>,
-    /// Why it isn't stored, if it isn't; then only the client that asked may have it.
-    pub not_stored: Option<NoStoreReason>,
-    /// What decides its freshness, when it is being stored.
-    pub facts: Option<Facts>,
-    /// The variant that others must ask for to share it.
-    pub variant: Variant,
-    /// The names of the fields that select the variant.
-    pub selecting: Vec<String>,
+    /// Its use for others; or the reason why it isn't stored, and is only for the client that asked.
+    pub sharing: Result<Shareable, NoStoreReason>,
 }
 
-/// Why a response isn't stored.
+/// The conditions under which others share a response that is being stored.
+pub struct Shareable {
+    /// The facts of its freshness.
+    pub facts: Facts,
+    /// The names of the fields that select the variant.
+    pub selecting: Vec<String>,
+    /// The variant that others must ask for.
+    pub variant: Variant,
+}
+
+impl Answer {
+    /// Its use for this request, if that selects the variant.
+    pub fn shared_with(&self, request: &Fields) -> Option<&Shareable> {
+        let shareable = self.sharing.as_ref().ok()?;
+        let selected = vary::variant_of(&shareable.selecting, request) == shareable.variant;
+        selected.then_some(shareable)
+    }
+}
+
+/// A reason why a response isn't stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoStoreReason {
     /// The rules of caching.
@@ -91,7 +106,7 @@ pub struct Switched {
     pub connection: RefCell<Option<(Stream, BytesMut)>>,
 }
 
-/// Why there is no response.
+/// A reason why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There is no connection to the origin server.
@@ -116,12 +131,12 @@ pub enum FetchError {
         /// The limit.
         seconds: u64,
     },
-    /// What it sent isn't an HTTP response.
+    /// Something came that isn't an HTTP response.
     #[error("{host} sent a malformed response: {why}")]
     Head {
         /// The origin server.
         host: String,
-        /// What is wrong.
+        /// The mistake.
         why: HeadError,
     },
     /// The length of its content can't be told.
@@ -129,7 +144,7 @@ pub enum FetchError {
     Framing {
         /// The origin server.
         host: String,
-        /// What is wrong.
+        /// The mistake.
         why: FramingError,
     },
     /// The content is malformed.
@@ -137,7 +152,7 @@ pub enum FetchError {
     Content {
         /// The origin server.
         host: String,
-        /// What is wrong.
+        /// The mistake.
         why: ContentError,
     },
     /// More interim responses than anybody needs.

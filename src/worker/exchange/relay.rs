@@ -3,10 +3,13 @@
 
 use bytes::BytesMut;
 
+use super::access_log::RequestOutcome;
+use super::awaiting::interim;
 use super::sink::{self, Sink};
-use super::upload::interim;
-use super::{After, Exchange};
+use super::{After, ClientContent, Exchange};
+use crate::cache::bypass::Bypass;
 use crate::cache::key::Key;
+use crate::cache::plan::Scope;
 use crate::cache::range::{ByteRange, NOT_OF_A_PART};
 use crate::cache::status::{CacheStatus, Forward};
 use crate::http::date;
@@ -15,87 +18,102 @@ use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::{Uri, masked};
 use crate::store::spool::{Keep, Spool, SpoolReader};
-use crate::worker::fetch::{self, Answer, FetchError, Outcome, RequestContent, Switched, Ticket};
+use crate::worker::fetch::{self, FetchRequest, Known, Purpose, RequestContent, Visibility};
 use crate::worker::pages::reason;
 use crate::worker::state::{cache_uri, now};
 use crate::worker::tunnel;
+use crate::worker::waiting_list::{Answer, FetchError, FetchOutcome, Switched, Ticket};
 
 impl Exchange<'_> {
+    /// Forwards a GET or HEAD that the cache has no part in.
+    pub(super) async fn bypass(&mut self, uri: Uri, why: Bypass) -> After {
+        self.record.outcome = RequestOutcome::Bypass;
+        let request = self.fetch_request(uri, Purpose::Relay, Scope::AsPresented);
+        let mut status = CacheStatus::forwarded(why.forward());
+        status.detail = Some(why.token());
+        self.relay(request, status).await
+    }
+
     /// Forwards a request that the cache can't answer: another method, content, an upgrade.
     pub(super) async fn pass(&mut self, uri: Uri) -> After {
-        self.record.outcome = "pass";
-        let method = matches!(self.head.method, Method::Get | Method::Head);
-        let why = if method {
-            Forward::Bypass
-        } else {
-            Forward::Method
-        };
-        let key = (self.head.method == Method::Post && !self.settings.rules.bypass(uri.as_str()))
-            .then(|| Key::of(&cache_uri(&self.settings, &uri)));
-        let mut order = self.order(uri, None, None);
-        order.key = key;
-        let mut status = CacheStatus::forwarded(why);
-        if self.framing == Framing::None {
-            let mut ticket = fetch::begin(self.worker, order, false);
-            return match self.outcome(&mut ticket).await {
-                Ok(outcome) => self.conclude(outcome, ticket, status).await,
-                Err(after) => after,
-            };
-        }
-        let (spool, writer) = Spool::new(Keep::Window);
-        order.content = spool.reader().map(|reader| RequestContent {
-            framing: self.framing,
-            reader,
+        self.record.outcome = RequestOutcome::Pass;
+        let has_method = matches!(self.head.method, Method::Get | Method::Head);
+        let status = CacheStatus::forwarded(match has_method {
+            true => Forward::Bypass,
+            false => Forward::Method,
         });
-        let mut ticket = fetch::begin(self.worker, order, false);
-        let outcome = match self.outcome_while_sending(&mut ticket, writer).await {
+        let may_be_stored =
+            self.head.method == Method::Post && !self.settings.rules.bypass(uri.as_str());
+        let purpose = match may_be_stored {
+            true => Purpose::Store {
+                key: Key::of(&cache_uri(&self.settings, &uri)),
+                known: Known::Nothing,
+            },
+            false => Purpose::Relay,
+        };
+        let mut request = self.fetch_request(uri, purpose, Scope::AsPresented);
+        let ClientContent::Unread(framing) = self.content else {
+            return self.relay(request, status).await;
+        };
+        let (spool, writer) = Spool::new(Keep::Window);
+        let reader = spool.reader();
+        request.content = reader.map(|reader| RequestContent { framing, reader });
+        let mut ticket = fetch::begin(self.worker, request, Visibility::Own);
+        let outcome = self.outcome_while_sending(&mut ticket, framing, writer);
+        let outcome = match outcome.await {
             Ok(outcome) => outcome,
             Err(after) => return after,
         };
-        status.detail = None;
         let after = self.conclude(outcome, ticket, status).await;
-        if after == After::Close && self.framing != Framing::None {
-            return After::Linger;
+        match after == After::Close && self.content != ClientContent::Read {
+            true => After::Linger,
+            false => after,
         }
-        after
     }
 
-    /// Passes the outcome on to the client.
+    /// Fetches for this client alone.
+    async fn relay(&mut self, request: FetchRequest, status: CacheStatus<'_>) -> After {
+        let mut ticket = fetch::begin(self.worker, request, Visibility::Own);
+        match self.outcome(&mut ticket).await {
+            Ok(outcome) => self.conclude(outcome, ticket, status).await,
+            Err(after) => after,
+        }
+    }
+
+    /// Passes the outcome of its own fetch on to the client.
     pub(super) async fn conclude(
         &mut self,
-        outcome: Outcome,
+        outcome: FetchOutcome,
         ticket: Ticket,
         mut status: CacheStatus<'_>,
     ) -> After {
         let after = match outcome {
-            Outcome::Answer(answer) => {
-                let detail = answer.not_stored.map(|why| why.token());
-                status.detail = status.detail.or(detail);
+            FetchOutcome::Answer(answer) => {
                 status.set_received(answer.received);
-                if answer.not_stored.is_none() {
-                    status.set_stored();
+                match &answer.sharing {
+                    Ok(_) => status.set_stored(),
+                    Err(why) => status.detail = status.detail.or(Some(why.token())),
                 }
                 match answer.spool.reader() {
                     Some(reader) => self.answer_fetched(&answer, reader, &status, None).await,
                     None => After::Over,
                 }
             }
-            Outcome::Validated(stored) => {
-                self.record.hit = true;
-                self.record.outcome = "revalidated";
+            FetchOutcome::Validated(stored) => {
+                self.record.outcome = RequestOutcome::Revalidated;
                 status.set_received(304);
                 status.set_stored();
                 let age = stored.facts.current_age(now());
                 self.answer_stored(&stored, age, &status).await
             }
-            Outcome::Stored(stored) => {
-                self.record.outcome = "collapsed";
+            FetchOutcome::Stored(stored) => {
+                self.record.outcome = RequestOutcome::Collapsed;
                 status.set_collapsed();
                 let age = stored.facts.current_age(now());
                 self.answer_stored(&stored, age, &status).await
             }
-            Outcome::Switched(switched) => self.switch(&switched).await,
-            Outcome::Failed(trouble) => self.in_trouble(&trouble),
+            FetchOutcome::Switched(switched) => self.switch(&switched).await,
+            FetchOutcome::Failed(error) => self.fail(&error),
         };
         drop(ticket);
         after
@@ -149,7 +167,7 @@ impl Exchange<'_> {
             Ok(sink::Ended::Cut(why)) => {
                 let target = masked(&self.head.target);
                 log::info!("{} was cut off: {why}", String::from_utf8_lossy(&target));
-                self.record.outcome = "cut-off";
+                self.record.outcome = RequestOutcome::CutOff;
                 let timeout = self.settings.times.body_stall;
                 let _ = self.client.flush(timeout).await;
                 if framing == Framing::UntilClose {
@@ -207,10 +225,10 @@ impl Exchange<'_> {
         self.record.status = code;
     }
 
-    /// Refuses with what went wrong at the origin.
-    pub(super) fn in_trouble(&mut self, trouble: &FetchError) -> After {
-        let after = self.refuse(trouble.status(), &trouble.to_string());
-        self.record.outcome = "error";
+    /// Answers with what went wrong at the origin.
+    pub(super) fn fail(&mut self, error: &FetchError) -> After {
+        let after = self.refuse(error.status(), &error.to_string());
+        self.record.outcome = RequestOutcome::Error;
         after
     }
 
@@ -220,7 +238,7 @@ impl Exchange<'_> {
             return After::Over;
         };
         self.record.status = 101;
-        self.record.outcome = "tunnel";
+        self.record.outcome = RequestOutcome::Tunnel;
         interim(
             &mut self.client.out,
             &switched.head,

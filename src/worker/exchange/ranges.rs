@@ -14,9 +14,9 @@ use crate::cache::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::framing::Framing;
-use crate::worker::fetch::Answer;
 use crate::worker::pages::{reason, unsatisfiable};
 use crate::worker::stored::Stored;
+use crate::worker::waiting_list::Answer;
 
 impl Exchange<'_> {
     /// Answers with what the request asks of a stored response; `None` where that is all of it, or where
@@ -140,16 +140,9 @@ impl Exchange<'_> {
             Selection::Whole | Selection::Parts(_) => Ok(None),
         }
     }
-
-    /// Whether a request that nothing stored answers is best served by fetching the whole: it asks for
-    /// the whole, or for what comes soon after its beginning.
-    pub(super) fn wants_whole(&self, ready: u64) -> bool {
-        !range::is_asked(&self.head)
-            || (range::is_near(&self.head, ready) && !self.is_conditional())
-    }
 }
 
-/// What stands before a part.
+/// The head of a part.
 fn part_head(boundary: &str, media_type: Option<&[u8]>, content_range: &str) -> BytesMut {
     let mut out = BytesMut::with_capacity(192);
     // Writing to a BytesMut grows it and can't fail.
@@ -163,7 +156,7 @@ fn part_head(boundary: &str, media_type: Option<&[u8]>, content_range: &str) -> 
     out
 }
 
-/// What separates the parts: nobody who made the content can have guessed it.
+/// A line between the parts, which nobody who made the content can have guessed.
 fn boundary() -> String {
     let random = || RandomState::new().hash_one(0_u8);
     format!("{:016x}{:016x}", random(), random())

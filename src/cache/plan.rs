@@ -1,0 +1,377 @@
+//! The plan for a request that the cache may answer (RFC 9111 §4; RFC 9110 §14; RFC 5861): one decision from the
+//! request, what could answer it, and now. Workers carry it out, `explain` prints it.
+//!
+//! Nothing is looked up or sent here. Who selected the candidates has compared method, URI and variant.
+
+use std::fmt;
+
+use super::bypass::{Bypass, bypass};
+use super::directives::RequestDirectives;
+use super::freshness::Facts;
+use super::parts::{PartUse, PartialContent, part_use};
+use super::range::{self, ByteRange};
+use super::reuse::{OnError, Reuse, Why, is_error, reuse};
+use super::status::Forward;
+use crate::http::date::UnixSeconds;
+use crate::http::fields::Fields;
+use crate::http::head::RequestHead;
+
+/// A request as presented, with what is known of who sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'a> {
+    /// Its head.
+    pub head: &'a RequestHead,
+    /// Its directives.
+    pub directives: RequestDirectives,
+    /// A rule of the operator has it bypass the cache.
+    pub bypassed_by_rule: bool,
+    /// Its client may have what came from this machine's own addresses.
+    pub is_local: bool,
+}
+
+/// A response that could answer, as far as the rules need to know it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// The facts of its freshness.
+    pub facts: &'a Facts,
+    /// Its fields.
+    pub fields: &'a Fields,
+    /// Only clients on this machine may have it.
+    pub local: bool,
+}
+
+/// A response that is being received, and may be shared.
+#[derive(Debug, Clone, Copy)]
+pub struct Growing<'a> {
+    /// The facts of its freshness.
+    pub facts: &'a Facts,
+    /// The bytes of its content that are there.
+    pub ready: u64,
+    /// All of them are; it is on its way into the store, in place of what that has.
+    pub is_whole: bool,
+}
+
+/// All that could answer a request now.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Candidates<'a> {
+    /// The stored response.
+    pub stored: Option<Candidate<'a>>,
+    /// Where nothing is selected: others are stored for the URI, which this request doesn't select.
+    pub other_variants: bool,
+    /// The stored part, if its client may have it, and what it has of the representation.
+    pub part: Option<(Candidate<'a>, PartialContent)>,
+    /// The response that a running fetch receives.
+    pub growing: Option<Growing<'a>>,
+}
+
+/// The candidate that a plan is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The stored response.
+    Stored,
+    /// The stored part.
+    Part,
+    /// The response that a running fetch receives.
+    Growing,
+}
+
+/// An answer from what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reused {
+    /// The candidate that answers.
+    pub from: Source,
+    /// The value of Age.
+    pub age: u64,
+    /// The freshness left; 0 or negative where it is served stale.
+    pub ttl: i64,
+    /// It is validated afterwards, without the client (RFC 5861 §3).
+    pub validate_behind: bool,
+}
+
+/// The extent of what is asked of the origin server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole, which others may wait for.
+    Whole,
+    /// The part that this client asks for, which is of no use to others.
+    AsPresented,
+}
+
+/// The fate of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// The cache has no part in it.
+    Bypass(Bypass),
+    /// It is refused.
+    Refuse(Refusal),
+    /// A candidate answers.
+    Answer(Reused),
+    /// The origin server is asked.
+    Obtain(Obtain),
+}
+
+/// A question to the origin server, and the reason for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obtain {
+    /// Does the stored response still hold? Asked conditionally, if that has a validator.
+    Validate {
+        /// The reason.
+        why: Why,
+        /// The reason in Cache-Status.
+        forward: Forward,
+        /// The stored response's use when that fails.
+        on_error: OnError,
+    },
+    /// Does the stored part, which has all that is wanted, still hold?
+    ValidatePart {
+        /// The reason.
+        why: Why,
+        /// The reason in Cache-Status.
+        forward: Forward,
+    },
+    /// For what the stored part lacks of what is wanted.
+    Complete {
+        /// The range.
+        missing: ByteRange,
+        /// [`Scope::Whole`] when that makes the part whole.
+        scope: Scope,
+        /// The reason in Cache-Status where another's fetch of the whole answers.
+        forward: Forward,
+    },
+    /// For a response; nothing that is stored has a part in it.
+    Fetch {
+        /// The reason in Cache-Status.
+        forward: Forward,
+        /// Its extent.
+        scope: Scope,
+    },
+}
+
+/// A reason for which a request that the cache may answer is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// `only-if-cached`, and nothing may answer.
+    OnlyIfCached,
+    /// The stored response came from this machine's own addresses, and the client isn't on it.
+    OfThisMachine,
+}
+
+impl Refusal {
+    /// The status code.
+    pub fn status(self) -> u16 {
+        match self {
+            Refusal::OnlyIfCached => 504,
+            Refusal::OfThisMachine => 403,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::OnlyIfCached => "only-if-cached was asked for, and nothing stored may be used",
+            Refusal::OfThisMachine => {
+                "this is an address of the proxy's own machine, which only clients on that machine may reach"
+            }
+        })
+    }
+}
+
+/// Plans what becomes of a request at `now`.
+pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSeconds) -> Plan {
+    if let Some(why) = bypassed(request) {
+        return match request.directives.only_if_cached {
+            true => Plan::Refuse(Refusal::OnlyIfCached),
+            false => Plan::Bypass(why),
+        };
+    }
+    if let Some(growing) = candidates.growing.filter(|growing| growing.is_whole) {
+        if let Some(answer) = from_growing(request, &growing, now) {
+            return answer;
+        }
+    }
+    match &candidates.stored {
+        Some(stored) => from_stored(request, stored, candidates, now),
+        None => without_stored(request, candidates, now),
+    }
+}
+
+/// The reason why the cache has no part in the request.
+fn bypassed(request: &Presented<'_>) -> Option<Bypass> {
+    let by_rule = request.bypassed_by_rule.then_some(Bypass::Rule);
+    bypass(request.head, &request.directives).or(by_rule)
+}
+
+fn from_stored(
+    request: &Presented<'_>,
+    stored: &Candidate<'_>,
+    candidates: &Candidates<'_>,
+    now: UnixSeconds,
+) -> Plan {
+    if stored.local && !request.is_local {
+        return Plan::Refuse(Refusal::OfThisMachine);
+    }
+    let only_if_cached = request.directives.only_if_cached;
+    match reuse(&request.directives, stored.facts, now) {
+        Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => {
+            answer(Source::Stored, (age, ttl), false)
+        }
+        Reuse::Validate {
+            meanwhile: true,
+            age,
+            ttl,
+            ..
+        } => answer(Source::Stored, (age, ttl), !only_if_cached),
+        Reuse::Validate { .. } if only_if_cached => Plan::Refuse(Refusal::OnlyIfCached),
+        Reuse::Validate {
+            why, ttl, on_error, ..
+        } => {
+            let growing = candidates.growing.as_ref();
+            if let Some(answer) = growing.and_then(|growing| from_growing(request, growing, now)) {
+                return answer;
+            }
+            let forward = why.forward(ttl);
+            // Without a validator it is fetched anew, and then a distant range is asked for as it is.
+            if !stored.facts.has_validator && !wants_whole(request.head, 0) {
+                let scope = Scope::AsPresented;
+                return Plan::Obtain(Obtain::Fetch { forward, scope });
+            }
+            Plan::Obtain(Obtain::Validate {
+                why,
+                forward,
+                on_error,
+            })
+        }
+    }
+}
+
+fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSeconds) -> Plan {
+    let (head, directives) = (request.head, &request.directives);
+    let mut missing = None;
+    let mut validate = None;
+    if let Some((part, held)) = &candidates.part {
+        let usable = reuse(directives, part.facts, now);
+        let fresh = usable.answers();
+        let own = !has_condition(head);
+        match (part_use(head, *held, part.fields, fresh.is_some()), usable) {
+            (PartUse::Answer, Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl }) => {
+                return answer(Source::Part, (age, ttl), false);
+            }
+            (PartUse::Ask(lacking), _) if own => {
+                missing = Some((lacking, held.part.len + lacking.len == held.length));
+            }
+            (PartUse::Validate, Reuse::Validate { why, ttl, .. }) if own => {
+                let forward = why.forward(ttl);
+                validate = Some(Obtain::ValidatePart { why, forward });
+            }
+            _ => {}
+        }
+    }
+    if directives.only_if_cached {
+        return Plan::Refuse(Refusal::OnlyIfCached);
+    }
+    if let Some(validate) = validate {
+        return Plan::Obtain(validate);
+    }
+    let growing = candidates.growing.as_ref();
+    if let Some(answer) = growing.and_then(|growing| from_growing(request, growing, now)) {
+        return answer;
+    }
+    let forward = match candidates.other_variants {
+        true => Forward::VaryMiss,
+        false => Forward::UriMiss,
+    };
+    Plan::Obtain(match missing {
+        Some((missing, true)) => Obtain::Complete {
+            missing,
+            scope: Scope::Whole,
+            forward,
+        },
+        _ if wants_whole(head, 0) => Obtain::Fetch {
+            forward,
+            scope: Scope::Whole,
+        },
+        Some((missing, false)) => Obtain::Complete {
+            missing,
+            scope: Scope::AsPresented,
+            forward,
+        },
+        None => Obtain::Fetch {
+            forward,
+            scope: Scope::AsPresented,
+        },
+    })
+}
+
+fn answer(from: Source, (age, ttl): (u64, i64), validate_behind: bool) -> Plan {
+    Plan::Answer(Reused {
+        from,
+        age,
+        ttl,
+        validate_behind,
+    })
+}
+
+/// The answer from what is being received, if enough of it is there or soon will be.
+fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: UnixSeconds) -> Option<Plan> {
+    let head = request.head;
+    let there = growing.is_whole
+        || range::is_there(head, growing.ready)
+        || wants_whole(head, growing.ready);
+    let may_share = there && !has_condition(head) && !request.directives.no_cache;
+    let usable = reuse(&request.directives, growing.facts, now).answers();
+    usable
+        .filter(|_| may_share)
+        .map(|usable| answer(Source::Growing, usable, false))
+}
+
+/// True when the request may wait for a fetch that has no response yet.
+pub fn may_wait(request: &Presented<'_>) -> bool {
+    let head = request.head;
+    wants_whole(head, 0) && !has_condition(head) && !request.directives.no_cache
+}
+
+/// True when the request has a condition of the client's own, which its fetch then carries.
+pub fn has_condition(head: &RequestHead) -> bool {
+    head.fields.has("if-none-match") || head.fields.has("if-modified-since")
+}
+
+/// True when a request is best served by fetching the whole: it asks for that, or for what comes soon after
+/// the bytes that are `ready`.
+fn wants_whole(head: &RequestHead, ready: u64) -> bool {
+    !range::is_asked(head) || (range::is_near(head, ready) && !has_condition(head))
+}
+
+/// The failure of a validation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no response.
+    Unreachable,
+    /// It answered with this status.
+    Answered {
+        /// The status.
+        status: u16,
+        /// The response is to be stored.
+        is_stored: bool,
+    },
+    /// The client didn't send all of its content.
+    ClientContent,
+}
+
+/// True when the stored response may answer instead: for an error as `stale-if-error` means it, or one that is
+/// taken as a failure to respond (RFC 9111 §4.3.3), unless that is to be remembered.
+pub fn answers_instead(on_error: OnError, failure: Failure) -> bool {
+    match failure {
+        Failure::Unreachable => on_error != OnError::No,
+        Failure::Answered { status, is_stored } if is_error(status) => match on_error {
+            OnError::No => false,
+            OnError::Disconnected => !is_stored,
+            OnError::Error => true,
+        },
+        Failure::Answered { .. } | Failure::ClientContent => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests;

@@ -1,0 +1,276 @@
+//! Plans as tables: a request, what there is, and what becomes of it.
+
+use super::*;
+use crate::cache::policy::Policy;
+use crate::cache::testing::{NOW, request, stored};
+
+const FRESH: &str = "max-age=60";
+const STALE: &str = "max-age=0";
+
+/// Facts and fields of a response with an ETag and this Cache-Control.
+fn response(cache_control: &str) -> (Facts, Fields) {
+    let meta = stored(200, &[("Cache-Control", cache_control), ("ETag", "\"a\"")]);
+    (Facts::of(&meta, &Policy::default()), meta.fields)
+}
+
+/// What there is, of 100 bytes: each by its Cache-Control; "" is none.
+struct There {
+    stored: &'static str,
+    local: bool,
+    part: &'static str,
+    /// The first bytes that are there of what grows.
+    growing: (&'static str, u64),
+}
+
+const NOTHING: There = There {
+    stored: "",
+    local: false,
+    part: "",
+    growing: ("", 0),
+};
+
+fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Plan {
+    let head = request("GET", lines);
+    let presented = Presented {
+        head: &head,
+        directives: RequestDirectives::of(&head.fields),
+        bypassed_by_rule,
+        is_local: false,
+    };
+    let some = |cache_control: &str| (!cache_control.is_empty()).then(|| response(cache_control));
+    let (whole, part, growing) = (some(there.stored), some(there.part), some(there.growing.0));
+    let candidate = |(facts, fields)| Candidate {
+        facts,
+        fields,
+        local: there.local,
+    };
+    // The second half is what the stored part has.
+    let second = PartialContent {
+        part: range(50, 50),
+        length: 100,
+    };
+    let candidates = Candidates {
+        stored: whole
+            .as_ref()
+            .map(|(facts, fields)| candidate((facts, fields))),
+        other_variants: false,
+        part: (part.as_ref()).map(|(facts, fields)| (candidate((facts, fields)), second)),
+        growing: growing.as_ref().map(|(facts, _)| Growing {
+            facts,
+            ready: there.growing.1,
+            is_whole: there.growing.1 == 100,
+        }),
+    };
+    plan(&presented, &candidates, NOW)
+}
+
+fn range(first: u64, len: u64) -> ByteRange {
+    ByteRange { first, len }
+}
+
+fn answers(from: Source, ttl: i64) -> Plan {
+    answer(from, (0, ttl), false)
+}
+
+fn fetch(scope: Scope) -> Plan {
+    let forward = Forward::UriMiss;
+    Plan::Obtain(Obtain::Fetch { forward, scope })
+}
+
+fn complete(first: u64, len: u64, scope: Scope) -> Plan {
+    let (missing, forward) = (range(first, len), Forward::UriMiss);
+    Plan::Obtain(Obtain::Complete {
+        missing,
+        scope,
+        forward,
+    })
+}
+
+fn validate(why: Why, forward: Forward, on_error: OnError) -> Plan {
+    Plan::Obtain(Obtain::Validate {
+        why,
+        forward,
+        on_error,
+    })
+}
+
+#[test]
+fn requests_and_what_there_is() {
+    use Scope::{AsPresented, Whole};
+    let no_cache = ("Cache-Control", "no-cache");
+    let only = ("Cache-Control", "only-if-cached");
+    let condition = ("If-None-Match", "\"b\"");
+    let far = ("Range", "bytes=2000000-");
+    let whole = |stored| There { stored, ..NOTHING };
+    let part = |part| There { part, ..NOTHING };
+    let grows = |ready| There {
+        growing: (FRESH, ready),
+        ..NOTHING
+    };
+    let both = |stored, ready| There {
+        stored,
+        ..grows(ready)
+    };
+    let stale = validate(Why::Stale, Forward::Stale, OnError::Disconnected);
+    let asked = validate(Why::RequestNoCache, Forward::Request, OnError::No);
+    let refused = |why| Plan::Refuse(why);
+    #[rustfmt::skip]
+    let table: &[(&[(&str, &str)], There, Plan)] = &[
+        // RFC 9111 §4: fresh, or the origin server is asked
+        (&[], NOTHING, fetch(Whole)),
+        (&[], whole(FRESH), answers(Source::Stored, 60)),
+        (&[], whole(STALE), stale),
+        (&[no_cache], whole(FRESH), asked),
+        // §5.2.1.7
+        (&[only], NOTHING, refused(Refusal::OnlyIfCached)),
+        (&[only], whole(FRESH), answers(Source::Stored, 60)),
+        (&[only], whole(STALE), refused(Refusal::OnlyIfCached)),
+        (&[only, ("If-Match", "\"a\"")], whole(FRESH), refused(Refusal::OnlyIfCached)),
+        // RFC 5861 §3; only-if-cached asks nobody
+        (&[], whole("max-age=0, stale-while-revalidate=9"), answer(Source::Stored, (0, 0), true)),
+        (&[only], whole("max-age=0, stale-while-revalidate=9"), answer(Source::Stored, (0, 0), false)),
+        // what only the origin server may evaluate
+        (&[("If-Match", "\"a\"")], whole(FRESH), Plan::Bypass(Bypass::Precondition)),
+        // what came from this machine's own addresses
+        (&[], There { local: true, ..whole(FRESH) }, refused(Refusal::OfThisMachine)),
+        // RFC 9110 §14.2: a range near the beginning is worth the whole, a distant one isn't
+        (&[("Range", "bytes=10-")], NOTHING, fetch(Whole)),
+        (&[far], NOTHING, fetch(AsPresented)),
+        (&[("Range", "bytes=10-19")], NOTHING, fetch(AsPresented)),
+        (&[("Range", "bytes=10-"), condition], NOTHING, fetch(AsPresented)),
+        // RFC 9111 §3.4: a stored part answers, is completed, or isn't of use
+        (&[("Range", "bytes=60-69")], part(FRESH), answers(Source::Part, 60)),
+        (&[("Range", "bytes=-10")], part(FRESH), answers(Source::Part, 60)),
+        (&[], part(FRESH), complete(0, 50, Whole)),
+        (&[("Range", "bytes=40-59")], part(FRESH), complete(40, 10, AsPresented)),
+        (&[("Range", "bytes=40-")], part(FRESH), fetch(Whole)),
+        (&[condition], part(FRESH), fetch(Whole)),
+        (&[only], part(FRESH), refused(Refusal::OnlyIfCached)),
+        (&[("Range", "bytes=60-69")], part(STALE), Plan::Obtain(Obtain::ValidatePart {
+            why: Why::Stale,
+            forward: Forward::Stale,
+        })),
+        (&[("Range", "bytes=60-69"), only], part(STALE), refused(Refusal::OnlyIfCached)),
+        // what is being received, from its head on
+        (&[], grows(0), answers(Source::Growing, 60)),
+        (&[("Range", "bytes=0-9")], grows(10), answers(Source::Growing, 60)),
+        (&[("Range", "bytes=0-9")], grows(9), fetch(AsPresented)),
+        (&[("Range", "bytes=10-")], grows(0), answers(Source::Growing, 60)),
+        (&[far], grows(0), fetch(AsPresented)),
+        (&[far], grows(100), answers(Source::Growing, 60)),
+        (&[condition], grows(100), fetch(Whole)),
+        (&[no_cache], grows(100), fetch(Whole)),
+        // what is whole comes before what is growing
+        (&[], both(FRESH, 50), answers(Source::Stored, 60)),
+        (&[], both(FRESH, 100), answers(Source::Growing, 60)),
+        (&[], both(STALE, 50), answers(Source::Growing, 60)),
+        (&[no_cache], both(STALE, 50), validate(Why::RequestNoCache, Forward::Stale, OnError::No)),
+    ];
+    for (at, (lines, there, expected)) in table.iter().enumerate() {
+        let got = planned(lines, there, false);
+        assert_eq!(got, *expected, "row {at}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_rule_bypasses() {
+    let whole = There {
+        stored: FRESH,
+        ..NOTHING
+    };
+    let only: &[(&str, &str)] = &[("Cache-Control", "only-if-cached")];
+    let post = ("If-Match", "*");
+    assert_eq!(planned(&[], &whole, true), Plan::Bypass(Bypass::Rule));
+    // What the request itself says comes first.
+    let said = Plan::Bypass(Bypass::Precondition);
+    assert_eq!(planned(&[post], &whole, true), said);
+    let refused = Plan::Refuse(Refusal::OnlyIfCached);
+    assert_eq!(planned(only, &whole, true), refused);
+}
+
+#[test]
+fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
+    let meta = stored(200, &[("Cache-Control", STALE)]);
+    let facts = Facts::of(&meta, &Policy::default());
+    for (lines, expected) in [
+        (&[("Range", "bytes=2000000-")][..], true),
+        (&[("Range", "bytes=0-")], false),
+        (&[], false),
+    ] {
+        let head = request("GET", lines);
+        let presented = Presented {
+            head: &head,
+            directives: RequestDirectives::default(),
+            bypassed_by_rule: false,
+            is_local: true,
+        };
+        let candidates = Candidates {
+            stored: Some(Candidate {
+                facts: &facts,
+                fields: &meta.fields,
+                local: true,
+            }),
+            ..Candidates::default()
+        };
+        let fetched = Plan::Obtain(Obtain::Fetch {
+            forward: Forward::Stale,
+            scope: Scope::AsPresented,
+        });
+        let got = plan(&presented, &candidates, NOW);
+        assert_eq!(got == fetched, expected, "{lines:?}: {got:?}");
+    }
+}
+
+#[test]
+fn requests_that_may_wait() {
+    #[rustfmt::skip]
+    let table: &[(&[(&str, &str)], bool)] = &[
+        (&[], true),
+        (&[("Range", "bytes=0-")], true),
+        (&[("Range", "bytes=0-9")], false),
+        (&[("Range", "bytes=2000000-")], false),
+        (&[("If-None-Match", "\"a\"")], false),
+        (&[("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")], false),
+        (&[("Cache-Control", "no-cache")], false),
+        (&[("Cache-Control", "max-age=0")], true),
+    ];
+    for (lines, expected) in table {
+        let head = request("GET", lines);
+        let presented = Presented {
+            head: &head,
+            directives: RequestDirectives::of(&head.fields),
+            bypassed_by_rule: false,
+            is_local: false,
+        };
+        assert_eq!(may_wait(&presented), *expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn failures_of_a_validation() {
+    use Failure::{ClientContent, Unreachable};
+    use OnError::{Disconnected, Error, No};
+    let answered = |status, is_stored| Failure::Answered { status, is_stored };
+    #[rustfmt::skip]
+    let table: &[(OnError, Failure, bool)] = &[
+        // RFC 9111 §4.2.4
+        (No, Unreachable, false),
+        (Disconnected, Unreachable, true),
+        (Error, Unreachable, true),
+        (Error, ClientContent, false),
+        // §4.3.3: a 5xx may be taken as no response, unless it is to be remembered
+        (No, answered(503, false), false),
+        (Disconnected, answered(503, false), true),
+        (Disconnected, answered(503, true), false),
+        // RFC 5861 §4
+        (Error, answered(503, true), true),
+        (Error, answered(500, false), true),
+        (Error, answered(501, false), false),
+        (Error, answered(404, false), false),
+        (Disconnected, answered(200, true), false),
+    ];
+    for (on_error, failure, expected) in table {
+        let got = answers_instead(*on_error, *failure);
+        assert_eq!(got, *expected, "{on_error:?} {failure:?}");
+    }
+}

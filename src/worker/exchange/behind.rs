@@ -1,0 +1,42 @@
+//! A validation that no client waits for (RFC 5861 §3): once at a time in all workers, for the store alone.
+
+use std::rc::Rc;
+
+use super::Exchange;
+use super::candidates::Candidates;
+use crate::cache::plan::Scope;
+use crate::http::forward::is_condition;
+use crate::http::head::Method;
+use crate::http::target::Uri;
+use crate::worker::fetch::{self, Claim, Known, Purpose, Visibility, claim};
+use crate::worker::stored::Stored;
+
+impl Exchange<'_> {
+    /// Validates a stored response that answers this request meanwhile.
+    pub(super) fn validate_behind(&self, uri: &Uri, stored: &Rc<Stored>, looked_up: &Candidates) {
+        let key = stored.object.meta.key.clone();
+        if self.worker.waiting_lists.has(&key) {
+            return;
+        }
+        let claim = match claim(self.worker, &key, self.client.is_local()) {
+            Claim::Ours(claim) if !looked_up.are_outdated(&self.worker.shared, &key) => Some(claim),
+            Claim::Ours(_) | Claim::Theirs(_) => return,
+            Claim::Alone => None,
+        };
+        let is_for_head = key.is_for_head();
+        let known = Known::whole(stored);
+        let purpose = Purpose::Store { key, known };
+        let mut request = self.fetch_request(uri.clone(), purpose, Scope::Whole);
+        // The client has its answer: what is asked now is for the store alone.
+        if !is_for_head {
+            request.head.method = Method::Get;
+        }
+        let fields = request.head.fields.iter();
+        request.head.fields = fields.filter(|(name, _)| !is_condition(name)).collect();
+        let ticket = fetch::begin(self.worker, request, Visibility::Listed(claim));
+        tokio::task::spawn_local(async move {
+            ticket.outcome().await;
+            ticket.until_stored().await;
+        });
+    }
+}

@@ -1,0 +1,227 @@
+//! The candidates for an answer: the only place that looks. First what is at hand, without waiting: the memory tier
+//! and this worker's running fetches; then the store, off the event loop.
+//!
+//! The decision between them is `cache::plan`'s.
+
+use std::rc::Rc;
+
+use tokio::task::spawn_blocking;
+
+use super::Exchange;
+use crate::cache::key::Key;
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::plan::{self, Candidate, Plan};
+use crate::http::head::Method;
+use crate::http::target::Uri;
+use crate::store::Found;
+use crate::store::spool::SpoolReader;
+use crate::sys::shared::Shared;
+use crate::worker::fetch::{self, is_hit_for_miss};
+use crate::worker::state::cache_uri;
+use crate::worker::store_writer::StoreWriter;
+use crate::worker::stored::Stored;
+use crate::worker::waiting_list::{Answer, Ticket};
+
+/// The candidates, and the key under which the request would be fetched.
+pub(super) struct Candidates {
+    pub(super) key: Key,
+    /// The key's generation before it was looked up.
+    generation: u32,
+    pub(super) stored: Option<Rc<Stored>>,
+    other_variants: bool,
+    pub(super) part: Option<(Rc<Stored>, PartialContent)>,
+    pub(super) growing: Option<Growing>,
+}
+
+/// A response that a running fetch receives, which goes on as long as this is kept.
+pub(super) struct Growing {
+    pub(super) answer: Rc<Answer>,
+    pub(super) reader: SpoolReader,
+    _ticket: Ticket,
+}
+
+/// The result of a lookup.
+enum LookedUp {
+    Stored(Rc<Stored>),
+    OtherVariants,
+    Nothing,
+}
+
+impl Candidates {
+    fn take(&mut self, found: LookedUp) {
+        match found {
+            LookedUp::Stored(stored) => self.stored = Some(stored),
+            LookedUp::OtherVariants => self.other_variants = true,
+            LookedUp::Nothing => {}
+        }
+    }
+
+    /// True when what is stored under this key has changed since it was looked up.
+    pub(super) fn are_outdated(&self, shared: &Shared, key: &Key) -> bool {
+        self.key == *key && shared.generation(key.hash()) != self.generation
+    }
+
+    /// The candidates as far as the plan needs to know them.
+    pub(super) fn view(&self) -> plan::Candidates<'_> {
+        let growing = self.growing.as_ref().and_then(|Growing { answer, .. }| {
+            Some(plan::Growing {
+                facts: &answer.sharing.as_ref().ok()?.facts,
+                ready: answer.spool.len(),
+                is_whole: answer.spool.is_whole(),
+            })
+        });
+        plan::Candidates {
+            stored: self.stored.as_ref().map(candidate),
+            other_variants: self.other_variants,
+            part: (self.part.as_ref()).map(|(part, held)| (candidate(part), *held)),
+            growing,
+        }
+    }
+}
+
+impl Growing {
+    fn is_whole(&self) -> bool {
+        self.answer.spool.is_whole()
+    }
+}
+
+fn candidate(stored: &Rc<Stored>) -> Candidate<'_> {
+    Candidate {
+        facts: &stored.facts,
+        fields: &stored.object.meta.fields,
+        local: stored.object.meta.local,
+    }
+}
+
+impl Exchange<'_> {
+    /// The stored response if it is at hand.
+    pub(super) fn at_hand(&self, uri: &Uri) -> Candidates {
+        let uri = &cache_uri(&self.settings, uri);
+        let mut candidates = self.no_candidates(Key::of(uri));
+        candidates.stored = self.worker.at_hand(&candidates.key, &self.head.fields);
+        if candidates.stored.is_none() && self.head.method == Method::Head {
+            candidates.stored = self.worker.at_hand(&Key::of_head(uri), &self.head.fields);
+        }
+        candidates
+    }
+
+    fn no_candidates(&self, key: Key) -> Candidates {
+        Candidates {
+            generation: self.worker.shared.generation(key.hash()),
+            key,
+            stored: None,
+            other_variants: false,
+            part: None,
+            growing: None,
+        }
+    }
+
+    /// All candidates, in this worker and in the store; none where the cache has no part in the request.
+    pub(super) async fn gather(&mut self, uri: &Uri) -> Candidates {
+        let key_uri = cache_uri(&self.settings, uri);
+        let mut candidates = self.no_candidates(Key::of(&key_uri));
+        if matches!(self.plan(&candidates), Plan::Bypass(_)) {
+            return candidates;
+        }
+        candidates.growing = self.growing(&candidates.key).filter(Growing::is_whole);
+        if candidates.growing.is_some() && self.is_answered(&candidates) {
+            return candidates;
+        }
+        let found = self.look_up(&candidates.key, uri).await;
+        candidates.take(found);
+        if self.head.method == Method::Head && !self.is_answered(&candidates) {
+            let mut of_head = self.no_candidates(Key::of_head(&key_uri));
+            let found = self.look_up(&of_head.key, uri).await;
+            of_head.take(found);
+            // Else GET's is what HEAD validates (RFC 9111 §4.3.5).
+            if candidates.stored.is_some() && !self.is_answered(&of_head) {
+                of_head.stored = candidates.stored;
+            }
+            candidates = of_head;
+        }
+        if candidates.stored.is_none() && self.head.method == Method::Get {
+            candidates.part = self.look_up_part(&candidates.key, uri).await;
+        }
+        candidates.growing = self.growing(&candidates.key).filter(|growing| {
+            growing.is_whole() || !is_hit_for_miss(self.worker, &candidates.key, &self.head.fields)
+        });
+        candidates
+    }
+
+    /// True when one of them answers without being validated.
+    fn is_answered(&self, candidates: &Candidates) -> bool {
+        matches!(self.plan(candidates), Plan::Answer(reused) if !reused.validate_behind)
+    }
+
+    /// The response that the latest fetch of this key receives, if this request may share it.
+    fn growing(&self, key: &Key) -> Option<Growing> {
+        let worker = self.worker;
+        let latest = worker.waiting_lists.latest(&worker.shared, key)?;
+        let answer = latest.answer()?;
+        answer.shared_with(&self.head.fields)?;
+        if latest.local_allowed() != self.client.is_local() {
+            return None;
+        }
+        Some(Growing {
+            reader: answer.spool.reader()?,
+            answer,
+            _ticket: latest.ticket(),
+        })
+    }
+
+    /// The memory tier first, then the store, off the event loop.
+    async fn look_up(&self, key: &Key, uri: &Uri) -> LookedUp {
+        let worker = self.worker;
+        let fields = &self.head.fields;
+        if let Some(stored) = worker.at_hand(key, fields) {
+            return LookedUp::Stored(stored);
+        }
+        let Some(store) = worker.store.as_ref().map(StoreWriter::store).cloned() else {
+            return LookedUp::Nothing;
+        };
+        if !store.may_have(key) && !worker.memory.borrow().has_variants(key) {
+            return LookedUp::Nothing;
+        }
+        let (wanted, fields) = (key.clone(), fields.clone());
+        let found = spawn_blocking(move || {
+            let found = store.lookup(&wanted, &fields);
+            (found, store.take_removed())
+        });
+        let found = match found.await {
+            Ok((found, removed)) => {
+                worker.outbox.removed(&removed);
+                found
+            }
+            Err(lost) => {
+                worker.complain(&lost);
+                return LookedUp::Nothing;
+            }
+        };
+        match found {
+            Ok(Found::Object(object)) => {
+                let policy = self.settings.policy(uri.as_str());
+                LookedUp::Stored(fetch::remember(worker, &policy, *object))
+            }
+            Ok(Found::OtherVariants) => LookedUp::OtherVariants,
+            // It may be on its way into the store.
+            Ok(Found::Nothing) if worker.memory.borrow().has_variants(key) => {
+                LookedUp::OtherVariants
+            }
+            Ok(Found::Nothing) => LookedUp::Nothing,
+            Err(failure) => {
+                worker.complain_of(&failure);
+                LookedUp::Nothing
+            }
+        }
+    }
+
+    /// The stored part that this request selects, and may have.
+    async fn look_up_part(&self, key: &Key, uri: &Uri) -> Option<(Rc<Stored>, PartialContent)> {
+        let LookedUp::Stored(stored) = self.look_up(&key.part(), uri).await else {
+            return None;
+        };
+        let held = parts::stored(&stored.object.meta, stored.object.content.len());
+        let allowed = !stored.object.meta.local || self.client.is_local();
+        (allowed && !held.is_whole()).then_some((stored, held))
+    }
+}

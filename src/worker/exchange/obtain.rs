@@ -1,0 +1,284 @@
+//! A response obtained from the origin server for the key's waiting list (collapsed forwarding): this request waits
+//! for a fetch that runs, or goes to the worker that has one, or begins one. A failed validation is answered from
+//! what is stored where that is allowed (RFC 9111 §4.2.4, RFC 5861 §4).
+
+use std::rc::Rc;
+
+use super::access_log::RequestOutcome;
+use super::candidates::Candidates;
+use super::handover::Admission;
+use super::{After, Exchange};
+use crate::cache::key::Key;
+use crate::cache::plan::{Failure, Obtain, Scope, answers_instead, has_condition, may_wait};
+use crate::cache::range;
+use crate::cache::reuse::{OnError, reuse};
+use crate::cache::status::{CacheStatus, Forward};
+use crate::cache::vary;
+use crate::http::connection::wants_upgrade;
+use crate::http::target::{Scheme, Uri};
+use crate::worker::fetch::is_hit_for_miss;
+use crate::worker::fetch::{self, Ask, FetchRequest, Known, Purpose, StoredPart, Visibility};
+use crate::worker::state::now;
+use crate::worker::stored::Stored;
+use crate::worker::waiting_list::{FetchError, FetchOutcome};
+
+/// A stored response that is being validated, and its use if that fails.
+struct Fallback {
+    stored: Rc<Stored>,
+    on_error: OnError,
+}
+
+impl Fallback {
+    /// True when it answers instead of what was received.
+    fn answers_instead(&self, outcome: &FetchOutcome) -> bool {
+        let failure = match outcome {
+            FetchOutcome::Answer(answer) => Failure::Answered {
+                status: answer.head.status,
+                is_stored: answer.sharing.is_ok(),
+            },
+            FetchOutcome::Failed(error) if matches!(**error, FetchError::ClientContent) => {
+                Failure::ClientContent
+            }
+            FetchOutcome::Failed(_) => Failure::Unreachable,
+            FetchOutcome::Validated(_) | FetchOutcome::Stored(_) | FetchOutcome::Switched(_) => {
+                return false;
+            }
+        };
+        answers_instead(self.on_error, failure)
+    }
+}
+
+/// A question to the origin server, with what is stored at hand.
+struct Asking {
+    /// The reason in Cache-Status where another's fetch answers.
+    forward: Forward,
+    /// The reason where its own does.
+    own_forward: Forward,
+    detail: Option<&'static str>,
+    scope: Scope,
+    known: Known,
+    fallback: Option<Fallback>,
+}
+
+impl Asking {
+    fn of(obtain: &Obtain, candidates: &Candidates) -> Asking {
+        let part = |ask| {
+            let part = candidates.part.clone();
+            part.map_or(Known::Nothing, |(stored, held)| {
+                Known::Part(StoredPart { stored, held, ask })
+            })
+        };
+        let as_presented = |scope| (scope == Scope::AsPresented).then_some("range");
+        let asking = Asking {
+            forward: Forward::UriMiss,
+            own_forward: Forward::UriMiss,
+            detail: None,
+            scope: Scope::Whole,
+            known: Known::Nothing,
+            fallback: None,
+        };
+        match *obtain {
+            Obtain::Validate {
+                why,
+                forward,
+                on_error,
+            } => {
+                let stored = candidates.stored.as_ref();
+                Asking {
+                    forward,
+                    own_forward: forward,
+                    detail: Some(why.token()),
+                    known: stored.map_or(Known::Nothing, Known::whole),
+                    fallback: stored.cloned().map(|stored| Fallback { stored, on_error }),
+                    ..asking
+                }
+            }
+            Obtain::ValidatePart { why, forward } => Asking {
+                forward,
+                own_forward: forward,
+                detail: Some(why.token()),
+                scope: Scope::AsPresented,
+                known: part(Ask::Validity),
+                ..asking
+            },
+            Obtain::Complete {
+                missing,
+                scope,
+                forward,
+            } => Asking {
+                forward,
+                own_forward: Forward::Partial,
+                detail: as_presented(scope),
+                scope,
+                known: part(Ask::Missing(missing)),
+                ..asking
+            },
+            Obtain::Fetch { forward, scope } => Asking {
+                forward,
+                own_forward: forward,
+                detail: as_presented(scope),
+                scope,
+                known: part(Ask::Nothing),
+                ..asking
+            },
+        }
+    }
+
+    fn outcome(&self) -> RequestOutcome {
+        match self.own_forward {
+            Forward::Stale | Forward::Request => RequestOutcome::Expired,
+            Forward::Partial => RequestOutcome::Partial,
+            Forward::Bypass | Forward::Method | Forward::UriMiss | Forward::VaryMiss => {
+                RequestOutcome::Miss
+            }
+        }
+    }
+}
+
+impl Exchange<'_> {
+    /// Obtains a response and answers with it; `None` where something new is there to be looked up.
+    pub(super) async fn obtain(
+        &mut self,
+        uri: &Uri,
+        obtain: &Obtain,
+        mut candidates: Candidates,
+    ) -> Option<After> {
+        // Whoever doesn't read it must not hold it up.
+        candidates.growing = None;
+        let asking = Asking::of(obtain, &candidates);
+        self.record.outcome = asking.outcome();
+        if !matches!(obtain, Obtain::ValidatePart { .. }) {
+            if let Some(after) = self.wait(&candidates.key, &asking).await {
+                return Some(after);
+            }
+        }
+        let visibility = match asking.scope {
+            Scope::AsPresented => Visibility::Own,
+            Scope::Whole => match self.admission(&candidates) {
+                Admission::LookUp => return None,
+                Admission::Leave(after) => return Some(after),
+                // With our condition in it, the request is nobody's own.
+                Admission::Fetch(claim)
+                    if matches!(asking.known, Known::Validating(_))
+                        || !has_condition(&self.head) =>
+                {
+                    Visibility::Listed(claim)
+                }
+                Admission::Fetch(_) => Visibility::Own,
+            },
+        };
+        let purpose = Purpose::Store {
+            key: candidates.key,
+            known: asking.known,
+        };
+        let request = self.fetch_request(uri.clone(), purpose, asking.scope);
+        let mut ticket = fetch::begin(self.worker, request, visibility);
+        let mut status = CacheStatus::forwarded(asking.own_forward);
+        status.detail = asking.detail;
+        let outcome = match self.outcome(&mut ticket).await {
+            Ok(outcome) => outcome,
+            Err(after) => return Some(after),
+        };
+        let fallback = asking.fallback.filter(|it| it.answers_instead(&outcome));
+        Some(match fallback {
+            Some(fallback) => self.stale_instead(&fallback, &outcome, status).await,
+            None => self.conclude(outcome, ticket, status).await,
+        })
+    }
+
+    /// Waits for what runs on the key's waiting list, and answers with it; `None` when nothing does, or what comes of
+    /// it isn't for this request too.
+    async fn wait(&mut self, key: &Key, asking: &Asking) -> Option<After> {
+        let worker = self.worker;
+        if is_hit_for_miss(worker, key, &self.head.fields) {
+            self.collapsing_tried = true;
+            return None;
+        }
+        let running = worker.waiting_lists.latest(&worker.shared, key)?;
+        self.collapsing_tried = true;
+        let may_wait = running.answer().is_none()
+            && running.local_allowed() == self.client.is_local()
+            && may_wait(&self.presented());
+        if !may_wait {
+            return None;
+        }
+        let ticket = running.ticket();
+        let outcome = ticket.outcome().await;
+        let mut status = CacheStatus::forwarded(asking.forward);
+        status.set_collapsed();
+        let fallback = asking.fallback.as_ref();
+        if let Some(fallback) = fallback.filter(|it| it.answers_instead(&outcome)) {
+            return Some(self.stale_instead(fallback, &outcome, status).await);
+        }
+        // RFC 9111 §4: only what may be reused for this request too.
+        match outcome {
+            FetchOutcome::Answer(answer) => {
+                let facts = &answer.shared_with(&self.head.fields)?.facts;
+                reuse(&self.directives, facts, now()).answers()?;
+                let reader = answer.spool.reader()?;
+                self.record.outcome = RequestOutcome::Collapsed;
+                status.set_received(answer.received);
+                Some(self.answer_fetched(&answer, reader, &status, None).await)
+            }
+            FetchOutcome::Validated(stored) | FetchOutcome::Stored(stored) => {
+                if !self.selects(&stored) {
+                    return None;
+                }
+                let (age, _) = reuse(&self.directives, &stored.facts, now()).answers()?;
+                self.record.outcome = RequestOutcome::Collapsed;
+                Some(self.answer_stored(&stored, age, &status).await)
+            }
+            FetchOutcome::Failed(error) => Some(self.fail(&error)),
+            FetchOutcome::Switched(_) => None,
+        }
+    }
+
+    /// True when a stored response that came of another client's request may answer this one.
+    fn selects(&self, stored: &Stored) -> bool {
+        let meta = &stored.object.meta;
+        let names = vary::names(&meta.fields);
+        let variant = names.map(|names| vary::variant_of(&names, &self.head.fields));
+        variant.as_ref() == Some(&meta.variant) && (self.client.is_local() || !meta.local)
+    }
+
+    /// Answers with what is stored, since its validation failed.
+    async fn stale_instead(
+        &mut self,
+        fallback: &Fallback,
+        outcome: &FetchOutcome,
+        mut status: CacheStatus<'_>,
+    ) -> After {
+        let Fallback { stored, .. } = fallback;
+        // Waiting for the origin server took its time.
+        let age = stored.facts.current_age(now());
+        if let FetchOutcome::Answer(answer) = outcome {
+            status.set_received(answer.head.status);
+            status.detail = Some("stale-if-error");
+        } else {
+            status = CacheStatus::hit(stored.facts.lifetime as i64 - age as i64);
+            status.detail = Some("origin-unreachable");
+        }
+        self.record.outcome = RequestOutcome::Stale;
+        self.answer_stored(stored, age, &status).await
+    }
+
+    /// The request to make for this one.
+    pub(super) fn fetch_request(&self, uri: Uri, purpose: Purpose, scope: Scope) -> FetchRequest {
+        let mut head = self.head.clone();
+        if scope == Scope::Whole {
+            range::ask_for_the_whole(&mut head);
+        }
+        FetchRequest {
+            // What a TLS connection becomes by a switch can't be spliced; a server may ignore Upgrade
+            // (RFC 9110 §7.8), and wss comes by CONNECT anyway.
+            upgrade: wants_upgrade(&self.head) && uri.scheme() == Scheme::Http,
+            policy: self.settings.policy(uri.as_str()),
+            head,
+            uri,
+            purpose,
+            content: None,
+            local_allowed: self.client.is_local(),
+            settings: self.settings.clone(),
+        }
+    }
+}

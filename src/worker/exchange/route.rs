@@ -1,0 +1,90 @@
+//! Where a request goes: refused, answered by the proxy itself, a tunnel, a purge, passed on, or to the cache.
+//! Decided from its head, its client and the settings alone; nothing is looked up.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::ClientContent;
+use crate::config::Settings;
+use crate::http::connection::wants_upgrade;
+use crate::http::forward::{ends_here, via_has_loop};
+use crate::http::head::{Method, RequestHead};
+use crate::http::target::{Authority, Target, Uri};
+
+/// Where a request goes.
+pub(super) enum Route {
+    /// To a page of the proxy's own.
+    OwnPage(Bytes),
+    /// To the proxy itself, with OPTIONS or TRACE.
+    OwnOptions,
+    Tunnel(Authority),
+    /// All that is stored of it is to go.
+    Purge(Uri),
+    /// To the origin server; the cache has no part in it.
+    Pass(Uri),
+    /// To the cache, which may answer it.
+    Cache(Uri),
+}
+
+/// A status and the reason for a person.
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) why: String,
+}
+
+fn refused<T>(status: u16, why: impl ToString) -> Result<T, Refusal> {
+    let why = why.to_string();
+    Err(Refusal { status, why })
+}
+
+/// Decides where a request goes. A client on a Unix socket has no address.
+pub(super) fn route(
+    head: &RequestHead,
+    content: ClientContent,
+    client: Option<IpAddr>,
+    settings: &Settings,
+    pseudonym: &str,
+) -> Result<Route, Refusal> {
+    if let Some(address) = client.filter(|address| !settings.allows(*address)) {
+        let why = format!(
+            "{address} may not use this proxy: its operator can allow it with \"allow\" in the configuration"
+        );
+        return refused(403, why);
+    }
+    if via_has_loop(&head.fields, pseudonym) {
+        return refused(508, "this request has come through this proxy before");
+    }
+    match Target::of(head) {
+        Err(why) => refused(why.status(), why),
+        Ok(Target::Origin { path }) => Ok(Route::OwnPage(path)),
+        Ok(Target::Asterisk) => Ok(Route::OwnOptions),
+        Ok(Target::Authority(authority)) => Ok(Route::Tunnel(authority)),
+        Ok(Target::Absolute(uri)) if is_purge(&head.method) => {
+            match client.filter(|address| !settings.allows_purge(*address)) {
+                None => Ok(Route::Purge(uri)),
+                Some(address) => refused(
+                    403,
+                    format!(
+                        "{address} may not purge: its operator can allow it with \"purge_allow\" in the configuration"
+                    ),
+                ),
+            }
+        }
+        Ok(Target::Absolute(_)) if ends_here(head) => Ok(Route::OwnOptions),
+        Ok(Target::Absolute(uri)) => {
+            let cacheable = matches!(head.method, Method::Get | Method::Head)
+                && content == ClientContent::None
+                && !wants_upgrade(head);
+            Ok(match cacheable {
+                true => Route::Cache(uri),
+                false => Route::Pass(uri),
+            })
+        }
+    }
+}
+
+/// No RFC has the method; it is what operators know from other caches.
+fn is_purge(method: &Method) -> bool {
+    matches!(method, Method::Other(token) if token.as_ref() == b"PURGE")
+}

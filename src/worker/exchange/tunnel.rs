@@ -1,0 +1,42 @@
+//! CONNECT (RFC 9110 §9.3.6): a connection to an allowed port, then bytes both ways, unseen.
+
+use super::access_log::RequestOutcome;
+use super::{After, Exchange};
+use crate::http::target::Authority;
+use crate::worker::origin::reach;
+use crate::worker::tunnel;
+use crate::worker::waiting_list::FetchError;
+
+impl Exchange<'_> {
+    /// Connects and passes bytes until both directions have ended.
+    pub(super) async fn tunnel(&mut self, authority: &Authority) -> After {
+        // What the client sends next isn't a request.
+        self.keep = false;
+        let (host, port) = (authority.host(), authority.port());
+        if !self.settings.connect_ports.contains(port) {
+            let why = format!(
+                "CONNECT to port {port} is not allowed here: its operator can allow it with \"connect_ports\" in the configuration"
+            );
+            return self.refuse(403, &why);
+        }
+        let (times, local_allowed) = (&self.settings.times, self.client.is_local());
+        let reached = reach(
+            &self.worker.resolver,
+            host,
+            port,
+            local_allowed,
+            times.connect,
+        )
+        .await;
+        let origin = match reached {
+            Ok((origin, _)) => origin,
+            Err(error) => return self.fail(&FetchError::Connect(error)),
+        };
+        let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
+        self.client.out.extend_from_slice(established);
+        self.record.status = 200;
+        self.record.outcome = RequestOutcome::Tunnel;
+        self.record.bytes = tunnel::join(self.client, &origin, times.tunnel_idle).await;
+        After::Over
+    }
+}

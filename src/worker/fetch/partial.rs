@@ -1,0 +1,72 @@
+//! Responses that are parts (RFC 9111 §3.3): one that doesn't fit the stored part, one that came alone, and what is
+//! left of a response that broke off.
+
+use super::request::FetchRequest;
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::range::{self, ByteRange};
+use crate::cache::stored::Meta;
+use crate::http::framing::{Framing, response_framing};
+use crate::http::head::{Method, ResponseHead, Version};
+
+/// True when this response is of no use for what was asked: more of a stored part, which it doesn't fit.
+pub fn misfits(request: &FetchRequest, response: &ResponseHead) -> bool {
+    let Some(part) = (request.part()).filter(|part| part.missing().is_some()) else {
+        return false;
+    };
+    let framing = response_framing(&request.head.method, response).ok();
+    let content = framing.and_then(Framing::length);
+    match response.status {
+        206 => part.joined(response, content).is_none(),
+        status => status == 416,
+    }
+}
+
+/// The part in a 206 that came in answer to a request which asked for nothing else: with If-Range it may
+/// lack fields that belong to it (RFC 9110 §15.3.7).
+pub fn received_alone(
+    request: &FetchRequest,
+    head: &ResponseHead,
+    content: Option<u64>,
+) -> Option<PartialContent> {
+    if !range::is_asked(&request.head) || request.head.fields.has("if-range") {
+        return None;
+    }
+    let held = parts::received(head, content)?;
+    let outdone = (request.part()).is_some_and(|part| part.outdoes(held.part, &head.fields));
+    (!outdone).then_some(held)
+}
+
+/// The metadata under which the first `received` bytes of a response that broke off are stored, to be asked for the
+/// rest later: `None` where they are of no use for that. `length` is that of all its content.
+pub fn beginning(
+    request: &FetchRequest,
+    meta: &Meta,
+    length: Option<u64>,
+    received: u64,
+) -> Option<Meta> {
+    let whole = parts::stored(meta, length?);
+    let kept = PartialContent {
+        part: ByteRange {
+            first: whole.part.first,
+            len: received,
+        },
+        length: whole.length,
+    };
+    let outdone = (request.part()).is_some_and(|part| part.outdoes(kept.part, &meta.fields));
+    let useful = request.head.method == Method::Get
+        && matches!(meta.status, 200 | 206)
+        && received > 0
+        && !kept.is_whole()
+        && parts::validator(&meta.fields).is_some()
+        && !meta.fields.has_token("accept-ranges", "none")
+        && !outdone;
+    let key = request.key().filter(|_| useful)?;
+    let head = parts::head(&meta.fields, kept, Version::Http11);
+    Some(Meta {
+        key: key.part(),
+        status: head.status,
+        reason: head.reason,
+        fields: head.fields,
+        ..meta.clone()
+    })
+}

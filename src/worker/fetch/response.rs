@@ -1,0 +1,298 @@
+//! A final response received: what it means for the store, its content into the spool, the
+//! connection back into the pool, the whole into the store.
+
+use std::rc::Rc;
+
+use super::claim::{Claim, claim};
+use super::connection::Connection;
+use super::content::Content;
+use super::context::{Context, Times};
+use super::hit_for_miss;
+use super::partial::beginning;
+use super::publish::{invalidate, publish, refresh};
+use super::round_trip::Response;
+use super::storable::{Received, storable, superseded};
+use crate::cache::freshness::Facts;
+use crate::cache::invalidation::invalidates;
+use crate::cache::key::Key;
+use crate::cache::range;
+use crate::cache::reuse::is_error;
+use crate::cache::stored::Meta;
+use crate::cache::validation::head_agrees;
+use crate::cache::vary;
+use crate::http::connection::origin_persists;
+use crate::http::fields::Fields;
+use crate::http::framing::{Framing, response_framing};
+use crate::http::head::{Method, ResponseHead};
+use crate::http::target::Uri;
+use crate::store::spool::{Keep, Spool, SpoolWriter};
+use crate::worker::origin::guard::is_local;
+use crate::worker::state::{Worker, cache_uri, now};
+use crate::worker::waiting_list::{
+    Answer, FetchError, FetchOutcome, Listing, NoStoreReason, Shareable, Stage,
+};
+
+impl Context<'_> {
+    /// Takes a response to its end.
+    pub async fn receive(self, response: Response, request_time: u64) {
+        let Context {
+            worker,
+            request,
+            fetch,
+        } = self;
+        let Response { head, connection } = response;
+        let times = Times {
+            request: request_time,
+            response: now(),
+        };
+        if head.status == 304 {
+            if let Some(stored) = request.validates() {
+                self.give_back(connection, &head, Framing::None);
+                let fresh = refresh(self, stored, &head, times).await;
+                hit_for_miss::note(worker, request, Ok(&fresh.facts));
+                fetch.enter(Stage::Settled(FetchOutcome::Validated(fresh)));
+                return;
+            }
+        }
+        self.make_invalid(&head, times).await;
+        let framing = match response_framing(&request.head.method, &head) {
+            Ok(framing) => framing,
+            Err(why) => {
+                let host = request.host();
+                let error = Rc::new(FetchError::Framing { host, why });
+                fetch.enter(Stage::Settled(FetchOutcome::Failed(error)));
+                return;
+            }
+        };
+        let arrival = self.settle(head, framing, times, &connection).await;
+        self.take_content(arrival, framing, connection).await;
+    }
+
+    /// Carries out what the head alone says of what is stored (RFC 9111 §4.4, §4.3.5).
+    async fn make_invalid(self, head: &ResponseHead, times: Times) {
+        let request = self.request;
+        let uris = invalidates(&request.head.method, &request.uri, head);
+        if !uris.is_empty() {
+            invalidate(self.worker, self.keys(&uris)).await;
+            // Its own response is newer.
+            self.fetch.renew_epochs(&self.worker.shared);
+        }
+        let Some(found) = request.found() else {
+            return;
+        };
+        // The stored response to GET is updated with a response to HEAD that agrees with it, and not used any
+        // more where they disagree.
+        let meta = &found.object.meta;
+        if request.head.method != Method::Head || meta.key.is_for_head() || head.status != 200 {
+            return;
+        }
+        let length = found.object.content.len();
+        if meta.status == 200 && head_agrees(&head.fields, &meta.fields, length) {
+            refresh(self, found, head, times).await;
+        } else {
+            invalidate(self.worker, vec![meta.key.clone()]).await;
+        }
+    }
+
+    /// The keys of what is stored under these URIs.
+    fn keys(self, uris: &[Uri]) -> Vec<Key> {
+        let both = |uri| {
+            let uri = cache_uri(&self.request.settings, uri);
+            [Key::of(&uri), Key::of_head(&uri)]
+        };
+        uris.iter().flat_map(both).collect()
+    }
+
+    /// Decides what is stored, and lets clients and others have the response from now on.
+    async fn settle(
+        self,
+        received: ResponseHead,
+        framing: Framing,
+        times: Times,
+        connection: &Connection,
+    ) -> Arrival {
+        let Context {
+            worker,
+            request,
+            fetch,
+        } = self;
+        let part = request.part();
+        let joint = part.and_then(|part| part.joined(&received, framing.length()));
+        let (head, joint, total) = match joint {
+            Some((head, held)) => (head, Some(held), Framing::Length(held.part.len)),
+            None => (received.clone(), None, framing),
+        };
+        let stored = Received {
+            head: &head,
+            joint,
+            length: total.length(),
+            local: is_local(connection.address),
+            has_store: worker.store.is_some(),
+            times,
+        };
+        let wanted = storable(request, &stored);
+        if let Err(why) = &wanted {
+            let over = superseded(request, &head, *why);
+            if !over.is_empty() {
+                invalidate(worker, over).await;
+            }
+        }
+        let (spool, writer) = Spool::new(match &wanted {
+            Ok(_) => Keep::All,
+            Err(_) => Keep::Window,
+        });
+        let sharing = match &wanted {
+            Ok(meta) => Ok(Shareable {
+                facts: Facts::of(meta, &request.policy),
+                selecting: vary::names(&head.fields).unwrap_or_default(),
+                variant: meta.variant.clone(),
+            }),
+            Err(why) => Err(*why),
+        };
+        if !is_error(head.status) {
+            // An origin server in trouble isn't to get more requests for it.
+            let facts = sharing.as_ref().map(|shareable| &shareable.facts);
+            hit_for_miss::note(worker, request, facts.map_err(|why| *why));
+        }
+        let ranged = range::is_asked(&request.head);
+        let listing = (wanted.is_ok() && joint.is_none() && !ranged).then(|| self.enlist());
+        let status = received.status;
+        fetch.enter(Stage::Growing(Rc::new(Answer {
+            head,
+            framing: total,
+            ranged: joint.is_none() && ranged,
+            part: joint.filter(|held| !held.is_whole()),
+            received: status,
+            spool,
+            sharing,
+        })));
+        Arrival {
+            received,
+            wanted,
+            length: total.length(),
+            is_joint: joint.is_some(),
+            writer,
+            _listing: listing.flatten(),
+        }
+    }
+
+    /// Lets others find a fetch that was one client's own, unless they have another: its response turned
+    /// out to be for all. One with a condition of the client's own wasn't listed from its beginning, nor was POST.
+    fn enlist(self) -> Option<Listing> {
+        let worker = self.worker;
+        let key = self.request.key()?;
+        if worker.waiting_lists.has(key) {
+            return None;
+        }
+        if let Claim::Ours(claim) = claim(worker, key, self.request.local_allowed) {
+            self.fetch.announce_claim(claim);
+        }
+        Some(worker.waiting_lists.enlist(key.clone(), self.fetch))
+    }
+
+    /// Takes the content to its end, and stores what is to be stored.
+    async fn take_content(self, arrival: Arrival, framing: Framing, connection: Connection) {
+        let Context {
+            worker,
+            request,
+            fetch,
+        } = self;
+        let mut content = Content::new(self, connection, arrival.writer, arrival.length);
+        let part = request.part().filter(|_| arrival.is_joint);
+        let meta = arrival.wanted.as_ref().ok();
+        let done = tokio::select! {
+            biased;
+            done = content.take_all(framing, part, meta) => done,
+            () = fetch.deserted() => Err("every client has left".to_owned()),
+        };
+        let (connection, writer) = content.into_parts();
+        match (done, arrival.wanted) {
+            (Ok(trailers), wanted) => {
+                self.give_back(connection, &arrival.received, framing);
+                self.finish(writer, wanted.ok(), trailers).await;
+            }
+            (Err(why), Ok(meta)) => {
+                if let Some(key) = request.key() {
+                    worker.waiting_lists.strike(key, fetch);
+                }
+                self.keep_beginning(writer, &meta, arrival.length, &why)
+                    .await;
+            }
+            (Err(why), Err(_)) => writer.cut(&why),
+        }
+    }
+
+    async fn finish(self, writer: SpoolWriter, meta: Option<Meta>, trailers: Fields) {
+        // Counted before its clients are told that it is whole, and may leave.
+        let _storing = Storing::new(self.worker);
+        match (writer.finish(trailers.clone()).await, meta) {
+            (Ok(Some(whole)), Some(mut meta)) => {
+                meta.trailers = trailers;
+                publish(self, meta, whole).await;
+            }
+            (Err(failure), _) => self.worker.complain_of(&failure),
+            _ => {}
+        }
+    }
+
+    /// Stores what there is of a response that broke off.
+    async fn keep_beginning(
+        self,
+        writer: SpoolWriter,
+        meta: &Meta,
+        length: Option<u64>,
+        why: &str,
+    ) {
+        let Some(meta) = beginning(self.request, meta, length, writer.len()) else {
+            return writer.cut(why);
+        };
+        match writer.cut_keeping(why).await {
+            Ok(Some(whole)) => publish(self, meta, whole).await,
+            Ok(None) => {}
+            Err(failure) => self.worker.complain_of(&failure),
+        }
+    }
+
+    /// Keeps the connection for the next request, when it is at the end of the response and stays open.
+    fn give_back(self, connection: Connection, head: &ResponseHead, framing: Framing) {
+        let reusable = connection.request_sent
+            && connection.buffer.is_empty()
+            && framing != Framing::UntilClose
+            && origin_persists(head);
+        if reusable {
+            let Connection {
+                transport, address, ..
+            } = connection;
+            let origin = self.request.uri.origin();
+            self.worker.pool.put(origin, transport, address);
+        }
+    }
+}
+
+/// A response whose content is still to come.
+struct Arrival {
+    received: ResponseHead,
+    wanted: Result<Meta, NoStoreReason>,
+    /// Of the content, with that of the stored part where both are joint.
+    length: Option<u64>,
+    is_joint: bool,
+    writer: SpoolWriter,
+    _listing: Option<Listing>,
+}
+
+/// A response on its way into the store: a worker that stops waits for it.
+struct Storing<'a>(&'a Worker);
+
+impl Storing<'_> {
+    fn new(worker: &Worker) -> Storing<'_> {
+        worker.storing.set(worker.storing.get() + 1);
+        Storing(worker)
+    }
+}
+
+impl Drop for Storing<'_> {
+    fn drop(&mut self) {
+        self.0.storing.set(self.0.storing.get() - 1);
+        self.0.phase.progress.notify();
+    }
+}

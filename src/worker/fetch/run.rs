@@ -1,0 +1,108 @@
+//! The task of a fetch, from its request to its end.
+
+use std::rc::Rc;
+
+use super::context::Context;
+use super::lease::{self, LeaseOutcome};
+use super::partial::misfits;
+use super::request::FetchRequest;
+use super::round_trip::{Reply, round_trip};
+use crate::cache::validation::identifies;
+use crate::worker::state::{Worker, now};
+use crate::worker::stored::Stored;
+use crate::worker::waiting_list::{
+    Announced, ClaimGuard, Fetch, FetchError, FetchOutcome, Stage, Switched, Ticket,
+};
+
+/// The others that find a fetch by its key.
+pub enum Visibility {
+    /// Nobody: it is one client's own.
+    Own,
+    /// Whoever asks for the key; in other workers too while there is a claim.
+    Listed(Option<ClaimGuard>),
+}
+
+/// Starts a fetch.
+pub fn begin(worker: &Rc<Worker>, request: FetchRequest, visibility: Visibility) -> Ticket {
+    let (claim, listed) = match visibility {
+        Visibility::Own => (None, false),
+        Visibility::Listed(claim) => (claim, true),
+    };
+    let own = (request.key().into_iter()).flat_map(|key| [key.clone(), key.part()]);
+    let found = (request.found().into_iter()).map(|found| found.object.meta.key.clone());
+    let announced = Announced { claim, lease: None };
+    let keys = own.chain(found);
+    let fetch = Fetch::new(&worker.shared, keys, announced, request.local_allowed);
+    let ticket = fetch.ticket();
+    let key = request.key().filter(|_| listed).cloned();
+    let listing = key.map(|key| worker.waiting_lists.enlist(key, &fetch));
+    let worker = worker.clone();
+    tokio::task::spawn_local(async move {
+        // Dropped at the end, however that comes, so that nobody joins what is over.
+        let _listing = listing;
+        run(&worker, request, &fetch).await;
+    });
+    ticket
+}
+
+async fn run(worker: &Rc<Worker>, mut request: FetchRequest, fetch: &Rc<Fetch>) {
+    match lease::acquire(worker, &request, fetch).await {
+        LeaseOutcome::Ask(lease) => fetch.announce_lease(lease),
+        LeaseOutcome::Stored(stored) => {
+            return fetch.enter(Stage::Settled(FetchOutcome::Stored(stored)));
+        }
+    }
+    let mut request_time = now();
+    let Some(mut reply) = ask(worker, &mut request, fetch).await else {
+        return;
+    };
+    if answers_another(&reply, &request) {
+        // A reply about something else updates nothing and adds to nothing.
+        request.ask_plainly();
+        request_time = now();
+        match ask(worker, &mut request, fetch).await {
+            Some(again) => reply = again,
+            None => return,
+        }
+    }
+    let outcome = match reply {
+        Ok(Reply::Response(response)) => {
+            let context = Context {
+                worker,
+                request: &request,
+                fetch,
+            };
+            return context.receive(response, request_time).await;
+        }
+        Ok(Reply::Switched(head, stream, rest)) => FetchOutcome::Switched(Rc::new(Switched {
+            head,
+            connection: Some((stream, rest)).into(),
+        })),
+        Err(error) => FetchOutcome::Failed(Rc::new(error)),
+    };
+    fetch.enter(Stage::Settled(outcome));
+}
+
+/// The reply, unless every client leaves before.
+async fn ask(
+    worker: &Worker,
+    request: &mut FetchRequest,
+    fetch: &Fetch,
+) -> Option<Result<Reply, FetchError>> {
+    tokio::select! {
+        biased;
+        reply = round_trip(worker, request, fetch) => Some(reply),
+        () = fetch.deserted() => None,
+    }
+}
+
+/// True when the reply isn't about the stored response: a 304 (RFC 9111 §4.3.4), or a part that doesn't
+/// fit it.
+fn answers_another(reply: &Result<Reply, FetchError>, request: &FetchRequest) -> bool {
+    let Ok(Reply::Response(response)) = reply else {
+        return false;
+    };
+    let head = &response.head;
+    let other = |stored: &Rc<Stored>| !identifies(&head.fields, &stored.object.meta.fields);
+    head.status == 304 && request.validates().is_some_and(other) || misfits(request, head)
+}

@@ -1,0 +1,81 @@
+//! The marks that a response leaves in the store: the metadata stored of it, or the reason why nothing is; and the
+//! stored responses that it shows to be over.
+
+use super::context::Times;
+use super::partial;
+use super::request::FetchRequest;
+use crate::cache::key::Key;
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::stored::Meta;
+use crate::cache::storing::{UncacheableReason, may_store};
+use crate::http::head::{Method, ResponseHead};
+use crate::worker::waiting_list::NoStoreReason;
+
+/// A response whose head is there.
+pub struct Received<'a> {
+    /// The head: where it is combined with a stored part, that of both.
+    pub head: &'a ResponseHead,
+    /// The part of the representation that it has, where it is combined with a stored part.
+    pub joint: Option<PartialContent>,
+    /// The length of the content, where the head tells it.
+    pub length: Option<u64>,
+    /// It came from this machine's own addresses.
+    pub local: bool,
+    /// There is a store that works.
+    pub has_store: bool,
+    pub times: Times,
+}
+
+/// The metadata to store of this response, by the rules and what the store takes. A 206 that came alone may be a
+/// part to store.
+pub fn storable(request: &FetchRequest, received: &Received<'_>) -> Result<Meta, NoStoreReason> {
+    let key = request.key().cloned().ok_or(NoStoreReason::Bypass)?;
+    let (head, length, times) = (received.head, received.length, received.times);
+    let held = (received.joint).or_else(|| partial::received_alone(request, head, length));
+    let (head, key) = match held {
+        None => (head.clone(), key),
+        Some(held) if held.is_whole() => (parts::head(&head.fields, held, head.version), key),
+        Some(held) => (parts::head(&head.fields, held, head.version), key.part()),
+    };
+    // A part may be stored where the whole might be (RFC 9111 §3.3).
+    let status = held.map_or(head.status, |_| 200);
+    let whole = ResponseHead {
+        status,
+        ..head.clone()
+    };
+    let (presented, policy) = (&request.head, &request.policy);
+    may_store(presented, &request.uri, &whole, policy, times.response)
+        .map_err(NoStoreReason::Rules)?;
+    if !received.has_store {
+        return Err(NoStoreReason::NoStore);
+    }
+    if length.is_some_and(|length| length > request.settings.largest_object) {
+        return Err(NoStoreReason::TooLarge);
+    }
+    let mut meta = Meta::of(key, presented, &head, times.request, times.response);
+    let part = request.part().filter(|_| received.joint.is_some());
+    meta.local = received.local || part.is_some_and(|part| part.stored.object.meta.local);
+    Ok(meta)
+}
+
+/// The keys of what is stored and over, as this response shows that isn't stored itself: it would otherwise come
+/// back after something newer was seen (RFC 9111 §4).
+pub fn superseded(request: &FetchRequest, head: &ResponseHead, why: NoStoreReason) -> Vec<Key> {
+    let is_newer = request.head.method == Method::Get
+        && matches!(head.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 410)
+        && matches!(
+            why,
+            NoStoreReason::Rules(
+                UncacheableReason::NoStore
+                    | UncacheableReason::NoLifetime
+                    | UncacheableReason::NoValidator
+                    | UncacheableReason::Status
+            )
+        );
+    if !is_newer {
+        return Vec::new();
+    }
+    let part = request.part().map(|part| &part.stored);
+    let known = request.found().into_iter().chain(part);
+    known.map(|stored| stored.object.meta.key.clone()).collect()
+}

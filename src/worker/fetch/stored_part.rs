@@ -1,0 +1,66 @@
+//! A stored part of what is fetched (RFC 9111 §3.4), and what the origin server is asked about it.
+
+use std::rc::Rc;
+
+use crate::cache::parts::{self, PartialContent};
+use crate::cache::range::ByteRange;
+use crate::http::fields::Fields;
+use crate::http::head::ResponseHead;
+use crate::worker::stored::Stored;
+
+/// A stored part of what is to be fetched.
+pub struct StoredPart {
+    /// The stored response.
+    pub stored: Rc<Stored>,
+    /// The part of the representation that it has.
+    pub held: PartialContent,
+    /// The question about it.
+    pub ask: Ask,
+}
+
+/// A question about a stored part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// None: it stays beside what comes, unless that is more.
+    Nothing,
+    /// Does it still hold?
+    Validity,
+    /// For this range, under the condition that it fits.
+    Missing(ByteRange),
+}
+
+impl StoredPart {
+    /// The stored response, if the origin server is asked whether it still holds.
+    pub fn validates(&self) -> Option<&Rc<Stored>> {
+        (self.ask == Ask::Validity).then_some(&self.stored)
+    }
+
+    /// The range that is asked for.
+    pub fn missing(&self) -> Option<ByteRange> {
+        match self.ask {
+            Ask::Missing(range) => Some(range),
+            Ask::Nothing | Ask::Validity => None,
+        }
+    }
+
+    /// True when it begins before what is asked for.
+    pub fn comes_first(&self) -> bool {
+        (self.missing()).is_none_or(|missing| self.held.part.first < missing.first)
+    }
+
+    /// The head of what it makes together with this response, and the part that this has.
+    pub fn joined(
+        &self,
+        response: &ResponseHead,
+        content: Option<u64>,
+    ) -> Option<(ResponseHead, PartialContent)> {
+        let ours = &self.stored.object.meta.fields;
+        parts::combined((ours, self.held), self.missing()?, response, content)
+    }
+
+    /// True when it is of the same representation and no shorter than another part.
+    pub fn outdoes(&self, other: ByteRange, validated: &Fields) -> bool {
+        let ours = &self.stored.object.meta.fields;
+        other.len <= self.held.part.len && parts::share_validator(ours, validated)
+    }
+}

@@ -1,0 +1,267 @@
+//! A running fetch as its clients see it: the stage it is in, and the tickets of those who wait for it or read its
+//! content. The last ticket given back ends a fetch that is worth nothing without them.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::rc::Rc;
+
+use super::{Announced, Answer, ClaimGuard, FetchOutcome, LeaseGuard, Publishing};
+use crate::cache::key::Key;
+use crate::cache::vary;
+use crate::http::fields::Fields;
+use crate::http::head::ResponseHead;
+use crate::sys::notifier::Notifier;
+use crate::sys::shared::Shared;
+use crate::worker::stored::Stored;
+
+/// Content with less than this left to fetch is fetched to its end though every client has gone.
+const WORTH_FINISHING: u64 = 1 << 20;
+
+/// The stages of a fetch.
+#[derive(Default)]
+pub enum Stage {
+    /// The origin server has been asked, and has sent no final head.
+    #[default]
+    Asking,
+    /// The head is there, and the content comes.
+    Growing(Rc<Answer>),
+    /// The response is whole and on its way into the store; small, it is at hand already.
+    Publishing(Rc<Answer>, Rc<Stored>),
+    /// It came to something that has no content of its own.
+    Settled(FetchOutcome),
+}
+
+/// A running fetch.
+pub struct Fetch {
+    stage: RefCell<Stage>,
+    interim: RefCell<Vec<Rc<ResponseHead>>>,
+    announced: RefCell<Announced>,
+    /// The invalidation epochs, at its beginning or after it made some invalid itself, of the keys that it may
+    /// change: its own, that of a part, and that of what was found, as HEAD's response says something of GET's.
+    epochs: RefCell<Vec<(Key, u32)>>,
+    tickets: Cell<usize>,
+    local_allowed: bool,
+    notifier: Notifier,
+}
+
+impl Fetch {
+    /// A fetch that begins now and may change what is stored under these keys.
+    pub fn new(
+        shared: &Shared,
+        keys: impl Iterator<Item = Key>,
+        announced: Announced,
+        local_allowed: bool,
+    ) -> Rc<Fetch> {
+        let fetch = Fetch {
+            stage: RefCell::default(),
+            interim: RefCell::default(),
+            announced: announced.into(),
+            epochs: RefCell::new(keys.map(|key| (key, 0)).collect()),
+            tickets: Cell::new(0),
+            local_allowed,
+            notifier: Notifier::default(),
+        };
+        fetch.renew_epochs(shared);
+        Rc::new(fetch)
+    }
+
+    /// Has whatever made its keys invalid until now be older than what it brings.
+    pub fn renew_epochs(&self, shared: &Shared) {
+        for (key, epoch) in self.epochs.borrow_mut().iter_mut() {
+            *epoch = shared.invalidations(key.hash());
+        }
+    }
+
+    /// The invalidation epoch of this key when it began.
+    pub fn invalidation_epoch(&self, key: &Key) -> Option<u32> {
+        let epochs = self.epochs.borrow();
+        let mut of_key = epochs.iter().filter(|(of, _)| of == key);
+        of_key.next().map(|(_, epoch)| *epoch)
+    }
+
+    /// True while nothing has made the key invalid since it began (RFC 9111 §4.4), so that what it
+    /// brings may be used by others.
+    pub fn is_valid(&self, shared: &Shared, key: &Key) -> bool {
+        self.invalidation_epoch(key) == Some(shared.invalidations(key.hash()))
+    }
+
+    /// True when it may reach this machine's own addresses, as only some clients may.
+    pub fn local_allowed(&self) -> bool {
+        self.local_allowed
+    }
+
+    /// The response, when its head has arrived.
+    pub fn answer(&self) -> Option<Rc<Answer>> {
+        match &*self.stage.borrow() {
+            Stage::Growing(answer) | Stage::Publishing(answer, _) => Some(answer.clone()),
+            Stage::Asking | Stage::Settled(_) => None,
+        }
+    }
+
+    /// The response on its way into the store, if this request selects it: newer than what the store has.
+    pub(super) fn publishing(&self, shared: &Shared, request: &Fields) -> Option<Publishing> {
+        if let Stage::Publishing(_, stored) = &*self.stage.borrow() {
+            let meta = &stored.object.meta;
+            let names = vary::names(&meta.fields)?;
+            let selected = vary::variant_of(&names, request) == meta.variant;
+            if selected && self.is_valid(shared, &meta.key) {
+                return Some(Publishing::Small(stored.clone()));
+            }
+        }
+        let answer = self.answer()?;
+        let is_whole = answer.spool.is_whole();
+        (is_whole && answer.shared_with(request).is_some()).then_some(Publishing::Large)
+    }
+
+    /// A share in this fetch.
+    pub fn ticket(self: &Rc<Fetch>) -> Ticket {
+        self.tickets.set(self.tickets.get() + 1);
+        Ticket {
+            fetch: self.clone(),
+            interim_seen: 0,
+        }
+    }
+
+    /// True when other workers know of it.
+    pub fn is_claimed(&self) -> bool {
+        self.announced.borrow().claim.is_some()
+    }
+
+    /// Tells other workers of it.
+    pub fn announce_claim(&self, claim: ClaimGuard) {
+        self.announced.borrow_mut().claim = Some(claim);
+    }
+
+    /// Tells other hosts of it, as long as its response may be for them.
+    pub fn announce_lease(&self, lease: Option<LeaseGuard>) {
+        self.announced.borrow_mut().lease = lease;
+    }
+
+    /// Has its small response, which is whole, at hand until it is in the store.
+    pub fn publishes(&self, stored: Rc<Stored>) {
+        if let Some(answer) = self.answer() {
+            self.enter(Stage::Publishing(answer, stored));
+        }
+    }
+
+    /// Goes on to a stage; from one in which it came to something there is no way to another outcome.
+    pub fn enter(&self, stage: Stage) {
+        let is_for_others = match &stage {
+            Stage::Asking | Stage::Publishing(..) => true,
+            Stage::Growing(answer) => answer.sharing.is_ok(),
+            Stage::Settled(FetchOutcome::Validated(_) | FetchOutcome::Stored(_)) => true,
+            Stage::Settled(_) => false,
+        };
+        if !is_for_others {
+            self.withdraw();
+        }
+        *self.stage.borrow_mut() = stage;
+        self.notifier.notify();
+    }
+
+    /// Announces it no longer: others have nothing to wait for.
+    pub fn withdraw(&self) {
+        self.announced.take();
+    }
+
+    /// Says that its response is in the store under this key, where other hosts find it.
+    pub fn is_stored(&self, key: &Key) {
+        if let Some(lease) = self.announced.borrow_mut().lease.take() {
+            lease.end_stored(key);
+        }
+    }
+
+    /// Tells its clients of an interim response.
+    pub fn add_interim(&self, head: ResponseHead) {
+        self.interim.borrow_mut().push(Rc::new(head));
+        self.notifier.notify();
+    }
+
+    /// Resolves when nobody waits for it and it isn't worth finishing for the store.
+    pub async fn deserted(&self) {
+        let deserted = || (self.tickets.get() == 0 && !self.is_worth_finishing()).then_some(());
+        self.notifier.until(deserted).await;
+    }
+
+    fn is_worth_finishing(&self) -> bool {
+        let Some(answer) = self.kept() else {
+            return false;
+        };
+        let spool = &answer.spool;
+        match answer.framing.length() {
+            Some(expected) => {
+                let left = expected.saturating_sub(spool.len());
+                left <= WORTH_FINISHING || left <= expected / 2
+            }
+            None => spool.end().is_some(),
+        }
+    }
+
+    /// The response whose content is being kept, which makes the fetch worth finishing for nobody.
+    fn kept(&self) -> Option<Rc<Answer>> {
+        self.answer()
+            .filter(|answer| answer.sharing.is_ok() && answer.spool.keeps_all())
+    }
+}
+
+/// One client's share in a fetch.
+pub struct Ticket {
+    fetch: Rc<Fetch>,
+    interim_seen: usize,
+}
+
+/// An event that the holder of a ticket hears of.
+pub enum FetchEvent {
+    /// A 1xx response to pass on (RFC 9110 §15.2).
+    Interim(Rc<ResponseHead>),
+    /// Its outcome.
+    Outcome(FetchOutcome),
+}
+
+impl Ticket {
+    /// The next event: interim responses in order, then the outcome.
+    pub async fn event(&mut self) -> FetchEvent {
+        let fetch = &self.fetch;
+        let next = || {
+            if let Some(head) = fetch.interim.borrow().get(self.interim_seen) {
+                return Some(FetchEvent::Interim(head.clone()));
+            }
+            outcome(fetch.stage.borrow()).map(FetchEvent::Outcome)
+        };
+        let event = fetch.notifier.until(next).await;
+        if matches!(event, FetchEvent::Interim(_)) {
+            self.interim_seen += 1;
+        }
+        event
+    }
+
+    /// The outcome, for one to whom interim responses are nothing.
+    pub async fn outcome(&self) -> FetchOutcome {
+        let fetch = &self.fetch;
+        let outcome = || outcome(fetch.stage.borrow());
+        fetch.notifier.until(outcome).await
+    }
+
+    /// Stays until the content has come to its end, when it is being kept.
+    pub async fn until_stored(self) {
+        if let Some(answer) = self.fetch.kept() {
+            answer.spool.ended().await;
+        }
+    }
+}
+
+fn outcome(stage: Ref<'_, Stage>) -> Option<FetchOutcome> {
+    match &*stage {
+        Stage::Asking => None,
+        Stage::Growing(answer) | Stage::Publishing(answer, _) => {
+            Some(FetchOutcome::Answer(answer.clone()))
+        }
+        Stage::Settled(outcome) => Some(outcome.clone()),
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.fetch.tickets.set(self.fetch.tickets.get() - 1);
+        self.fetch.notifier.notify();
+    }
+}
