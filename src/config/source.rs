@@ -38,7 +38,6 @@ pub struct Overrides {
     pub store_path: Option<PathBuf>,
     /// The connection string of the PostgreSQL store, which is used if it is given.
     pub database: Option<String>,
-    /// The number of workers.
     pub workers: Option<Workers>,
 }
 
@@ -47,7 +46,6 @@ pub struct Overrides {
 pub enum Workers {
     /// One for each core.
     Auto,
-    /// This many.
     Exactly(usize),
 }
 
@@ -58,7 +56,6 @@ pub struct Loaded {
     pub source: ConfigSource,
     /// The texts it is made of, in the order in which they count.
     pub texts: Vec<ConfigText>,
-    /// The settings they come to.
     pub settings: Settings,
 }
 

@@ -94,22 +94,26 @@ impl Database {
         if let Some((name, value)) = numbers.find(|(_, value)| value.parse::<u32>().is_err()) {
             return Err(format!("{name}={value}: expected a whole number"));
         }
-        if let Some(value) = self
-            .value("load_balance_hosts")
-            .filter(|value| *value != "disable")
-        {
+        let balance = self.value("load_balance_hosts");
+        if let Some(value) = balance.filter(|value| *value != "disable") {
             return Err(format!(
                 "load_balance_hosts={value}: it isn't supported; hosts are tried in the order in which they are named"
             ));
         }
-        let hosts = |name| self.value(name).map_or(0, |list| list.split(',').count());
-        let servers = hosts("host").max(hosts("hostaddr"));
+        self.validate_servers()
+    }
+
+    /// Makes sure that there is a server, and that addresses and ports are as many as hosts.
+    fn validate_servers(&self) -> Result<(), String> {
+        let count = |name| self.value(name).map_or(0, |list| list.split(',').count());
+        let (hosts, addresses) = (count("host"), count("hostaddr"));
+        let servers = hosts.max(addresses);
         if servers == 0 {
             return Err(
                 "it names no server: expected host=/run/postgresql or host=db1.example".to_owned(),
             );
         }
-        if hosts("host") * hosts("hostaddr") > 0 && hosts("host") != hosts("hostaddr") {
+        if hosts.min(addresses) > 0 && hosts != addresses {
             return Err("expected as many addresses in hostaddr as there are hosts".to_owned());
         }
         let ports = self.value("port").unwrap_or_default();
