@@ -140,14 +140,15 @@ impl<'a> Importer<'a> {
             Verdict::Spoiled => self.tally.spoiled += 1,
         }
         failed.map_or(Ok(()), |error| Err(Failure::unavailable(error)))?;
-        match destination {
-            _ if verdict != Verdict::Whole => Ok(()),
-            Destination::Nowhere => Ok(()),
+        if verdict != Verdict::Whole {
+            return Ok(());
+        }
+        let published = match destination {
+            Destination::Nowhere => return Ok(()),
             Destination::Memory(content) => {
                 let content = Bytes::from(content);
-                self.publish(&meta, len, invalidation_epoch, &|| {
-                    Whole::Memory(vec![content.clone()])
-                })
+                let whole = || Whole::Memory(vec![content.clone()]);
+                self.with_room(&|store| store.publish(&meta, whole(), invalidation_epoch))
             }
             Destination::Draft(draft, checksum) => {
                 let whole = Whole::Draft {
@@ -155,10 +156,10 @@ impl<'a> Importer<'a> {
                     len,
                     checksum,
                 };
-                let published = self.store.publish(&meta, whole, invalidation_epoch);
-                self.count(published.map(drop), len)
+                self.store.publish(&meta, whole, invalidation_epoch)
             }
-        }
+        };
+        self.count(published.map(drop), len)
     }
 
     /// The place that this response's content is to go to.
@@ -192,17 +193,6 @@ impl<'a> Importer<'a> {
             let replaced = *other == meta.variant || plain(other) || plain(&meta.variant);
             replaced && stored.meta.response_time >= meta.response_time
         }))
-    }
-
-    fn publish(
-        &mut self,
-        meta: &Meta,
-        len: u64,
-        invalidation_epoch: Option<u32>,
-        whole: &dyn Fn() -> Whole,
-    ) -> Result<(), Failure> {
-        let published = self.with_room(&|store| store.publish(meta, whole(), invalidation_epoch));
-        self.count(published.map(drop), len)
     }
 
     fn count(&mut self, published: Result<(), StoreError>, len: u64) -> Result<(), Failure> {

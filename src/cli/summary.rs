@@ -27,7 +27,53 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
             items.join(", ")
         }
     };
-    let store = match &settings.store {
+    let ttl = match settings.ttl {
+        Ttl::Heuristic => "heuristic".to_string(),
+        Ttl::Fixed(fixed) => duration(fixed),
+    };
+    let or_none = |limit: Option<u64>| limit.map_or("none".to_string(), duration);
+    let mut rows = vec![
+        ("workers", settings.workers.to_string()),
+        (
+            "clients from",
+            list(settings.allow.iter().map(display_network).collect()),
+        ),
+        (
+            "PURGE from",
+            list(settings.purge_allow.iter().map(display_network).collect()),
+        ),
+        ("clients at most", settings.max_clients.to_string()),
+        (
+            "CONNECT to ports",
+            list(settings.connect_ports.0.iter().map(display_ports).collect()),
+        ),
+        ("store", store(&settings.store)),
+        ("largest object", display_size(settings.largest_object)),
+        (
+            "memory",
+            format!("{} in each worker", display_size(settings.memory)),
+        ),
+        ("ttl", ttl),
+        ("max_ttl", or_none(settings.max_ttl)),
+        (
+            "stale at most",
+            format!(
+                "{} while validated, {} on errors",
+                duration(settings.stale_while_revalidate),
+                or_none(settings.stale_if_error)
+            ),
+        ),
+        (
+            "access log",
+            if settings.access_log { "on" } else { "off" }.to_string(),
+        ),
+    ];
+    rows.extend(settings.rules.0.iter().map(|each| ("rule", rule(each))));
+    rows
+}
+
+fn store(choice: &StoreChoice) -> String {
+    match choice {
         StoreChoice::Filesystem {
             path,
             size,
@@ -51,50 +97,7 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
             if *logged { "logged" } else { "unlogged" },
             spool.display()
         ),
-    };
-    let ttl = match settings.ttl {
-        Ttl::Heuristic => "heuristic".to_string(),
-        Ttl::Fixed(fixed) => duration(fixed),
-    };
-    let or_none = |limit: Option<u64>| limit.map_or("none".to_string(), duration);
-    let mut rows = vec![
-        ("workers", settings.workers.to_string()),
-        (
-            "clients from",
-            list(settings.allow.iter().map(display_network).collect()),
-        ),
-        (
-            "PURGE from",
-            list(settings.purge_allow.iter().map(display_network).collect()),
-        ),
-        ("clients at most", settings.max_clients.to_string()),
-        (
-            "CONNECT to ports",
-            list(settings.connect_ports.0.iter().map(display_ports).collect()),
-        ),
-        ("store", store),
-        ("largest object", display_size(settings.largest_object)),
-        (
-            "memory",
-            format!("{} in each worker", display_size(settings.memory)),
-        ),
-        ("ttl", ttl),
-        ("max_ttl", or_none(settings.max_ttl)),
-        (
-            "stale at most",
-            format!(
-                "{} while validated, {} on errors",
-                duration(settings.stale_while_revalidate),
-                or_none(settings.stale_if_error)
-            ),
-        ),
-        (
-            "access log",
-            if settings.access_log { "on" } else { "off" }.to_string(),
-        ),
-    ];
-    rows.extend(settings.rules.0.iter().map(|each| ("rule", rule(each))));
-    rows
+    }
 }
 
 fn rule(rule: &Rule) -> String {
