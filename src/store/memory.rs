@@ -18,7 +18,7 @@ use crate::sys::shared::Shared;
 /// The most variants of one key that are kept; the oldest is dropped.
 pub const MOST_VARIANTS: usize = 8;
 
-/// What an entry costs besides what its value weighs: key, variant, the table's own.
+/// The cost of an entry besides its value's weight: key, variant, the table's own.
 const OVERHEAD: u64 = 256;
 
 /// Values by key and variant. Not shared between threads.
@@ -108,7 +108,7 @@ impl<T: Clone> MemoryTier<T> {
         self.cache.insert(*meta.key.hash(), slot);
     }
 
-    /// Whether some variant of this key is at hand and current.
+    /// True when some variant of this key is at hand and current.
     pub fn has_variants(&self, key: &Key) -> bool {
         let generation = self.shared.generation(key.hash());
         self.cache

@@ -16,7 +16,6 @@ const NONE: u32 = u32::MAX;
 /// One stored response in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueEntry {
-    /// The hash of the key.
     pub hash: Hash,
     /// The hash of the variant; zero without `Vary`.
     pub variant: Hash,
@@ -25,7 +24,7 @@ pub struct QueueEntry {
 }
 
 impl QueueEntry {
-    /// Where its visited bit lies.
+    /// The place of its visited bit.
     pub fn place(&self) -> Hash {
         place(&self.hash, &self.variant)
     }
@@ -53,14 +52,7 @@ pub struct Sieve {
     blocks: u64,
 }
 
-impl Default for Sieve {
-    fn default() -> Sieve {
-        Sieve::new()
-    }
-}
-
 impl Sieve {
-    /// An empty queue.
     pub fn new() -> Sieve {
         Sieve {
             nodes: Vec::new(),
@@ -73,22 +65,19 @@ impl Sieve {
         }
     }
 
-    /// The number of entries.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// The bytes of all entries.
     pub fn bytes(&self) -> u64 {
         self.blocks * BLOCK
     }
 
-    /// Whether this place has an entry.
+    /// True when this place has an entry.
     pub fn contains(&self, place: &Hash) -> bool {
         self.places.contains_key(place)
     }

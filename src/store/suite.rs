@@ -1,4 +1,4 @@
-//! What every store has to do, as one test over `&dyn Store`, so that each kind of store runs the very same.
+//! The duties of every store, as one test over `&dyn Store`, so that each kind of store runs the very same.
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::FileExt;
@@ -60,7 +60,7 @@ pub fn read(content: &Content) -> Bytes {
     }
 }
 
-/// What a lookup for this key without any fields finds.
+/// The response that a lookup for this key without any fields finds.
 pub fn look(store: &dyn Store, key: &Key) -> Option<Object> {
     match store.lookup(key, &Fields::default()).unwrap() {
         Found::Object(object) => Some(*object),
@@ -92,7 +92,7 @@ pub fn publish_draft(store: &dyn Store, meta: &Meta, content: &Bytes) -> Publish
     store.publish(meta, whole, None).unwrap()
 }
 
-/// What the store tells the evictor that it removed, where it has one.
+/// The removals that the store tells the evictor of, where it has one.
 type Announced<'a> = &'a dyn Fn() -> Option<Vec<Published>>;
 
 /// Everything that holds of any store.

@@ -37,7 +37,7 @@ struct Watchdog {
 impl Notices {
     pub(super) fn new(now: Instant) -> Notices {
         Notices {
-            is_heard: notify::is_heard(),
+            is_heard: notify::is_configured(),
             ready_by: Some(now + READY_AFTER),
             line: String::new(),
             next_line: now,

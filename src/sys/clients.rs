@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// How many connections the kernel may hold for us; it caps this at net.core.somaxconn.
+/// The connections that the kernel may hold for us; it caps this at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
 /// Listens on a TCP address.
@@ -94,7 +94,7 @@ pub fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> 
     Ok((fd, address.as_socket()))
 }
 
-/// Why no client could be accepted.
+/// The reason why no client could be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcceptFailure {
     /// Nobody is waiting.
@@ -108,7 +108,7 @@ pub enum AcceptFailure {
 }
 
 impl AcceptFailure {
-    /// What the error of `accept` means (accept(2)).
+    /// The meaning of an error of `accept` (accept(2)).
     pub fn of(error: &io::Error) -> AcceptFailure {
         match error.raw_os_error() {
             Some(libc::EAGAIN) => AcceptFailure::Nobody,
@@ -123,7 +123,7 @@ impl AcceptFailure {
     }
 }
 
-/// Whether there are bytes to read, without taking them.
+/// True when there are bytes to read, which stay there.
 pub fn has_bytes(client: impl AsFd) -> bool {
     let mut byte = [0];
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;

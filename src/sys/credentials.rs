@@ -1,4 +1,4 @@
-//! Who is at the other end of a Unix socket (SO_PEERCRED, unix(7)), and what systemd was told to keep secret.
+//! The user at the other end of a Unix socket (SO_PEERCRED, unix(7)), and credentials that systemd keeps.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -102,7 +102,7 @@ pub fn mark_in_use(file: &File) -> io::Result<()> {
     flock(file, libc::LOCK_SH | libc::LOCK_NB)
 }
 
-/// Whether somebody has marked the file as in use.
+/// True when somebody has marked the file as in use.
 pub fn is_in_use(file: &File) -> bool {
     flock(file, libc::LOCK_EX | libc::LOCK_NB).is_err()
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// Why a process ends, as its exit code tells.
+/// The reason why a process ends, as its exit code tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The command line is wrong (EX_USAGE).
     Usage = 64,
-    /// What was given to be read is damaged, or isn't what it should be (EX_DATAERR).
+    /// The input is damaged, or isn't what it should be (EX_DATAERR).
     Data = 65,
     /// Something that is needed isn't there or can't be reached (EX_UNAVAILABLE).
     Unavailable = 69,
@@ -24,17 +24,15 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What ends a process: its exit code, and the message for a person.
+/// The end of a process: its exit code, and the message for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The exit code.
     pub exit: Exit,
-    /// What happened and, where that helps, what to do.
+    /// Says what happened and, where that helps, what to do.
     pub message: String,
 }
 
 impl Failure {
-    /// A wrong command line.
     pub fn usage(message: impl fmt::Display) -> Failure {
         Failure::with(Exit::Usage, message)
     }
@@ -54,7 +52,6 @@ impl Failure {
         Failure::with(Exit::NoPermission, message)
     }
 
-    /// A wrong configuration.
     pub fn config(message: impl fmt::Display) -> Failure {
         Failure::with(Exit::Config, message)
     }

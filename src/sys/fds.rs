@@ -22,18 +22,18 @@ const CONTROL: usize = size_of::<libc::cmsghdr>() + (MAX_FDS + 2) * size_of::<Ra
 #[repr(align(8))]
 struct ControlBuffer([u8; CONTROL]);
 
-/// What `receive` found.
+/// A message as it came.
 #[derive(Debug)]
 pub struct ReceivedMessage {
     /// Bytes written into the buffer.
     pub bytes: usize,
     /// The fds that came with them.
     pub fds: Vec<OwnedFd>,
-    /// Whether the kernel had to cut off bytes or fds (a peer that breaks the protocol, or no fds left here).
+    /// True when the kernel had to cut off bytes or fds (a peer that breaks the protocol, or no fds left here).
     pub truncated: bool,
 }
 
-/// What became of a message.
+/// The outcome of sending a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// It is on its way.

@@ -1,11 +1,11 @@
-//! A bell that wakes every waiting task: the one way tasks of a worker tell each other that something
+//! A notification to every waiting task: the one way tasks of a worker tell each other that something
 //! they share has changed. It holds no value; the waiter's own condition decides.
 
 use std::pin::pin;
 
 use tokio::sync::Notify;
 
-/// Wakes all who wait, whenever it is rung.
+/// Wakes all who wait, whenever it is notified.
 #[derive(Debug, Default)]
 pub struct Notifier {
     waiting: Notify,
@@ -17,16 +17,16 @@ impl Notifier {
         self.waiting.notify_waiters();
     }
 
-    /// Waits until `look` finds something, looking now and after each ring.
+    /// Waits until `look` finds something, looking now and after each notification.
     pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         loop {
-            let mut rung = pin!(self.waiting.notified());
-            // In the queue before looking, so that no ring in between is missed.
-            rung.as_mut().enable();
+            let mut notified = pin!(self.waiting.notified());
+            // In the queue before looking, so that no notification in between is missed.
+            notified.as_mut().enable();
             if let Some(found) = look() {
                 return found;
             }
-            rung.await;
+            notified.await;
         }
     }
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_waiter_looks_again_when_it_rings() {
+    fn every_waiter_looks_again_when_it_is_notified() {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime.expect("a runtime"), async {

@@ -1,15 +1,14 @@
-//! What systemd is told of the service (sd_notify(3)). Without NOTIFY_SOCKET all of it does nothing.
+//! Notifications to systemd (sd_notify(3)). Without NOTIFY_SOCKET all of it does nothing.
 
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Whether anybody listens.
-pub fn is_heard() -> bool {
+/// True when systemd waits for notifications.
+pub fn is_configured() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
-/// The service is ready.
 pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
@@ -22,7 +21,6 @@ pub fn reloading() {
     }
 }
 
-/// The service is stopping.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
@@ -43,7 +41,7 @@ pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// Within which time `alive` must be said again, when systemd watches.
+/// The time within which `alive` must be said again, when systemd watches.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }

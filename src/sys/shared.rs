@@ -19,7 +19,7 @@ mod space;
 mod visited;
 
 pub use fetching::ClaimReply;
-pub use layout::{Counters, WORKERS};
+pub use layout::WORKERS;
 pub use mapping::Shared;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use nix::unistd::pipe2;
 
 use super::stream::Stream;
 
-/// How much one splice call may move: a pipe's default capacity.
+/// The most that one splice call may move: a pipe's default capacity.
 const MOST: usize = 64 << 10;
 
 /// One direction of a tunnel.
@@ -20,7 +20,6 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Makes the pipe.
     pub fn new() -> io::Result<Relay> {
         let (pipe_out, pipe_in) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         Ok(Relay { pipe_in, pipe_out })

@@ -94,7 +94,7 @@ impl Stream {
         read_once(self.socket.get_ref(), buffer).map(|(read, _)| read)
     }
 
-    /// Whether the peer has, as far as the event loop has heard, neither closed nor sent anything:
+    /// True when the peer has, as far as the event loop has heard, neither closed nor sent anything:
     /// the state in which an idle connection may be used. Costs a system call only when in doubt.
     pub fn is_quiet(&self) -> bool {
         let mut task = std::task::Context::from_waker(std::task::Waker::noop());

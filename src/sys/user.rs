@@ -4,12 +4,9 @@ use std::io;
 
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
-/// A user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct User {
-    /// The user id.
     pub uid: u32,
-    /// The id of the primary group.
     pub gid: u32,
 }
 

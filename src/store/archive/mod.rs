@@ -18,10 +18,10 @@ const VERSION: u32 = 2;
 /// The longest head of a response, and the longest other line.
 const MOST_HEAD: usize = 1 << 20;
 const MOST_LINE: usize = 128;
-/// What stands in place of the checksum when the store's content turned out damaged while it was written.
+/// Stands in place of the checksum when the store's content turned out damaged while it was written.
 const SPOILED: &str = "spoiled";
 
-/// Why an archive can't be read any further.
+/// The reason why an archive can't be read any further.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The operating system's reason.
@@ -36,9 +36,9 @@ pub enum ArchiveError {
     /// Something in it makes no sense.
     #[error("the archive is damaged at byte {at}: {why}")]
     Damaged {
-        /// Where.
+        /// The place in bytes.
         at: u64,
-        /// What is wrong there.
+        /// The fault there.
         why: &'static str,
     },
 }

@@ -24,7 +24,7 @@ pub struct Archived {
     checksum: Checksum,
 }
 
-/// Whether a response is what was archived.
+/// Tells if a response is what was archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It is.

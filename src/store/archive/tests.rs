@@ -1,4 +1,4 @@
-//! What goes in comes out; what is cut short or damaged is found, wherever it is.
+//! Responses go in and come out; an archive that is cut short or damaged is found to be so, wherever it is.
 
 #![allow(clippy::unwrap_used)]
 
@@ -47,7 +47,7 @@ fn archive(objects: &[Object]) -> Vec<u8> {
 
 type Read = Vec<(Meta, Vec<u8>, Verdict)>;
 
-/// What is read of an archive, and how that ends.
+/// The responses read of an archive, and how that ends.
 fn read(bytes: &[u8]) -> (Read, Result<(), ArchiveError>) {
     let mut found = Vec::new();
     let mut reader = match ArchiveReader::open(bytes) {

@@ -13,7 +13,7 @@ pub struct ArchiveWriter<W: Write> {
     bytes: u64,
 }
 
-/// What became of a response.
+/// The fate of a response.
 #[derive(Debug)]
 pub enum PutOutcome {
     /// It is in the archive.
@@ -33,7 +33,7 @@ impl<W: Write> ArchiveWriter<W> {
         })
     }
 
-    /// How many responses were put into it, and their bytes of content.
+    /// The responses that were put into it, and their bytes of content.
     pub fn written(&self) -> (u64, u64) {
         (self.count, self.bytes)
     }
@@ -87,7 +87,7 @@ impl<W: Write> ArchiveWriter<W> {
     }
 }
 
-/// What is missing of content that was announced, so that what follows is found.
+/// Zeros for what is missing of content that was announced, so that what follows is found.
 fn fill(out: &mut impl Write, mut bytes: u64) -> io::Result<()> {
     let nothing = [0; 4096];
     while bytes > 0 {

@@ -65,7 +65,7 @@ impl Directory {
         }
     }
 
-    /// What stands in this file, whole; None for an index, a variant's file, damage or nothing.
+    /// The response in this file, whole; None for an index, a variant's file, damage or nothing.
     fn whole(&self, hash: &Hash, variant: &Hash) -> Result<Option<Object>, StoreError> {
         let Some((file, StoredFile::Record(record))) = read_at(&self.root, hash, variant)? else {
             return Ok(None);

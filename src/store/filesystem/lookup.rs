@@ -46,7 +46,7 @@ impl FilesystemStore {
         }
     }
 
-    /// What stands under this name. What seems damaged is read again under the lock, where nobody
+    /// The file under this name. One that seems damaged is read again under the lock, where nobody
     /// changes it, and removed if it is.
     fn sound(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, StoredFile)>, StoreError> {
         match self.read(hash, variant)? {
@@ -113,7 +113,7 @@ impl FilesystemStore {
                 || self.synced.covers(&prelude.boot, prelude.stamp))
     }
 
-    /// Whether large content checks. If so the record is trusted from now on, else it is removed.
+    /// Checks large content. If it is whole the record is trusted from now on, else it is removed.
     fn verify(&self, file: &File, record: &Record) -> Result<bool, StoreError> {
         let (hash, variant) = (record.meta.key.hash(), record.meta.variant.hash());
         let path = self.root.file(hash, variant);
@@ -150,7 +150,7 @@ impl FilesystemStore {
     }
 }
 
-/// Whether the content in the file has the checksum that its prelude says.
+/// True when the content in the file has the checksum that its prelude says.
 fn checks(file: &File, record: &Record) -> io::Result<bool> {
     let mut checksum = Checksum::new();
     let mut buffer = vec![0; 256 << 10];

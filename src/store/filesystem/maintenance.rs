@@ -1,5 +1,5 @@
-//! What the supervisor's evictor does to a filesystem store: read what is there, remove what has to go,
-//! clear leftovers away, note a clean stop.
+//! The evictor's work on a filesystem store: reading what is there, removing what has to go,
+//! clearing leftovers away, noting a clean stop.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,14 +21,14 @@ use crate::sys::shared::Shared;
 /// Temporary files untouched for this long belong to nobody, unless they are marked as in use.
 const LEFTOVER: Duration = Duration::from_secs(60);
 
-/// The upkeep of a store's directory.
+/// A store's directory, for the evictor.
 pub struct DirectoryMaintenance {
     root: Root,
     shared: Arc<Shared>,
 }
 
 impl DirectoryMaintenance {
-    /// The upkeep of the store at `path`, which is made where there is none. Refused when it cannot
+    /// Opens the store at `path`, which is made where there is none. Refused when it cannot
     /// be written.
     pub fn open(path: &Path, shared: Arc<Shared>) -> Result<DirectoryMaintenance, StoreError> {
         let root = Root::prepare(path)?;
@@ -125,7 +125,7 @@ impl DirectoryMaintenance {
         Ok(removed)
     }
 
-    /// What the directories take themselves, in bytes of disk.
+    /// The directories' own size, in bytes of disk.
     pub fn directories(&self) -> u64 {
         let of = |number| std::fs::metadata(self.root.directory(number));
         let blocks = (0..=u8::MAX).filter_map(|number| Some(of(number).ok()?.blocks()));

@@ -30,7 +30,7 @@ use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::sys::shared::Shared;
 
-/// Where a store is, and whose.
+/// The place of a store, and its user.
 #[derive(Debug, Clone)]
 pub struct FilesystemOptions {
     /// The store's directory.
@@ -69,7 +69,6 @@ impl FilesystemStore {
         })
     }
 
-    /// What stands under this name, and the file; None when there is nothing.
     fn read(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, StoredFile)>, StoreError> {
         read_at(&self.root, hash, variant)
     }
@@ -81,7 +80,7 @@ impl FilesystemStore {
     }
 }
 
-/// What stands under this name, and the file; None when there is nothing.
+/// The file under this name, and what it is; None when there is nothing.
 fn read_at(
     root: &Root,
     hash: &Hash,
@@ -167,7 +166,7 @@ fn index_at(root: &Root, hash: &Hash) -> Result<Option<Index>, StoreError> {
     }
 }
 
-/// What takes more than a line is in the file of its name.
+/// Operations of more than a line are in the files of their names.
 impl Store for FilesystemStore {
     fn may_have(&self, key: &Key) -> bool {
         self.shared.may_be_stored(key.hash())

@@ -1,4 +1,4 @@
-//! What a store removed by itself, until it is announced.
+//! Removals by the store itself, until they are announced.
 
 use std::sync::{Mutex, PoisonError};
 

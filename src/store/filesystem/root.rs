@@ -58,12 +58,10 @@ impl Root {
         Ok(root)
     }
 
-    /// The store's directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The directory for temporary files.
     pub fn temporaries(&self) -> PathBuf {
         self.path.join("tmp")
     }
@@ -182,7 +180,7 @@ impl Root {
     }
 }
 
-/// What a file of this length counts against the limit: whole blocks, and for a variant its share of
+/// The size that counts against the limit for a file of this length: whole blocks, and for a variant its share of
 /// the index.
 pub fn counted(length: u64, variant: &Hash) -> u64 {
     const BLOCK: u64 = 4096;
@@ -195,7 +193,7 @@ pub fn hex(hash: &Hash) -> String {
     format!("{:032x}", u128::from_be_bytes(*hash))
 }
 
-/// What [`hex`] wrote.
+/// Reads what [`hex`] wrote.
 pub fn unhex(digits: &str) -> Option<Hash> {
     let plain = digits
         .bytes()

@@ -1,4 +1,4 @@
-//! Which boots ended cleanly: the times at which everything stored was known to have reached the disk.
+//! Boots that ended cleanly, with the times at which everything stored was known to have reached the disk.
 //!
 //! A record whose boot is listed, stamped before that time, need not be verified after a reboot. One
 //! line each in the file `synced`: the boot id, and Unix seconds. A line that makes no sense is ignored.
@@ -17,7 +17,7 @@ const MOST_BOOTS: usize = 32;
 pub struct Synced(Vec<([u8; 16], u64)>);
 
 impl Synced {
-    /// What the store's directory says; nothing when it says nothing.
+    /// Reads the store's directory; nothing when that says nothing.
     pub fn read(root: &Path) -> Synced {
         let text = std::fs::read_to_string(root.join("synced")).unwrap_or_default();
         let boots = text.lines().filter_map(|line| {
@@ -27,7 +27,7 @@ impl Synced {
         Synced(boots.collect())
     }
 
-    /// Whether what was stamped in this boot at this time is known to have reached the disk.
+    /// True when everything stamped in this boot at this time is known to have reached the disk.
     pub fn covers(&self, boot: &[u8; 16], stamp: u64) -> bool {
         self.0
             .iter()

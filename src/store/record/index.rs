@@ -28,7 +28,7 @@ pub struct Index {
     pub key: Bytes,
     /// The distinct sets of selecting field names.
     sets: Vec<Vec<String>>,
-    /// Which set, and the hash of the variant; most recent first.
+    /// The number of its set, and the hash of each variant; most recent first.
     variants: Vec<(u8, Hash)>,
 }
 
@@ -62,7 +62,7 @@ impl Index {
         self.variants.iter().map(|(_, hash)| hash)
     }
 
-    /// Whether no variant is left.
+    /// True when no variant is left.
     pub fn is_empty(&self) -> bool {
         self.variants.is_empty()
     }
@@ -91,7 +91,7 @@ impl Index {
         self.variants.len() < before
     }
 
-    /// Whether this variant is the first already, with these names.
+    /// True when this variant is the first already, with these names.
     pub fn is_first(&self, names: &[String], variant: &Hash) -> bool {
         self.variants
             .first()
@@ -167,7 +167,7 @@ impl Index {
     }
 }
 
-/// Whether a file that begins so is an index.
+/// True when a file that begins so is an index.
 pub fn is_index(beginning: &[u8]) -> bool {
     beginning.starts_with(MAGIC)
 }

@@ -18,10 +18,10 @@ pub const PRELUDE: usize = 128;
 /// The most bytes that encoded metadata, and trailers, may take.
 pub const MOST_META: usize = 512 << 10;
 
-/// Where the word lies that says which slot is current.
+/// The place of the word that says which slot is current.
 pub const WORD_AT: u64 = 88;
 
-/// Where the boot id lies.
+/// The place of the boot id.
 pub const BOOT_AT: u64 = 96;
 
 /// A record is stamped with a modification time this many seconds before it is written, so that even where
@@ -34,14 +34,14 @@ const SLOT_HEADER: usize = 24;
 /// Content written to a draft begins at a multiple of this, where sendfile and splice do best.
 const PAGE: u64 = 4096;
 
-/// What stands at the beginning of a record.
+/// The beginning of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prelude {
     /// The size of each of the two slots.
     pub slot: u32,
     /// Counts the changes of metadata; the current slot is its lowest bit.
     pub changes: u32,
-    /// Where the content begins.
+    /// The place where the content begins.
     pub content_offset: u64,
     /// The length of the content.
     pub content: u64,
@@ -127,7 +127,7 @@ impl Prelude {
         Ok(())
     }
 
-    /// Where the slot with this number begins.
+    /// The place where the slot with this number begins.
     pub fn slot_at(&self, number: u32) -> u64 {
         PRELUDE as u64 + u64::from(number & 1) * u64::from(self.slot)
     }
@@ -136,7 +136,7 @@ impl Prelude {
         PRELUDE as u64 + 2 * u64::from(self.slot)
     }
 
-    /// Whether metadata of this many bytes fits a slot.
+    /// True when metadata of this many bytes fits a slot.
     pub fn fits(&self, meta: usize) -> bool {
         meta + SLOT_HEADER <= self.slot as usize
     }
@@ -158,7 +158,7 @@ pub fn slot_for(meta: usize) -> u32 {
     ((SLOT_HEADER + meta + meta / 4 + 128).next_multiple_of(8)) as u32
 }
 
-/// Where content begins behind two slots of this size; `aligned` for a draft.
+/// The place of content behind two slots of this size; `aligned` for a draft.
 pub fn content_offset(slot: u32, aligned: bool) -> u64 {
     let end = PRELUDE as u64 + 2 * u64::from(slot);
     if aligned {
@@ -168,7 +168,7 @@ pub fn content_offset(slot: u32, aligned: bool) -> u64 {
     }
 }
 
-/// What a slot holds: the length of the encoded metadata, its checksum, and itself.
+/// The bytes of a slot: the length of the encoded metadata, its checksum, and itself.
 pub fn slot(meta: &[u8]) -> Vec<u8> {
     let mut slot = Vec::with_capacity(SLOT_HEADER + meta.len());
     slot.extend_from_slice(&(meta.len() as u64).to_le_bytes());

@@ -17,7 +17,7 @@ const AT_ONCE: u64 = SMALL + (32 << 10);
 /// Of larger ones this much first, which usually holds the prelude and both slots.
 const FIRST: u64 = 8 << 10;
 
-/// What a file turned out to be.
+/// A file as it turned out to be.
 #[derive(Debug)]
 pub enum StoredFile {
     /// A record that checks, save for large content, which is not read.
@@ -42,7 +42,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether nothing has written to the file since it was stamped.
+    /// True when nothing has written to the file since it was stamped.
     pub fn is_untouched(&self) -> bool {
         u64::try_from(self.file.mtime()) == Ok(self.prelude.stamp) && self.file.mtime_nsec() == 0
     }

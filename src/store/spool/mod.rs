@@ -2,7 +2,7 @@
 //! at their own pace: whole, in memory while small and in the store's unnamed file when not, or as
 //! a bounded window when it can't be stored. A writer that is ahead waits; nobody else does.
 //!
-//! What is stored from it, and whether, is not decided here: the writer publishes a whole spool.
+//! Storing is not decided here: the writer publishes a whole spool.
 
 mod reader;
 mod writer;
@@ -24,10 +24,10 @@ pub use writer::SpoolWriter;
 pub const IN_MEMORY: u64 = 256 << 10;
 /// A window holds at most about this much that its slowest reader has not taken.
 pub const WINDOW: u64 = 256 << 10;
-/// How far a writer may be ahead of the draft's file.
+/// The most bytes that a writer may be ahead of the draft's file.
 const UNWRITTEN: u64 = 2 << 20;
 
-/// Whether all the content is kept, or only what the readers have yet to take.
+/// The content that is kept: all of it, or only what the readers have yet to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// All of it, to be published; any reader may begin at the start.
@@ -36,12 +36,10 @@ pub enum Keep {
     Window,
 }
 
-/// How the content ended.
+/// The end of the content.
 #[derive(Debug, Clone)]
 pub enum ContentEnd {
-    /// It is whole.
     Whole {
-        /// The trailer section, often empty.
         trailers: Rc<Fields>,
     },
     /// It is cut off; the reason is for the journal.
@@ -58,7 +56,7 @@ pub struct Spool {
 #[derive(Debug)]
 struct Inner {
     keep: Keep,
-    /// What is in memory: contiguous, from offset `first` to `len`.
+    /// The content in memory: contiguous, from offset `first` to `len`.
     chunks: VecDeque<Bytes>,
     first: u64,
     len: u64,
@@ -78,7 +76,6 @@ struct DraftFile {
 }
 
 impl Spool {
-    /// An empty spool and its writer.
     pub fn new(keep: Keep) -> (Rc<Spool>, SpoolWriter) {
         let spool = Rc::new(Spool {
             inner: RefCell::new(Inner {
@@ -106,27 +103,24 @@ impl Spool {
         Some(SpoolReader::new(self.clone(), inner.add_reader()))
     }
 
-    /// How many bytes have been written to it.
     pub fn len(&self) -> u64 {
         self.inner.borrow().len
     }
 
-    /// How it ended, when it has.
     pub fn end(&self) -> Option<ContentEnd> {
         self.inner.borrow().end.clone()
     }
 
-    /// Whether all of the content is there.
+    /// True when all of the content is there.
     pub fn is_whole(&self) -> bool {
         matches!(self.inner.borrow().end, Some(ContentEnd::Whole { .. }))
     }
 
-    /// Waits for its end.
     pub async fn ended(&self) {
         self.notifier.until(|| self.end()).await;
     }
 
-    /// Whether all of it is kept, to be published.
+    /// True when all of it is kept, to be published.
     pub fn keeps_all(&self) -> bool {
         self.inner.borrow().keep == Keep::All
     }

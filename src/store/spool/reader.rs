@@ -9,21 +9,15 @@ use bytes::Bytes;
 
 use super::{ContentEnd, Spool};
 
-/// What comes next.
 #[derive(Debug)]
 pub enum Piece {
-    /// Bytes in memory.
     Memory(Bytes),
     /// Bytes of a file, to be sent from there.
     File {
-        /// The file.
         file: Arc<File>,
-        /// Where in it they begin.
         offset: u64,
-        /// How many there are.
         len: u64,
     },
-    /// Nothing more.
     End(ContentEnd),
 }
 
@@ -33,7 +27,7 @@ pub struct SpoolReader {
     spool: Rc<Spool>,
     place: usize,
     position: u64,
-    /// Where what it gives ends, though the content may go on.
+    /// The end of what it gives, though the content may go on.
     until: u64,
 }
 
@@ -110,13 +104,13 @@ impl SpoolReader {
         self.note_position();
     }
 
-    /// Says where it is.
+    /// Notes its position for the writer.
     fn note_position(&self) {
         let mut inner = self.spool.inner.borrow_mut();
         inner.readers[self.place] = Some(self.position);
         inner.trim();
         drop(inner);
-        // A writer may be waiting for room.
+        // A writer may be waiting for it.
         self.spool.notifier.notify();
     }
 }

@@ -38,7 +38,7 @@ impl SpoolWriter {
         }
     }
 
-    /// Whether the content has outgrown memory and wants a draft.
+    /// True when the content has outgrown memory and wants a draft.
     pub fn wants_draft(&self) -> bool {
         let inner = self.spool.inner.borrow();
         inner.keep == Keep::All && self.draft.is_none() && inner.len > IN_MEMORY
@@ -60,7 +60,7 @@ impl SpoolWriter {
         inner.trim();
     }
 
-    /// Whether all the content is being kept.
+    /// True when all the content is being kept.
     pub fn keeps_all(&self) -> bool {
         self.spool.inner.borrow().keep == Keep::All
     }
@@ -177,7 +177,7 @@ impl SpoolWriter {
         self.kept().await
     }
 
-    /// What was kept, when the file has all of it.
+    /// The content that was kept, when the file has all of it.
     async fn kept(&mut self) -> Result<Option<Whole>, StoreError> {
         if self.keeps_all() {
             self.spill(0).await?;
@@ -197,7 +197,6 @@ impl SpoolWriter {
         }))
     }
 
-    /// How many bytes were written.
     pub fn len(&self) -> u64 {
         self.spool.len()
     }

@@ -21,7 +21,7 @@ pub struct AccessLine {
     pub uri: Bytes,
     /// The response's status code; 0 when the client left before there was one.
     pub status: u16,
-    /// What the cache did: `hit`, `miss`, `revalidated`, `bypass`, `tunnel`, …
+    /// The part that the cache had: `hit`, `miss`, `revalidated`, `bypass`, `tunnel`, …
     pub outcome: &'static str,
     /// The bytes of content sent to the client.
     pub bytes: u64,

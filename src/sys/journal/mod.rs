@@ -23,14 +23,13 @@ use writer::LineWriter;
 
 use super::signals;
 
-/// How many lines wait for the thread at most.
+/// The most lines that wait for the thread.
 const QUEUE: usize = 8192;
-/// How long the end of a process waits for its last lines.
+/// The most time that the end of a process waits for its last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// How often dropped lines are reported at most.
+/// The least time between reports of dropped lines.
 const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
 
-/// What waits in the queue.
 enum Queued {
     Line(Line),
     Access(AccessLine),

@@ -1,4 +1,4 @@
-//! Where lines end: journald by its native protocol, or the console.
+//! The way out for lines: journald by its native protocol, or the console.
 
 use std::io::Write;
 

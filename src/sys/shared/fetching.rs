@@ -1,4 +1,4 @@
-//! Which worker is fetching which key, so that others send their clients there instead of asking the
+//! Claims: one worker is fetching a key, and others send their clients there instead of asking the
 //! origin server too (collapsed forwarding across workers).
 //!
 //! A hint, never a lock: nobody waits for an entry. A full bucket, two hashes that look alike or a worker
@@ -12,7 +12,7 @@ use super::mapping::Shared;
 /// The bits of an entry that name the worker; the others are of the key's hash.
 const WORKER: u64 = 0xffff;
 
-/// What came of claiming a key.
+/// The answer to who claims a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimReply {
     /// It is this worker's until it is released.

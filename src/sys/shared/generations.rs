@@ -19,7 +19,7 @@ impl Shared {
             .wrapping_add(1)
     }
 
-    /// How often keys with this hash were made invalid by unsafe requests, here and elsewhere. What was
+    /// The count of times that keys with this hash were made invalid by unsafe requests, here and elsewhere. What was
     /// asked of an origin server before this changed must not be stored after it.
     pub fn invalidations(&self, hash: &[u8; 16]) -> u32 {
         let here = self.invalidations_of(hash);

@@ -25,7 +25,7 @@ impl Shared {
         }
     }
 
-    /// Whether the key with this hash is fetched for each client alone.
+    /// True when the key with this hash is fetched for each client alone.
     pub fn is_hit_for_miss(&self, hash: &[u8; 16], now: u64) -> bool {
         let (bucket, tag) = self.notes(hash);
         let mut notes = bucket.0.iter().map(|slot| slot.load(Relaxed));

@@ -1,4 +1,4 @@
-//! How often stored responses answered: a count for each place, where two responses whose places look
+//! Counts of answers from stored responses: one for each place, where two responses whose places look
 //! alike share one. So they are near, and for people to read; nothing is decided by them.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

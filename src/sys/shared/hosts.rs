@@ -1,4 +1,4 @@
-//! What is heard from other hosts that share a database: changes of keys, each counted once however many
+//! News of other hosts that share a database: changes of keys, each counted once however many
 //! workers hear of it, and how often keys were made invalid by anybody.
 //!
 //! The second is a table beside the host's own count: as long as neither of the two has changed, what
@@ -38,12 +38,12 @@ impl Shared {
         self.layout().store_untold.set(index, untold);
     }
 
-    /// Whether a worker other than `index` knows of such keys: any may be one of them.
+    /// True when a worker other than `index` knows of such keys: any may be one of them.
     pub fn is_untold_beside(&self, index: usize) -> bool {
         self.layout().store_untold.any_beside(index)
     }
 
-    /// How often the database is known to have counted that keys with this hash were made invalid.
+    /// The database's count, as far as it is known, of times that keys with this hash were made invalid.
     pub fn invalidations_elsewhere(&self, hash: &[u8; 16]) -> u32 {
         self.layout().elsewhere[usize::from(Shared::invalidation_slot(hash))].load(Acquire)
     }

@@ -1,4 +1,4 @@
-//! Which keys may be stored: a bit for each hash, so that a key that was never stored is known to be
+//! Keys that may be stored: a bit for each hash, so that a key that was never stored is known to be
 //! missing without asking the disk. Bits are only ever set, until the whole store is read again.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -7,7 +7,7 @@ use super::layout::KNOWN_WORDS;
 use super::mapping::Shared;
 
 impl Shared {
-    /// Whether something may be stored under this key. True while the store has not been read whole.
+    /// True when something may be stored under this key, and while the store has not been read whole.
     pub fn may_be_stored(&self, hash: &[u8; 16]) -> bool {
         let layout = self.layout();
         let (word, bit) = place(hash);

@@ -126,6 +126,4 @@ pub struct Counters {
     pub bytes_out: AtomicU64,
     /// Bytes sent to clients from the cache.
     pub bytes_hit: AtomicU64,
-    /// Requests that failed.
-    pub errors: AtomicU64,
 }

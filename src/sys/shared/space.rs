@@ -23,7 +23,7 @@ impl Shared {
         limit - layout.directories.load(Relaxed).min(limit / 32)
     }
 
-    /// Whether it is the disk's floor that limits the store.
+    /// True when it is the disk's floor that limits the store.
     pub fn is_limited_by_floor(&self) -> bool {
         self.layout().ceiling.load(Relaxed) < self.sized()
     }
@@ -115,7 +115,7 @@ impl Shared {
         self.layout().wanted.swap(0, Relaxed)
     }
 
-    /// Whether the disk has less room than its floor, so that nothing more is to be stored.
+    /// True when the disk has less room than its floor, so that nothing more is to be stored.
     pub fn is_full(&self) -> bool {
         self.layout().full.load(Relaxed) != 0
     }

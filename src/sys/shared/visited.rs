@@ -15,13 +15,13 @@ impl Shared {
         }
     }
 
-    /// Whether this place was used since this was last asked.
+    /// Tells if this place was used since this was last asked.
     pub fn take_visited(&self, place: &[u8; 16]) -> bool {
         let (word, bit) = self.visited(place);
         word.load(Relaxed) & bit != 0 && word.fetch_and(!bit, Relaxed) & bit != 0
     }
 
-    /// Whether this place was used since eviction last passed it.
+    /// True when this place was used since eviction last passed it.
     pub fn is_visited(&self, place: &[u8; 16]) -> bool {
         let (word, bit) = self.visited(place);
         word.load(Relaxed) & bit != 0
