@@ -1,9 +1,9 @@
-//! The operator's wishes for one URI: a freshness lifetime for responses that give none, a ceiling,
+//! The settings for one URI: a freshness lifetime for responses that give none, a ceiling,
 //! and the rule whose pattern the URI matches. `config` makes it.
 //!
-//! Their rank beside what the origin says is decided in `freshness`.
+//! Their rank beside the origin's directives is decided in `freshness`.
 
-/// The operator's wishes for one URI.
+/// The settings for one URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
     /// The freshness lifetime of responses without an explicit one.

@@ -49,11 +49,11 @@ impl Meta {
         let names = vary::names(&response.fields).unwrap_or_default();
         let mut fields = storable(&response.fields);
         if request.method == Method::Head {
-            // Without content, what is said of its length is all there is.
+            // Without content, its length is known from this field alone.
             if let Ok(Some(length)) = equal_lengths(&response.fields) {
                 let length = length.to_string();
-                let said = (&b"Content-Length"[..], length.as_bytes());
-                fields = fields.iter().chain([said]).collect();
+                let stated = (&b"Content-Length"[..], length.as_bytes());
+                fields = fields.iter().chain([stated]).collect();
             }
         }
         Meta {

@@ -117,7 +117,7 @@ fn request_permits(request: &RequestHead) -> Result<(), UncacheableReason> {
     }
 }
 
-/// True for a response to POST that says that it is what GET would bring now, and for how long (RFC 9110 §9.3.3).
+/// True for a response to POST that is what GET would bring, with a lifetime (RFC 9110 §9.3.3).
 fn is_as_for_get(target: &Uri, response: &ResponseHead, directives: &ResponseDirectives) -> bool {
     let location = response.fields.first("content-location");
     let named = location.and_then(|reference| target.resolve(reference).ok());

@@ -1,7 +1,7 @@
 //! The connection's own part of a message (RFC 9110 §7.6.1, RFC 9112 §9.3): hop-by-hop fields,
 //! persistence, upgrades.
 //!
-//! Only says which fields end here; forward.rs leaves them out.
+//! Only names the fields that end here; `forward` leaves them out.
 
 use super::fields::Fields;
 use super::head::{RequestHead, ResponseHead, Version};

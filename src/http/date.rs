@@ -109,7 +109,7 @@ impl ParsedDate {
     }
 }
 
-/// The form is told by what follows the name of the day.
+/// Tells the form by what follows the name of the day.
 fn read(value: &[u8]) -> Option<ParsedDate> {
     match (value.get(3)?, value.len()) {
         (b',', 29) => imf_fixdate(value),

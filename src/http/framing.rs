@@ -54,14 +54,10 @@ pub enum FramingError {
 impl FramingError {
     /// The status code that answers a request with this fault. For a response it is always 502.
     pub fn status(self) -> u16 {
-        match self {
-            FramingError::Coding => 501,
-            FramingError::Length
-            | FramingError::Lengths
-            | FramingError::Both
-            | FramingError::OldVersion
-            | FramingError::NotLast
-            | FramingError::NoContent => 400,
+        if self == FramingError::Coding {
+            501
+        } else {
+            400
         }
     }
 }

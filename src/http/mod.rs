@@ -1,7 +1,6 @@
 //! HTTP/1 messages (RFC 9110, RFC 9112) as pure functions of bytes: no I/O, no clock.
 #![forbid(unsafe_code)]
 
-pub mod authority;
 pub mod chunked;
 pub mod connection;
 pub mod content;
@@ -15,5 +14,4 @@ pub mod syntax;
 pub mod target;
 #[cfg(test)]
 pub mod testing;
-pub mod uri;
 pub mod validator;

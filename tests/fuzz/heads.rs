@@ -2,15 +2,13 @@
 //! accepted and written anew is read as the same.
 
 use bytes::{Bytes, BytesMut};
-use cacheproxy::http::authority::Authority;
 use cacheproxy::http::content::{ContentDecoder, ContentError, ContentStep};
 use cacheproxy::http::fields::Fields;
 use cacheproxy::http::forward::{RequestAs, write_request};
 use cacheproxy::http::framing::{Framing, request_framing, response_framing};
 use cacheproxy::http::head::{Method, RequestHead, ResponseHead, Version};
 use cacheproxy::http::parse::{HeadError, HeadLimits, parse_request, parse_response};
-use cacheproxy::http::target::Target;
-use cacheproxy::http::uri::Uri;
+use cacheproxy::http::target::{Authority, Target, Uri};
 use cacheproxy::http::{chunked, connection, syntax};
 
 use crate::fuzz;

@@ -81,14 +81,10 @@ pub(super) fn least(kept: &mut Option<u64>, seconds: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::testing::fields;
 
     fn of(lines: &[(&str, &str)]) -> RequestDirectives {
-        RequestDirectives::of(
-            &lines
-                .iter()
-                .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-                .collect(),
-        )
+        RequestDirectives::of(&fields(lines))
     }
 
     #[test]

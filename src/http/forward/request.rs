@@ -8,21 +8,21 @@ use crate::http::fields::{Fields, write_line};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, RequestHead};
 use crate::http::syntax::{is_one_of, number};
-use crate::http::uri::Uri;
+use crate::http::target::Uri;
 
 /// The form in which a request goes out.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestAs<'a> {
     /// The framing of the content that will follow.
     pub framing: Framing,
-    /// The name this proxy goes by in Via.
+    /// This proxy's name in Via.
     pub pseudonym: &'a str,
     /// Fields to add. A field of the same name is replaced, and a condition among them replaces
     /// all of the client's conditions.
     pub extra: &'a [(&'a [u8], &'a [u8])],
     /// Names of the client's fields that are not to go out.
     pub without: &'a [&'a str],
-    /// Passes the client's wish to switch protocols on (RFC 9110 §7.8).
+    /// The request to switch protocols goes on (RFC 9110 §7.8).
     pub upgrade: bool,
 }
 

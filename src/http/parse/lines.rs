@@ -30,11 +30,10 @@ impl Section {
     }
 
     fn line_too_long(self, at: usize) -> HeadError {
-        match self {
-            Section::Request { start } if start == at => HeadError::RequestLineTooLong,
-            Section::Request { .. } | Section::Response | Section::Trailers => {
-                HeadError::FieldLineTooLong
-            }
+        if self == (Section::Request { start: at }) {
+            HeadError::RequestLineTooLong
+        } else {
+            HeadError::FieldLineTooLong
         }
     }
 }

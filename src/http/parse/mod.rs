@@ -42,8 +42,8 @@ pub fn parse_request(
         *scanned = 0;
         buf.advance(empty);
     } else if first && *scanned > empty {
-        // A fault in the request line is told before one that only came after it, and before
-        // the rest of the head arrives.
+        // A fault in the request line is reported before one behind it, and before the rest of
+        // the head arrives.
         if let Some(end) = line_end(&buf[empty..]) {
             request_line(&buf[empty..empty + end])?;
         }

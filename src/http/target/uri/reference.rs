@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Uri;
-use crate::http::authority::UriError;
+use crate::http::target::authority::UriError;
 
 impl Uri {
     /// The URI that a reference names, seen from this one, without its fragment.

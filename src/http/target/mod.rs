@@ -4,15 +4,18 @@
 //! Stricter than RFC 9112 §3.2.2, which has a proxy ignore a Host field beside an absolute-form:
 //! one that names another authority is refused. Which targets are served is the worker's decision.
 
+mod authority;
+mod uri;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
-pub use super::authority::{Authority, UriError};
-pub use super::uri::{Scheme, Uri};
+pub use authority::{Authority, UriError};
+pub use uri::{Scheme, Uri};
 
-use super::authority::HostPort;
 use super::head::{Method, RequestHead, Version};
+use authority::HostPort;
 
 /// A fault of a request's target or Host field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,12 +34,10 @@ pub enum TargetError {
 impl TargetError {
     /// The status code that answers a request with this fault.
     pub fn status(self) -> u16 {
-        match self {
-            TargetError::Uri(UriError::Scheme) => 501,
-            TargetError::Uri(_)
-            | TargetError::HostFieldMissing
-            | TargetError::HostFieldMalformed
-            | TargetError::HostFieldDiffers => 400,
+        if self == TargetError::Uri(UriError::Scheme) {
+            501
+        } else {
+            400
         }
     }
 }

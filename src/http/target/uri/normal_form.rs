@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Scheme, Uri};
-use crate::http::authority::{HostPort, UriError};
+use crate::http::target::authority::{HostPort, UriError};
 
 impl Uri {
     /// The URI that `text` is: absolute, http or https, without a fragment. Copies only when

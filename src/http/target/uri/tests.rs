@@ -1,7 +1,7 @@
 //! URIs by the clauses of RFC 9110 §4.2 and the examples of RFC 3986 §5.4.
 
 use super::*;
-use crate::http::authority::UriError;
+use crate::http::target::authority::UriError;
 
 fn parsed(text: &str) -> Result<Uri, UriError> {
     Uri::parse(&Bytes::copy_from_slice(text.as_bytes()))

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::syntax::number;
+use crate::http::syntax::number;
 
 /// The longest host accepted; DNS names have 253 characters at most.
 const MAX_HOST: usize = 255;
