@@ -1,7 +1,7 @@
 //! The phases of a supervisor's life. At its end under systemd, idle clients move to the workers, which live on; in
 //! the foreground the workers are told to stop too, and are waited for.
 //!
-//! Pure: what a phase asks for is done by the event loop.
+//! What a phase asks for is done by the event loop.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ impl LifePhase {
         LifePhase::Draining { until }
     }
 
-    /// The phase that follows this one, with so many clients here and so many workers ready.
+    /// The phase after a while of `HandingOver`, with so many clients here and so many workers ready.
     pub(super) fn handed_over(
         until: Instant,
         clients: usize,

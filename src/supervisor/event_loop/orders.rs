@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Supervisor;
 use crate::supervisor::control::ControlRequest;
-use crate::supervisor::link::WorkerStage;
+use crate::supervisor::link::{Link, WorkerStage};
 use crate::supervisor::stop::LifePhase;
 use crate::supervisor::unsent::Unsent;
 use crate::sys::notify;
@@ -56,12 +56,10 @@ impl Supervisor {
     /// Reads the configuration again. On an error nothing has changed.
     fn reload(&mut self, now: Instant) -> Result<(), String> {
         self.settings.read_again()?;
-        let told = self
-            .links
-            .chosen(|link| link.stage != WorkerStage::Draining);
         let waiting = self.links.chosen(|link| link.stage == WorkerStage::Ready);
         self.settings.wait_for(waiting, now);
-        for link in told {
+        let is_serving = |link: &Link| link.stage != WorkerStage::Draining;
+        for link in self.links.chosen(is_serving) {
             self.tell(link, Unsent::Settings, now);
         }
         self.finish_reload(now);
