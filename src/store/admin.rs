@@ -14,11 +14,11 @@ pub struct StoredInfo {
     pub meta: Meta,
     /// The length of its content.
     pub content: u64,
-    /// What it counts against the limit, in bytes.
+    /// The bytes that count against the limit.
     pub size: u64,
-    /// Whether it was used since eviction last looked at it, where the store itself knows.
+    /// True when it was used since eviction last looked at it, where the store itself knows.
     pub used: Option<bool>,
-    /// How often it answered, likewise.
+    /// The number of its answers, likewise.
     pub hits: Option<u32>,
 }
 
@@ -29,7 +29,7 @@ impl StoredInfo {
     }
 }
 
-/// What commands do to a store of either kind.
+/// A store of either kind, as commands use it.
 pub trait StoreAdmin {
     /// Calls `visit` with every stored response. What goes meanwhile is passed over.
     fn each(&self, visit: &mut dyn FnMut(StoredInfo)) -> Result<(), StoreError>;

@@ -110,32 +110,36 @@ impl std::fmt::Debug for Reservation {
 
 /// The name of a temporary file, removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct TemporaryName(PathBuf);
+pub(crate) struct TemporaryName {
+    path: PathBuf,
+    /// True once the file has its lasting name.
+    renamed: bool,
+}
 
 impl TemporaryName {
     /// Takes charge of the file that is, or is about to be, at `path`.
     pub(crate) fn new(path: PathBuf) -> TemporaryName {
-        TemporaryName(path)
+        let renamed = false;
+        TemporaryName { path, renamed }
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Gives the file its lasting name, in place of whatever has it.
     pub(crate) fn rename(mut self, target: &Path) -> std::io::Result<()> {
-        std::fs::rename(&self.0, target)?;
-        self.0 = PathBuf::new();
+        std::fs::rename(&self.path, target)?;
+        self.renamed = true;
         Ok(())
     }
 }
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
+        if !self.renamed {
             // What cannot be removed now is removed as a leftover at the next start.
-            let _ = std::fs::remove_file(&self.0);
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }

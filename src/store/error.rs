@@ -1,4 +1,4 @@
-//! How a store fails: told apart by what the caller does about it, and worded for the person who reads it.
+//! The failures of a store: told apart by what the caller does about it, and worded for the person who reads it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -78,12 +78,13 @@ impl StoreError {
         }
     }
 
-    /// Whether the journal has it already.
+    /// True when the journal has it already.
     pub fn is_told(&self) -> bool {
         matches!(self, StoreError::Unreachable { .. })
     }
 
-    /// Whether there was no room.
+    /// True when there was no room.
+    #[cfg(test)]
     pub fn is_full(&self) -> bool {
         matches!(self, StoreError::Full { .. })
     }

@@ -1,10 +1,11 @@
-//! Who of the hosts that share a store fetches a key, for all of them (RFC 9111 §4, collapsed forwarding).
+//! The lease on a key: one of the hosts that share a store fetches it for all of them (RFC 9111 §4, collapsed
+//! forwarding).
 
 use std::time::Duration;
 
 use tokio::sync::oneshot::Receiver;
 
-/// What came of asking for the lease on a key.
+/// The outcome of asking for the lease on a key.
 #[derive(Debug)]
 pub enum Lease {
     /// Nobody can tell: each for itself.
@@ -15,17 +16,17 @@ pub enum Lease {
     Fetched,
     /// Another host fetches it.
     Theirs {
-        /// What will be said of it.
+        /// Receives what is said of it.
         news: Receiver<LeaseNews>,
-        /// How long its lease lasts, unless it is renewed.
+        /// The time that its lease lasts, unless it is renewed.
         left: Duration,
     },
 }
 
-/// What is said of a key that another host fetches.
+/// News of a key that another host fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseNews {
-    /// What is stored under it has changed.
+    /// Something else is stored under it.
     Changed,
     /// The host that fetched it has nothing for others.
     Free,

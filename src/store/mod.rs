@@ -71,7 +71,7 @@ pub trait Store: Send + Sync {
     /// Removes every stored response of this key and tells what they were.
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError>;
 
-    /// What the store itself removed since this was last asked: variants that were displaced, records
+    /// Takes what the store itself removed since this was last asked: variants that were displaced, records
     /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`]. Nothing where
     /// the store evicts by itself.
     fn take_removed(&self) -> Vec<Published>;
@@ -95,7 +95,7 @@ pub trait SharedStore: Store {
     fn used(&self, used: &[Used]);
 }
 
-/// What a lookup found.
+/// The outcome of a lookup.
 #[derive(Debug)]
 pub enum Found {
     /// Nothing under this key.
@@ -158,7 +158,7 @@ impl Content {
         }
     }
 
-    /// Whether the content is empty.
+    /// True when there is no content.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -173,14 +173,14 @@ pub enum Whole {
     Draft {
         /// The draft.
         draft: Draft,
-        /// How many bytes were written to it.
+        /// The number of bytes that were written to it.
         len: u64,
         /// The checksum of all of them, in order.
         checksum: Checksum,
     },
 }
 
-/// What was stored or removed, as announced to the evictor.
+/// A response that was stored or removed, as announced to the evictor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// The hash of the key.
@@ -193,14 +193,14 @@ pub struct Published {
     pub generation: u32,
 }
 
-/// How often a stored response was used.
+/// Uses of a stored response.
 #[derive(Debug, Clone, Copy)]
 pub struct Used {
     /// The hash of the key.
     pub hash: Hash,
     /// The hash of the variant; zero without `Vary`.
     pub variant: Hash,
-    /// How often.
+    /// Their number.
     pub hits: u64,
 }
 

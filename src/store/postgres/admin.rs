@@ -1,6 +1,6 @@
 //! A database seen from outside, by a command: over one connection of its own, whether or not a proxy runs.
 //!
-//! What it removes, the proxies on every host hear of as they hear of one another's changes.
+//! The proxies on every host hear of what it removes as they hear of one another's changes.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -21,12 +21,12 @@ use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::{Content, Object, Pieces, Published, StoreError};
 use crate::sys::shared::Shared;
 
-/// How long one statement may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// What commands are called in what other hosts are told.
+/// The most time that one statement may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The name of a command in notifications to other hosts.
 const HOST: &str = "command";
-/// How many keys are removed together.
-const TOGETHER: usize = 1000;
+/// The most keys that are removed at once.
+const BATCH: usize = 1000;
 
 const LAST: &str = "SELECT coalesce(max(id), 0) FROM cacheproxy.response";
 const EACH: &str = concat!(
@@ -56,13 +56,13 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Connects to the database; waits for the server at most `patience`.
+    /// Connects to the database; waits for the server at most `timeout`.
     pub fn connect(
         database: &Database,
         password_file: Option<&Path>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Rows, StoreError> {
-        let session = connect(database.as_str(), password_file, patience)?;
+        let session = connect(database.as_str(), password_file, timeout)?;
         Ok(Rows {
             session: Arc::new(Mutex::new(session)),
             server: database.place(),
@@ -104,7 +104,7 @@ impl Rows {
         let checksum: &[u8] = row.try_get(12)?;
         let content = match row.try_get::<_, Option<&[u8]>>(13)? {
             Some(content) => Content::Memory(Bytes::copy_from_slice(content)),
-            None => Content::Pieces(Arc::new(Piecewise {
+            None => Content::Pieces(Arc::new(AdminPieces {
                 session: self.session.clone(),
                 server: self.server.clone(),
                 id: row.try_get::<_, Option<i64>>(14)?.unwrap_or_default(),
@@ -120,7 +120,7 @@ impl Rows {
     }
 }
 
-fn seen(row: &Row) -> Result<StoredInfo, postgres::Error> {
+fn info(row: &Row) -> Result<StoredInfo, postgres::Error> {
     Ok(StoredInfo {
         meta: row::meta(row)?,
         content: row.try_get::<_, i64>(11)? as u64,
@@ -133,7 +133,7 @@ fn seen(row: &Row) -> Result<StoredInfo, postgres::Error> {
 impl StoreAdmin for Rows {
     fn each(&self, visit: &mut dyn FnMut(StoredInfo)) -> Result<(), StoreError> {
         self.pages(EACH, |row| {
-            visit(seen(row)?);
+            visit(info(row)?);
             Ok(ControlFlow::Continue(()))
         })
     }
@@ -149,7 +149,7 @@ impl StoreAdmin for Rows {
         let hash = &key.hash()[..];
         let found = self.run(|session| {
             let rows = session.query(OF_KEY, &[&hash])?;
-            rows.iter().map(seen).collect::<Result<Vec<_>, _>>()
+            rows.iter().map(info).collect::<Result<Vec<_>, _>>()
         })?;
         // Rows of another key with the same hash are none of this key's.
         Ok(found.into_iter().filter(|it| it.meta.key == *key).collect())
@@ -168,13 +168,13 @@ impl StoreAdmin for Rows {
         shared.invalidate_all();
         self.run(|session| session.execute(INVALIDATE_ALL, &[&HOST]))?;
         let mut keys = Vec::new();
-        self.each(&mut |seen| {
-            if wanted(&seen.meta.key) {
-                keys.push(seen.meta.key);
+        self.each(&mut |stored| {
+            if wanted(&stored.meta.key) {
+                keys.push(stored.meta.key);
             }
         })?;
         let mut removed = Vec::new();
-        for keys in keys.chunks(TOGETHER) {
+        for keys in keys.chunks(BATCH) {
             let hashes: Vec<&[u8]> = keys.iter().map(|key| &key.hash()[..]).collect();
             let (methods, uris): (Vec<_>, Vec<_>) = keys
                 .iter()
@@ -209,7 +209,7 @@ fn run<T>(
     work: impl FnOnce(&mut Session) -> Result<T, postgres::Error>,
 ) -> Result<T, StoreError> {
     let mut session: MutexGuard<Session> = session.lock().unwrap_or_else(PoisonError::into_inner);
-    session.set_deadline(Instant::now() + PATIENCE);
+    session.set_deadline(Instant::now() + TIMEOUT);
     work(&mut session).map_err(|error| failed(server, &error))
 }
 
@@ -221,20 +221,20 @@ fn failed(server: &str, error: &postgres::Error) -> StoreError {
 }
 
 /// Large content, read over the same connection.
-struct Piecewise {
+struct AdminPieces {
     session: Arc<Mutex<Session>>,
     server: String,
     id: i64,
     length: u64,
 }
 
-impl std::fmt::Debug for Piecewise {
+impl std::fmt::Debug for AdminPieces {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Piecewise({}, {} bytes)", self.id, self.length)
+        write!(f, "AdminPieces({}, {} bytes)", self.id, self.length)
     }
 }
 
-impl Pieces for Piecewise {
+impl Pieces for AdminPieces {
     fn len(&self) -> u64 {
         self.length
     }

@@ -3,16 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-/// How long the thread waits between attempts, at first and at most.
+/// The time between attempts, at first and at most.
 const PAUSE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
 /// A server that fails again so soon has never really been back.
 const STEADY: Duration = Duration::from_secs(4);
 
-/// What is known of the server.
 #[derive(Debug)]
 pub(super) struct Breaker {
     circuit: Circuit,
-    /// How often the server was reached.
+    /// Counts the times that the server was reached.
     era: u64,
     /// Since when the circuit is closed, or is not.
     since: Instant,
@@ -76,7 +75,7 @@ impl Breaker {
         first
     }
 
-    /// The server was reached: how long it had been away, unless this is the first time.
+    /// The server was reached: tells for how long it had been away, unless this is the first time.
     pub(super) fn close(&mut self, now: Instant) -> Option<Duration> {
         let first = matches!(self.circuit, Circuit::Unknown);
         let away = (!first).then(|| now - self.since);
@@ -86,7 +85,7 @@ impl Breaker {
         away
     }
 
-    /// How long it is until the server is to be reached.
+    /// The time that is left until the server is to be reached.
     pub(super) fn due(&self, now: Instant) -> Duration {
         match self.circuit {
             Circuit::Unknown => Duration::ZERO,

@@ -19,10 +19,10 @@ use super::tls;
 use crate::config::Database;
 use crate::store::StoreError;
 
-/// How many seconds one host may take to answer, unless `connect_timeout` says otherwise.
+/// The seconds that one host may take to answer, unless `connect_timeout` says otherwise.
 const TIMEOUT: u64 = 3;
-/// What each connection is set up with: nothing may run on for long when nobody waits for it any more.
-/// What a crash of the server loses is fetched again.
+/// The settings of each connection: nothing may run on for long when nobody waits for it any more, and what a
+/// crash of the server loses is fetched again.
 const SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '120s'; \
     SET default_transaction_isolation = 'read committed'; SET synchronous_commit = off; SET jit = off; \
     SET client_min_messages = warning";
@@ -40,7 +40,7 @@ pub struct Connector {
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ConnectError {
     /// The reason in words.
     pub why: String,
     /// True when the server is there, and has too many connections.
@@ -49,10 +49,10 @@ pub struct Refusal {
     read_only: bool,
 }
 
-impl Refusal {
+impl ConnectError {
     /// For this reason, and no other that matters.
-    pub fn of(why: String) -> Refusal {
-        Refusal {
+    pub fn of(why: String) -> ConnectError {
+        ConnectError {
             why,
             crowded: false,
             read_only: false,
@@ -89,7 +89,7 @@ impl Connector {
     }
 
     /// Connects to the first host that answers, within this time.
-    pub fn connect(&self, timeout: Duration) -> Result<Session, Refusal> {
+    pub fn connect(&self, timeout: Duration) -> Result<Session, ConnectError> {
         let until = Instant::now() + timeout;
         let password = self.password()?;
         let mut failed = None;
@@ -104,11 +104,11 @@ impl Connector {
                     session.host = at;
                     return Ok(session);
                 }
-                Err(refusal) => {
-                    if refusal.read_only && self.any {
+                Err(error) => {
+                    if error.read_only && self.any {
                         read_only.get_or_insert((at, config));
                     }
-                    failed = Some(refusal);
+                    failed = Some(error);
                 }
             }
         }
@@ -120,7 +120,7 @@ impl Connector {
                 return Ok(session);
             }
         }
-        Err(failed.unwrap_or_else(|| Refusal::of("no host is named".to_owned())))
+        Err(failed.unwrap_or_else(|| ConnectError::of("no host is named".to_owned())))
     }
 
     /// The failure of this server for this reason.
@@ -132,18 +132,18 @@ impl Connector {
     }
 
     /// A session with one host.
-    fn try_host(&self, config: &Config, until: Instant) -> Result<Session, Refusal> {
+    fn try_host(&self, config: &Config, until: Instant) -> Result<Session, ConnectError> {
         let own = config.get_connect_timeout().copied();
         let left = until.saturating_duration_since(Instant::now());
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|why| Refusal::of(format!("no connection can be made: {why}")))?;
+            .map_err(|why| ConnectError::of(format!("no connection can be made: {why}")))?;
         let late = |_| {
             let why = "no answer in time; see whether the server is up and reachable";
-            Refusal::of(why.to_owned())
+            ConnectError::of(why.to_owned())
         };
-        let refused = |why| Refusal {
+        let refused = |why| ConnectError {
             why: reason(&why),
             crowded: is_crowded(&why),
             read_only: refuses_writes(&why),
@@ -169,12 +169,12 @@ impl Connector {
         Ok(session)
     }
 
-    fn password(&self) -> Result<Option<Vec<u8>>, Refusal> {
+    fn password(&self) -> Result<Option<Vec<u8>>, ConnectError> {
         let Some(path) = &self.password_file else {
             return Ok(None);
         };
         let text = std::fs::read(path).map_err(|why| {
-            Refusal::of(format!(
+            ConnectError::of(format!(
                 "the password can't be read from {}: {why}",
                 path.display()
             ))
@@ -184,7 +184,7 @@ impl Connector {
     }
 }
 
-/// How each host is reached.
+/// A configuration for each host.
 fn each_host(database: &Database) -> Vec<Config> {
     let list = |name: &str| -> Vec<String> {
         let list = database.value(name).unwrap_or_default().split(',');
@@ -195,7 +195,7 @@ fn each_host(database: &Database) -> Vec<Config> {
     let one = |at: usize| {
         let of = |list: &[String]| list.get(at).filter(|value| !value.is_empty()).cloned();
         let mut config = Config::new();
-        say(database, &mut config);
+        common(database, &mut config);
         if let Some(host) = of(&hosts) {
             if host.starts_with('/') {
                 config.ssl_mode(SslMode::Disable);
@@ -214,7 +214,7 @@ fn each_host(database: &Database) -> Vec<Config> {
 }
 
 /// Everything that isn't about one host.
-fn say(database: &Database, config: &mut Config) {
+fn common(database: &Database, config: &mut Config) {
     let seconds = |name: &str, otherwise: u64| {
         let value = database.value(name).and_then(|value| value.parse().ok());
         Duration::from_secs(value.unwrap_or(otherwise))

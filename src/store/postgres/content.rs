@@ -15,9 +15,9 @@ use crate::store::{Pieces, StoreError};
 
 /// The length of every piece but the last.
 pub const PIECE: u64 = 256 << 10;
-/// How many pieces are on their way to the database at once.
+/// The most pieces that are on their way to the database at once.
 const AT_ONCE: usize = 4;
-/// How often content that is being read is kept for longer.
+/// The time after which content that is being read is kept for longer.
 const KEPT: Duration = Duration::from_secs(30);
 
 const BEGIN: &str = "INSERT INTO cacheproxy.content (length) VALUES ($1) RETURNING id";
@@ -25,30 +25,27 @@ const WRITE: &str = "INSERT INTO cacheproxy.piece VALUES ($1, $2, $3)";
 const READ: &str = "SELECT bytes FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
 const KEEP: &str = "SELECT cacheproxy.keep($1)";
 
-/// Where content that is to be written lies.
+/// The place of content that is to be written.
 pub enum Source<'a> {
-    /// In memory.
     Memory(&'a [Bytes]),
     /// At the beginning of a file.
     File(&'a File),
 }
 
-/// Why content was not written.
-pub enum Failure {
-    /// The database failed.
+/// Why content was not written: the database or the file that it lies in failed.
+pub enum WriteError {
     Database(postgres::Error),
-    /// The file that it lies in failed.
     Source(std::io::Error),
 }
 
-impl From<postgres::Error> for Failure {
-    fn from(error: postgres::Error) -> Failure {
-        Failure::Database(error)
+impl From<postgres::Error> for WriteError {
+    fn from(error: postgres::Error) -> WriteError {
+        WriteError::Database(error)
     }
 }
 
 /// Writes content, in a transaction that has begun; its id.
-pub fn write(session: &mut Session, source: &Source<'_>, length: u64) -> Result<i64, Failure> {
+pub fn write(session: &mut Session, source: &Source<'_>, length: u64) -> Result<i64, WriteError> {
     let row = session.query_first(BEGIN, &[&(length as i64)])?;
     let id: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
     let mut at = 0;
@@ -56,7 +53,7 @@ pub fn write(session: &mut Session, source: &Source<'_>, length: u64) -> Result<
         let mut pieces = Vec::with_capacity(AT_ONCE);
         while at < length && pieces.len() < AT_ONCE {
             let step = (length - at).min(PIECE);
-            let piece = source.read(at, step as usize).map_err(Failure::Source)?;
+            let piece = source.read(at, step as usize).map_err(WriteError::Source)?;
             pieces.push(((at / PIECE) as i32, piece));
             at += step;
         }
@@ -106,7 +103,7 @@ fn part(parts: &[Bytes], mut at: usize, length: usize) -> Bytes {
 
 /// Content in the database, for who reads it.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredPieces {
     pool: Arc<Pool>,
     id: i64,
     length: u64,
@@ -114,10 +111,9 @@ pub struct Stored {
     kept: Mutex<Instant>,
 }
 
-impl Stored {
-    /// The content with this id.
-    pub fn new(pool: Arc<Pool>, id: i64, length: u64) -> Stored {
-        Stored {
+impl StoredPieces {
+    pub fn new(pool: Arc<Pool>, id: i64, length: u64) -> StoredPieces {
+        StoredPieces {
             pool,
             id,
             length,
@@ -125,8 +121,8 @@ impl Stored {
         }
     }
 
-    /// Whether it is time to have it kept for longer.
-    fn is_kept_anew(&self) -> bool {
+    /// True when it is time to have it kept for longer, which is noted.
+    fn is_to_be_kept(&self) -> bool {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let due = kept.elapsed() >= KEPT;
         if due {
@@ -136,7 +132,7 @@ impl Stored {
     }
 }
 
-impl Pieces for Stored {
+impl Pieces for StoredPieces {
     fn len(&self) -> u64 {
         self.length
     }
@@ -149,7 +145,7 @@ impl Pieces for Stored {
         let row = self.pool.run(LOOKUP, |session| {
             session.query_first(READ, &[&self.id, &number])
         })?;
-        if self.is_kept_anew() {
+        if self.is_to_be_kept() {
             // Where it can't be, what is there is read all the same.
             let _ = self
                 .pool
@@ -159,7 +155,7 @@ impl Pieces for Stored {
     }
 }
 
-/// What is in a piece from `at` on, where the content has this length; the row begins with its bytes.
+/// The content of a piece from `at` on, where the content has this length; the row begins with its bytes.
 pub fn within(row: Option<Row>, length: u64, at: u64) -> Result<Bytes, StoreError> {
     let bytes = row.and_then(Column::new).map(Bytes::from_owner);
     let due = length.saturating_sub(at - at % PIECE).min(PIECE);

@@ -1,7 +1,7 @@
 //! Stored responses that can't answer any more go: stale by their own account for a day, without anything
 //! by which they could be validated, and not used for a day, which an operator's rule may have allowed.
 //!
-//! They are looked through a few at a time, by whoever does the upkeep.
+//! They are looked through a few at a time, by whoever does the maintenance.
 
 use postgres::Error;
 
@@ -12,7 +12,7 @@ use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
 use crate::http::date::UnixSeconds;
 
-/// How far this look goes; nothing at the end.
+/// The last row of this look; nothing at the end.
 const TO: &str = "SELECT max(id) FROM (SELECT id FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 500) r";
 const LOOK: &str = concat!(
     row::columns!(),
@@ -20,12 +20,12 @@ const LOOK: &str = concat!(
     AND etag IS NULL AND last_modified IS NULL AND coalesce(last_used, stored) < now() - interval '1 day'"
 );
 const REMOVE: &str = "SELECT cacheproxy.evict($1)";
-/// How many go at once.
+/// The most that go at once.
 const AT_ONCE: usize = 200;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// Whether a response has been of no use for a day.
+/// True when a response has been of no use for a day.
 fn is_over(meta: &Meta, now: UnixSeconds) -> bool {
     let facts = Facts::of(meta, &Policy::default());
     let stale = facts

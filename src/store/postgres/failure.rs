@@ -1,4 +1,4 @@
-//! What went wrong with the database, in words for the person who reads the journal.
+//! Failures of the database, in words for the person who reads the journal.
 
 use std::error::Error as _;
 
@@ -33,7 +33,7 @@ pub fn reason(error: &Error) -> String {
     format!("{said} ({advice})")
 }
 
-/// Whether the server refused the connection, or a change, only because it takes no writes.
+/// True when the server refused the connection, or a change, only because it takes no writes.
 pub fn refuses_writes(error: &Error) -> bool {
     match error.code() {
         Some(code) => *code == SqlState::READ_ONLY_SQL_TRANSACTION,
@@ -43,17 +43,17 @@ pub fn refuses_writes(error: &Error) -> bool {
     }
 }
 
-/// Whether there are more connections than the server takes.
+/// True when there are more connections than the server takes.
 pub fn is_crowded(error: &Error) -> bool {
     matches!(error.code(), Some(code) if code.code().starts_with("533"))
 }
 
-/// Whether it goes when it is done again: two changes stood in each other's way.
+/// True when it succeeds if it is done again: two changes stood in each other's way.
 pub fn is_passing(error: &Error) -> bool {
     matches!(error.code(), Some(code) if matches!(code.code(), "40001" | "40P01"))
 }
 
-/// Whether the connection is of no more use after this, or what is prepared on it.
+/// True when the connection is of no more use after this, or what is prepared on it.
 pub fn ends_session(error: &Error) -> bool {
     let Some(error) = error.as_db_error() else {
         // What was asked for could not be told to the server, or its answer not be understood.
@@ -65,7 +65,7 @@ pub fn ends_session(error: &Error) -> bool {
     stale || code.starts_with("57P") || matches!(error.severity(), "FATAL" | "PANIC")
 }
 
-/// Whether the schema isn't there, or not as it should be.
+/// True when the schema isn't there, or not as it should be.
 fn needs_schema_code(code: &str) -> bool {
     matches!(code, "3F000" | "42P01" | "42883" | "42703")
 }

@@ -19,13 +19,13 @@ const FLUSH: &str = "WITH new AS ( \
     UPDATE cacheproxy.response r SET hits = r.hits + new.hits, used = true, last_used = now() \
     FROM new WHERE r.id = new.id";
 
-/// How often they are written.
+/// The time between writes.
 const EVERY: Duration = Duration::from_secs(10);
 /// The most responses whose hits wait to be written, and that are written at once.
 const MOST: usize = 64 << 10;
 const BATCH: usize = 1000;
 
-/// What was used and isn't written yet.
+/// The uses that aren't written yet.
 #[derive(Debug)]
 pub struct Hits {
     waiting: Mutex<HashMap<(Hash, Hash), u64>>,
@@ -33,7 +33,6 @@ pub struct Hits {
 }
 
 impl Hits {
-    /// None so far.
     pub fn new(now: Instant) -> Hits {
         Hits {
             waiting: Mutex::default(),

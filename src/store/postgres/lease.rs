@@ -13,8 +13,8 @@ use super::pool::Pool;
 use crate::cache::key::{Hash, Key};
 use crate::store::{Lease, LeaseNews};
 
-/// How long asking for it may take: then everybody fetches for himself.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The most time that a statement may take: then everybody fetches for himself.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Takes the lease where nobody has it, or it has run out. Else tells whether what was fetched is stored
 /// by now, and for how long the lease is another's, who is to tell when it is done.
@@ -36,18 +36,18 @@ const RELEASE: &str = "WITH gone AS (DELETE FROM cacheproxy.fetching \
 /// More keys than this are looked through for those that nobody waits for any more.
 const MANY: usize = 1024;
 
-/// Who waits for which key.
+/// The waiting lists: those who wait for a key that another host fetches.
 #[derive(Debug, Default)]
-pub struct Waiting(Mutex<Waiters>);
+pub struct LeaseWaiters(Mutex<Waiters>);
 
 #[derive(Debug, Default)]
 struct Waiters {
-    /// Whether anybody would be woken.
+    /// True when somebody listens, who would wake them.
     heard: bool,
     keys: HashMap<Hash, Vec<Sender<LeaseNews>>>,
 }
 
-impl Waiting {
+impl LeaseWaiters {
     /// Says whether other hosts are heard. When not, nobody waits for them.
     pub fn set_heard(&self, heard: bool) {
         let mut waiters = self.lock();
@@ -57,13 +57,13 @@ impl Waiting {
         }
     }
 
-    /// Whether other hosts are heard.
+    /// True when other hosts are heard.
     #[cfg(test)]
     pub fn is_heard(&self) -> bool {
         self.lock().heard
     }
 
-    /// What will be said of this key from now on; None when nothing would be heard.
+    /// Receives the news of this key from now on; None when nothing would be heard.
     fn register(&self, hash: &Hash) -> Option<Receiver<LeaseNews>> {
         let mut waiters = self.lock();
         if !waiters.heard {
@@ -83,10 +83,10 @@ impl Waiting {
     }
 
     /// Tells everybody who waits for this key.
-    pub fn wake(&self, hash: &Hash, word: LeaseNews) {
+    pub fn wake(&self, hash: &Hash, news: LeaseNews) {
         for sender in self.lock().keys.remove(hash).into_iter().flatten() {
-            // Who has stopped waiting needs no word.
-            let _ = sender.send(word);
+            // Who has stopped waiting needs no news.
+            let _ = sender.send(news);
         }
     }
 
@@ -96,13 +96,13 @@ impl Waiting {
 }
 
 /// Asks for the lease on this key.
-pub fn lease(pool: &Pool, host: &str, waiting: &Waiting, key: &Key) -> Lease {
-    // Before asking, so that no word of it is missed.
-    let Some(news) = waiting.register(key.hash()) else {
+pub fn lease(pool: &Pool, host: &str, waiters: &LeaseWaiters, key: &Key) -> Lease {
+    // Before asking, so that no news of it is missed.
+    let Some(news) = waiters.register(key.hash()) else {
         return Lease::None;
     };
     let hash = key.hash().as_slice();
-    let answer = pool.run(PATIENCE, |session| {
+    let answer = pool.run(TIMEOUT, |session| {
         let row = session.query_first(LEASE, &[&hash, &host])?;
         Ok(row.map(|row| (row.get::<_, String>(0), row.get::<_, i64>(1))))
     });
@@ -121,13 +121,11 @@ pub fn lease(pool: &Pool, host: &str, waiting: &Waiting, key: &Key) -> Lease {
 /// Keeps the lease while the key is still being fetched.
 pub fn renew(pool: &Pool, host: &str, key: &Key) {
     let hash = key.hash().as_slice();
-    let _ = pool.run(PATIENCE, |session| session.execute(RENEW, &[&hash, &host]));
+    let _ = pool.run(TIMEOUT, |session| session.execute(RENEW, &[&hash, &host]));
 }
 
 /// Gives up the lease: nothing came of it for others.
 pub fn release(pool: &Pool, host: &str, key: &Key) {
     let hash = key.hash().as_slice();
-    let _ = pool.run(PATIENCE, |session| {
-        session.execute(RELEASE, &[&hash, &host])
-    });
+    let _ = pool.run(TIMEOUT, |session| session.execute(RELEASE, &[&hash, &host]));
 }

@@ -1,8 +1,8 @@
-//! What other hosts change is heard here (LISTEN), by a thread with a connection of its own in each worker:
-//! generations begin anew, invalidations are counted, who waits for a key is woken.
+//! Listens to what other hosts change (LISTEN), in a thread with a connection of its own in each worker: generations
+//! begin anew, invalidations are counted, who waits for a key is woken.
 //!
 //! After the connection was lost, anything may have changed unheard, so nothing at hand is used any more.
-//! The same thread flushes hits and, on one host at a time, does the upkeep: connections are few.
+//! The same thread flushes hits and, on one host at a time, does the maintenance: connections are few.
 
 use std::io;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::failure::reason;
 use super::hits::Hits;
-use super::lease::Waiting;
-use super::maintenance::StoreMaintenance;
+use super::lease::LeaseWaiters;
+use super::maintenance::DatabaseMaintenance;
 use super::pending_invalidations::PendingInvalidations;
 use super::pool::Pool;
 use super::row::invalidation_count;
@@ -23,41 +23,36 @@ use crate::sys::shared::Shared;
 
 /// The channel on which changes are told.
 const LISTEN: &str = "LISTEN cacheproxy";
-/// A host that is gone without a word is to be noticed by the server too: it may hold the upkeep's lock.
+/// A host that is gone without a word is to be noticed by the server too: it may hold the lock for maintenance.
 const SETTINGS: &str = "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; \
     SET tcp_keepalives_count = 3; SET lock_timeout = '500ms'";
-/// How often invalidations were counted, by slot.
+/// The counts of invalidations, by slot.
 const COUNTS: &str = "SELECT slot, count FROM cacheproxy.invalidation";
 /// Counts that the database had and has lost, with a standby that was behind or a backup.
 const COUNT_AGAIN: &str = "INSERT INTO cacheproxy.invalidation AS i \
     SELECT * FROM unnest($1::integer[], $2::bigint[]) ON CONFLICT (slot) \
     DO UPDATE SET count = excluded.count WHERE i.count < excluded.count";
 
-/// How long connecting, and everything that is asked on the connection, may take.
+/// The most time that connecting takes, and everything that is asked on the connection.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How often the connection is checked.
+/// The time between checks of the connection.
 const CHECK: Duration = Duration::from_secs(5);
 /// The longest that the thread sleeps: so long may ending it take.
 const NAP: Duration = Duration::from_secs(1);
-/// How long it waits before it connects again, at first and at most.
-const AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
+/// The pause before it connects again, at first and at most.
+const PAUSE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
 
-/// What the thread works with.
+/// The thread's share of the store.
 pub struct Listener {
-    /// The way to the database.
     pub pool: Arc<Pool>,
-    /// Where what is heard goes.
     pub shared: Arc<Shared>,
-    /// What this host is called there.
+    /// This host's name in notifications.
     pub host: String,
-    /// What the database is still to be told.
     pub pending_invalidations: Arc<PendingInvalidations>,
-    /// Who waits for a key that another host fetches.
-    pub waiting: Arc<Waiting>,
-    /// Hits that are to be flushed.
+    pub waiters: Arc<LeaseWaiters>,
     pub hits: Arc<Hits>,
-    /// What is done while this worker holds the lock.
-    pub maintenance: StoreMaintenance,
+    /// Done while this worker holds the lock.
+    pub maintenance: DatabaseMaintenance,
 }
 
 /// A message to the thread.
@@ -83,38 +78,38 @@ impl Listener {
     pub fn start(mut self, messages: Receiver<ToListener>) -> io::Result<()> {
         std::thread::Builder::new()
             .name("listen".to_owned())
-            .spawn(move || self.live(&messages))?;
+            .spawn(move || self.run(&messages))?;
         Ok(())
     }
 
-    fn live(&mut self, messages: &Receiver<ToListener>) {
-        let mut again = AGAIN[0];
+    fn run(&mut self, messages: &Receiver<ToListener>) {
+        let mut pause = PAUSE[0];
         loop {
             let ended = match self.pool.connect(TIMEOUT) {
                 Ok(mut session) => {
-                    let ended = self.attend(&mut session, messages);
-                    again = AGAIN[0];
+                    let ended = self.listen(&mut session, messages);
+                    pause = PAUSE[0];
                     ended.map_err(|lost| lost.to_string())
                 }
-                Err(refusal) => Err(refusal.why),
+                Err(error) => Err(error.why),
             };
             // Nobody will be woken.
-            self.waiting.set_heard(false);
+            self.waiters.set_heard(false);
             self.maintenance.lost();
             match ended {
                 Ok(()) => return,
                 Err(why) => log::debug!("changes of other hosts are not heard: {why}"),
             }
-            match messages.recv_timeout(again) {
+            match messages.recv_timeout(pause) {
                 Ok(ToListener::Closed) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(ToListener::Reached) => again = AGAIN[0],
-                Err(RecvTimeoutError::Timeout) => again = AGAIN[1].min(2 * again),
+                Ok(ToListener::Reached) => pause = PAUSE[0],
+                Err(RecvTimeoutError::Timeout) => pause = PAUSE[1].min(2 * pause),
             }
         }
     }
 
     /// Listens until the connection is lost; Ok when the store has been closed.
-    fn attend(
+    fn listen(
         &mut self,
         session: &mut Session,
         messages: &Receiver<ToListener>,
@@ -123,7 +118,7 @@ impl Listener {
         session.batch(SETTINGS)?;
         session.batch(LISTEN)?;
         self.catch_up(session)?;
-        self.waiting.set_heard(true);
+        self.waiters.set_heard(true);
         let mut check = Instant::now() + CHECK;
         loop {
             match messages.try_recv() {
@@ -135,10 +130,10 @@ impl Listener {
             let mut heard = session.notification(nap)?;
             while let Some(notification) = heard {
                 match notification.channel() {
-                    "cacheproxy" => self.hear(notification.payload(), session)?,
+                    "cacheproxy" => self.handle(notification.payload(), session)?,
                     _ => self
                         .maintenance
-                        .is_wanted(notification.payload().parse().unwrap_or(0)),
+                        .want(notification.payload().parse().unwrap_or(0)),
                 }
                 heard = session.notification(Duration::ZERO)?;
             }
@@ -180,20 +175,20 @@ impl Listener {
         Ok(())
     }
 
-    fn hear(&self, payload: &str, session: &mut Session) -> Result<(), Lost> {
+    fn handle(&self, payload: &str, session: &mut Session) -> Result<(), Lost> {
         match parse(payload) {
-            Some(Heard::Changed(change)) => {
+            Some(News::Changed(change)) => {
                 let slot = Shared::invalidation_slot(&change.hash);
                 self.shared.heard_invalidations(slot, change.count);
                 // What this host does itself begins a generation there and then.
                 if change.host != self.host {
                     self.shared.heard_changes(&[change.hash], change.number);
                 }
-                self.waiting.wake(&change.hash, LeaseNews::Changed);
+                self.waiters.wake(&change.hash, LeaseNews::Changed);
             }
-            Some(Heard::Gone(number, hashes)) => self.shared.heard_changes(&hashes, number),
-            Some(Heard::Free(hash)) => self.waiting.wake(&hash, LeaseNews::Free),
-            Some(Heard::All) => {
+            Some(News::Gone(number, hashes)) => self.shared.heard_changes(&hashes, number),
+            Some(News::Free(hash)) => self.waiters.wake(&hash, LeaseNews::Free),
+            Some(News::All) => {
                 session.set_deadline(Instant::now() + TIMEOUT);
                 self.catch_up(session)?;
             }
@@ -204,12 +199,12 @@ impl Listener {
     }
 }
 
-/// What a notification says.
+/// A notification.
 #[derive(Debug, PartialEq, Eq)]
-enum Heard<'a> {
-    /// What is stored under a key has changed.
+enum News<'a> {
+    /// Something else is stored under a key.
     Changed(Change<'a>),
-    /// What was stored under these keys went to make room, by the change of this number.
+    /// The responses of these keys went to make room, by the change of this number.
     Gone(u64, Vec<Hash>),
     /// A key is no longer being fetched, and nothing came of it for others.
     Free(Hash),
@@ -225,13 +220,13 @@ struct Change<'a> {
     count: u32,
 }
 
-fn parse(payload: &str) -> Option<Heard<'_>> {
+fn parse(payload: &str) -> Option<News<'_>> {
     let mut words = payload.split(' ');
     let (host, kind) = (words.next()?, words.next()?);
     match kind {
         "p" | "r" => {
             let hash = unhex(words.next()?)?;
-            Some(Heard::Changed(Change {
+            Some(News::Changed(Change {
                 host,
                 hash,
                 number: words.next()?.parse().ok()?,
@@ -241,10 +236,10 @@ fn parse(payload: &str) -> Option<Heard<'_>> {
         "g" => {
             let number = words.next()?.parse().ok()?;
             let hashes = words.map(unhex).collect::<Option<_>>()?;
-            Some(Heard::Gone(number, hashes))
+            Some(News::Gone(number, hashes))
         }
-        "f" => Some(Heard::Free(unhex(words.next()?)?)),
-        "a" => Some(Heard::All),
+        "f" => Some(News::Free(unhex(words.next()?)?)),
+        "a" => Some(News::All),
         _ => None,
     }
 }
@@ -264,7 +259,7 @@ mod tests {
         let hex = "000102030405060708090a0b0c0d0e0f";
         let hash: Hash = std::array::from_fn(|at| at as u8);
         let changed = |number, count| {
-            Some(Heard::Changed(Change {
+            Some(News::Changed(Change {
                 host: "h",
                 hash,
                 number,
@@ -276,14 +271,14 @@ mod tests {
             (format!("h r {hex} 18 4"), changed(18, 4)),
             (format!("h r {hex} 18 9999999999"), changed(18, u32::MAX)),
             (format!("h p {hex} 17 3 later"), changed(17, 3)),
-            (format!("h f {hex}"), Some(Heard::Free(hash))),
+            (format!("h f {hex}"), Some(News::Free(hash))),
             (
                 format!("- g 21 {hex} {hex}"),
-                Some(Heard::Gone(21, vec![hash, hash])),
+                Some(News::Gone(21, vec![hash, hash])),
             ),
             (format!("- g {hex}"), None),
             (format!("- g 21 {hex} 00"), None),
-            ("h a".to_owned(), Some(Heard::All)),
+            ("h a".to_owned(), Some(News::All)),
             (format!("h z {hex}"), None),
             (format!("h p {hex} x 3"), None),
             (format!("h p {hex} 17"), None),

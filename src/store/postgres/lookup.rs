@@ -5,7 +5,7 @@ use bytes::Bytes;
 use postgres::Row;
 
 use super::PostgresStore;
-use super::content::Stored;
+use super::content::StoredPieces;
 use super::pool;
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
@@ -96,7 +96,7 @@ impl PostgresStore {
             let Some(id) = found.content_id else {
                 return Ok(None);
             };
-            let stored = Stored::new(Arc::clone(&self.pool), id, found.length);
+            let stored = StoredPieces::new(Arc::clone(&self.pool), id, found.length);
             Content::Pieces(Arc::new(stored))
         } else {
             let content = match found.content {

@@ -1,4 +1,4 @@
-//! What one worker of one host does for all: when the stored responses take more than their limit some go,
+//! The maintenance that one worker of one host does for all: when the stored responses take more than their limit some go,
 //! in the order of SIEVE; what is of no use goes, content that nobody refers to, leases that have run out.
 //!
 //! Whoever holds an advisory lock does it. Nothing here waits for a row that somebody else has locked.
@@ -32,22 +32,22 @@ const ORPHANS: &str = "WITH gone AS (DELETE FROM cacheproxy.content WHERE id IN 
     SELECT count(*) FROM gone";
 const LEASES: &str = "DELETE FROM cacheproxy.fetching WHERE until < now() - interval '1 minute'";
 
-/// How often it is looked whether there is something to do, and whether the lock is free.
+/// The time between looks for something to do, and for the lock.
 const EVERY: Duration = Duration::from_secs(10);
-/// How often old content and leases are looked for.
+/// The time between looks for old content and leases.
 const SELDOM: Duration = Duration::from_secs(60);
 /// The longest that it goes on without a look at what is to be heard.
 const STRETCH: Duration = Duration::from_millis(100);
 
 /// A response in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
+struct QueueEntry {
     id: i64,
     size: u64,
     used: bool,
 }
 
-/// What becomes of some entries of the queue, from the hand towards the newest.
+/// A step of the hand through the queue, towards the newest.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Step {
     /// They were used: passed over this once.
@@ -59,7 +59,7 @@ struct Step {
 }
 
 /// Decides about entries until `wanted` bytes are freed.
-fn step(entries: &[Entry], wanted: u64) -> Step {
+fn step(entries: &[QueueEntry], wanted: u64) -> Step {
     let mut step = Step::default();
     let mut freed = 0;
     for entry in entries {
@@ -77,18 +77,18 @@ fn step(entries: &[Entry], wanted: u64) -> Step {
     step
 }
 
-/// What is kept free, as the schema's function of this name has it; half of it may be used before more goes.
+/// The bytes that are kept free, as the schema's function of this name has it; half of it may be used before more goes.
 fn margin(limit: u64) -> u64 {
     (limit / 64).max((limit / 8).min(16 << 20))
 }
 
-/// The upkeep of a database, while the lock is ours.
-pub struct StoreMaintenance {
+/// The maintenance of a database, while the lock is ours.
+pub struct DatabaseMaintenance {
     limit: u64,
     /// The largest that somebody wanted room for.
     wanted: u64,
     due: Instant,
-    /// Whether the lock is ours.
+    /// True while the lock is ours.
     ours: bool,
     /// The last response that was looked at for whether it is of any use.
     looked: i64,
@@ -96,10 +96,10 @@ pub struct StoreMaintenance {
     seldom: Instant,
 }
 
-impl StoreMaintenance {
-    /// The upkeep of stored responses that may take `limit` bytes.
-    pub fn new(limit: u64, now: Instant) -> StoreMaintenance {
-        StoreMaintenance {
+impl DatabaseMaintenance {
+    /// For stored responses that may take `limit` bytes.
+    pub fn new(limit: u64, now: Instant) -> DatabaseMaintenance {
+        DatabaseMaintenance {
             limit,
             wanted: 0,
             due: now,
@@ -109,7 +109,6 @@ impl StoreMaintenance {
         }
     }
 
-    /// Whether the lock is ours.
     #[cfg(test)]
     pub fn is_ours(&self) -> bool {
         self.ours
@@ -121,7 +120,7 @@ impl StoreMaintenance {
     }
 
     /// Somebody stores something of this size, and it is getting tight.
-    pub fn is_wanted(&mut self, bytes: u64) {
+    pub fn want(&mut self, bytes: u64) {
         self.wanted = self.wanted.max(bytes.min(self.limit / 2));
         self.due = Instant::now();
     }
@@ -187,9 +186,9 @@ impl StoreMaintenance {
         let mut rounds = 0;
         while wanted > 0 && rounds < 2 {
             let rows = session.query(NEXT, &[&hand])?;
-            let entries: Vec<Entry> = rows
+            let entries: Vec<QueueEntry> = rows
                 .iter()
-                .map(|row| Entry {
+                .map(|row| QueueEntry {
                     id: row.get(0),
                     size: row.get::<_, i64>(1).max(0) as u64,
                     used: row.get(2),
@@ -234,7 +233,7 @@ mod tests {
 
     #[test]
     fn steps() {
-        let entry = |id, used| Entry { id, size: 10, used };
+        let entry = |id, used| QueueEntry { id, size: 10, used };
         let queue = [
             entry(1, true),
             entry(2, false),

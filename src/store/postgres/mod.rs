@@ -34,9 +34,9 @@ use std::time::{Duration, Instant};
 
 use connect::Connector;
 use hits::Hits;
-use lease::Waiting;
+use lease::LeaseWaiters;
 use listen::{Listener, ToListener};
-use maintenance::StoreMaintenance;
+use maintenance::DatabaseMaintenance;
 use pending_invalidations::PendingInvalidations;
 use pool::Pool;
 use reconnect::Reconnect;
@@ -79,7 +79,7 @@ pub struct PostgresStore {
     host: String,
     limit: i64,
     pending_invalidations: Arc<PendingInvalidations>,
-    waiting: Arc<Waiting>,
+    waiters: Arc<LeaseWaiters>,
     hits: Arc<Hits>,
     to_listener: Sender<ToListener>,
 }
@@ -106,7 +106,7 @@ impl PostgresStore {
             host.clone(),
         ));
         let pool = Arc::new(Pool::new(connector, shared.clone(), worker));
-        let waiting = Arc::new(Waiting::default());
+        let waiters = Arc::new(LeaseWaiters::default());
         let hits = Arc::new(Hits::new(Instant::now()));
         let (to_listener, messages) = channel();
         let reconnect = Reconnect {
@@ -121,9 +121,9 @@ impl PostgresStore {
             shared: shared.clone(),
             host: host.clone(),
             pending_invalidations: pending_invalidations.clone(),
-            waiting: waiting.clone(),
+            waiters: waiters.clone(),
             hits: hits.clone(),
-            maintenance: StoreMaintenance::new(options.limit, Instant::now()),
+            maintenance: DatabaseMaintenance::new(options.limit, Instant::now()),
         };
         let started = reconnect.start().and_then(|()| listener.start(messages));
         started.map_err(|error| StoreError::at(&options.spool, error))?;
@@ -135,7 +135,7 @@ impl PostgresStore {
             host,
             limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
             pending_invalidations,
-            waiting,
+            waiters,
             hits,
             to_listener,
         })
@@ -151,7 +151,7 @@ pub fn connect(
     let connector = Connector::new(database, password_file.map(Path::to_owned))?;
     let mut session = connector
         .connect(timeout)
-        .map_err(|refusal| connector.failure(refusal.why))?;
+        .map_err(|error| connector.failure(error.why))?;
     session.set_deadline(Instant::now() + timeout);
     Ok(session)
 }
@@ -184,9 +184,9 @@ fn temporary(spool: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// What takes more than a line is in the file of its name.
+/// Operations of more than a line are in the files of their names.
 impl Store for PostgresStore {
-    /// Whether there is a part is seen by the lookup of the whole, so that a miss is one round trip.
+    /// The lookup of the whole sees a part of it too, so that a miss is one round trip.
     fn may_have(&self, key: &Key) -> bool {
         !key.is_for_part() || self.shared.may_be_stored(key.hash())
     }
@@ -246,7 +246,7 @@ impl Store for PostgresStore {
 
 impl SharedStore for PostgresStore {
     fn lease(&self, key: &Key) -> Lease {
-        lease::lease(&self.pool, &self.host, &self.waiting, key)
+        lease::lease(&self.pool, &self.host, &self.waiters, key)
     }
 
     fn renew(&self, key: &Key) {

@@ -9,29 +9,29 @@ use std::time::{Duration, Instant};
 use postgres::Error;
 
 use super::breaker::Breaker;
-use super::connect::{Connector, Refusal};
+use super::connect::{ConnectError, Connector};
 use super::failure::{ends_session, is_passing, reason, refuses_writes};
 use super::session::Session;
 use crate::store::StoreError;
 use crate::sys::shared::Shared;
 
-/// How long a lookup may take, all waiting included.
+/// The most time that a lookup takes, all waiting included.
 pub const LOOKUP: Duration = Duration::from_secs(2);
-/// How long a change may take, or each step of a long one.
+/// The most time that a change takes, or each step of a long one.
 pub const CHANGE: Duration = Duration::from_secs(10);
 
 /// The most connections for lookups, and for changes.
 const MOST: [usize; 2] = [4, 1];
 /// A connection unused for so long is closed, except the last.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long a server that takes no writes is used before another is looked for.
+/// A server that takes no writes is used for so long before another is looked for.
 const READ_ONLY: Duration = Duration::from_secs(10);
-/// How long a server that has no room for more connections isn't asked for one.
+/// A server that has no room for more connections isn't asked for one for so long.
 const CROWDED: Duration = Duration::from_secs(10);
 /// The most threads that wait for a connection.
 const WAITING: usize = 256;
 
-/// What a connection is used for.
+/// The use of a connection.
 #[derive(Debug, Clone, Copy)]
 enum Lane {
     Lookups,
@@ -44,12 +44,12 @@ pub struct Pool {
     shared: Arc<Shared>,
     /// The index of the worker, by which the others know that its store is down.
     worker: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     /// Notified when a connection has become free, the circuit has opened or closed, or the pool has ended.
     changed: Condvar,
 }
 
-struct State {
+struct PoolState {
     breaker: Breaker,
     /// Which of the hosts was reached.
     host: usize,
@@ -62,7 +62,7 @@ struct State {
 struct Connections {
     /// With the time since when. The one that was used last is the last.
     idle: Vec<(Session, Instant)>,
-    /// How many there are, idle or not.
+    /// The number of all, idle or not.
     open: usize,
     /// Until when no more are tried than there are.
     crowded: Option<Instant>,
@@ -76,7 +76,7 @@ impl Connections {
 }
 
 /// A connection in use, or room for one. Dropped, it is for others to use.
-struct Slot<'a> {
+struct PooledSession<'a> {
     pool: &'a Pool,
     lane: Lane,
     /// The breaker's when it was taken.
@@ -85,13 +85,12 @@ struct Slot<'a> {
 }
 
 impl Pool {
-    /// No connections to this server yet.
     pub fn new(connector: Connector, shared: Arc<Shared>, worker: usize) -> Pool {
         Pool {
             connector,
             shared,
             worker,
-            state: Mutex::new(State {
+            state: Mutex::new(PoolState {
                 breaker: Breaker::new(Instant::now()),
                 host: 0,
                 ended: false,
@@ -102,7 +101,6 @@ impl Pool {
         }
     }
 
-    /// The server's name in messages.
     pub fn server(&self) -> &str {
         self.connector.server()
     }
@@ -126,7 +124,7 @@ impl Pool {
     }
 
     /// A connection beside the pool's, for who needs one of its own.
-    pub fn connect(&self, timeout: Duration) -> Result<Session, Refusal> {
+    pub fn connect(&self, timeout: Duration) -> Result<Session, ConnectError> {
         self.connector.connect(timeout)
     }
 
@@ -206,7 +204,7 @@ impl Pool {
         failure
     }
 
-    fn lost(&self, state: &mut State, why: &str) {
+    fn lost(&self, state: &mut PoolState, why: &str) {
         let server = self.server();
         log::error!("going on without the database at {server} until it is back: {why}");
         state.forget_idle();
@@ -228,12 +226,12 @@ impl Pool {
     ) -> Result<T, StoreError> {
         let until = Instant::now() + deadline;
         loop {
-            let mut slot = self.take(lane, until)?;
-            let used = slot.session.is_some();
+            let mut pooled = self.take(lane, until)?;
+            let used = pooled.session.is_some();
             if !used {
-                slot.session = self.another(&slot, until)?;
+                pooled.session = self.another(&pooled, until)?;
             }
-            let Some(session) = &mut slot.session else {
+            let Some(session) = &mut pooled.session else {
                 continue;
             };
             session.set_deadline(until);
@@ -244,19 +242,19 @@ impl Pool {
             // Another host may have become the one that takes writes.
             let elsewhere = refuses_writes(&error) && self.connector.has_choice();
             if session.is_overdue() {
-                return Err(self.fail(slot.era, "it does not answer in time".to_owned()));
+                return Err(self.fail(pooled.era, "it does not answer in time".to_owned()));
             } else if elsewhere || session.is_closed() || ends_session(&error) {
-                slot.session = None;
+                pooled.session = None;
                 if used && Instant::now() < until {
                     // It may have ended long ago, unseen, and then the others have too.
                     self.lock().forget_idle();
                     continue;
                 }
                 if !elsewhere {
-                    return Err(self.fail(slot.era, reason(&error)));
+                    return Err(self.fail(pooled.era, reason(&error)));
                 }
             } else if session.roll_back().is_err() {
-                slot.session = None;
+                pooled.session = None;
             } else if is_passing(&error) && Instant::now() < until {
                 continue;
             }
@@ -265,7 +263,7 @@ impl Pool {
     }
 
     /// A connection that is free, waited for if need be; or room for one more.
-    fn take(&self, lane: Lane, until: Instant) -> Result<Slot<'_>, StoreError> {
+    fn take(&self, lane: Lane, until: Instant) -> Result<PooledSession<'_>, StoreError> {
         let mut state = self.lock();
         loop {
             let era = state.breaker.check().map_err(|why| self.unreachable(why))?;
@@ -274,7 +272,7 @@ impl Pool {
                 let session = connections.idle.pop().map(|(session, _)| session);
                 if session.is_some() || connections.has_room(lane) {
                     connections.open += usize::from(session.is_none());
-                    return Ok(Slot {
+                    return Ok(PooledSession {
                         pool: self,
                         lane,
                         era,
@@ -294,42 +292,50 @@ impl Pool {
     }
 
     /// One connection more, for which there is room; none when the server has no room for it.
-    fn another(&self, slot: &Slot<'_>, until: Instant) -> Result<Option<Session>, StoreError> {
+    fn another(
+        &self,
+        pooled: &PooledSession<'_>,
+        until: Instant,
+    ) -> Result<Option<Session>, StoreError> {
         let left = until.saturating_duration_since(Instant::now());
         let connected = self.connector.connect(left);
         let mut state = self.lock();
-        let refusal = match connected {
+        let error = match connected {
             Ok(session) if session.host == state.host => return Ok(Some(session)),
             // It may have missed what this one was told, or have another schema: all begins anew.
-            Ok(_) => Refusal::of("another host took over".to_owned()),
-            Err(refusal) => refusal,
+            Ok(_) => ConnectError::of("another host took over".to_owned()),
+            Err(error) => error,
         };
         let others = state.lanes.iter().map(|lane| lane.open).sum::<usize>() > 1;
-        if refusal.crowded && others {
-            let connections = &mut state.lanes[slot.lane as usize];
+        if error.crowded && others {
+            let connections = &mut state.lanes[pooled.lane as usize];
             connections.crowded = Some(Instant::now() + CROWDED);
             return match connections.open > 1 {
                 true => Ok(None),
-                false => Err(self.connector.failure(refusal.why)),
+                false => Err(self.connector.failure(error.why)),
             };
         }
         drop(state);
-        Err(self.fail(slot.era, refusal.why))
+        Err(self.fail(pooled.era, error.why))
     }
 
     /// Waits for a change, so long at most.
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, PoolState>,
+        most: Duration,
+    ) -> MutexGuard<'a, PoolState> {
         let waited = self.changed.wait_timeout(state, most);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// The state. Nobody leaves it half changed, so that what a panic poisoned is good.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Slot<'_> {
+impl Drop for PooledSession<'_> {
     fn drop(&mut self) {
         let now = Instant::now();
         let stale = |session: &Session| session.read_only && now > session.since() + READ_ONLY;
@@ -366,7 +372,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-impl State {
+impl PoolState {
     /// Closes the connections that nobody uses.
     fn forget_idle(&mut self) {
         for connections in &mut self.lanes {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::PostgresStore;
-use super::content::{self, Failure, PIECE, Source};
+use super::content::{self, PIECE, Source, WriteError};
 use super::pool::CHANGE;
 use super::row::Columns;
 use super::session::{Parameters, Session};
@@ -19,12 +19,12 @@ const PUBLISH: &str = "SELECT cacheproxy.publish(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 const HAS_ROOM: &str = "SELECT cacheproxy.has_room($1, $2)";
 
-/// How long large content waits for room.
+/// The most time that large content waits for room.
 const FOR_ROOM: Duration = Duration::from_secs(2);
 
-/// What became of a response that was to be stored.
+/// The outcome of storing a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum PublishOutcome {
     /// It is stored.
     Stored,
     /// Its key was made invalid, or what it was to replace is not there any more.
@@ -34,7 +34,7 @@ pub(super) enum Outcome {
 }
 
 /// Content that is to be stored with its metadata.
-struct New<'a> {
+struct NewRow<'a> {
     columns: Columns<'a>,
     /// The key of a part of it, where there may be one.
     part: Option<Key>,
@@ -71,7 +71,7 @@ impl PostgresStore {
             Some(draft) => Source::File(&draft.file),
             None => Source::Memory(&parts),
         };
-        let new = New {
+        let new = NewRow {
             columns,
             part: self.part_of(&meta.key),
             length,
@@ -91,15 +91,15 @@ impl PostgresStore {
                 session.begin()?;
                 let id = match content::write(session, &source, length) {
                     Ok(id) => id,
-                    Err(Failure::Database(error)) => return Err(error),
-                    Err(Failure::Source(error)) => {
+                    Err(WriteError::Database(error)) => return Err(error),
+                    Err(WriteError::Source(error)) => {
                         unreadable = Some(error);
-                        return Ok(Outcome::Gone);
+                        return Ok(PublishOutcome::Gone);
                     }
                 };
                 let outcome = self.publish_row(session, &new, None, Some(id))?;
                 // Else content that nobody has asked for would stay.
-                if outcome == Outcome::Stored {
+                if outcome == PublishOutcome::Stored {
                     session.commit()?;
                 }
                 Ok(outcome)
@@ -108,7 +108,7 @@ impl PostgresStore {
         if let Some(error) = unreadable {
             return Err(StoreError::at(&self.spool, error));
         }
-        if let (Some(part), Outcome::Stored) = (&new.part, outcome) {
+        if let (Some(part), PublishOutcome::Stored) = (&new.part, outcome) {
             self.shared.next_generation(part.hash());
         }
         self.published(meta, outcome, new.size(), generation)
@@ -149,10 +149,10 @@ impl PostgresStore {
     fn publish_row(
         &self,
         session: &mut Session,
-        new: &New<'_>,
+        new: &NewRow<'_>,
         content: Option<&Bytes>,
         content_id: Option<i64>,
-    ) -> Result<Outcome, postgres::Error> {
+    ) -> Result<PublishOutcome, postgres::Error> {
         let (length, size) = (new.length as i64, new.size() as i64);
         let content = content.map(|content| &content[..]);
         let part = new.part.as_ref().map(|part| &part.hash()[..]);
@@ -172,25 +172,25 @@ impl PostgresStore {
         let row = session.query_first(PUBLISH, &parameters.concat())?;
         let number = row.map_or(Ok(None), |row| row.try_get::<_, Option<i64>>(0))?;
         Ok(match number {
-            None => Outcome::Gone,
-            Some(0) => Outcome::Full,
-            Some(_) => Outcome::Stored,
+            None => PublishOutcome::Gone,
+            Some(0) => PublishOutcome::Full,
+            Some(_) => PublishOutcome::Stored,
         })
     }
 
-    /// What was stored, as it is told. It is of the generation after the one that was `before` it was asked for,
-    /// which is the current one now unless another change was heard of meanwhile, which may have come after.
+    /// The response as it is announced. It is of the generation after the one that was `before` it was asked for, which
+    /// is the current one now unless another change was heard of meanwhile, which may have come after.
     pub(super) fn published(
         &self,
         meta: &Meta,
-        outcome: Outcome,
+        outcome: PublishOutcome,
         size: u64,
         before: u32,
     ) -> Result<Published, StoreError> {
         match outcome {
-            Outcome::Stored => {}
-            Outcome::Gone => return Err(StoreError::Gone),
-            Outcome::Full => return Err(self.full()),
+            PublishOutcome::Stored => {}
+            PublishOutcome::Gone => return Err(StoreError::Gone),
+            PublishOutcome::Full => return Err(self.full()),
         }
         let hash = *meta.key.hash();
         if meta.key.is_for_part() {
@@ -205,8 +205,8 @@ impl PostgresStore {
         })
     }
 
-    /// How often the database may have counted the key as made invalid. Refused when it was made
-    /// invalid since that count, as far as is known here.
+    /// The most invalidations of the key that the database may have counted. Refused when it was made invalid
+    /// since that epoch, as far as is known here.
     pub(super) fn invalidation_epoch(
         &self,
         hash: &Hash,
@@ -224,7 +224,7 @@ impl PostgresStore {
     }
 }
 
-impl New<'_> {
+impl NewRow<'_> {
     fn size(&self) -> u64 {
         self.columns.size + self.length
     }

@@ -14,10 +14,10 @@ use super::schema::{self, SchemaInit};
 use super::session::Session;
 use crate::sys::shared::Shared;
 
-/// How long the thread waits for an answer.
+/// The most time that the thread waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the thread works with.
+/// The thread's share of the store.
 pub(super) struct Reconnect {
     pub(super) pool: Arc<Pool>,
     pub(super) shared: Arc<Shared>,
@@ -49,7 +49,7 @@ impl Reconnect {
 
     fn connect(&self) -> Result<Session, String> {
         let connected = self.pool.connect(TIMEOUT);
-        let mut session = connected.map_err(|refusal| refusal.why)?;
+        let mut session = connected.map_err(|error| error.why)?;
         session.set_deadline(Instant::now() + TIMEOUT);
         match schema::init(&mut session, self.logged) {
             Ok(SchemaInit::Current) => {}

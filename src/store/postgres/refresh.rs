@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::PostgresStore;
 use super::pool::CHANGE;
-use super::publish::Outcome;
+use super::publish::PublishOutcome;
 use super::row::Columns;
 use super::session::Parameters;
 use crate::cache::stored::Meta;
@@ -43,7 +43,7 @@ impl PostgresStore {
             row.map_or(Ok(String::new()), |row| row.try_get(0))
         })?;
         match &outcome[..] {
-            "refreshed" => self.published(meta, Outcome::Stored, size, before),
+            "refreshed" => self.published(meta, PublishOutcome::Stored, size, before),
             "missing" => self.publish_again(&object.content, meta, invalidation_epoch),
             _ => Err(StoreError::Gone),
         }

@@ -1,4 +1,4 @@
-//! What is kept of a response as columns, and back.
+//! A stored response as columns, and back.
 //!
 //! Text of HTTP messages is bytes: each becomes the character with its number (Latin-1), so that nothing is
 //! lost and a person can read it.
@@ -19,7 +19,7 @@ use crate::http::fields::{Fields, FieldsBuilder};
 use crate::store::StoreError;
 use crate::store::record::MOST_META;
 
-/// What [`meta`] reads, in its order, at the beginning of a statement.
+/// The columns that [`meta`] reads, in its order, at the beginning of a statement.
 macro_rules! columns {
     () => {
         "SELECT method, uri, variant, local, status, reason, fields, trailers, request_time, response_time"
@@ -27,7 +27,7 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// What a row takes besides its texts and its content, about.
+/// The bytes that a row takes besides its texts and its content, about.
 const OVERHEAD: u64 = 400;
 /// A little less than the latest time that the database knows, in Unix seconds.
 const LATEST: UnixSeconds = 9_000_000_000_000;
@@ -73,23 +73,17 @@ fn bytes(text: &str) -> Cow<'_, [u8]> {
 /// The columns of a response's metadata.
 #[derive(Debug)]
 pub struct Columns<'a> {
-    /// The hash of the key.
     pub key_hash: &'a [u8],
-    /// The method of the key.
     pub method: Text<'a>,
-    /// The URI of the key.
     pub uri: Text<'a>,
     /// The hash of the variant; zero without `Vary`.
     pub variant_hash: &'a [u8],
-    /// The variant.
     pub variant: Text<'a>,
     /// The names of the selecting fields.
     pub vary: Vec<String>,
     /// True for a response from the proxy's own machine.
     pub local: bool,
-    /// The status code.
     pub status: i16,
-    /// The reason phrase.
     pub reason: Text<'a>,
     /// The fields, a line each.
     pub fields: Vec<Text<'a>>,
@@ -103,7 +97,7 @@ pub struct Columns<'a> {
     pub request_time: SystemTime,
     /// When the response was received.
     pub response_time: SystemTime,
-    /// What it takes without its content.
+    /// The bytes that it takes without its content.
     pub size: u64,
 }
 
@@ -159,7 +153,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// How many bytes the metadata has; refused when there are too many.
+/// The bytes that the metadata has; refused when there are too many.
 pub fn measure(meta: &Meta) -> Result<usize, StoreError> {
     let of = |fields: &Fields| -> usize {
         let lines = fields.iter();
@@ -232,7 +226,7 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
     })
 }
 
-/// How often keys of a slot were made invalid, as shared memory has it.
+/// The count of a slot's invalidations, as shared memory has it.
 pub fn invalidation_count(count: i64) -> u32 {
     u32::try_from(count.max(0)).unwrap_or(u32::MAX)
 }

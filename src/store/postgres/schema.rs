@@ -23,7 +23,7 @@ const EVERYTHING: &str = "SELECT string_agg('DROP ' || thing || ' CASCADE', ';' 
 /// Held while the schema is made.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('cacheproxy schema', 0))";
 
-/// What was done about the schema.
+/// The outcome of [`init`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaInit {
     /// There was none: it was made.

@@ -2,7 +2,7 @@
 //! meanwhile, with a deadline for everything it does. A thread that drove all of them would cost each statement two
 //! changes of thread, which is as much as a short statement itself.
 //!
-//! What is overdue ends with its connection: the answer to a query that nobody waits for any more can't be
+//! Work that is overdue ends with its connection: the answer to a query that nobody waits for any more can't be
 //! told from the next one's.
 
 use std::collections::HashMap;
@@ -116,7 +116,7 @@ impl Session {
         Ok(self.query(sql, parameters)?.into_iter().next())
     }
 
-    /// Executes a statement; how many rows it changed.
+    /// Executes a statement; tells the number of rows that it changed.
     pub(super) fn execute(
         &mut self,
         sql: &'static str,

@@ -45,7 +45,7 @@ fn host(database: &str, limit: u64) -> Bench {
     }
 }
 
-/// How long this takes.
+/// Does this, and tells the time that it takes.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let begin = Instant::now();
     (work(), begin.elapsed())
@@ -78,7 +78,7 @@ fn wait_for_server(bench: &Bench, there: bool) {
 #[test]
 fn does_what_every_store_does() {
     let bench = bench(&Server::shared().database());
-    until("it listens", || bench.store.waiting.is_heard());
+    until("it listens", || bench.store.waiters.is_heard());
     suite::run(&bench.store, &|| None);
 }
 
@@ -176,7 +176,7 @@ fn two_stores_at_once_see_whole_responses() {
     });
 }
 
-/// What is made invalid while somebody waits for the key's lock is to be seen once he has it.
+/// An invalidation while somebody waits for the key's lock is to be seen once he has it.
 #[test]
 fn statements_see_what_was_committed_before_them() {
     let server = Server::shared();

@@ -16,7 +16,7 @@ use crate::sys::certificates;
 /// Debian's own list of authorities, for `sslrootcert=system` and where none is named.
 const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// What TLS is made with; `None` where it isn't used.
+/// The configuration of TLS; `None` where it isn't used.
 pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
     let named = match database.value("sslrootcert") {
         Some("system") => Some(SYSTEM),
@@ -62,7 +62,7 @@ pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
     Ok(Some(config))
 }
 
-/// What of the server's certificate is checked.
+/// The part of the server's certificate that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Check {
     Nothing,

@@ -13,7 +13,7 @@ fn two() -> (Bench, Bench) {
     let database = Server::shared().database();
     let hosts = (bench(&database), bench(&database));
     for host in [&hosts.0, &hosts.1] {
-        until("it listens", || host.store.waiting.is_heard());
+        until("it listens", || host.store.waiters.is_heard());
     }
     hosts
 }
@@ -66,7 +66,7 @@ fn what_is_new_is_no_news_and_what_was_evicted_is() {
     let database = Server::shared().database();
     let hosts = [bench(&database), bench(&database)];
     for host in &hosts {
-        until("it listens", || host.store.waiting.is_heard());
+        until("it listens", || host.store.waiters.is_heard());
     }
     let [one, two] = &hosts;
     let (meta, other) = (
@@ -116,7 +116,7 @@ fn several_workers_of_a_host_begin_one_generation() {
     let database = Server::shared().database();
     let (one, two) = (bench(&database), bench(&database));
     let second = beside(&two, &database);
-    for waiting in [&one.store.waiting, &two.store.waiting, &second.waiting] {
+    for waiting in [&one.store.waiters, &two.store.waiters, &second.waiters] {
         until("it listens", || waiting.is_heard());
     }
     let meta = plain("GET http://hosts/workers");
@@ -137,7 +137,7 @@ fn several_workers_of_a_host_begin_one_generation() {
 fn what_is_heard_while_a_response_is_stored_may_have_come_after_it() {
     let server = Server::shared();
     let host = bench(&server.database());
-    until("it listens", || host.store.waiting.is_heard());
+    until("it listens", || host.store.waiters.is_heard());
     let meta = plain("GET http://hosts/meanwhile");
     let hash = *meta.key.hash();
     let published = publish(&host.store, &meta, &content(10, 1));
@@ -212,7 +212,7 @@ fn nothing_made_invalid_while_the_connection_was_lost_is_used() {
     // The connections end; in the database the key is made invalid unheard.
     let mut session = server.session(name);
     cut(server, name, false);
-    until("nothing is heard", || !two.store.waiting.is_heard());
+    until("nothing is heard", || !two.store.waiters.is_heard());
     let slot = Shared::invalidation_slot(&hash);
     let since = Instant::now();
     session.run(&format!("INSERT INTO cacheproxy.invalidation AS i VALUES ({slot}, 1) ON CONFLICT (slot) DO UPDATE SET count = i.count + 1;"));
@@ -220,7 +220,7 @@ fn nothing_made_invalid_while_the_connection_was_lost_is_used() {
         "postgres",
         &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
     );
-    until("it listens again", || two.store.waiting.is_heard());
+    until("it listens again", || two.store.waiters.is_heard());
     println!("heard again after {:?}", since.elapsed());
     assert!(two.shared.generation(&hash) > generation);
     assert!(two.shared.invalidations(&hash) > invalidation_epoch);
@@ -331,7 +331,7 @@ fn of_many_who_ask_at_once_one_host_gets_the_lease() {
     let database = Server::shared().database();
     let hosts: Vec<Bench> = (0..4).map(|_| bench(&database)).collect();
     for host in &hosts {
-        until("it listens", || host.store.waiting.is_heard());
+        until("it listens", || host.store.waiters.is_heard());
     }
     for round in 0..50 {
         let key = Key::new(format!("GET http://hosts/race/{round}"));

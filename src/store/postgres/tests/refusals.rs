@@ -1,4 +1,4 @@
-//! What a server refuses, and what is said of it.
+//! Refusals of a server, and what is said of them.
 
 use super::*;
 use crate::cache::key::Key;

@@ -39,7 +39,7 @@ fn the_limit_holds_while_two_hosts_store() {
             })
             .collect();
         while filling.iter().any(|thread| !thread.is_finished()) {
-            if !hosts[0].store.waiting.is_heard() {
+            if !hosts[0].store.waiters.is_heard() {
                 continue;
             }
             let sum = server.sql(
@@ -69,7 +69,7 @@ fn the_limit_holds_while_two_hosts_store() {
 /// Does what there is to be done, once no store holds the lock.
 fn keep_up(database: &str, limit: u64) {
     let mut session = connect(database, None, Duration::from_secs(10)).unwrap();
-    let mut maintenance = StoreMaintenance::new(limit, Instant::now());
+    let mut maintenance = DatabaseMaintenance::new(limit, Instant::now());
     let end = Instant::now() + Duration::from_secs(20);
     while !maintenance.is_ours() {
         assert!(Instant::now() < end, "nobody gives up the lock");
