@@ -26,7 +26,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let mut notes: Vec<String> = Vec::new();
     notes.extend(store_directory::check(choice.path())?);
     // Last, as root goes on as the service's user.
-    if let Some(database) = DatabaseAccess::of(choice, NamedBy::Configuration)? {
+    if let Some(database) = DatabaseAccess::of(&mut choice.clone(), NamedBy::Configuration)? {
         notes.extend(database.exposed().map(str::to_owned));
         notes.extend(database.check()?);
     }

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use crate::config::{Database, StoreChoice};
 use crate::store::StoreError;
+use crate::store::open::CREDENTIAL;
+use crate::store::postgres;
 use crate::store::postgres::admin::Rows;
 use crate::store::postgres::schema::{self, SchemaError, SchemaInit, SchemaState};
 use crate::store::postgres::session::Session;
-use crate::store::postgres::{self, PostgresOptions};
 use crate::sys::exit::Failure;
 use crate::sys::{credentials, user};
 
 /// The user that the service runs as.
 pub(super) const SERVICE_USER: &str = "cacheproxy";
-/// The name of the credential that has the password, and of the file that README has it come from.
-const CREDENTIAL: &str = "database-password";
+/// The file that README has the credential come from.
 const CREDENTIAL_FILE: &str = "/etc/cacheproxy/database-password";
 /// The time that a command waits for the server.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,9 +40,9 @@ pub(super) struct DatabaseAccess {
 
 impl DatabaseAccess {
     /// The way to the configured database; none when the store is another. Root goes on as the service's user,
-    /// who is known there, unless the command line names the database.
+    /// who is known there, unless the command line names the database. The choice then has the password too.
     pub(super) fn of(
-        choice: &StoreChoice,
+        choice: &mut StoreChoice,
         named_by: NamedBy,
     ) -> Result<Option<DatabaseAccess>, Failure> {
         let StoreChoice::Postgres {
@@ -54,27 +54,28 @@ impl DatabaseAccess {
         else {
             return Ok(None);
         };
-        let mut access = DatabaseAccess {
-            database: database.clone(),
-            password_file: password_file
-                .clone()
-                .or_else(|| credentials::given(CREDENTIAL)),
-            logged: *logged,
-            exposed: database.value("password").is_some(),
-        };
+        let exposed = database.value("password").is_some();
+        if password_file.is_none() {
+            *password_file = credentials::given(CREDENTIAL);
+        }
         let service = user::named(SERVICE_USER)
             .filter(|_| user::effective() == 0 && named_by == NamedBy::Configuration);
         if let Some(service) = service {
-            if access.password_file.is_none() {
+            if password_file.is_none() {
                 // Root may read what systemd hands to the service.
                 if let Ok(password) = std::fs::read_to_string(CREDENTIAL_FILE) {
                     let password = password.lines().next().unwrap_or_default();
-                    access.database = access.database.with_password(password);
+                    *database = database.with_password(password);
                 }
             }
             user::become_user(&service).map_err(Failure::no_permission)?;
         }
-        Ok(Some(access))
+        Ok(Some(DatabaseAccess {
+            database: database.clone(),
+            password_file: password_file.clone(),
+            logged: *logged,
+            exposed,
+        }))
     }
 
     pub(super) fn session(&self) -> Result<Session, Failure> {
@@ -91,18 +92,6 @@ impl DatabaseAccess {
         }
         let file = self.password_file.as_deref();
         Rows::connect(&self.database, file, TIMEOUT).map_err(|why| self.failed(why))
-    }
-
-    pub(super) fn options(&self, choice: &StoreChoice) -> PostgresOptions {
-        PostgresOptions {
-            database: self.database.as_str().to_owned(),
-            password_file: self.password_file.clone(),
-            logged: self.logged,
-            spool: choice.path().to_owned(),
-            // The place of no worker: theirs are counted from 1.
-            worker: 0,
-            limit: choice.size(),
-        }
     }
 
     /// Makes the schema or brings it up to date, and tells which.

@@ -38,8 +38,8 @@ pub(super) fn db(args: &DbArgs) -> Result<(), Failure> {
 }
 
 fn database(store: &StoreArgs) -> Result<DatabaseAccess, Failure> {
-    let settings = store.settings()?;
-    let database = DatabaseAccess::of(&settings.store, store.named_by())?;
+    let mut settings = store.settings()?;
+    let database = DatabaseAccess::of(&mut settings.store, store.named_by())?;
     database.ok_or_else(|| {
         Failure::config(
             "the configured store is no database: store = \"postgres\" makes it one, or --store postgresql://…",

@@ -77,7 +77,7 @@ pub(super) struct Importer<'a> {
     handle: &'a StoreHandle,
     runtime_dir: &'a Path,
     shared: Arc<Shared>,
-    store: Box<dyn Store>,
+    store: Arc<dyn Store>,
     pub(super) progress: Progress,
     pub(super) tally: Tally,
 }
@@ -115,7 +115,7 @@ impl<'a> Importer<'a> {
         // Before anything is asked of the store, so that what is purged meanwhile stays so. What shared memory
         // has heard of a database's counts may be less than it has.
         let count = || self.shared.invalidations(archived.meta.key.hash());
-        let invalidation_epoch = self.handle.database.is_none().then(count);
+        let invalidation_epoch = (!self.handle.is_database()).then(count);
         let len = archived.content;
         let mut destination = self.destination(&archived)?;
         let mut at = 0;

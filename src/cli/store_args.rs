@@ -31,8 +31,8 @@ pub(super) struct StoreArgs {
 impl StoreArgs {
     /// Opens the store, which has to be there, for a command that this user may give.
     pub(super) fn open(&self) -> Result<StoreHandle, Failure> {
-        let settings = self.settings()?;
-        let database = DatabaseAccess::of(&settings.store, self.named_by())?;
+        let mut settings = self.settings()?;
+        let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
         if database.is_none() {
             owner(settings.store.path())?;
         }
@@ -42,9 +42,9 @@ impl StoreArgs {
     /// Opens the store to store something in it. Root goes on as the user whose it is, so that nothing is
     /// left there which that user can't change. One that is named here may be new.
     pub(super) fn open_to_write(&self) -> Result<StoreHandle, Failure> {
-        let settings = self.settings()?;
+        let mut settings = self.settings()?;
+        let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
         let path = settings.store.path();
-        let database = DatabaseAccess::of(&settings.store, self.named_by())?;
         if let Some(database) = &database {
             database.init()?;
         } else if path.exists() || self.named_by() == NamedBy::Configuration {
@@ -82,7 +82,6 @@ impl StoreArgs {
             admin,
             shared: self.shared()?.map(Arc::new),
             settings,
-            database,
         })
     }
 

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use super::database::DatabaseAccess;
 use crate::cache::freshness::Facts;
-use crate::config::Settings;
+use crate::config::{Settings, StoreChoice};
+use crate::store::Store;
 use crate::store::admin::{StoreAdmin, StoredInfo};
-use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
-use crate::store::postgres::PostgresStore;
-use crate::store::{Store, StoreError};
+use crate::store::open::open;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 
@@ -18,11 +16,13 @@ pub(super) struct StoreHandle {
     pub(super) settings: Settings,
     /// The memory that its processes share; None when it doesn't run.
     pub(super) shared: Option<Arc<Shared>>,
-    /// None when it is a directory.
-    pub(super) database: Option<DatabaseAccess>,
 }
 
 impl StoreHandle {
+    pub(super) fn is_database(&self) -> bool {
+        matches!(self.settings.store, StoreChoice::Postgres { .. })
+    }
+
     /// About how often a stored response answered; None when no proxy runs.
     pub(super) fn hits(&self, stored: &StoredInfo) -> Option<u32> {
         let counted = || Some(self.shared.as_ref()?.hits(&stored.place()));
@@ -41,32 +41,20 @@ impl StoreHandle {
     }
 
     /// The store itself, to be written to, and the shared memory that it uses.
-    pub(super) fn store(&self) -> Result<(Box<dyn Store>, Arc<Shared>), Failure> {
-        let choice = &self.settings.store;
+    pub(super) fn store(&self) -> Result<(Arc<dyn Store>, Arc<Shared>), Failure> {
         let shared = match &self.shared {
             Some(shared) => shared.clone(),
             None => Arc::new(self.unshared()?),
         };
-        let store: Result<Box<dyn Store>, StoreError> = match &self.database {
-            None => {
-                let options = FilesystemOptions {
-                    path: choice.path().to_owned(),
-                    // The place of no worker: theirs are counted from 1.
-                    worker: 0,
-                };
-                FilesystemStore::open(&options, shared.clone()).map(|store| Box::new(store) as _)
-            }
-            Some(database) => PostgresStore::open(&database.options(choice), shared.clone())
-                .map(|store| Box::new(store) as _),
-        };
-        Ok((store.map_err(Failure::unavailable)?, shared))
+        let store = open(&self.settings.store, 0, &shared).map_err(Failure::unavailable)?;
+        Ok((store, shared))
     }
 
     /// Shared memory such as a proxy has, for a command that runs without one.
     fn unshared(&self) -> Result<Shared, Failure> {
         let shared = Shared::anonymous().map_err(Failure::unavailable)?;
         shared.set_limit(self.settings.store.size());
-        if self.database.is_none() {
+        if !self.is_database() {
             let mut size = 0;
             let counted = self.admin.each(&mut |stored| size += stored.size);
             counted.map_err(Failure::unavailable)?;

@@ -12,6 +12,7 @@ mod error;
 pub mod filesystem;
 mod lease;
 pub(crate) mod memory;
+pub(crate) mod open;
 pub mod postgres;
 pub mod record;
 pub(crate) mod sieve;

@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use super::state::Worker;
 use super::store_writer::StoreWriter;
-use crate::config::{self, Settings, StoreChoice};
-use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
-use crate::store::postgres::{PostgresOptions, PostgresStore};
-use crate::store::{Store, StoreError};
+use crate::config::{self, Settings};
+use crate::store::open::open;
 use crate::sys::exit::Failure;
+use crate::sys::memory_file;
 use crate::sys::shared::Shared;
-use crate::sys::{credentials, memory_file};
 
 /// Makes worker `index` of the settings and the shared memory that a supervisor sent.
 pub(super) fn build(index: u16, settings: OwnedFd, shared: OwnedFd) -> Result<Worker, Failure> {
@@ -34,7 +32,7 @@ pub(super) fn read_settings(file: OwnedFd) -> Result<Settings, String> {
 }
 
 fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<StoreWriter> {
-    let opened = match open(usize::from(index), &settings.store, shared) {
+    let opened = match open(&settings.store, usize::from(index), shared) {
         Ok(store) => {
             StoreWriter::start(store).map_err(|why| format!("no thread for the store: {why}"))
         }
@@ -43,39 +41,6 @@ fn open_store(index: u16, settings: &Settings, shared: &Arc<Shared>) -> Option<S
     opened
         .inspect_err(|why| log::error!("nothing is stored: {why}"))
         .ok()
-}
-
-fn open(
-    worker: usize,
-    choice: &StoreChoice,
-    shared: &Arc<Shared>,
-) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match choice {
-        StoreChoice::Filesystem { path, .. } => {
-            let path = path.clone();
-            let options = FilesystemOptions { path, worker };
-            Arc::new(FilesystemStore::open(&options, shared.clone())?)
-        }
-        StoreChoice::Postgres {
-            database,
-            password_file,
-            logged,
-            size,
-            spool,
-            ..
-        } => {
-            let given = || credentials::given("database-password");
-            let options = PostgresOptions {
-                database: database.as_str().to_owned(),
-                password_file: password_file.clone().or_else(given),
-                logged: *logged,
-                spool: spool.clone(),
-                worker,
-                limit: *size,
-            };
-            Arc::new(PostgresStore::open(&options, shared.clone())?)
-        }
-    })
 }
 
 /// The name of this proxy in Via: the same in all its workers, different from any other's, so

@@ -1,0 +1,47 @@
+//! The store that the configuration names, opened for one process.
+
+use std::sync::Arc;
+
+use super::filesystem::{FilesystemOptions, FilesystemStore};
+use super::postgres::{PostgresOptions, PostgresStore};
+use super::{Store, StoreError};
+use crate::config::StoreChoice;
+use crate::sys::credentials;
+use crate::sys::shared::Shared;
+
+/// The name of the credential that has the database's password where the configuration names no file.
+pub(crate) const CREDENTIAL: &str = "database-password";
+
+/// Opens the store for the worker with this index. A command has the index 0: workers count from 1.
+pub(crate) fn open(
+    choice: &StoreChoice,
+    worker: usize,
+    shared: &Arc<Shared>,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match choice {
+        StoreChoice::Filesystem { path, .. } => {
+            let path = path.clone();
+            let options = FilesystemOptions { path, worker };
+            Arc::new(FilesystemStore::open(&options, shared.clone())?)
+        }
+        StoreChoice::Postgres {
+            database,
+            password_file,
+            logged,
+            size,
+            spool,
+            ..
+        } => {
+            let given = || credentials::given(CREDENTIAL);
+            let options = PostgresOptions {
+                database: database.as_str().to_owned(),
+                password_file: password_file.clone().or_else(given),
+                logged: *logged,
+                spool: spool.clone(),
+                worker,
+                limit: *size,
+            };
+            Arc::new(PostgresStore::open(&options, shared.clone())?)
+        }
+    })
+}
