@@ -122,7 +122,7 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         sleep(SWEEP).await;
         worker.pool.sweep(worker.settings().times.origin_idle);
-        worker.tell_used();
+        worker.report_used();
         let down = worker.shared.is_store_down_for(usize::from(worker.index));
         if std::mem::replace(&mut without_store, down) != down && !worker.phase.draining() {
             notify::status(if down {

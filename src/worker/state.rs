@@ -1,5 +1,5 @@
-//! The state that the tasks of one worker share: settings, store, memory tier, running fetches, connections to
-//! origin servers, and the news for the supervisor. All on one thread, hence no lock.
+//! The state that the tasks of one worker share: settings, store, memory tier, running fetches, connections
+//! to origin servers, and the news for the supervisor. All on one thread, hence no lock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,46 +25,46 @@ use crate::store::place;
 use crate::store::{StoreError, Used};
 use crate::sys::shared::Shared;
 
-/// More stored responses than this are not counted until the store was told of them.
+/// More stored responses than this are not counted until the store has the counts.
 const MOST_USED: usize = 64 << 10;
 
 /// The state of one worker.
-pub struct Worker {
+pub(super) struct Worker {
     /// Its number, from 1.
-    pub index: u16,
+    pub(super) index: u16,
     /// The shared memory.
-    pub shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// The name by which this proxy knows itself in `Via`.
-    pub pseudonym: String,
-    /// Where responses are kept; `None` when it could not be opened.
-    pub store: Option<StoreWriter>,
+    pub(super) pseudonym: String,
+    /// The store; `None` when it could not be opened.
+    pub(super) store: Option<StoreWriter>,
     /// Responses that answer without the store.
-    pub memory: RefCell<MemoryTier<Rc<Stored>>>,
+    pub(super) memory: RefCell<MemoryTier<Rc<Stored>>>,
     /// The fetches that others may join.
-    pub waiting_lists: Rc<WaitingLists>,
+    pub(super) waiting_lists: Rc<WaitingLists>,
     /// Connections to origin servers.
     pub(super) pool: ConnectionPool,
-    /// Whose certificates are believed.
+    /// The authorities whose certificates are believed.
     pub(super) trust: Trust,
     /// Names of origin servers.
     pub(super) resolver: Resolver,
     /// News for the supervisor.
     pub(super) outbox: Outbox,
     /// The number of clients here.
-    pub clients: Cell<usize>,
+    pub(super) clients: Cell<usize>,
     /// The number of responses that are whole and on their way into the store. Their clients may have gone.
-    pub storing: Cell<usize>,
+    pub(super) storing: Cell<usize>,
     pub(super) phase: WorkerPhase,
     settings: RefCell<Rc<Settings>>,
     /// Counts of use, by the hashes of key and variant.
     used: RefCell<HashMap<(Hash, Hash), u64>>,
-    /// The last store failure told, and when, so that each is told once a minute.
-    complaint: Cell<u64>,
+    /// The time of the last warning about the store.
+    warned: Cell<u64>,
 }
 
 impl Worker {
     /// A worker with these settings.
-    pub fn new(
+    pub(super) fn new(
         index: u16,
         settings: Settings,
         shared: Arc<Shared>,
@@ -86,25 +86,25 @@ impl Worker {
             storing: Cell::new(0),
             phase: WorkerPhase::default(),
             settings: RefCell::new(Rc::new(settings)),
-            complaint: Cell::new(0),
+            warned: Cell::new(0),
             used: RefCell::default(),
         }
     }
 
     /// The settings in force now. A request keeps those it began with.
-    pub fn settings(&self) -> Rc<Settings> {
+    pub(super) fn settings(&self) -> Rc<Settings> {
         self.settings.borrow().clone()
     }
 
     /// Puts new settings in force. The memory tier is emptied: what it worked out depends on them.
-    pub fn set_settings(&self, settings: Settings) {
+    pub(super) fn set_settings(&self, settings: Settings) {
         *self.memory.borrow_mut() = MemoryTier::new(settings.memory, self.shared.clone());
         *self.settings.borrow_mut() = Rc::new(settings);
         self.trust.forget();
     }
 
     /// A stored response that is at hand: one on its way into the store, or of the memory tier.
-    pub fn at_hand(&self, key: &Key, request: &Fields) -> Option<Rc<Stored>> {
+    pub(super) fn at_hand(&self, key: &Key, request: &Fields) -> Option<Rc<Stored>> {
         match self.waiting_lists.publishing(&self.shared, key, request) {
             Some(Publishing::Small(stored)) => return Some(stored),
             // Larger than the memory tier takes: what that still has is older.
@@ -114,24 +114,24 @@ impl Worker {
         self.memory.borrow_mut().lookup(key, request)
     }
 
-    /// Says once a minute at most that the store fails; the proxy goes on without it.
-    pub fn complain(&self, what: &dyn std::fmt::Display) {
+    /// Warns once a minute at most that the proxy goes on without its store.
+    pub(super) fn warn_not_stored(&self, why: &dyn std::fmt::Display) {
         let now = now();
-        if now >= self.complaint.get() + 60 {
-            self.complaint.set(now);
-            log::warn!("going on without storing: {what}");
+        if now >= self.warned.get() + 60 {
+            self.warned.set(now);
+            log::warn!("going on without storing: {why}");
         }
     }
 
-    /// The same of a failure, unless the store has said it.
-    pub fn complain_of(&self, failure: &StoreError) {
+    /// Warns in the same way of a failure, unless the store has done so.
+    pub(super) fn warn_of_failure(&self, failure: &StoreError) {
         if !failure.is_told() {
-            self.complain(failure);
+            self.warn_not_stored(failure);
         }
     }
 
     /// Counts an answer from this stored response.
-    pub fn count_hit(&self, stored: &Stored) {
+    pub(super) fn count_hit(&self, stored: &Stored) {
         let meta = &stored.object.meta;
         let place = place(meta.key.hash(), meta.variant.hash());
         self.shared.count_hit(&place);
@@ -144,8 +144,8 @@ impl Worker {
         }
     }
 
-    /// Tells a store that hosts share what was used since this was last done.
-    pub fn tell_used(&self) {
+    /// Gives a store that hosts share the counts of use since the last time.
+    pub(super) fn report_used(&self) {
         let used = std::mem::take(&mut *self.used.borrow_mut());
         let store = self.store.as_ref().and_then(StoreWriter::shared);
         if let Some(store) = store.filter(|_| !used.is_empty()) {
@@ -159,7 +159,7 @@ impl Worker {
     }
 
     /// Counts a request that has been answered.
-    pub fn count(&self, hit: bool, bytes: u64) {
+    pub(super) fn count(&self, hit: bool, bytes: u64) {
         let counters = self.shared.counters(usize::from(self.index));
         counters.requests.fetch_add(1, Relaxed);
         counters.bytes_out.fetch_add(bytes, Relaxed);
@@ -171,7 +171,7 @@ impl Worker {
 }
 
 /// The wall clock in Unix seconds: read here, at the edge, and passed to every decision.
-pub fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

@@ -193,7 +193,7 @@ impl Exchange<'_> {
                 found
             }
             Err(lost) => {
-                worker.complain(&lost);
+                worker.warn_not_stored(&lost);
                 return LookedUp::Nothing;
             }
         };
@@ -209,7 +209,7 @@ impl Exchange<'_> {
             }
             Ok(Found::Nothing) => LookedUp::Nothing,
             Err(failure) => {
-                worker.complain_of(&failure);
+                worker.warn_of_failure(&failure);
                 LookedUp::Nothing
             }
         }

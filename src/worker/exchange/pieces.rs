@@ -52,7 +52,7 @@ impl Exchange<'_> {
                 first: at,
                 len: part.end() - at,
             };
-            self.worker.complain_of(&failure);
+            self.worker.warn_of_failure(&failure);
             if Box::pin(self.send_rest(stored, part)).await? {
                 return Ok(());
             }

@@ -143,7 +143,7 @@ impl<'a> Content<'a> {
             );
         }
         if let Err(failure) = self.writer.push(data).await {
-            self.context.worker.complain_of(&failure);
+            self.context.worker.warn_of_failure(&failure);
         }
         let (Some(meta), Some(writer)) = (meta, &self.context.worker.store) else {
             return;
@@ -156,7 +156,7 @@ impl<'a> Content<'a> {
         match draft {
             Ok(Ok(draft)) => self.writer.spill_to(draft),
             Ok(Err(failure)) => {
-                self.context.worker.complain_of(&failure);
+                self.context.worker.warn_of_failure(&failure);
                 self.writer.give_up_keeping();
             }
             Err(_) => self.writer.give_up_keeping(),

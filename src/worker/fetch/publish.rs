@@ -61,7 +61,7 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     });
     let (published, displaced) = match done.await {
         Ok(done) => done,
-        Err(lost) => return worker.complain(&lost),
+        Err(lost) => return worker.warn_not_stored(&lost),
     };
     worker.outbox.removed(&displaced);
     match published {
@@ -83,7 +83,7 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
         // Made invalid while it was on its way.
         Err(StoreError::Gone) => {}
         Err(failure) => {
-            worker.complain_of(&failure);
+            worker.warn_of_failure(&failure);
             // A store that is away for a while is no reason to fetch it again and again. When it is back
             // other hosts may have changed the key: then all keys begin a new generation.
             if let (true, Some(object)) = (failure.is_told(), small) {
@@ -174,7 +174,7 @@ pub async fn refresh(
         Err(failure) => {
             // Replaced or removed meanwhile is no failure: this client is answered all the same.
             if !matches!(failure, StoreError::Gone) {
-                worker.complain_of(&failure);
+                worker.warn_of_failure(&failure);
             }
             Rc::new(Stored::new(
                 fresh(old.generation),
@@ -231,12 +231,12 @@ pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> usize {
         Ok((removed, failure)) => {
             worker.outbox.removed(&removed);
             if let Some(failure) = failure {
-                worker.complain_of(&failure);
+                worker.warn_of_failure(&failure);
             }
             removed.len()
         }
         Err(lost) => {
-            worker.complain(&lost);
+            worker.warn_not_stored(&lost);
             0
         }
     }

@@ -230,7 +230,7 @@ impl Context<'_> {
                 meta.trailers = trailers;
                 publish(self, meta, whole).await;
             }
-            (Err(failure), _) => self.worker.complain_of(&failure),
+            (Err(failure), _) => self.worker.warn_of_failure(&failure),
             _ => {}
         }
     }
@@ -249,7 +249,7 @@ impl Context<'_> {
         match writer.cut_keeping(why).await {
             Ok(Some(whole)) => publish(self, meta, whole).await,
             Ok(None) => {}
-            Err(failure) => self.worker.complain_of(&failure),
+            Err(failure) => self.worker.warn_of_failure(&failure),
         }
     }
 
