@@ -4,25 +4,23 @@
 //! `only-if-cached` is not looked at here: whoever is about to forward a request that has it answers
 //! 504 (Gateway Timeout) instead.
 
-use std::fmt;
-
 use super::directives::RequestDirectives;
 use super::status::Forward;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 
 /// A reason why the cache has no part in a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
 pub enum Bypass {
-    /// The method is neither GET nor HEAD.
+    #[error("the method is neither GET nor HEAD")]
     Method,
-    /// The request has content, which would not be part of the key.
+    #[error("the request has content")]
     Content,
-    /// `If-Match` or `If-Unmodified-Since`, which only the origin may evaluate.
+    #[error("the request has a precondition that only the origin evaluates")]
     Precondition,
-    /// The request has `no-store`.
+    #[error("the request has no-store")]
     NoStore,
-    /// A rule of the operator says so.
+    #[error("a rule of the configuration has it bypass the cache")]
     Rule,
 }
 
@@ -46,18 +44,6 @@ impl Bypass {
             Bypass::NoStore => "request-no-store",
             Bypass::Rule => "rule",
         }
-    }
-}
-
-impl fmt::Display for Bypass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Bypass::Method => "the method is neither GET nor HEAD",
-            Bypass::Content => "the request has content",
-            Bypass::Precondition => "the request has a precondition that only the origin evaluates",
-            Bypass::NoStore => "the request has no-store",
-            Bypass::Rule => "a rule of the configuration has it bypass the cache",
-        })
     }
 }
 

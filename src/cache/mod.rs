@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod age;
-pub mod bypass;
+pub(crate) mod bypass;
 pub mod directives;
 pub(crate) mod freshness;
 pub(crate) mod invalidation;
@@ -11,8 +11,8 @@ pub mod parts;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub mod range;
-pub mod reuse;
-pub mod status;
+pub(crate) mod reuse;
+pub(crate) mod status;
 pub mod stored;
 pub(crate) mod storing;
 #[cfg(test)]

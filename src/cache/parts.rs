@@ -198,7 +198,8 @@ fn content_range(line: &[u8]) -> Option<PartialContent> {
 /// The whole or part that a stored part and a response to the request for more of it make, where they can be
 /// combined: its head, and what it has of the representation.
 pub fn combined(
-    (ours, held): (&Fields, PartialContent),
+    ours: &Fields,
+    held: PartialContent,
     asked: ByteRange,
     response: &ResponseHead,
     content: Option<u64>,

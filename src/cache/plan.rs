@@ -3,14 +3,12 @@
 //!
 //! Nothing is looked up or sent here. Who selected the candidates has compared method, URI and variant.
 
-use std::fmt;
-
 use super::bypass::{Bypass, bypass};
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
 use super::parts::{PartUse, PartialContent, part_use};
 use super::range::{self, ByteRange};
-use super::reuse::{OnError, Reuse, Why, is_error, reuse};
+use super::reuse::{OnError, Reuse, ValidateReason, is_error, reuse};
 use super::status::Forward;
 use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
@@ -116,7 +114,7 @@ pub enum Obtain {
     /// Does the stored response still hold? Asked conditionally, if that has a validator.
     Validate {
         /// The reason.
-        why: Why,
+        why: ValidateReason,
         /// The reason in Cache-Status.
         forward: Forward,
         /// The stored response's use when that fails.
@@ -125,7 +123,7 @@ pub enum Obtain {
     /// Does the stored part, which has all that is wanted, still hold?
     ValidatePart {
         /// The reason.
-        why: Why,
+        why: ValidateReason,
         /// The reason in Cache-Status.
         forward: Forward,
     },
@@ -148,11 +146,13 @@ pub enum Obtain {
 }
 
 /// A reason for which a request that the cache may answer is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// `only-if-cached`, and nothing may answer.
+    #[error("only-if-cached was asked for, and nothing stored may be used")]
     OnlyIfCached,
-    /// The stored response came from this machine's own addresses, and the client isn't on it.
+    #[error(
+        "this is an address of the proxy's own machine, which only clients on that machine may reach"
+    )]
     OfThisMachine,
 }
 
@@ -163,17 +163,6 @@ impl Refusal {
             Refusal::OnlyIfCached => 504,
             Refusal::OfThisMachine => 403,
         }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Refusal::OnlyIfCached => "only-if-cached was asked for, and nothing stored may be used",
-            Refusal::OfThisMachine => {
-                "this is an address of the proxy's own machine, which only clients on that machine may reach"
-            }
-        })
     }
 }
 

@@ -3,8 +3,6 @@
 //! That method, URI and variant match is known by whoever found it. Nothing here allocates: a hit
 //! costs one pass over the request's fields and one call of [`reuse`].
 
-use std::fmt;
-
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
 use super::status::Forward;
@@ -31,7 +29,7 @@ pub enum Reuse {
     /// `only-if-cached` the answer is 504 (Gateway Timeout) instead.
     Validate {
         /// The reason.
-        why: Why,
+        why: ValidateReason,
         /// Its age now.
         age: u64,
         /// The freshness left; negative or 0 when it is stale.
@@ -55,34 +53,36 @@ impl Reuse {
 }
 
 /// A reason why a stored response has to be validated before it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// The request has `no-cache`.
+#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+pub enum ValidateReason {
+    #[error("the request has no-cache")]
     RequestNoCache,
-    /// The request has `no-store`.
+    #[error("the request has no-store")]
     RequestNoStore,
-    /// It is older than the request's `max-age`.
+    #[error("it is older than the request's max-age")]
     RequestMaxAge,
-    /// It does not stay fresh for as long as the request's `min-fresh`.
+    #[error("it does not stay fresh for as long as the request's min-fresh")]
     RequestMinFresh,
-    /// The response has `no-cache`, or may no longer be stored or matched.
+    #[error("the response may be used only after validation")]
     NoCache,
-    /// It is stale.
+    #[error("it is stale")]
     Stale,
-    /// It is stale, and its directives forbid to serve it so.
+    #[error("it is stale, and the response forbids to serve it stale")]
     MustRevalidate,
 }
 
-impl Why {
+impl ValidateReason {
     /// The reason in Cache-Status: the request refuses a response with freshness left, or it has to
     /// be validated whatever the request says.
     pub fn forward(self, ttl: i64) -> Forward {
         let by_request = match self {
-            Why::RequestNoCache
-            | Why::RequestNoStore
-            | Why::RequestMaxAge
-            | Why::RequestMinFresh => true,
-            Why::NoCache | Why::Stale | Why::MustRevalidate => false,
+            ValidateReason::RequestNoCache
+            | ValidateReason::RequestNoStore
+            | ValidateReason::RequestMaxAge
+            | ValidateReason::RequestMinFresh => true,
+            ValidateReason::NoCache | ValidateReason::Stale | ValidateReason::MustRevalidate => {
+                false
+            }
         };
         if by_request && ttl > 0 {
             Forward::Request
@@ -94,28 +94,14 @@ impl Why {
     /// A short name.
     pub fn token(self) -> &'static str {
         match self {
-            Why::RequestNoCache => "request-no-cache",
-            Why::RequestNoStore => "request-no-store",
-            Why::RequestMaxAge => "request-max-age",
-            Why::RequestMinFresh => "request-min-fresh",
-            Why::NoCache => "no-cache",
-            Why::Stale => "stale",
-            Why::MustRevalidate => "must-revalidate",
+            ValidateReason::RequestNoCache => "request-no-cache",
+            ValidateReason::RequestNoStore => "request-no-store",
+            ValidateReason::RequestMaxAge => "request-max-age",
+            ValidateReason::RequestMinFresh => "request-min-fresh",
+            ValidateReason::NoCache => "no-cache",
+            ValidateReason::Stale => "stale",
+            ValidateReason::MustRevalidate => "must-revalidate",
         }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Why::RequestNoCache => "the request has no-cache",
-            Why::RequestNoStore => "the request has no-store",
-            Why::RequestMaxAge => "it is older than the request's max-age",
-            Why::RequestMinFresh => "it does not stay fresh for as long as the request's min-fresh",
-            Why::NoCache => "the response may be used only after validation",
-            Why::Stale => "it is stale",
-            Why::MustRevalidate => "it is stale, and the response forbids to serve it stale",
-        })
     }
 }
 
@@ -151,30 +137,35 @@ pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Re
         why,
         age,
         ttl,
-        meanwhile: why == Why::Stale && meanwhile(request, facts, ttl),
+        meanwhile: why == ValidateReason::Stale && meanwhile(request, facts, ttl),
         on_error: on_error(request, facts, ttl),
     }
 }
 
 /// The objection to using the response without validation.
-fn objection(request: &RequestDirectives, facts: &Facts, age: u64, ttl: i64) -> Option<Why> {
+fn objection(
+    request: &RequestDirectives,
+    facts: &Facts,
+    age: u64,
+    ttl: i64,
+) -> Option<ValidateReason> {
     let fresh = ttl > 0;
     // An immutable response is, while fresh, as new as one of age 0; no-cache still asks for more.
     let too_old = |max_age| age > max_age && !(fresh && facts.immutable);
     if request.no_store {
-        Some(Why::RequestNoStore)
+        Some(ValidateReason::RequestNoStore)
     } else if request.no_cache {
-        Some(Why::RequestNoCache)
+        Some(ValidateReason::RequestNoCache)
     } else if facts.no_cache {
-        Some(Why::NoCache)
+        Some(ValidateReason::NoCache)
     } else if !fresh && facts.must_revalidate {
-        Some(Why::MustRevalidate)
+        Some(ValidateReason::MustRevalidate)
     } else if !fresh && request.max_stale.is_none_or(|most| staleness(ttl) > most) {
-        Some(Why::Stale)
+        Some(ValidateReason::Stale)
     } else if request.max_age.is_some_and(too_old) {
-        Some(Why::RequestMaxAge)
+        Some(ValidateReason::RequestMaxAge)
     } else if request.min_fresh.is_some_and(|least| ttl < least as i64) {
-        Some(Why::RequestMinFresh)
+        Some(ValidateReason::RequestMinFresh)
     } else {
         None
     }

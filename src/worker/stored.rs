@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::cache::freshness::Facts;
 use crate::cache::policy::Policy;
+use crate::cache::range::ByteRange;
 use crate::cache::stored::Meta;
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
@@ -33,6 +34,12 @@ impl Stored {
             facts,
             rendered,
         }
+    }
+
+    /// All of its content.
+    pub fn whole(&self) -> ByteRange {
+        let (first, len) = (0, self.object.content.len());
+        ByteRange { first, len }
     }
 
     /// Its weight in the memory tier, in bytes. Content in a file weighs its descriptor, so that

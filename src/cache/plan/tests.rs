@@ -86,7 +86,7 @@ fn complete(first: u64, len: u64, scope: Scope) -> Plan {
     })
 }
 
-fn validate(why: Why, forward: Forward, on_error: OnError) -> Plan {
+fn validate(why: ValidateReason, forward: Forward, on_error: OnError) -> Plan {
     Plan::Obtain(Obtain::Validate {
         why,
         forward,
@@ -111,8 +111,12 @@ fn requests_and_what_there_is() {
         stored,
         ..grows(ready)
     };
-    let stale = validate(Why::Stale, Forward::Stale, OnError::Disconnected);
-    let asked = validate(Why::RequestNoCache, Forward::Request, OnError::No);
+    let stale = validate(ValidateReason::Stale, Forward::Stale, OnError::Disconnected);
+    let asked = validate(
+        ValidateReason::RequestNoCache,
+        Forward::Request,
+        OnError::No,
+    );
     let refused = |why| Plan::Refuse(why);
     #[rustfmt::skip]
     let table: &[(&[(&str, &str)], There, Plan)] = &[
@@ -147,7 +151,7 @@ fn requests_and_what_there_is() {
         (&[condition], part(FRESH), fetch(Whole)),
         (&[only], part(FRESH), refused(Refusal::OnlyIfCached)),
         (&[("Range", "bytes=60-69")], part(STALE), Plan::Obtain(Obtain::ValidatePart {
-            why: Why::Stale,
+            why: ValidateReason::Stale,
             forward: Forward::Stale,
         })),
         (&[("Range", "bytes=60-69"), only], part(STALE), refused(Refusal::OnlyIfCached)),
@@ -164,7 +168,7 @@ fn requests_and_what_there_is() {
         (&[], both(FRESH, 50), answers(Source::Stored, 60)),
         (&[], both(FRESH, 100), answers(Source::Growing, 60)),
         (&[], both(STALE, 50), answers(Source::Growing, 60)),
-        (&[no_cache], both(STALE, 50), validate(Why::RequestNoCache, Forward::Stale, OnError::No)),
+        (&[no_cache], both(STALE, 50), validate(ValidateReason::RequestNoCache, Forward::Stale, OnError::No)),
     ];
     for (at, (lines, there, expected)) in table.iter().enumerate() {
         let got = planned(lines, there, false);

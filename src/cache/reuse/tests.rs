@@ -18,7 +18,7 @@ fn facts(cache_control: &str) -> Facts {
 enum Expect {
     Fresh,
     Stale,
-    Validate(Why),
+    Validate(ValidateReason),
 }
 
 fn verdict(reuse: Reuse) -> Expect {
@@ -37,54 +37,54 @@ fn requests_and_responses() {
         // §4.2: fresh while the lifetime is greater than the age.
         ("", "max-age=60", 0, Fresh),
         ("", "max-age=60", 59, Fresh),
-        ("", "max-age=60", 60, Validate(Why::Stale)),
-        ("", "max-age=0", 0, Validate(Why::Stale)),
+        ("", "max-age=60", 60, Validate(ValidateReason::Stale)),
+        ("", "max-age=0", 0, Validate(ValidateReason::Stale)),
         ("", "max-age=99999999999", 1 << 30, Fresh),
-        ("", "", 0, Validate(Why::Stale)),
+        ("", "", 0, Validate(ValidateReason::Stale)),
         // §5.2.2.4
-        ("", "max-age=60, no-cache", 0, Validate(Why::NoCache)),
-        ("max-stale", "max-age=60, no-cache", 90, Validate(Why::NoCache)),
+        ("", "max-age=60, no-cache", 0, Validate(ValidateReason::NoCache)),
+        ("max-stale", "max-age=60, no-cache", 90, Validate(ValidateReason::NoCache)),
         ("", "max-age=60, no-cache=\"x\"", 0, Fresh),
         // What a validation may bring, though it could not have been stored so.
-        ("", "max-age=60, private", 0, Validate(Why::NoCache)),
-        ("", "max-age=60, no-store", 0, Validate(Why::NoCache)),
+        ("", "max-age=60, private", 0, Validate(ValidateReason::NoCache)),
+        ("", "max-age=60, no-store", 0, Validate(ValidateReason::NoCache)),
         ("", "max-age=60, no-store, must-understand", 0, Fresh),
         // §5.2.1.1
         ("max-age=0", "max-age=60", 0, Fresh),
-        ("max-age=0", "max-age=60", 1, Validate(Why::RequestMaxAge)),
+        ("max-age=0", "max-age=60", 1, Validate(ValidateReason::RequestMaxAge)),
         ("max-age=10", "max-age=60", 10, Fresh),
-        ("max-age=10", "max-age=60", 11, Validate(Why::RequestMaxAge)),
-        ("max-age=100", "max-age=60", 70, Validate(Why::Stale)),
+        ("max-age=10", "max-age=60", 11, Validate(ValidateReason::RequestMaxAge)),
+        ("max-age=100", "max-age=60", 70, Validate(ValidateReason::Stale)),
         ("max-age=100, max-stale=20", "max-age=60", 70, Stale),
-        ("max-age=x", "max-age=60", 5, Validate(Why::RequestMaxAge)),
+        ("max-age=x", "max-age=60", 5, Validate(ValidateReason::RequestMaxAge)),
         // §5.2.1.2
         ("max-stale", "max-age=60", 59, Fresh),
         ("max-stale", "max-age=60", 6000, Stale),
         ("max-stale=10", "max-age=60", 60, Stale),
         ("max-stale=10", "max-age=60", 70, Stale),
-        ("max-stale=10", "max-age=60", 71, Validate(Why::Stale)),
-        ("max-stale=x", "max-age=60", 71, Validate(Why::Stale)),
+        ("max-stale=10", "max-age=60", 71, Validate(ValidateReason::Stale)),
+        ("max-stale=x", "max-age=60", 71, Validate(ValidateReason::Stale)),
         // §4.2.4: what forbids to serve stale stands above max-stale.
-        ("max-stale", "max-age=60, must-revalidate", 60, Validate(Why::MustRevalidate)),
-        ("max-stale", "max-age=60, proxy-revalidate", 60, Validate(Why::MustRevalidate)),
-        ("max-stale", "s-maxage=60", 60, Validate(Why::MustRevalidate)),
+        ("max-stale", "max-age=60, must-revalidate", 60, Validate(ValidateReason::MustRevalidate)),
+        ("max-stale", "max-age=60, proxy-revalidate", 60, Validate(ValidateReason::MustRevalidate)),
+        ("max-stale", "s-maxage=60", 60, Validate(ValidateReason::MustRevalidate)),
         ("", "max-age=60, must-revalidate", 59, Fresh),
         // §5.2.1.3
         ("min-fresh=10", "max-age=60", 50, Fresh),
-        ("min-fresh=10", "max-age=60", 51, Validate(Why::RequestMinFresh)),
-        ("min-fresh=9999999999999", "max-age=60", 0, Validate(Why::RequestMinFresh)),
-        ("min-fresh=10, max-stale", "max-age=60", 70, Validate(Why::RequestMinFresh)),
+        ("min-fresh=10", "max-age=60", 51, Validate(ValidateReason::RequestMinFresh)),
+        ("min-fresh=9999999999999", "max-age=60", 0, Validate(ValidateReason::RequestMinFresh)),
+        ("min-fresh=10, max-stale", "max-age=60", 70, Validate(ValidateReason::RequestMinFresh)),
         // §5.2.1.4, §5.2.1.5, §5.2.1.7
-        ("no-cache", "max-age=60", 0, Validate(Why::RequestNoCache)),
-        ("no-store", "max-age=60", 0, Validate(Why::RequestNoStore)),
+        ("no-cache", "max-age=60", 0, Validate(ValidateReason::RequestNoCache)),
+        ("no-store", "max-age=60", 0, Validate(ValidateReason::RequestNoStore)),
         ("only-if-cached", "max-age=60", 0, Fresh),
-        ("only-if-cached", "max-age=60", 60, Validate(Why::Stale)),
+        ("only-if-cached", "max-age=60", 60, Validate(ValidateReason::Stale)),
         // RFC 8246 §2: only while fresh, and not against no-cache.
         ("max-age=0", "max-age=60, immutable", 30, Fresh),
-        ("max-age=0", "max-age=60, immutable", 60, Validate(Why::Stale)),
-        ("no-cache", "max-age=60, immutable", 30, Validate(Why::RequestNoCache)),
+        ("max-age=0", "max-age=60, immutable", 60, Validate(ValidateReason::Stale)),
+        ("no-cache", "max-age=60, immutable", 30, Validate(ValidateReason::RequestNoCache)),
         ("max-age=0", "max-age=60, immutable=0", 30, Fresh),
-        ("immutable, max-age=0", "max-age=60", 30, Validate(Why::RequestMaxAge)),
+        ("immutable, max-age=0", "max-age=60", 30, Validate(ValidateReason::RequestMaxAge)),
     ];
     for (request, response, since, expected) in table {
         let reuse = reuse(&presented(request), &facts(response), NOW + since);
@@ -164,12 +164,12 @@ fn what_a_validation_leaves_open() {
 
 #[test]
 fn reasons_in_cache_status() {
-    let table: &[(Why, i64, Forward)] = &[
-        (Why::RequestNoCache, 1, Forward::Request),
-        (Why::RequestMaxAge, 1, Forward::Request),
-        (Why::RequestNoCache, 0, Forward::Stale),
-        (Why::Stale, -5, Forward::Stale),
-        (Why::NoCache, 5, Forward::Stale),
+    let table: &[(ValidateReason, i64, Forward)] = &[
+        (ValidateReason::RequestNoCache, 1, Forward::Request),
+        (ValidateReason::RequestMaxAge, 1, Forward::Request),
+        (ValidateReason::RequestNoCache, 0, Forward::Stale),
+        (ValidateReason::Stale, -5, Forward::Stale),
+        (ValidateReason::NoCache, 5, Forward::Stale),
     ];
     for (why, ttl, expected) in table {
         assert_eq!(why.forward(*ttl), *expected, "{why}");

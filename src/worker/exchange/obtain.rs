@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::access_log::RequestOutcome;
 use super::candidates::Candidates;
 use super::handover::Admission;
+use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::key::Key;
 use crate::cache::plan::{Failure, Obtain, Scope, answers_instead, has_condition, may_wait};
@@ -224,9 +225,10 @@ impl Exchange<'_> {
                 if !self.selects(&stored) {
                     return None;
                 }
-                let (age, _) = reuse(&self.directives, &stored.facts, now()).answers()?;
+                reuse(&self.directives, &stored.facts, now()).answers()?;
                 self.record.outcome = RequestOutcome::Collapsed;
-                Some(self.answer_stored(&stored, age, &status).await)
+                let from = FromStore::now(&stored, status);
+                Some(self.answer_stored(from).await)
             }
             FetchOutcome::Failed(error) => Some(self.fail(&error)),
             FetchOutcome::Switched(_) => None,
@@ -246,20 +248,19 @@ impl Exchange<'_> {
         &mut self,
         fallback: &Fallback,
         outcome: &FetchOutcome,
-        mut status: CacheStatus<'_>,
+        status: CacheStatus<'_>,
     ) -> After {
-        let Fallback { stored, .. } = fallback;
-        // Waiting for the origin server took its time.
-        let age = stored.facts.current_age(now());
+        let mut from = FromStore::now(&fallback.stored, status);
         if let FetchOutcome::Answer(answer) = outcome {
-            status.set_received(answer.head.status);
-            status.detail = Some("stale-if-error");
+            from.status.set_received(answer.head.status);
+            from.status.detail = Some("stale-if-error");
         } else {
-            status = CacheStatus::hit(stored.facts.lifetime as i64 - age as i64);
-            status.detail = Some("origin-unreachable");
+            let ttl = fallback.stored.facts.lifetime as i64 - from.age as i64;
+            from.status = CacheStatus::hit(ttl);
+            from.status.detail = Some("origin-unreachable");
         }
         self.record.outcome = RequestOutcome::Stale;
-        self.answer_stored(stored, age, &status).await
+        self.answer_stored(from).await
     }
 
     /// The request to make for this one.

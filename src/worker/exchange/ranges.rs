@@ -4,29 +4,24 @@
 use std::collections::hash_map::RandomState;
 use std::fmt::Write;
 use std::hash::BuildHasher;
-use std::rc::Rc;
 
 use bytes::BytesMut;
 
+use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::framing::Framing;
-use crate::worker::pages::{reason, unsatisfiable};
-use crate::worker::stored::Stored;
+use crate::worker::pages::unsatisfiable;
 use crate::worker::waiting_list::Answer;
 
 impl Exchange<'_> {
     /// Answers with what the request asks of a stored response; `None` where that is all of it, or where
     /// a condition of the client decides (RFC 9110 §13.2.2).
-    pub(super) async fn answer_ranges(
-        &mut self,
-        stored: &Rc<Stored>,
-        age: u64,
-        status: &CacheStatus<'_>,
-    ) -> Option<After> {
+    pub(super) async fn answer_ranges(&mut self, from: FromStore<'_>) -> Option<After> {
+        let stored = from.stored;
         let (head, meta) = (&self.head, &stored.object.meta);
         if client_condition(&head.method, &head.fields, meta) == Condition::NotModified {
             return None;
@@ -36,34 +31,26 @@ impl Exchange<'_> {
         let code = if held.is_whole() { meta.status } else { 200 };
         match range::select(head, code, &meta.fields, length) {
             Selection::Whole => None,
-            Selection::Unsatisfiable => Some(self.unsatisfiable(length, status)),
+            Selection::Unsatisfiable => Some(self.unsatisfiable(length, &from.status)),
             Selection::Part(part) if !held.has(part) => None,
             Selection::Parts(parts) if !parts.iter().all(|part| held.has(*part)) => None,
             Selection::Part(part) => {
                 let value = part.content_range(length);
-                let range: (&[u8], &[u8]) = (b"Content-Range", value.as_bytes());
-                self.partial_head(stored, age, status, range, part.len);
-                let within = held.within(part);
-                Some(match self.send(stored, within).await {
-                    Ok(()) => self.after(),
-                    Err(_) => After::Over,
-                })
+                self.partial_head(from, (b"Content-Range", value.as_bytes()), part.len);
+                Some(self.send_all(stored, held.within(part)).await)
             }
-            Selection::Parts(parts) => {
-                let sent = self.send_parts(stored, age, status, (held, &parts));
-                Some(sent.await)
-            }
+            Selection::Parts(parts) => Some(self.send_parts(from, held, &parts).await),
         }
     }
 
     /// Several parts as `multipart/byteranges` (RFC 9110 §14.6).
     async fn send_parts(
         &mut self,
-        stored: &Rc<Stored>,
-        age: u64,
-        status: &CacheStatus<'_>,
-        (held, parts): (PartialContent, &[ByteRange]),
+        from: FromStore<'_>,
+        held: PartialContent,
+        parts: &[ByteRange],
     ) -> After {
+        let stored = from.stored;
         let boundary = boundary();
         let media_type = stored.object.meta.fields.first("content-type");
         let heads: Vec<BytesMut> = parts
@@ -74,8 +61,8 @@ impl Exchange<'_> {
         let within: u64 = parts.iter().map(|part| part.len).sum();
         let around = heads.iter().map(BytesMut::len).sum::<usize>() + end.len();
         let value = format!("multipart/byteranges; boundary={boundary}");
-        let multipart: (&[u8], &[u8]) = (b"Content-Type", value.as_bytes());
-        self.partial_head(stored, age, status, multipart, within + around as u64);
+        let multipart = (&b"Content-Type"[..], value.as_bytes());
+        self.partial_head(from, multipart, within + around as u64);
         for (head, part) in heads.iter().zip(parts) {
             self.client.out.extend_from_slice(head);
             if self.send(stored, held.within(*part)).await.is_err() {
@@ -87,23 +74,15 @@ impl Exchange<'_> {
     }
 
     /// Gathers the head of a 206 made from a stored response. `said` is what it says of the parts.
-    fn partial_head(
-        &mut self,
-        stored: &Stored,
-        age: u64,
-        status: &CacheStatus<'_>,
-        said: (&[u8], &[u8]),
-        length: u64,
-    ) {
+    fn partial_head(&mut self, from: FromStore<'_>, said: (&[u8], &[u8]), length: u64) {
         let mut without = vec!["age"];
         without.extend(NOT_OF_A_PART);
         if said.0 == b"Content-Type" {
             without.push("content-type");
         }
-        let line = (206, reason(206).as_bytes());
-        let fields = &stored.object.meta.fields;
+        let fields = &from.stored.object.meta.fields;
         let framing = Framing::Length(length);
-        self.made_head(line, fields, framing, (age, status), Some(said), &without);
+        self.made_head(from, 206, fields, framing, Some(said), &without);
     }
 
     /// Says that there is nothing in the range.
@@ -116,13 +95,13 @@ impl Exchange<'_> {
         self.after()
     }
 
-    /// The part of a fetched response that this request asks for, and of how much it is; the whole is
+    /// The part of a fetched response that this request asks for; the whole is
     /// sent where its own request was this one, and where its length is known only at its end, since a
     /// 206 would have to say it first. Several parts are not picked from content that still grows.
     ///
     /// # Errors
     /// The length, when nothing of it is in the range.
-    pub(super) fn part_of(&self, answer: &Answer) -> Result<Option<(ByteRange, u64)>, u64> {
+    pub(super) fn part_of(&self, answer: &Answer) -> Result<Option<PartialContent>, u64> {
         if answer.ranged || !range::is_asked(&self.head) {
             return Ok(None);
         }
@@ -135,7 +114,7 @@ impl Exchange<'_> {
         };
         match range::select(&self.head, status, &answer.head.fields, length) {
             Selection::Part(part) if answer.part.is_some_and(|held| !held.has(part)) => Ok(None),
-            Selection::Part(part) => Ok(Some((part, length))),
+            Selection::Part(part) => Ok(Some(PartialContent { part, length })),
             Selection::Unsatisfiable => Err(length),
             Selection::Whole | Selection::Parts(_) => Ok(None),
         }

@@ -5,12 +5,14 @@ use bytes::BytesMut;
 
 use super::access_log::RequestOutcome;
 use super::awaiting::interim;
+use super::respond::FromStore;
 use super::sink::{self, Sink};
 use super::{After, ClientContent, Exchange};
 use crate::cache::bypass::Bypass;
 use crate::cache::key::Key;
+use crate::cache::parts::PartialContent;
 use crate::cache::plan::Scope;
-use crate::cache::range::{ByteRange, NOT_OF_A_PART};
+use crate::cache::range::NOT_OF_A_PART;
 use crate::cache::status::{CacheStatus, Forward};
 use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
@@ -103,14 +105,12 @@ impl Exchange<'_> {
                 self.record.outcome = RequestOutcome::Revalidated;
                 status.set_received(304);
                 status.set_stored();
-                let age = stored.facts.current_age(now());
-                self.answer_stored(&stored, age, &status).await
+                self.answer_stored(FromStore::now(&stored, status)).await
             }
             FetchOutcome::Stored(stored) => {
                 self.record.outcome = RequestOutcome::Collapsed;
                 status.set_collapsed();
-                let age = stored.facts.current_age(now());
-                self.answer_stored(&stored, age, &status).await
+                self.answer_stored(FromStore::now(&stored, status)).await
             }
             FetchOutcome::Switched(switched) => self.switch(&switched).await,
             FetchOutcome::Failed(error) => self.fail(&error),
@@ -134,7 +134,7 @@ impl Exchange<'_> {
         };
         let framing = match part {
             _ if self.head.method == Method::Head => Framing::None,
-            Some((part, _)) => {
+            Some(PartialContent { part, .. }) => {
                 let before = answer.part.map_or(0, |held| held.part.first);
                 reader.narrow(part.first - before..part.end() - before);
                 Framing::Length(part.len)
@@ -182,7 +182,7 @@ impl Exchange<'_> {
     fn fetched_head(
         &mut self,
         answer: &Answer,
-        part: Option<(ByteRange, u64)>,
+        part: Option<PartialContent>,
         framing: Framing,
         status: &CacheStatus<'_>,
         age: Option<u64>,
@@ -204,7 +204,7 @@ impl Exchange<'_> {
         if age.is_some() {
             without.push("age");
         }
-        let range = part.map(|(part, length)| part.content_range(length));
+        let range = part.map(|it| it.part.content_range(it.length));
         let (code, phrase): (u16, &[u8]) = match &range {
             Some(range) => {
                 extra.push((b"Content-Range", range.as_bytes()));

@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 use std::io::{self, IoSlice};
-use std::rc::Rc;
 
 use bytes::{BufMut, BytesMut};
 
@@ -21,16 +20,36 @@ use crate::http::head::{Method, Version};
 use crate::http::target::Uri;
 use crate::store::Content;
 use crate::worker::pages::reason;
+use crate::worker::state::now;
 use crate::worker::stored::Stored;
 
 /// Content up to this many bytes is copied next to its head instead of written from where it is.
 const COPIED: usize = 16 << 10;
 
+/// An answer from a stored response.
+#[derive(Clone, Copy)]
+pub(super) struct FromStore<'a> {
+    pub(super) stored: &'a Stored,
+    pub(super) age: u64,
+    pub(super) status: CacheStatus<'a>,
+}
+
+impl<'a> FromStore<'a> {
+    /// An answer whose age is that of now: what came before took its time.
+    pub(super) fn now(stored: &'a Stored, status: CacheStatus<'a>) -> FromStore<'a> {
+        let age = stored.facts.current_age(now());
+        FromStore {
+            stored,
+            age,
+            status,
+        }
+    }
+}
+
 impl Exchange<'_> {
     /// Answers from the memory tier without anything to wait for; `None` when that can't be.
     pub(super) fn respond_now(&mut self, from: &Candidates, reused: &Reused) -> Option<After> {
         let stored = from.stored.as_ref()?;
-        let (age, ttl) = (reused.age, reused.ttl);
         if reused.validate_behind || range::is_asked(&self.head) || self.takes_trailers_of(stored) {
             return None;
         }
@@ -38,9 +57,14 @@ impl Exchange<'_> {
             Content::Memory(content) if content.len() <= COPIED => content.clone(),
             Content::Memory(_) | Content::File { .. } | Content::Pieces(_) => return None,
         };
-        self.record.outcome = RequestOutcome::of_stored(ttl);
+        self.record.outcome = RequestOutcome::of_stored(reused.ttl);
         self.worker.count_hit(stored);
-        if self.stored_head(stored, age, &CacheStatus::hit(ttl)) {
+        let from = FromStore {
+            stored,
+            age: reused.age,
+            status: CacheStatus::hit(reused.ttl),
+        };
+        if self.stored_head(from) {
             self.client.out.put_slice(&content);
             self.record.bytes = content.len() as u64;
         }
@@ -61,7 +85,13 @@ impl Exchange<'_> {
         };
         self.record.outcome = RequestOutcome::of_stored(ttl);
         if let Some(stored) = stored {
-            return self.answer_stored(&stored, age, &status).await;
+            let stored = &stored;
+            let from = FromStore {
+                stored,
+                age,
+                status,
+            };
+            return self.answer_stored(from).await;
         }
         let Some(growing) = from.growing else {
             return After::Over;
@@ -72,26 +102,26 @@ impl Exchange<'_> {
     }
 
     /// Answers with a stored response.
-    pub(super) async fn answer_stored(
-        &mut self,
-        stored: &Rc<Stored>,
-        age: u64,
-        status: &CacheStatus<'_>,
-    ) -> After {
+    pub(super) async fn answer_stored(&mut self, from: FromStore<'_>) -> After {
+        let stored = from.stored;
         self.worker.count_hit(stored);
         if range::is_asked(&self.head) {
-            if let Some(after) = self.answer_ranges(stored, age, status).await {
+            if let Some(after) = self.answer_ranges(from).await {
                 return after;
             }
         }
         if self.takes_trailers_of(stored) {
-            return self.answer_with_trailers(stored, age, status).await;
+            return self.answer_with_trailers(from).await;
         }
-        if !self.stored_head(stored, age, status) {
+        if !self.stored_head(from) {
             return self.after();
         }
-        let (first, len) = (0, stored.object.content.len());
-        match self.send(stored, ByteRange { first, len }).await {
+        self.send_all(stored, stored.whole()).await
+    }
+
+    /// Sends a part of stored content, which is all that is left to send.
+    pub(super) async fn send_all(&mut self, stored: &Stored, part: ByteRange) -> After {
+        match self.send(stored, part).await {
             Ok(()) => self.after(),
             Err(_) => After::Over,
         }
@@ -140,14 +170,14 @@ impl Exchange<'_> {
 
     /// Gathers the head of a stored response, or a 304 or nothing more where the client's condition
     /// or HEAD asks for that; true when the content follows.
-    fn stored_head(&mut self, stored: &Stored, age: u64, status: &CacheStatus<'_>) -> bool {
-        let (head, keep) = (&self.head, self.keep);
+    fn stored_head(&mut self, from: FromStore<'_>) -> bool {
+        let (head, keep, stored) = (&self.head, self.keep, from.stored);
         let out = &mut self.client.out;
         match client_condition(&head.method, &head.fields, &stored.object.meta) {
             Condition::Send => {
                 out.reserve(stored.rendered.len() + 256);
                 out.put_slice(&stored.rendered);
-                write_changing(out, age, status);
+                write_changing(out, &from);
                 match (keep, head.version) {
                     (false, _) => out.put_slice(b"Connection: close\r\n"),
                     (true, Version::Http10) => out.put_slice(b"Connection: keep-alive\r\n"),
@@ -159,8 +189,7 @@ impl Exchange<'_> {
             }
             Condition::NotModified => {
                 let fields = not_modified_fields(&stored.object.meta.fields);
-                let line = (304, reason(304).as_bytes());
-                self.made_head(line, &fields, Framing::None, (age, status), None, &["age"]);
+                self.made_head(from, 304, &fields, Framing::None, None, &["age"]);
                 false
             }
         }
@@ -170,16 +199,21 @@ impl Exchange<'_> {
     /// `without`, the stored Age among them; `said` is what it says besides.
     pub(super) fn made_head(
         &mut self,
-        (code, phrase): (u16, &[u8]),
+        from: FromStore<'_>,
+        code: u16,
         fields: &Fields,
         framing: Framing,
-        (age, status): (u64, &CacheStatus<'_>),
         said: Option<(&[u8], &[u8])>,
         without: &[&str],
     ) {
         let mut value = BytesMut::with_capacity(64);
-        status.write(&mut value);
-        let age = age.to_string();
+        from.status.write(&mut value);
+        let age = from.age.to_string();
+        let meta = &from.stored.object.meta;
+        let phrase = match code == meta.status {
+            true => &meta.reason[..],
+            false => reason(code).as_bytes(),
+        };
         let all: [(&[u8], &[u8]); 3] = [
             said.unwrap_or_default(),
             (b"Age", age.as_bytes()),
@@ -199,9 +233,9 @@ impl Exchange<'_> {
 }
 
 /// The fields of a hit that are different each time.
-fn write_changing(out: &mut BytesMut, age: u64, status: &CacheStatus<'_>) {
+fn write_changing(out: &mut BytesMut, from: &FromStore<'_>) {
     // Writing to a BytesMut grows it and can't fail.
-    let _ = write!(out, "Age: {age}\r\nCache-Status: ");
-    status.write(out);
+    let _ = write!(out, "Age: {}\r\nCache-Status: ", from.age);
+    from.status.write(out);
     out.put_slice(b"\r\n");
 }

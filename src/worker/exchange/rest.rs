@@ -53,7 +53,7 @@ impl Exchange<'_> {
         let FetchOutcome::Answer(answer) = ticket.outcome().await else {
             return Ok(false);
         };
-        let Some(mut reader) = reader(&answer, &object.meta.fields, (held, wanted)) else {
+        let Some(mut reader) = reader(&answer, &object.meta.fields, held, wanted) else {
             return Ok(false);
         };
         let client = &mut *self.client;
@@ -80,7 +80,8 @@ impl Exchange<'_> {
 fn reader(
     answer: &Answer,
     stored: &Fields,
-    (held, wanted): (PartialContent, ByteRange),
+    held: PartialContent,
+    wanted: ByteRange,
 ) -> Option<SpoolReader> {
     let content = answer.framing.length();
     let fields = &answer.head.fields;

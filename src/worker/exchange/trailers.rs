@@ -3,9 +3,8 @@
 
 use bytes::BufMut;
 
+use super::respond::FromStore;
 use super::{After, Exchange};
-use crate::cache::range::ByteRange;
-use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::chunked::{CRLF, write_chunk_head, write_last};
 use crate::http::framing::Framing;
@@ -26,25 +25,14 @@ impl Exchange<'_> {
     }
 
     /// Answers with all of it, in one chunk.
-    pub(super) async fn answer_with_trailers(
-        &mut self,
-        stored: &Stored,
-        age: u64,
-        status: &CacheStatus<'_>,
-    ) -> After {
+    pub(super) async fn answer_with_trailers(&mut self, from: FromStore<'_>) -> After {
+        let stored = from.stored;
         let meta = &stored.object.meta;
-        let line = (meta.status, &meta.reason[..]);
-        self.made_head(
-            line,
-            &meta.fields,
-            Framing::Chunked,
-            (age, status),
-            None,
-            &["age"],
-        );
-        let (first, len) = (0, stored.object.content.len());
-        write_chunk_head(&mut self.client.out, len as usize);
-        if self.send(stored, ByteRange { first, len }).await.is_err() {
+        let (code, fields) = (meta.status, &meta.fields);
+        self.made_head(from, code, fields, Framing::Chunked, None, &["age"]);
+        let whole = stored.whole();
+        write_chunk_head(&mut self.client.out, whole.len as usize);
+        if self.send(stored, whole).await.is_err() {
             return After::Over;
         }
         self.client.out.put_slice(CRLF);

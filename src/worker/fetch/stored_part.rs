@@ -55,7 +55,7 @@ impl StoredPart {
         content: Option<u64>,
     ) -> Option<(ResponseHead, PartialContent)> {
         let ours = &self.stored.object.meta.fields;
-        parts::combined((ours, self.held), self.missing()?, response, content)
+        parts::combined(ours, self.held, self.missing()?, response, content)
     }
 
     /// True when it is of the same representation and no shorter than another part.

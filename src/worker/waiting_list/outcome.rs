@@ -109,59 +109,24 @@ pub struct Switched {
 /// A reason why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// There is no connection to the origin server.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// It closed the connection without a response.
     #[error("{0} closed the connection without a response")]
     Closed(String),
-    /// The connection failed.
     #[error("the connection to {host} failed: {why}")]
-    Io {
-        /// The origin server.
-        host: String,
-        /// The error.
-        why: std::io::Error,
-    },
-    /// No response in time.
+    Io { host: String, why: std::io::Error },
     #[error("{host} did not respond within {seconds} s")]
-    TimedOut {
-        /// The origin server.
-        host: String,
-        /// The limit.
-        seconds: u64,
-    },
-    /// Something came that isn't an HTTP response.
+    TimedOut { host: String, seconds: u64 },
     #[error("{host} sent a malformed response: {why}")]
-    Head {
-        /// The origin server.
-        host: String,
-        /// The mistake.
-        why: HeadError,
-    },
-    /// The length of its content can't be told.
+    Head { host: String, why: HeadError },
     #[error("{host} sent a response whose length is unclear: {why}")]
-    Framing {
-        /// The origin server.
-        host: String,
-        /// The mistake.
-        why: FramingError,
-    },
-    /// The content is malformed.
+    Framing { host: String, why: FramingError },
     #[error("{host} sent malformed content: {why}")]
-    Content {
-        /// The origin server.
-        host: String,
-        /// The mistake.
-        why: ContentError,
-    },
-    /// More interim responses than anybody needs.
+    Content { host: String, why: ContentError },
     #[error("{0} sent too many interim responses")]
     Interim(String),
-    /// A 101 that nobody asked for.
     #[error("{0} switched protocols unasked")]
     Switched(String),
-    /// The client did not send all of its request's content.
     #[error("the client did not send all of its request's content")]
     ClientContent,
 }
