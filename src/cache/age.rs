@@ -7,7 +7,7 @@ use crate::http::fields::Fields;
 use crate::http::syntax::elements;
 
 /// The time when the origin made the response: its `Date`, or else when it was received (RFC 9110 §6.6.1).
-pub fn date_value(fields: &Fields, received: UnixSeconds) -> UnixSeconds {
+pub(super) fn date_value(fields: &Fields, received: UnixSeconds) -> UnixSeconds {
     fields
         .first("date")
         .and_then(date::parse)
@@ -15,7 +15,7 @@ pub fn date_value(fields: &Fields, received: UnixSeconds) -> UnixSeconds {
 }
 
 /// The `Age` field: the first member of its list; 0 when that is not a number (RFC 9111 §5.1).
-pub fn age_value(fields: &Fields) -> u64 {
+fn age_value(fields: &Fields) -> u64 {
     fields
         .first("age")
         .and_then(|line| elements(line).next())
@@ -25,7 +25,7 @@ pub fn age_value(fields: &Fields) -> u64 {
 
 /// The age at the time the response was received (corrected_initial_age): the greater of what its
 /// `Date` and its `Age` make of it, since either may be missing or wrong on the low side.
-pub fn initial_age(fields: &Fields, sent: UnixSeconds, received: UnixSeconds) -> u64 {
+pub(super) fn initial_age(fields: &Fields, sent: UnixSeconds, received: UnixSeconds) -> u64 {
     let apparent_age = received.saturating_sub(date_value(fields, received));
     let response_delay = received.saturating_sub(sent);
     let corrected_age_value = age_value(fields).saturating_add(response_delay);

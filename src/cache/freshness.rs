@@ -22,7 +22,7 @@ const HEURISTIC_MOST: u64 = 24 * 60 * 60;
 
 /// A freshness lifetime and what it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lifetime {
+pub(super) struct Lifetime {
     pub seconds: u64,
     pub source: LifetimeSource,
     /// The operator's ceiling cut it short.
@@ -50,29 +50,22 @@ pub enum LifetimeSource {
 
 impl LifetimeSource {
     /// True if the origin server itself gave the lifetime.
-    pub fn is_explicit(self) -> bool {
-        matches!(
-            self,
-            LifetimeSource::SMaxage | LifetimeSource::MaxAge | LifetimeSource::Expires
-        )
+    pub(super) fn is_explicit(self) -> bool {
+        matches!(self, Self::SMaxage | Self::MaxAge | Self::Expires)
     }
 }
 
 impl fmt::Display for LifetimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            LifetimeSource::ForcedRule => "a rule of the configuration overrides the origin",
-            LifetimeSource::SMaxage => "the origin sent s-maxage",
-            LifetimeSource::MaxAge => "the origin sent max-age",
-            LifetimeSource::Expires => "the origin sent Expires",
-            LifetimeSource::Rule => {
-                "a rule of the configuration sets it, since the origin sent none"
-            }
-            LifetimeSource::Ttl => "the configured ttl sets it, since the origin sent none",
-            LifetimeSource::Heuristic => {
-                "it is guessed from Last-Modified, since the origin sent none"
-            }
-            LifetimeSource::Nothing => "the origin sent none and there is nothing to guess it from",
+            Self::ForcedRule => "a rule of the configuration overrides the origin",
+            Self::SMaxage => "the origin sent s-maxage",
+            Self::MaxAge => "the origin sent max-age",
+            Self::Expires => "the origin sent Expires",
+            Self::Rule => "a rule of the configuration sets it, since the origin sent none",
+            Self::Ttl => "the configured ttl sets it, since the origin sent none",
+            Self::Heuristic => "it is guessed from Last-Modified, since the origin sent none",
+            Self::Nothing => "the origin sent none and there is nothing to guess it from",
         })
     }
 }
@@ -143,7 +136,7 @@ impl Facts {
 }
 
 /// The freshness lifetime of a response received at `received`, from the first source that has one.
-pub fn lifetime(
+pub(super) fn lifetime(
     status: u16,
     fields: &Fields,
     directives: &ResponseDirectives,
@@ -180,7 +173,7 @@ pub fn lifetime(
 }
 
 /// True for a status that is heuristically cacheable (RFC 9110 §15.1).
-pub fn heuristically_cacheable(status: u16) -> bool {
+pub(super) fn heuristically_cacheable(status: u16) -> bool {
     matches!(
         status,
         200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501

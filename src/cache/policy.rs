@@ -38,6 +38,6 @@ pub struct RuleTtl {
 
 /// True for a status to whose responses a configured lifetime applies. An operator who says that
 /// packages stay fresh for a month does not mean that a missing one stays missing for a month.
-pub fn applies(status: u16) -> bool {
+pub(super) fn applies(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308)
 }

@@ -93,7 +93,7 @@ pub fn may_be_trailer(name: &[u8]) -> bool {
 
 /// True if the sender of a message means to keep its connection (RFC 9112 §9.3), as far as version
 /// and fields tell.
-pub fn persists(version: Version, fields: &Fields) -> bool {
+fn persists(version: Version, fields: &Fields) -> bool {
     match version {
         _ if fields.has_token("connection", "close") => false,
         Version::Http11 => true,

@@ -71,7 +71,7 @@ pub fn is_tchar(byte: u8) -> bool {
 }
 
 /// True for a byte of a field value or reason phrase (RFC 9110 §5.5).
-pub fn is_field_byte(byte: u8) -> bool {
+pub(super) fn is_field_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 

@@ -6,12 +6,13 @@ mod request;
 mod response;
 
 pub use request::RequestDirectives;
-pub use response::{ResponseDirectives, withheld};
+pub use response::ResponseDirectives;
+pub(super) use response::withheld;
 
 use crate::http::syntax::{elements, is_tchar, trim};
 
 /// Infinity in delta-seconds (RFC 9111 §1.2.2): 2^31, some 68 years.
-pub const FOREVER: u64 = 1 << 31;
+pub(super) const FOREVER: u64 = 1 << 31;
 
 /// One directive as it stands in the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +94,7 @@ pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
 }
 
 /// A non-negative integer of seconds (RFC 9111 §1.2.2), [`FOREVER`] when it is greater than that.
-pub fn delta_seconds(text: &[u8]) -> Option<u64> {
+pub(super) fn delta_seconds(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }

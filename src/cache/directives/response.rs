@@ -94,7 +94,7 @@ impl ResponseDirectives {
 
 /// True for a field that `private="…"` or `no-cache="…"` names: a shared cache does not keep it, so
 /// that it is in no answer made without validation (RFC 9111 §5.2.2.4, §5.2.2.7).
-pub fn withheld(fields: &Fields, name: &[u8]) -> bool {
+pub(in crate::cache) fn withheld(fields: &Fields, name: &[u8]) -> bool {
     fields
         .all("cache-control")
         .flat_map(directives)

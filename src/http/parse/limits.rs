@@ -1,7 +1,7 @@
 //! Limits on the size of heads and trailer sections.
 
 /// The most field lines that any limit can allow.
-pub const MAX_FIELDS: usize = 128;
+pub(super) const MAX_FIELDS: usize = 128;
 
 /// Limits on a head; a larger one is answered with 414 or 431.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

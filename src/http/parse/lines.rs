@@ -7,7 +7,7 @@ use super::limits::HeadLimits;
 
 /// A section of a message that [`whole_lines`] finds the end of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
+pub(super) enum Section {
     /// A request's head, whose request line begins at `start`.
     Request {
         /// The length of the empty lines before it.
@@ -41,7 +41,7 @@ impl Section {
 /// The end of the section, after its empty line, when it is all there. `scanned` is where the
 /// first line begins that was not whole so far. Looks at each whole line once, and gives the same
 /// answer however the bytes were cut on their way here.
-pub fn whole_lines(
+pub(super) fn whole_lines(
     buf: &mut [u8],
     scanned: &mut usize,
     limits: &HeadLimits,
@@ -95,7 +95,7 @@ fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> 
 }
 
 /// The place of the CRLF of the first line.
-pub fn line_end(text: &[u8]) -> Option<usize> {
+pub(super) fn line_end(text: &[u8]) -> Option<usize> {
     let end = memchr::memchr(b'\n', text)?;
     (end > 0 && text[end - 1] == b'\r').then(|| end - 1)
 }

@@ -98,7 +98,7 @@ pub fn parse_response(
 
 /// Takes a trailer section (RFC 9112 §7.1.2) with the empty line that ends it off the front of
 /// `buf`, as [`parse_request`] does a head.
-pub fn parse_trailers(
+pub(super) fn parse_trailers(
     buf: &mut BytesMut,
     scanned: &mut usize,
     limits: &HeadLimits,
