@@ -62,7 +62,7 @@ async fn drained(worker: &Rc<Worker>) {
     let finished = async {
         let no_client = || (worker.clients.get() == 0).then_some(());
         progress.until(no_client).await;
-        // What was fetched for them is stored before it is forgotten.
+        // Responses that were fetched for them are stored before they are forgotten.
         let all_stored = || (worker.storing.get() == 0).then_some(());
         progress.until(all_stored).await;
         if let Some(writer) = &worker.store {

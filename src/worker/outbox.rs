@@ -15,7 +15,7 @@ const MOST_OBJECTS: usize = 64 << 10;
 
 /// News that waits to be sent.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct WorkerNews {
     /// Clients that go back to the supervisor.
     pub(super) returned: Vec<Returned>,
     /// Clients that the worker of this number is to serve.
@@ -38,7 +38,7 @@ pub(super) enum ChangeKind {
     Removed,
 }
 
-impl News {
+impl WorkerNews {
     fn is_empty(&self) -> bool {
         self.returned.is_empty()
             && self.handed.is_empty()
@@ -60,7 +60,7 @@ impl News {
 
 #[derive(Default)]
 pub(super) struct Outbox {
-    news: RefCell<News>,
+    news: RefCell<WorkerNews>,
     notifier: Notifier,
     /// The name of the last client that went.
     token: Cell<u64>,
@@ -107,7 +107,7 @@ impl Outbox {
     }
 
     /// All that waits, or `None`.
-    pub(super) fn take(&self) -> Option<News> {
+    pub(super) fn take(&self) -> Option<WorkerNews> {
         (!self.is_empty()).then(|| self.news.take())
     }
 
@@ -127,7 +127,7 @@ impl Outbox {
         self.token.get()
     }
 
-    fn add(&self, change: impl FnOnce(&mut News)) {
+    fn add(&self, change: impl FnOnce(&mut WorkerNews)) {
         change(&mut self.news.borrow_mut());
         self.notifier.notify();
     }

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::outbox::{ChangeKind, News};
+use super::outbox::{ChangeKind, WorkerNews};
 use crate::ipc::batch::split;
 use crate::ipc::{
     Assigned, ChannelError, MAX_ITEMS, Object, Returned, Sent, ToSupervisor, WorkerChannel,
@@ -13,13 +13,13 @@ use crate::ipc::{
 
 #[derive(Default)]
 pub(super) struct Outgoing {
-    queue: VecDeque<Queued>,
+    queue: VecDeque<QueuedMessage>,
     /// By token.
     in_transit: HashMap<u64, InTransit>,
 }
 
 /// A message that waits its turn.
-enum Queued {
+enum QueuedMessage {
     /// One without fds.
     Plain(ToSupervisor),
     /// Clients are taken with this message, and served once it is out.
@@ -53,15 +53,15 @@ impl InTransit {
 
 impl Outgoing {
     pub(super) fn push(&mut self, message: ToSupervisor) {
-        self.queue.push_back(Queued::Plain(message));
+        self.queue.push_back(QueuedMessage::Plain(message));
     }
 
     /// Takes clients that were assigned, once it can be said.
     pub(super) fn take(&mut self, clients: Vec<Assigned>) {
-        self.queue.push_back(Queued::Take(clients));
+        self.queue.push_back(QueuedMessage::Take(clients));
     }
 
-    pub(super) fn push_news(&mut self, news: News) {
+    pub(super) fn push_news(&mut self, news: WorkerNews) {
         for ids in news.closed.chunks(MAX_ITEMS) {
             self.push(ToSupervisor::Closed { ids: ids.to_vec() });
         }
@@ -76,12 +76,13 @@ impl Outgoing {
         }
         for batch in split(news.returned) {
             let tokens = self.keep(batch, false);
-            self.queue.push_back(Queued::Return(tokens));
+            self.queue.push_back(QueuedMessage::Return(tokens));
         }
         for (worker, clients) in news.handed {
             for batch in split(clients) {
                 let tokens = self.keep(batch, true);
-                self.queue.push_back(Queued::HandOver(worker, tokens));
+                self.queue
+                    .push_back(QueuedMessage::HandOver(worker, tokens));
             }
         }
     }
@@ -104,16 +105,16 @@ impl Outgoing {
     ) -> Result<Sent, ChannelError> {
         while let Some(next) = self.queue.front() {
             let sent = match next {
-                Queued::Plain(message) => channel.try_send(message)?,
-                Queued::Take(clients) => {
+                QueuedMessage::Plain(message) => channel.try_send(message)?,
+                QueuedMessage::Take(clients) => {
                     let ids = clients.iter().map(|client| client.id).collect();
                     channel.try_send(&ToSupervisor::<OwnedFd>::Taken { ids })?
                 }
-                Queued::Return(tokens) => {
+                QueuedMessage::Return(tokens) => {
                     let clients = self.lent(tokens);
                     channel.try_send(&ToSupervisor::Return { clients })?
                 }
-                Queued::HandOver(worker, tokens) => {
+                QueuedMessage::HandOver(worker, tokens) => {
                     let (worker, clients) = (*worker, self.lent(tokens));
                     channel.try_send(&ToSupervisor::HandOver { worker, clients })?
                 }
@@ -121,7 +122,7 @@ impl Outgoing {
             if !matches!(sent, Sent::Done) {
                 return Ok(sent);
             }
-            if let Some(Queued::Take(clients)) = self.queue.pop_front() {
+            if let Some(QueuedMessage::Take(clients)) = self.queue.pop_front() {
                 clients.into_iter().for_each(&mut start);
             }
         }
@@ -155,8 +156,10 @@ impl Outgoing {
         let queued = self.queue.drain(..);
         queued
             .filter_map(|queued| match queued {
-                Queued::Take(clients) => Some(clients),
-                Queued::Plain(_) | Queued::Return(_) | Queued::HandOver(..) => None,
+                QueuedMessage::Take(clients) => Some(clients),
+                QueuedMessage::Plain(_)
+                | QueuedMessage::Return(_)
+                | QueuedMessage::HandOver(..) => None,
             })
             .flatten()
             .collect()

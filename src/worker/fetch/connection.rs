@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::request::FetchRequest;
 use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
-use crate::worker::origin::connect::ConnectError;
+use crate::worker::origin::connect::ReachError;
 use crate::worker::origin::reach;
 use crate::worker::origin::tls::handshake;
 use crate::worker::origin::transport::Transport;
@@ -80,7 +80,7 @@ async fn secured(
     stream: Stream,
 ) -> Result<Transport, FetchError> {
     let host = request.uri.host();
-    let failed = |why| ConnectError::Tls {
+    let failed = |why| ReachError::Tls {
         host: request.uri.authority().into(),
         why,
     };
@@ -88,7 +88,7 @@ async fn secured(
     let config = trusted.map_err(failed)?;
     let limit = request.settings.times.connect;
     let begun = timeout(limit, handshake(stream, host, config)).await;
-    let begun = begun.map_err(|_| ConnectError::TimedOut {
+    let begun = begun.map_err(|_| ReachError::TimedOut {
         host: request.uri.authority().into(),
         seconds: limit.as_secs(),
     })?;

@@ -103,15 +103,15 @@ impl<'a> Content<'a> {
                         return decoder
                             .eof()
                             .map(|()| Fields::default())
-                            .map_err(|why| self.told(why));
+                            .map_err(|why| self.failure(why));
                     }
                 }
-                Err(why) => return Err(self.told(why)),
+                Err(why) => return Err(self.failure(why)),
             }
         }
     }
 
-    fn told(&self, why: ContentError) -> String {
+    fn failure(&self, why: ContentError) -> String {
         let host = self.context.request.host();
         FetchError::Content { host, why }.to_string()
     }

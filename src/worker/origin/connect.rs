@@ -17,7 +17,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
+pub(crate) enum ReachError {
     #[error(
         "{host} is an address of the proxy's own machine or link, which only clients on that machine may reach"
     )]
@@ -44,17 +44,17 @@ pub(crate) async fn reach(
     port: u16,
     local_allowed: bool,
     limit: Duration,
-) -> Result<(Stream, IpAddr), ConnectError> {
+) -> Result<(Stream, IpAddr), ReachError> {
     let deadline = Instant::now() + limit;
     let seconds = limit.as_secs();
     let addresses = match timeout_at(deadline, resolver.addresses(host)).await {
-        Ok(resolved) => resolved.map_err(|why| ConnectError::Unresolved {
+        Ok(resolved) => resolved.map_err(|why| ReachError::Unresolved {
             host: host.into(),
             why: why.to_string(),
         })?,
         Err(_) => {
             let host = host.into();
-            return Err(ConnectError::NoAnswer { host, seconds });
+            return Err(ReachError::NoAnswer { host, seconds });
         }
     };
     let allowed: Vec<SocketAddr> = interleave(&addresses)
@@ -62,13 +62,13 @@ pub(crate) async fn reach(
         .map(|address| SocketAddr::new(address, port))
         .collect();
     let connected = if allowed.is_empty() {
-        Err(ConnectError::NotAllowed { host: host.into() })
+        Err(ReachError::NotAllowed { host: host.into() })
     } else {
         let host = || format!("{host}:{port}");
         match timeout_at(deadline, race(&allowed)).await {
             Ok(Ok((stream, address))) => Ok((stream, address.ip())),
-            Ok(Err(why)) => Err(ConnectError::Unreachable { host: host(), why }),
-            Err(_) => Err(ConnectError::TimedOut {
+            Ok(Err(why)) => Err(ReachError::Unreachable { host: host(), why }),
+            Err(_) => Err(ReachError::TimedOut {
                 host: host(),
                 seconds,
             }),

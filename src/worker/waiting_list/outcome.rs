@@ -18,7 +18,7 @@ use crate::http::head::ResponseHead;
 use crate::http::parse::HeadError;
 use crate::store::spool::Spool;
 use crate::sys::stream::Stream;
-use crate::worker::origin::connect::ConnectError;
+use crate::worker::origin::connect::ReachError;
 use crate::worker::stored::Stored;
 
 /// The outcome of a fetch.
@@ -110,7 +110,7 @@ pub struct Switched {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(#[from] ReachError),
     #[error("{0} closed the connection without a response")]
     Closed(String),
     #[error("the connection to {host} failed: {why}")]
@@ -135,13 +135,13 @@ impl FetchError {
     /// The status code that tells the client (RFC 9110 §15.6).
     pub fn status(&self) -> u16 {
         match self {
-            FetchError::Connect(ConnectError::NotAllowed { .. }) => 403,
-            FetchError::Connect(ConnectError::TimedOut { .. } | ConnectError::NoAnswer { .. })
+            FetchError::Connect(ReachError::NotAllowed { .. }) => 403,
+            FetchError::Connect(ReachError::TimedOut { .. } | ReachError::NoAnswer { .. })
             | FetchError::TimedOut { .. } => 504,
             FetchError::Connect(
-                ConnectError::Unresolved { .. }
-                | ConnectError::Unreachable { .. }
-                | ConnectError::Tls { .. },
+                ReachError::Unresolved { .. }
+                | ReachError::Unreachable { .. }
+                | ReachError::Tls { .. },
             )
             | FetchError::Closed(_)
             | FetchError::Io { .. }
