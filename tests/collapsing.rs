@@ -14,8 +14,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 const WORKERS: usize = 4;
-/// Time for clients to be sent to where they belong.
-const A_MOMENT: Duration = Duration::from_millis(400);
 
 fn proxy() -> Proxy {
     let proxy = Proxy::with("").workers(WORKERS).start();
@@ -32,17 +30,6 @@ fn asking(proxy: &Proxy, count: usize, uri: &str) -> Vec<Client> {
     (0..count).map(ask).collect()
 }
 
-/// The worker that has this client.
-fn worker_of(proxy: &Proxy, client: &Client) -> i32 {
-    let mut found = None;
-    wait_until("a worker has it", TIMEOUT, || {
-        let holders = proxy.holders(client.port());
-        found = holders.first().copied();
-        holders.len() == 1 && found != Some(proxy.pid())
-    });
-    found.unwrap()
-}
-
 #[test]
 fn two_hundred_clients_of_four_workers_make_one_request() {
     let gate = Gate::new();
@@ -56,7 +43,7 @@ fn two_hundred_clients_of_four_workers_make_one_request() {
         let proxy = proxy();
         let mut clients = asking(&proxy, 200, &origin.uri("/one"));
         origin.wait_for(1);
-        std::thread::sleep(A_MOMENT);
+        proxy.wait_until_together(&clients);
         gate.open();
         let mut collapsed = 0;
         for client in &mut clients {
@@ -100,7 +87,7 @@ fn what_may_not_be_reused_is_fetched_for_each_at_once() {
         let proxy = proxy();
         let mut clients = asking(&proxy, CLIENTS, &origin.uri("/own"));
         origin.wait_for(1);
-        std::thread::sleep(A_MOMENT);
+        proxy.wait_until_together(&clients);
         assert_eq!(origin.count(), 1, "{fields}: one was asked for all");
         first.open();
         // None of them is answered before all have asked.
@@ -174,7 +161,7 @@ fn what_turned_out_not_reusable_is_not_waited_for() {
         proxy.request("PURGE", &uri, "");
         let mut clients = ask(CLIENTS);
         origin.wait_for(3 + CLIENTS);
-        std::thread::sleep(A_MOMENT);
+        proxy.wait_until_together(&clients);
         shared.open();
         for client in &mut clients {
             assert_eq!(client.response("GET").text(), "all", "{fields}");
@@ -202,7 +189,7 @@ fn an_error_to_one_validation_is_the_answer_to_all_who_wait() {
     std::thread::sleep(Duration::from_millis(2200));
     let mut clients = asking(&proxy, 40, &uri);
     origin.wait_for(2);
-    std::thread::sleep(A_MOMENT);
+    proxy.wait_until_together(&clients);
     gate.open_for_all();
     for client in &mut clients {
         assert_eq!(client.response("GET").text(), "content");
@@ -221,7 +208,7 @@ fn a_condition_of_one_client_s_keeps_nobody_from_joining() {
     first.response_head("GET");
     // Its response is being stored by now: it is the others' too, in all workers.
     let mut others = asking(&proxy, 20, &uri);
-    std::thread::sleep(A_MOMENT);
+    proxy.wait_until_together(&others);
     gate.open_for_all();
     for client in &mut others {
         assert_eq!(client.response("GET").text(), "first half");
@@ -238,11 +225,7 @@ fn a_worker_killed_while_fetching_frees_its_keys() {
     let uri = origin.uri("/one");
     let clients = asking(&proxy, 8, &uri);
     origin.wait_for(1);
-    std::thread::sleep(A_MOMENT);
-    let fetching = worker_of(&proxy, &clients[0]);
-    for client in &clients {
-        assert_eq!(worker_of(&proxy, client), fetching, "all came together");
-    }
+    let fetching = proxy.wait_until_together(&clients);
     kill(Pid::from_raw(fetching), Signal::SIGKILL).unwrap();
     // Until that is seen, each worker that is sent to the dead one may fetch for itself.
     common::wait_until("it has a successor", Duration::from_secs(10), || {
@@ -253,7 +236,7 @@ fn a_worker_killed_while_fetching_frees_its_keys() {
     // What was in flight there is lost; all that follow are served, by one more fetch.
     let mut others = asking(&proxy, 40, &uri);
     origin.wait_for(2);
-    std::thread::sleep(A_MOMENT);
+    proxy.wait_until_together(&others);
     gate.open_for_all();
     for client in &mut others {
         assert_eq!(client.response("GET").text(), "content");
@@ -284,7 +267,7 @@ fn what_was_pipelined_goes_along() {
         // What came before isn't held back.
         assert_eq!(client.response("GET").text(), "/quick");
     }
-    std::thread::sleep(A_MOMENT);
+    proxy.wait_until_together(&clients);
     gate.open_for_all();
     for client in &mut clients {
         for expected in ["/slow", "/quick", "/slow"] {
@@ -323,7 +306,7 @@ fn stale_responses_are_validated_once_for_all_workers() {
         let mut clients = asking(&proxy, 40, &uri);
         if !meanwhile {
             origin.wait_for(2);
-            std::thread::sleep(A_MOMENT);
+            proxy.wait_until_together(&clients);
             gate.open_for_all();
         }
         for client in &mut clients {

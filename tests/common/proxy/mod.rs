@@ -5,6 +5,7 @@ mod command;
 mod processes;
 mod setup;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
@@ -20,7 +21,7 @@ pub use processes::{children, descriptors, is_alive, memory, state};
 pub use setup::Setup;
 
 use super::{Client, Response, TIMEOUT, wait_until};
-use processes::inode;
+use processes::inodes;
 
 struct Running {
     child: Child,
@@ -192,23 +193,63 @@ impl Proxy {
         self.spawn();
     }
 
-    /// Which of the proxy's processes hold the connection of the client with this port.
+    /// The proxy's processes that hold the connection of the client with this port.
     pub fn holders(&self, client: u16) -> Vec<i32> {
-        let Some(inode) = inode(self.address().port(), client) else {
-            return Vec::new();
-        };
-        let socket = format!("socket:[{inode}]");
+        self.holders_of(&[client]).remove(0)
+    }
+
+    /// The same for many clients, seen at one time.
+    pub fn holders_of(&self, clients: &[u16]) -> Vec<Vec<i32>> {
+        let inodes = inodes(self.address().port());
         let mut pids = self.workers();
         pids.push(self.pid());
-        pids.retain(|pid| descriptors(*pid).contains(&socket));
-        pids
+        let held = pids
+            .iter()
+            .map(|pid| (*pid, descriptors(*pid).into_iter().collect()));
+        let held: Vec<(i32, HashSet<String>)> = held.collect();
+        let holders = |client: &u16| {
+            let socket = inodes.get(client).map(|inode| format!("socket:[{inode}]"));
+            let has = |held: &HashSet<String>| {
+                socket.as_ref().is_some_and(|socket| held.contains(socket))
+            };
+            held.iter()
+                .filter(|(_, held)| has(held))
+                .map(|(pid, _)| *pid)
+                .collect()
+        };
+        clients.iter().map(holders).collect()
+    }
+
+    /// Waits until one worker alone holds all these clients' connections, and gives it.
+    #[track_caller]
+    pub fn wait_until_together(&self, clients: &[Client]) -> i32 {
+        let ports: Vec<u16> = clients.iter().map(Client::port).collect();
+        let mut holders = Vec::new();
+        wait_until("all clients are with one worker", TIMEOUT, || {
+            holders = self.holders_of(&ports);
+            holders[0].len() == 1
+                && holders[0][0] != self.pid()
+                && holders.iter().all(|one| *one == holders[0])
+        });
+        holders[0][0]
     }
 
     /// Waits until the supervisor alone holds a client's connection.
     #[track_caller]
     pub fn wait_until_parked(&self, client: &Client) {
-        let alone = || self.holders(client.port()) == [self.pid()];
-        wait_until("the client is parked", TIMEOUT, alone);
+        let mut socket = None;
+        wait_until("the client is parked", TIMEOUT, || {
+            // The table of all connections is long: it is read only until the connection is in it.
+            if socket.is_none() {
+                socket = inodes(self.address().port()).remove(&client.port());
+            }
+            let holds = |pid: i32, socket: &str| descriptors(pid).iter().any(|one| one == socket);
+            socket.as_ref().is_some_and(|inode| {
+                let socket = format!("socket:[{inode}]");
+                let mut workers = self.workers().into_iter();
+                holds(self.pid(), &socket) && !workers.any(|worker| holds(worker, &socket))
+            })
+        });
     }
 
     /// The most memory that any worker has used, in bytes.

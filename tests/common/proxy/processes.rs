@@ -1,5 +1,7 @@
 //! Processes seen from outside: children, descriptors, memory, and whose a connection is.
 
+use std::collections::HashMap;
+
 pub use super::super::postgres::{is_alive, state};
 
 /// The processes that this one started.
@@ -47,15 +49,17 @@ pub fn memory(pid: i32, name: &str) -> u64 {
         * 1024
 }
 
-/// The socket of a connection by its ports, of IPv4.
-pub fn inode(local: u16, remote: u16) -> Option<String> {
+/// The sockets of a local port's connections by the other end's port, of IPv4.
+pub fn inodes(local: u16) -> HashMap<u16, String> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
-    table.lines().skip(1).find_map(|line| {
+    let connection = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
-        let matches = port(columns.get(1)?) == Some(local) && port(columns.get(2)?) == Some(remote);
-        matches
-            .then(|| columns.get(9).map(|inode| (*inode).to_owned()))
-            .flatten()
-    })
+        let is_local = port(columns.get(1)?) == Some(local);
+        let remote = port(columns.get(2)?).filter(|_| is_local)?;
+        // One that isn't accepted yet has none.
+        let inode = columns.get(9).filter(|inode| **inode != "0")?;
+        Some((remote, (*inode).to_owned()))
+    };
+    table.lines().skip(1).filter_map(connection).collect()
 }
