@@ -158,10 +158,10 @@ impl Listener {
     /// Nothing that was at hand before is used any more; what was made invalid meanwhile is counted.
     fn catch_up(&self, session: &mut Session) -> Result<(), Lost> {
         let mut slots: std::collections::HashMap<u16, u32> =
-            self.shared.invalidations_heard().collect();
+            self.shared.invalidations_noted().collect();
         for row in session.query(COUNTS, &[])? {
             let (slot, count) = (row.get::<_, i32>(0) as u16, invalidation_count(row.get(1)));
-            self.shared.heard_invalidations(slot, count);
+            self.shared.note_invalidations(slot, count);
             slots.retain(|known, heard| *known != slot || *heard > count);
         }
         if !slots.is_empty() && !session.read_only {
@@ -179,14 +179,14 @@ impl Listener {
         match parse(payload) {
             Some(News::Changed(change)) => {
                 let slot = Shared::invalidation_slot(&change.hash);
-                self.shared.heard_invalidations(slot, change.count);
+                self.shared.note_invalidations(slot, change.count);
                 // What this host does itself begins a generation there and then.
                 if change.host != self.host {
-                    self.shared.heard_changes(&[change.hash], change.number);
+                    self.shared.note_change(&[change.hash], change.number);
                 }
                 self.waiters.wake(&change.hash, LeaseNews::Changed);
             }
-            Some(News::Gone(number, hashes)) => self.shared.heard_changes(&hashes, number),
+            Some(News::Gone(number, hashes)) => self.shared.note_change(&hashes, number),
             Some(News::Free(hash)) => self.waiters.wake(&hash, LeaseNews::Free),
             Some(News::All) => {
                 session.set_deadline(Instant::now() + TIMEOUT);

@@ -38,7 +38,7 @@ impl PendingInvalidations {
     /// None yet, in the worker with this index.
     pub fn new(shared: Arc<Shared>, worker: usize, host: String) -> PendingInvalidations {
         // What a worker with this index knew before went with it.
-        shared.set_untold(worker, false);
+        shared.set_pending_invalidations(worker, false);
         PendingInvalidations {
             any: AtomicBool::new(false),
             keys: Mutex::default(),
@@ -57,7 +57,7 @@ impl PendingInvalidations {
             keys.all = true;
         }
         self.any.store(true, Release);
-        self.shared.set_untold(self.worker, true);
+        self.shared.set_pending_invalidations(self.worker, true);
     }
 
     /// True when there are any.
@@ -71,7 +71,7 @@ impl PendingInvalidations {
             let keys = self.lock();
             keys.all || keys.some.contains(key)
         };
-        (self.any() && own()) || self.shared.is_untold_beside(self.worker)
+        (self.any() && own()) || self.shared.has_pending_invalidations_beside(self.worker)
     }
 
     /// Tells the database of all of them. Those that it could not be told of remain.
@@ -99,7 +99,7 @@ impl PendingInvalidations {
         let keys = self.lock();
         let any = !keys.some.is_empty() || keys.all;
         self.any.store(any, Release);
-        self.shared.set_untold(self.worker, any);
+        self.shared.set_pending_invalidations(self.worker, any);
         Ok(())
     }
 

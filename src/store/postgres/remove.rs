@@ -40,7 +40,7 @@ pub(super) fn remove(
         return Ok(Vec::new());
     };
     let count = invalidation_count(row.try_get(0)?);
-    shared.heard_invalidations(Shared::invalidation_slot(hash), count);
+    shared.note_invalidations(Shared::invalidation_slot(hash), count);
     let generation = shared.next_generation(hash);
     let variants: Option<Vec<&[u8]>> = row.try_get(1)?;
     let sizes: Option<Vec<i64>> = row.try_get(2)?;

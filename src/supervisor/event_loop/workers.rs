@@ -173,7 +173,7 @@ impl Supervisor {
         if let Some(wait) = self.roster.left(link.slot, id, now) {
             self.shared.unclaim_all(link.slot as u16 + 1);
             self.shared.set_store_down(link.slot + 1, false);
-            self.shared.set_untold(link.slot + 1, false);
+            self.shared.set_pending_invalidations(link.slot + 1, false);
             self.spawner.lost(link.slot, link.pid, wait);
         }
     }

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
 
-use super::layout::HEARD;
+use super::layout::CHANGES;
 use super::mapping::Shared;
 
 impl Shared {
@@ -17,8 +17,8 @@ impl Shared {
 
     /// Begins a new generation of these keys after another host's change of this number, unless one of
     /// this host's workers has heard of it before.
-    pub fn heard_changes(&self, hashes: &[[u8; 16]], number: u64) {
-        let place: &AtomicU64 = &self.layout().heard[(number % HEARD as u64) as usize];
+    pub fn note_change(&self, hashes: &[[u8; 16]], number: u64) {
+        let place: &AtomicU64 = &self.layout().changes[(number % CHANGES as u64) as usize];
         if place.swap(number, AcqRel) != number {
             for hash in hashes {
                 self.next_generation(hash);
@@ -34,13 +34,13 @@ impl Shared {
     }
 
     /// Says whether worker `index` knows of keys made invalid that the database has not been told of.
-    pub fn set_untold(&self, index: usize, untold: bool) {
-        self.layout().store_untold.set(index, untold);
+    pub fn set_pending_invalidations(&self, index: usize, untold: bool) {
+        self.layout().pending_invalidations.set(index, untold);
     }
 
     /// True when a worker other than `index` knows of such keys: any may be one of them.
-    pub fn is_untold_beside(&self, index: usize) -> bool {
-        self.layout().store_untold.any_beside(index)
+    pub fn has_pending_invalidations_beside(&self, index: usize) -> bool {
+        self.layout().pending_invalidations.any_beside(index)
     }
 
     /// The database's count, as far as it is known, of times that keys with this hash were made invalid.
@@ -49,12 +49,12 @@ impl Shared {
     }
 
     /// The database counts `count` for the keys in this slot. It never becomes less.
-    pub fn heard_invalidations(&self, slot: u16, count: u32) {
+    pub fn note_invalidations(&self, slot: u16, count: u32) {
         self.layout().elsewhere[usize::from(slot)].fetch_max(count, AcqRel);
     }
 
     /// The slots for which the database is known to have counted anything.
-    pub fn invalidations_heard(&self) -> impl Iterator<Item = (u16, u32)> {
+    pub fn invalidations_noted(&self) -> impl Iterator<Item = (u16, u32)> {
         let counts = self.layout().elsewhere.iter().enumerate();
         counts.filter_map(|(slot, count)| match count.load(Acquire) {
             0 => None,
@@ -81,16 +81,18 @@ mod tests {
         // (who hears, of which change, the generation then)
         let rows = [(&one, 3, 1), (&two, 3, 1), (&two, 9, 2), (&one, 9, 2)];
         for (who, number, generation) in rows {
-            who.heard_changes(&[hash], number);
+            who.note_change(&[hash], number);
             assert_eq!(one.generation(&hash), generation, "change {number}");
         }
         // One that comes late and out of order is a change all the same.
-        one.set_untold(1, true);
-        assert!(two.is_untold_beside(2) && !two.is_untold_beside(1));
-        two.set_untold(1, false);
-        assert!(!one.is_untold_beside(2));
-        one.heard_changes(&[hash], 4);
-        two.heard_changes(&[hash], 4);
+        one.set_pending_invalidations(1, true);
+        assert!(
+            two.has_pending_invalidations_beside(2) && !two.has_pending_invalidations_beside(1)
+        );
+        two.set_pending_invalidations(1, false);
+        assert!(!one.has_pending_invalidations_beside(2));
+        one.note_change(&[hash], 4);
+        two.note_change(&[hash], 4);
         assert_eq!((two.generation(&hash), two.generation(&other)), (3, 0));
         two.next_generation_of_all();
         assert_eq!((one.generation(&hash), one.generation(&other)), (4, 1));
@@ -104,13 +106,13 @@ mod tests {
         let hash = [7; 16];
         let slot = Shared::invalidation_slot(&hash);
         shared.invalidate(&hash);
-        shared.heard_invalidations(slot, 5);
+        shared.note_invalidations(slot, 5);
         assert_eq!(shared.invalidations(&hash), 6);
-        shared.heard_invalidations(slot, 4);
+        shared.note_invalidations(slot, 4);
         assert_eq!(shared.invalidations_elsewhere(&hash), 5, "never less");
         assert_eq!(shared.invalidations(&[8; 16]), 0);
         assert_eq!(
-            shared.invalidations_heard().collect::<Vec<_>>(),
+            shared.invalidations_noted().collect::<Vec<_>>(),
             [(slot, 5)]
         );
     }

@@ -20,8 +20,8 @@ pub(super) const VISITED_WORDS: usize = 1 << 14;
 pub(super) const KNOWN_WORDS: usize = 1 << 17;
 /// 2 MiB: a hundred thousand stored responses and one more share a count with a probability of a fifth.
 pub(super) const HIT_COUNTS: usize = 1 << 19;
-/// The changes that are remembered as heard. One that is forgotten begins a generation once more.
-pub(super) const HEARD: usize = 1 << 12;
+/// The changes that are remembered. One that is forgotten begins a generation once more.
+pub(super) const CHANGES: usize = 1 << 12;
 /// The buckets of a table by key.
 pub(super) const BUCKETS: usize = 1 << 11;
 
@@ -42,7 +42,7 @@ pub(super) struct Layout {
     pub(super) full: AtomicU32,
     pub(super) known_whole: AtomicU32,
     pub(super) store_down: WorkerBits,
-    pub(super) store_untold: WorkerBits,
+    pub(super) pending_invalidations: WorkerBits,
     pub(super) reserved: [AtomicU64; WORKERS],
     pub(super) counters: [Counters; WORKERS],
     pub(super) generations: [AtomicU32; GENERATIONS],
@@ -53,7 +53,7 @@ pub(super) struct Layout {
     pub(super) hit_for_miss: [Bucket; BUCKETS],
     pub(super) hits: [AtomicU32; HIT_COUNTS],
     pub(super) elsewhere: [AtomicU32; GENERATIONS],
-    pub(super) heard: [AtomicU64; HEARD],
+    pub(super) changes: [AtomicU64; CHANGES],
 }
 
 /// One cache line of entries of a table by key. 0 is a free one.

@@ -151,7 +151,7 @@ fn what_is_heard_while_a_response_is_stored_may_have_come_after_it() {
         let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         until("it waits", || server.sql(&host.name, waits) == "1");
-        host.shared.heard_changes(&[hash], 1 << 40);
+        host.shared.note_change(&[hash], 1 << 40);
         session.run("COMMIT;");
         storing.join().unwrap()
     });
