@@ -7,6 +7,7 @@
 pub(crate) mod admin;
 pub mod archive;
 mod checksum;
+mod content;
 mod draft;
 mod error;
 pub mod filesystem;
@@ -20,12 +21,12 @@ pub(crate) mod spool;
 #[cfg(test)]
 mod suite;
 
-use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 pub use checksum::Checksum;
+pub use content::{Content, Pieces};
 pub use draft::Draft;
 pub use error::StoreError;
 pub use lease::{Lease, LeaseNews};
@@ -118,51 +119,6 @@ pub struct Object {
     pub generation: u32,
     /// The checksum of the content, which tells whether a record still holds the same content.
     pub(crate) checksum: u128,
-}
-
-/// The content of a stored response.
-#[derive(Debug, Clone)]
-pub enum Content {
-    /// All of it.
-    Memory(Bytes),
-    /// Part of a file, which may be unlinked at any time but does not change.
-    File {
-        /// The file.
-        file: Arc<File>,
-        /// Where the content begins in it.
-        offset: u64,
-        /// The length of the content.
-        len: u64,
-    },
-    /// Elsewhere, to be read piece by piece.
-    Pieces(Arc<dyn Pieces>),
-}
-
-/// Content that is read piece by piece, from a place that takes time to answer.
-#[allow(clippy::len_without_is_empty)]
-pub trait Pieces: Send + Sync + std::fmt::Debug {
-    /// The length of the content.
-    fn len(&self) -> u64;
-
-    /// A piece that begins at `at`, as long as it is convenient; blocks until it is there. What was
-    /// removed meanwhile is [`StoreError::Gone`].
-    fn read(&self, at: u64) -> Result<Bytes, StoreError>;
-}
-
-impl Content {
-    /// The length of the content in bytes.
-    pub fn len(&self) -> u64 {
-        match self {
-            Content::Memory(bytes) => bytes.len() as u64,
-            Content::File { len, .. } => *len,
-            Content::Pieces(pieces) => pieces.len(),
-        }
-    }
-
-    /// True when there is no content.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// The whole content of a response that is to be stored.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{BEGIN, SPOILED, VERSION, head};
-use crate::store::{Checksum, Object, StoreError};
+use crate::store::{Checksum, Object};
 
 /// An archive that is being written.
 #[derive(Debug)]
@@ -96,44 +96,4 @@ fn fill(out: &mut impl Write, mut bytes: u64) -> io::Result<()> {
         bytes -= step;
     }
     Ok(())
-}
-
-impl crate::store::Content {
-    /// Reads the content part by part, until `take` is false.
-    pub fn each_part(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), StoreError> {
-        use crate::store::Content;
-        use std::os::unix::fs::FileExt;
-        match self {
-            Content::Memory(bytes) => {
-                take(bytes);
-            }
-            Content::File { file, offset, len } => {
-                let mut buffer = vec![0; 256 << 10];
-                let mut at = 0;
-                while at < *len {
-                    let step = (len - at).min(buffer.len() as u64) as usize;
-                    let read = file.read_exact_at(&mut buffer[..step], offset + at);
-                    read.map_err(|error| StoreError::at("the content's file".as_ref(), error))?;
-                    if !take(&buffer[..step]) {
-                        break;
-                    }
-                    at += step as u64;
-                }
-            }
-            Content::Pieces(pieces) => {
-                let mut at = 0;
-                while at < pieces.len() {
-                    let piece = pieces.read(at)?;
-                    if piece.is_empty() {
-                        return Err(StoreError::Gone);
-                    }
-                    if !take(&piece) {
-                        break;
-                    }
-                    at += piece.len() as u64;
-                }
-            }
-        }
-        Ok(())
-    }
 }

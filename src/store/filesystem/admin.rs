@@ -7,14 +7,12 @@ use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::root::{NO_VARIANT, Root, counted, unhex};
-use super::{index_at, read_at, remove};
 use crate::cache::key::{Hash, Key};
 use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::record::read::{StoredFile, read_head};
-use crate::store::{Content, Object, Published, StoreError};
+use crate::store::{Object, Published, StoreError};
 use crate::sys::shared::Shared;
 
 /// A store's directory, as it is.
@@ -67,28 +65,15 @@ impl Directory {
 
     /// The response in this file, whole; None for an index, a variant's file, damage or nothing.
     fn whole(&self, hash: &Hash, variant: &Hash) -> Result<Option<Object>, StoreError> {
-        let Some((file, StoredFile::Record(record))) = read_at(&self.root, hash, variant)? else {
-            return Ok(None);
-        };
-        let content = match record.content {
-            Some(content) => Content::Memory(content),
-            None => Content::File {
-                file: Arc::new(file),
-                offset: record.prelude.content_offset,
-                len: record.prelude.content,
-            },
-        };
-        Ok(Some(Object {
-            meta: record.meta,
-            content,
-            generation: 0,
-            checksum: record.prelude.content_checksum,
-        }))
+        Ok(match self.root.read(hash, variant)? {
+            Some((file, StoredFile::Record(record))) => Some(record.into_object(file, 0)),
+            _ => None,
+        })
     }
 
     /// The variants under this hash, most recent first.
     fn variants(&self, hash: &Hash) -> Result<Vec<Hash>, StoreError> {
-        Ok(match index_at(&self.root, hash)? {
+        Ok(match self.root.index(hash)? {
             Some(index) => index.variants().copied().collect(),
             None => vec![NO_VARIANT],
         })
@@ -140,7 +125,7 @@ impl StoreAdmin for Directory {
         shared.invalidate(key.hash());
         // Taking the lock would make a directory, which then belonged to who purges.
         let removed = if self.root.directory(key.hash()[0]).is_dir() {
-            remove(&self.root, shared, key)?
+            self.root.remove(shared, key)?
         } else {
             Vec::new()
         };
@@ -185,6 +170,8 @@ fn head(file: &File) -> io::Result<Option<StoredInfo>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::cache::stored::Meta;
     use crate::http::fields::Fields;

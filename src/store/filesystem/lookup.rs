@@ -7,17 +7,18 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
+use super::FilesystemStore;
 use super::root::NO_VARIANT;
 use super::write::stamp;
-use super::{FilesystemStore, unlist};
 use crate::cache::key::{Hash, Key, Variant};
 use crate::http::fields::Fields;
 use crate::store::checksum::Checksum;
+use crate::store::content::each_part_of_file;
 use crate::store::record::BOOT_AT;
 use crate::store::record::read::{Record, StoredFile, read};
-use crate::store::{Content, Found, Object, StoreError, place};
+use crate::store::{Found, Object, StoreError, place};
 
 impl FilesystemStore {
     pub(super) fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
@@ -49,12 +50,12 @@ impl FilesystemStore {
     /// The file under this name. One that seems damaged is read again under the lock, where nobody
     /// changes it, and removed if it is.
     fn sound(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, StoredFile)>, StoreError> {
-        match self.read(hash, variant)? {
+        match self.root.read(hash, variant)? {
             Some((_, StoredFile::Bad(_))) => {}
             found => return Ok(found),
         }
         let _lock = self.root.lock(hash)?;
-        match self.read(hash, variant)? {
+        match self.root.read(hash, variant)? {
             Some((_, StoredFile::Bad(why))) => {
                 self.discard(hash, variant, why)?;
                 Ok(None)
@@ -67,9 +68,9 @@ impl FilesystemStore {
     fn discard(&self, hash: &Hash, variant: &Hash, why: &str) -> Result<(), StoreError> {
         let path = self.root.file(hash, variant);
         log::warn!("{}: {why}; removed from the store", path.display());
-        self.removed.remember(self.unlink(hash, variant)?);
+        self.displace(hash, variant)?;
         if *variant != NO_VARIANT {
-            unlist(&self.root, hash, variant)?;
+            self.root.unlist(hash, variant)?;
         }
         self.shared.next_generation(hash);
         Ok(())
@@ -87,23 +88,14 @@ impl FilesystemStore {
         if record.meta.key != *key || record.meta.variant != *variant {
             return Ok(None);
         }
-        let checksum = record.prelude.content_checksum;
-        let content = match record.content {
-            Some(content) => Content::Memory(content),
-            None if self.is_trusted(&record) || self.verify(&file, &record)? => Content::File {
-                file: Arc::new(file),
-                offset: record.prelude.content_offset,
-                len: record.prelude.content,
-            },
-            None => return Ok(None),
-        };
+        // Small content was verified when it was read.
+        let is_good =
+            record.content.is_some() || self.is_trusted(&record) || self.verify(&file, &record)?;
+        if !is_good {
+            return Ok(None);
+        }
         self.shared.visit(&place(key.hash(), variant.hash()));
-        Ok(Some(Object {
-            meta: record.meta,
-            content,
-            generation,
-            checksum,
-        }))
+        Ok(Some(record.into_object(file, generation)))
     }
 
     fn is_trusted(&self, record: &Record) -> bool {
@@ -153,20 +145,15 @@ impl FilesystemStore {
 /// True when the content in the file has the checksum that its prelude says.
 fn checks(file: &File, record: &Record) -> io::Result<bool> {
     let mut checksum = Checksum::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut at = record.prelude.content_offset;
-    let mut left = record.prelude.content;
-    while left > 0 {
-        let step = left.min(buffer.len() as u64) as usize;
-        match file.read_exact_at(&mut buffer[..step], at) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            outcome => outcome?,
-        }
-        checksum.update(&buffer[..step]);
-        at += step as u64;
-        left -= step as u64;
+    let (offset, len) = (record.prelude.content_offset, record.prelude.content);
+    let read = each_part_of_file(file, offset, len, &mut |part| {
+        checksum.update(part);
+        true
+    });
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| checksum.finish() == record.prelude.content_checksum),
     }
-    Ok(checksum.finish() == record.prelude.content_checksum)
 }
 
 fn identity(file: &File) -> io::Result<(u64, u64)> {

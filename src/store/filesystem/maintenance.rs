@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::root::{NO_VARIANT, Root, counted, unhex};
 use super::synced::Synced;
-use super::{index_at, unlist};
 use crate::cache::key::Hash;
 use crate::store::error::StoreError;
 use crate::store::record::index::{Index, is_index};
@@ -90,7 +89,7 @@ impl DirectoryMaintenance {
     pub fn evict(&self, entry: &QueueEntry) -> Result<(), StoreError> {
         let _lock = self.root.lock(&entry.hash)?;
         if entry.variant == NO_VARIANT {
-            let index = index_at(&self.root, &entry.hash)?;
+            let index = self.root.index(&entry.hash)?;
             if index.is_some_and(|index| self.has_variants(&entry.hash, &index)) {
                 // The response was replaced by variants, which have entries of their own.
                 return Ok(());
@@ -99,7 +98,7 @@ impl DirectoryMaintenance {
         self.root
             .unlink(&self.root.file(&entry.hash, &entry.variant))?;
         if entry.variant != NO_VARIANT {
-            unlist(&self.root, &entry.hash, &entry.variant)?;
+            self.root.unlist(&entry.hash, &entry.variant)?;
         }
         self.shared.next_generation(&entry.hash);
         Ok(())

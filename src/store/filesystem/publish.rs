@@ -5,9 +5,9 @@
 use std::fs::File;
 use std::path::Path;
 
+use super::FilesystemStore;
 use super::root::{NO_VARIANT, counted};
 use super::write::UnnamedRecord;
-use super::{FilesystemStore, index_at};
 use crate::cache::key::{Hash, Variant};
 use crate::cache::stored::Meta;
 use crate::cache::vary;
@@ -67,7 +67,7 @@ impl FilesystemStore {
             self.root.place(&file, name, &target)?;
             if let Err(error) = self.list(meta, names) {
                 // Without its place in the index it would never be found.
-                self.removed.remember(self.unlink(&hash, &variant)?);
+                self.displace(&hash, &variant)?;
                 return Err(error);
             }
         }
@@ -96,7 +96,7 @@ impl FilesystemStore {
         if name.is_none() && disk::name(file, target).is_ok() {
             return Ok(());
         }
-        let index = index_at(&self.root, hash)?;
+        let index = self.root.index(hash)?;
         self.root.place(file, name, target)?;
         if let Some(index) = index {
             self.drop_variants(hash, index.variants())?;
@@ -108,7 +108,7 @@ impl FilesystemStore {
     fn list(&self, meta: &Meta, names: Vec<String>) -> Result<(), StoreError> {
         let (hash, variant) = (meta.key.hash(), meta.variant.hash());
         let path = self.root.file(hash, &NO_VARIANT);
-        let index = match index_at(&self.root, hash)? {
+        let index = match self.root.index(hash)? {
             Some(index) if index.key == *meta.key.text() => Some(index),
             Some(_) | None => None,
         };
@@ -118,11 +118,9 @@ impl FilesystemStore {
             }
         }
         // The index takes the place of a response without Vary, if there is one.
-        let displaced = match &index {
-            Some(_) => None,
-            None => self.unlink(hash, &NO_VARIANT)?,
-        };
-        self.removed.remember(displaced);
+        if index.is_none() {
+            self.displace(hash, &NO_VARIANT)?;
+        }
         let mut index = index.unwrap_or_else(|| Index::new(meta.key.text().clone()));
         let dropped = index.add(names, *variant);
         let bytes = index.encode().ok_or(StoreError::Unselectable)?;
@@ -136,7 +134,7 @@ impl FilesystemStore {
         variants: impl Iterator<Item = &'a Hash>,
     ) -> Result<(), StoreError> {
         for variant in variants {
-            self.removed.remember(self.unlink(hash, variant)?);
+            self.displace(hash, variant)?;
         }
         Ok(())
     }

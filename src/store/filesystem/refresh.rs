@@ -12,7 +12,7 @@ use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::store::record::read::{Record, StoredFile, read};
 use crate::store::record::{Prelude, WORD_AT, meta as coding, slot, word};
-use crate::store::{Content, Object, Published, StoreError, Whole};
+use crate::store::{Object, Published, StoreError};
 use crate::sys::disk;
 
 impl FilesystemStore {
@@ -27,7 +27,8 @@ impl FilesystemStore {
         let lock = self.root.lock(hash)?;
         let Some(file) = self.root.open(&path, true)? else {
             drop(lock);
-            return self.store_again(object, meta, invalidation_epoch);
+            // What is at hand of it is stored anew.
+            return self.publish(meta, object.content.to_whole()?, invalidation_epoch);
         };
         let StoredFile::Record(record) =
             read(&file).map_err(|error| StoreError::at(&path, error))?
@@ -58,23 +59,6 @@ impl FilesystemStore {
             size,
             generation,
         })
-    }
-
-    /// Stores a response anew whose file is gone, from what is at hand of it.
-    fn store_again(
-        &self,
-        object: &Object,
-        meta: &Meta,
-        invalidation_epoch: Option<u32>,
-    ) -> Result<Published, StoreError> {
-        match &object.content {
-            Content::Memory(content) => self.publish(
-                meta,
-                Whole::Memory(vec![content.clone()]),
-                invalidation_epoch,
-            ),
-            Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
-        }
     }
 
     /// Stores the content of a record anew under metadata that has no room in its file.

@@ -10,6 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use super::root::NO_VARIANT;
 use super::*;
 use crate::http::testing::fields;
 use crate::store::suite::{self, content, look, meta, plain, publish, publish_draft};

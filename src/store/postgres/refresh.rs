@@ -1,15 +1,13 @@
 //! New metadata for stored content, after a 304 (RFC 9111 §3.2): in place, or under another variant with the
 //! same content.
 
-use bytes::Bytes;
-
 use super::PostgresStore;
 use super::pool::CHANGE;
 use super::publish::PublishOutcome;
 use super::row::Columns;
 use super::session::Parameters;
 use crate::cache::stored::Meta;
-use crate::store::{Content, Object, Published, StoreError, Whole};
+use crate::store::{Object, Published, StoreError};
 
 const REFRESH: &str = "SELECT cacheproxy.refresh(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
@@ -44,24 +42,9 @@ impl PostgresStore {
         })?;
         match &outcome[..] {
             "refreshed" => self.published(meta, PublishOutcome::Stored, size, before),
-            "missing" => self.publish_again(&object.content, meta, invalidation_epoch),
+            // What is at hand of it is stored anew.
+            "missing" => self.publish(meta, object.content.to_whole()?, invalidation_epoch),
             _ => Err(StoreError::Gone),
-        }
-    }
-
-    /// Stores a response anew whose row is gone, from what is at hand of it.
-    fn publish_again(
-        &self,
-        content: &Content,
-        meta: &Meta,
-        invalidation_epoch: Option<u32>,
-    ) -> Result<Published, StoreError> {
-        match content {
-            Content::Memory(content) => {
-                let whole = Whole::Memory(vec![Bytes::clone(content)]);
-                self.publish(meta, whole, invalidation_epoch)
-            }
-            Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::index::{self, Index};
 use super::{MOST_META, PRELUDE, Prelude, in_slot, meta};
 use crate::cache::stored::Meta;
-use crate::store::SMALL;
 use crate::store::checksum::Checksum;
+use crate::store::{Content, Object, SMALL};
 
 /// Files up to this size are read whole at once.
 const AT_ONCE: u64 = SMALL + (32 << 10);
@@ -42,6 +43,24 @@ pub struct Record {
 }
 
 impl Record {
+    /// The stored response that this record in `file` is.
+    pub fn into_object(self, file: File, generation: u32) -> Object {
+        let content = match self.content {
+            Some(content) => Content::Memory(content),
+            None => Content::File {
+                file: Arc::new(file),
+                offset: self.prelude.content_offset,
+                len: self.prelude.content,
+            },
+        };
+        Object {
+            meta: self.meta,
+            content,
+            generation,
+            checksum: self.prelude.content_checksum,
+        }
+    }
+
     /// True when nothing has written to the file since it was stamped.
     pub fn is_untouched(&self) -> bool {
         u64::try_from(self.file.mtime()) == Ok(self.prelude.stamp) && self.file.mtime_nsec() == 0

@@ -62,7 +62,7 @@ impl SpoolWriter {
 
     /// True when all the content is being kept.
     pub fn keeps_all(&self) -> bool {
-        self.spool.inner.borrow().keep == Keep::All
+        self.spool.keeps_all()
     }
 
     /// Appends a chunk, then waits while readers (of a window) or the disk are too far behind.

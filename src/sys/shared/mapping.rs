@@ -12,6 +12,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::boot;
 use super::layout::{Layout, MAGIC, SIZE, VERSION};
+use crate::sys::disk;
 
 /// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].
 pub struct Shared {
@@ -23,7 +24,7 @@ impl Shared {
     /// Maps the file at `path`, which is made anew when it is missing or of another layout.
     /// Processes that mapped a file made by another version keep theirs.
     pub fn create(path: &Path) -> io::Result<Shared> {
-        if let Ok(file) = open(path) {
+        if let Ok(file) = disk::open(path, true) {
             if let Ok(shared) = Shared::map(file) {
                 shared.name_boot();
                 return Ok(shared);
@@ -47,7 +48,7 @@ impl Shared {
 
     /// Maps the file of a running proxy; refused when it is not one of this layout.
     pub fn open(path: &Path) -> io::Result<Shared> {
-        Shared::map(open(path)?)
+        Shared::map(disk::open(path, true)?)
     }
 
     /// Maps the shared file received as `fd`; refused when it is not one of this layout.
@@ -122,14 +123,6 @@ impl Shared {
             None => self.layout().boot.store(boot::random()),
         }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_CLOEXEC)
-        .open(path)
 }
 
 fn foreign(why: &str) -> io::Error {

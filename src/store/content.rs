@@ -1,0 +1,110 @@
+//! The content of a stored response: where it is, and reading it part by part.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{StoreError, Whole};
+
+/// The content of a stored response.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// All of it.
+    Memory(Bytes),
+    /// Part of a file, which may be unlinked at any time but does not change.
+    File {
+        /// The file.
+        file: Arc<File>,
+        /// Where the content begins in it.
+        offset: u64,
+        /// The length of the content.
+        len: u64,
+    },
+    /// Elsewhere, to be read piece by piece.
+    Pieces(Arc<dyn Pieces>),
+}
+
+/// Content that is read piece by piece, from a place that takes time to answer.
+#[allow(clippy::len_without_is_empty)]
+pub trait Pieces: Send + Sync + std::fmt::Debug {
+    /// The length of the content.
+    fn len(&self) -> u64;
+
+    /// A piece that begins at `at`, as long as it is convenient; blocks until it is there. What was
+    /// removed meanwhile is [`StoreError::Gone`].
+    fn read(&self, at: u64) -> Result<Bytes, StoreError>;
+}
+
+impl Content {
+    /// The length of the content in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Content::Memory(bytes) => bytes.len() as u64,
+            Content::File { len, .. } => *len,
+            Content::Pieces(pieces) => pieces.len(),
+        }
+    }
+
+    /// True when there is no content.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The content to be stored anew, where that needs no reading; else it is gone.
+    pub(super) fn to_whole(&self) -> Result<Whole, StoreError> {
+        match self {
+            Content::Memory(content) => Ok(Whole::Memory(vec![content.clone()])),
+            Content::File { .. } | Content::Pieces(_) => Err(StoreError::Gone),
+        }
+    }
+
+    /// Reads the content part by part, until `take` is false.
+    pub fn each_part(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), StoreError> {
+        match self {
+            Content::Memory(bytes) => {
+                take(bytes);
+            }
+            Content::File { file, offset, len } => {
+                let read = each_part_of_file(file, *offset, *len, take);
+                read.map_err(|error| StoreError::at("the content's file".as_ref(), error))?;
+            }
+            Content::Pieces(pieces) => {
+                let mut at = 0;
+                while at < pieces.len() {
+                    let piece = pieces.read(at)?;
+                    if piece.is_empty() {
+                        return Err(StoreError::Gone);
+                    }
+                    if !take(&piece) {
+                        break;
+                    }
+                    at += piece.len() as u64;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads `len` bytes of a file from `offset` on, part by part, until `take` is false.
+pub(super) fn each_part_of_file(
+    file: &File,
+    offset: u64,
+    len: u64,
+    take: &mut dyn FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    let (mut at, end) = (offset, offset + len);
+    while at < end {
+        let step = (end - at).min(buffer.len() as u64) as usize;
+        file.read_exact_at(&mut buffer[..step], at)?;
+        if !take(&buffer[..step]) {
+            break;
+        }
+        at += step as u64;
+    }
+    Ok(())
+}
