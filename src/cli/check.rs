@@ -24,7 +24,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let loaded = config::load(&args.config.source()).map_err(Failure::config)?;
     let choice = &loaded.settings.store;
     let mut notes: Vec<String> = Vec::new();
-    notes.extend(store_directory::check(choice.path())?);
+    notes.extend(store_directory::check(&choice.path)?);
     // Last, as root goes on as the service's user.
     if let Some(database) = DatabaseAccess::of(&mut choice.clone(), NamedBy::Configuration)? {
         notes.extend(database.exposed().map(str::to_owned));

@@ -1,9 +1,8 @@
 //! The database of a command: reached as the service would reach it, looked at, and what is wrong with it said.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Database, StoreChoice};
+use crate::config::{DatabaseSettings, StoreChoice, StoreKind};
 use crate::store::StoreError;
 use crate::store::open::CREDENTIAL;
 use crate::store::postgres;
@@ -31,9 +30,7 @@ pub(super) enum NamedBy {
 
 /// The way to a database.
 pub(super) struct DatabaseAccess {
-    database: Database,
-    password_file: Option<PathBuf>,
-    logged: bool,
+    settings: DatabaseSettings,
     /// True when the configuration itself has a password.
     exposed: bool,
 }
@@ -45,42 +42,33 @@ impl DatabaseAccess {
         choice: &mut StoreChoice,
         named_by: NamedBy,
     ) -> Result<Option<DatabaseAccess>, Failure> {
-        let StoreChoice::Postgres {
-            database,
-            password_file,
-            logged,
-            ..
-        } = choice
-        else {
+        let StoreKind::Postgres(settings) = &mut choice.kind else {
             return Ok(None);
         };
-        let exposed = database.value("password").is_some();
-        if password_file.is_none() {
-            *password_file = credentials::given(CREDENTIAL);
+        let exposed = settings.database.value("password").is_some();
+        if settings.password_file.is_none() {
+            settings.password_file = credentials::given(CREDENTIAL);
         }
         let service = user::named(SERVICE_USER)
             .filter(|_| user::effective() == 0 && named_by == NamedBy::Configuration);
         if let Some(service) = service {
-            if password_file.is_none() {
+            if settings.password_file.is_none() {
                 // Root may read what systemd hands to the service.
                 if let Ok(password) = std::fs::read_to_string(CREDENTIAL_FILE) {
                     let password = password.lines().next().unwrap_or_default();
-                    *database = database.with_password(password);
+                    settings.database = settings.database.with_password(password);
                 }
             }
             user::become_user(&service).map_err(Failure::no_permission)?;
         }
-        Ok(Some(DatabaseAccess {
-            database: database.clone(),
-            password_file: password_file.clone(),
-            logged: *logged,
-            exposed,
-        }))
+        let settings = settings.clone();
+        Ok(Some(DatabaseAccess { settings, exposed }))
     }
 
     pub(super) fn session(&self) -> Result<Session, Failure> {
-        let file = self.password_file.as_deref();
-        postgres::connect(self.database.as_str(), file, TIMEOUT).map_err(|why| self.failed(why))
+        let file = self.settings.password_file.as_deref();
+        postgres::connect(self.settings.database.as_str(), file, TIMEOUT)
+            .map_err(|why| self.failed(why))
     }
 
     /// The rows of stored responses, which have to be of this version.
@@ -90,15 +78,15 @@ impl DatabaseAccess {
         if !state.current {
             return Err(unusable(&state));
         }
-        let file = self.password_file.as_deref();
-        Rows::connect(&self.database, file, TIMEOUT).map_err(|why| self.failed(why))
+        let file = self.settings.password_file.as_deref();
+        Rows::connect(&self.settings.database, file, TIMEOUT).map_err(|why| self.failed(why))
     }
 
     /// Makes the schema or brings it up to date, and tells which.
     pub(super) fn init(&self) -> Result<&'static str, Failure> {
         let mut session = self.session()?;
         session.set_deadline(std::time::Instant::now() + INIT_TIMEOUT);
-        match schema::init(&mut session, self.logged) {
+        match schema::init(&mut session, self.settings.logged) {
             Ok(SchemaInit::Created) => Ok("made the schema \"cacheproxy\""),
             Ok(SchemaInit::Upgraded(_)) => Ok("brought the schema \"cacheproxy\" up to date"),
             Ok(SchemaInit::Current) => Ok("the schema \"cacheproxy\" is there and up to date"),
@@ -144,6 +132,7 @@ impl DatabaseAccess {
 
     fn failed(&self, why: StoreError) -> Failure {
         let local = self
+            .settings
             .database
             .value("host")
             .is_none_or(|host| host.starts_with('/'));
@@ -160,7 +149,7 @@ impl DatabaseAccess {
     }
 
     fn refused(&self, error: &SchemaError) -> Failure {
-        Failure::unavailable(format!("{}: {error}", self.database.place()))
+        Failure::unavailable(format!("{}: {error}", self.settings.database.place()))
     }
 }
 

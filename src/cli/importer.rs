@@ -165,7 +165,7 @@ impl<'a> Importer<'a> {
     /// The place that this response's content is to go to.
     fn destination(&mut self, archived: &Archived) -> Result<Destination, Failure> {
         let settings = &self.handle.settings;
-        if archived.content > settings.largest_object.min(settings.store.size()) {
+        if archived.content > settings.largest_object.min(settings.store.size) {
             self.tally.large += 1;
             return Ok(Destination::Nowhere);
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::store_args::name_store;
 use super::{listen, store_directory};
-use crate::config::{self, ConfigSource, Overrides, StoreChoice, Workers};
+use crate::config::{self, ConfigSource, Overrides, StoreChoice, StoreKind, Workers};
 use crate::supervisor::{self, Listen, ListenAddr, Spawn, Start};
 use crate::sys::exit::Failure;
 use crate::sys::journal::{self, Identity};
@@ -55,7 +55,7 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::unavailable(format!("can't find the program itself: {error}")))?;
     let configuration = config::load(&source(&args)?).map_err(Failure::config)?;
     let choice = &configuration.settings.store;
-    store_directory::prepare(choice.path())?;
+    store_directory::prepare(&choice.path)?;
     let runtime = RuntimeDir::make()?;
     let _journal = journal::start(Identity::Supervisor);
     log::info!(
@@ -75,9 +75,9 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
 
 /// The store's place, for messages.
 fn place(store: &StoreChoice) -> String {
-    match store {
-        StoreChoice::Filesystem { path, .. } => path.display().to_string(),
-        StoreChoice::Postgres { database, .. } => format!("PostgreSQL: {}", database.masked()),
+    match &store.kind {
+        StoreKind::Filesystem => store.path.display().to_string(),
+        StoreKind::Postgres(settings) => format!("PostgreSQL: {}", settings.database.masked()),
     }
 }
 

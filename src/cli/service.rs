@@ -45,7 +45,7 @@ pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
         ..ConfigSource::default()
     };
     let configuration = config::load(&source).map_err(Failure::config)?;
-    store_directory::prepare(configuration.settings.store.path())?;
+    store_directory::prepare(&configuration.settings.store.path)?;
     supervisor::serve(supervisor::Start {
         configuration,
         listen: Listen::Inherited,

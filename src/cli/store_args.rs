@@ -34,7 +34,7 @@ impl StoreArgs {
         let mut settings = self.settings()?;
         let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
         if database.is_none() {
-            owner(settings.store.path())?;
+            owner(&settings.store.path)?;
         }
         self.handle(settings, database)
     }
@@ -44,7 +44,7 @@ impl StoreArgs {
     pub(super) fn open_to_write(&self) -> Result<StoreHandle, Failure> {
         let mut settings = self.settings()?;
         let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
-        let path = settings.store.path();
+        let path = &settings.store.path;
         if let Some(database) = &database {
             database.init()?;
         } else if path.exists() || self.named_by() == NamedBy::Configuration {
@@ -75,7 +75,7 @@ impl StoreArgs {
         database: Option<DatabaseAccess>,
     ) -> Result<StoreHandle, Failure> {
         let admin: Box<dyn StoreAdmin> = match &database {
-            None => Box::new(Directory::of(settings.store.path())),
+            None => Box::new(Directory::of(&settings.store.path)),
             Some(database) => Box::new(database.admin()?),
         };
         Ok(StoreHandle {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::freshness::Facts;
-use crate::config::{Settings, StoreChoice};
+use crate::config::{Settings, StoreKind};
 use crate::store::Store;
 use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::open::open;
@@ -20,7 +20,7 @@ pub(super) struct StoreHandle {
 
 impl StoreHandle {
     pub(super) fn is_database(&self) -> bool {
-        matches!(self.settings.store, StoreChoice::Postgres { .. })
+        self.settings.store.kind != StoreKind::Filesystem
     }
 
     /// About how often a stored response answered; None when no proxy runs.
@@ -53,7 +53,7 @@ impl StoreHandle {
     /// Shared memory such as a proxy has, for a command that runs without one.
     fn unshared(&self) -> Result<Shared, Failure> {
         let shared = Shared::anonymous().map_err(Failure::unavailable)?;
-        shared.set_limit(self.settings.store.size());
+        shared.set_limit(self.settings.store.size);
         if !self.is_database() {
             let mut size = 0;
             let counted = self.admin.each(&mut |stored| size += stored.size);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::output::duration;
 use crate::cache::policy::Ttl;
-use crate::config::{Loaded, Role, Rule, Settings, StoreChoice, display_size};
+use crate::config::{Loaded, Role, Rule, Settings, StoreChoice, StoreKind, display_size};
 
 pub(super) fn summary(loaded: &Loaded) -> String {
     let read: Vec<String> = (loaded.texts.iter())
@@ -73,29 +73,20 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
 }
 
 fn store(choice: &StoreChoice) -> String {
-    match choice {
-        StoreChoice::Filesystem {
-            path,
-            size,
-            min_free,
-        } => format!(
-            "{}, at most {}, leaving {} of the disk free",
-            path.display(),
-            display_size(*size),
-            display_size(*min_free)
+    let (path, size) = (choice.path.display(), display_size(choice.size));
+    match &choice.kind {
+        StoreKind::Filesystem => format!(
+            "{path}, at most {size}, leaving {} of the disk free",
+            display_size(choice.min_free)
         ),
-        StoreChoice::Postgres {
-            database,
-            logged,
-            size,
-            spool,
-            ..
-        } => format!(
-            "PostgreSQL: {}, at most {}, {}, by way of {}",
-            database.masked(),
-            display_size(*size),
-            if *logged { "logged" } else { "unlogged" },
-            spool.display()
+        StoreKind::Postgres(settings) => format!(
+            "PostgreSQL: {}, at most {size}, {}, by way of {path}",
+            settings.database.masked(),
+            if settings.logged {
+                "logged"
+            } else {
+                "unlogged"
+            },
         ),
     }
 }

@@ -20,13 +20,6 @@ const A_SIZE: &str = r#"a size such as "64KiB", "500MB" or "10GiB""#;
 const TEN_YEARS: Duration = Duration::from_secs(3650 * 86_400);
 const A_MONTH: Duration = Duration::from_secs(30 * 86_400);
 
-/// A kind of store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StoreKind {
-    Filesystem,
-    Postgres,
-}
-
 /// A value, where it stands and the key it has.
 pub(super) struct KeyValue<'a> {
     pub(super) text: &'a ConfigText,
@@ -155,11 +148,11 @@ impl<'a> KeyValue<'a> {
             .ok_or_else(|| self.expected(r#"a port such as 443 or a range such as "8000-8999""#))
     }
 
-    /// The kind of store.
-    pub(super) fn store(&self) -> Result<StoreKind, ConfigError> {
+    /// True for a database, false for a directory.
+    pub(super) fn is_database(&self) -> Result<bool, ConfigError> {
         match self.string() {
-            Some("filesystem") => Ok(StoreKind::Filesystem),
-            Some("postgres") => Ok(StoreKind::Postgres),
+            Some("filesystem") => Ok(false),
+            Some("postgres") => Ok(true),
             _ => Err(self.expected(r#""filesystem" or "postgres""#)),
         }
     }

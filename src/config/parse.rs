@@ -3,15 +3,12 @@
 //! A later text's key replaces an earlier one's; its rules are tried before the earlier ones'.
 //! Unknown keys are refused, with the nearest known one.
 
-use std::path::PathBuf;
-
 use toml::de::DeTable;
 
-use super::database::Database;
 use super::error::ConfigError;
-use super::key_value::{KeyValue, StoreKind, refused};
+use super::key_value::{KeyValue, refused};
 use super::rules::{Rule, Rules};
-use super::settings::{Ports, Settings, StoreChoice};
+use super::settings::{DatabaseSettings, Ports, Settings, StoreKind};
 use super::spelling::nearest;
 use super::text::{ConfigText, Role};
 use crate::cache::policy::RuleTtl;
@@ -63,63 +60,28 @@ const RULE: [&str; 7] = [
 
 /// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
 pub fn parse(texts: &[ConfigText]) -> Result<Settings, ConfigError> {
-    let mut reading = SettingsBuilder::begin();
+    let mut builder = SettingsBuilder::default();
     for text in texts {
-        reading.read(text)?;
+        builder.read(text)?;
     }
-    Ok(reading.finish())
+    Ok(builder.finish())
 }
 
-/// The settings while texts are being read.
+/// The settings while texts are being read, with a database's kept apart: they count only if it is the store.
+#[derive(Default)]
 struct SettingsBuilder {
     settings: Settings,
-    kind: StoreKind,
-    path: PathBuf,
-    size: u64,
-    min_free: u64,
-    database: Option<Database>,
-    password_file: Option<PathBuf>,
-    logged: bool,
+    is_database: bool,
+    database: DatabaseSettings,
 }
 
 impl SettingsBuilder {
-    fn begin() -> SettingsBuilder {
-        let settings = Settings::default();
-        SettingsBuilder {
-            kind: StoreKind::Filesystem,
-            path: settings.store.path().to_owned(),
-            size: settings.store.size(),
-            min_free: settings.store.min_free(),
-            database: None,
-            password_file: None,
-            logged: false,
-            settings,
-        }
-    }
-
     fn finish(mut self) -> Settings {
-        let SettingsBuilder {
-            path,
-            size,
-            min_free,
-            ..
-        } = self;
-        self.settings.largest_object = self.settings.largest_object.min(size);
-        self.settings.store = match self.kind {
-            StoreKind::Filesystem => StoreChoice::Filesystem {
-                path,
-                size,
-                min_free,
-            },
-            StoreKind::Postgres => StoreChoice::Postgres {
-                database: self.database.unwrap_or_default(),
-                password_file: self.password_file,
-                logged: self.logged,
-                size,
-                spool: path,
-                min_free,
-            },
-        };
+        let store = &mut self.settings.store;
+        self.settings.largest_object = self.settings.largest_object.min(store.size);
+        if self.is_database {
+            store.kind = StoreKind::Postgres(self.database);
+        }
         self.settings
     }
 
@@ -148,16 +110,16 @@ impl SettingsBuilder {
                     .collect::<Result<_, _>>()?;
                 settings.connect_ports = Ports(ports);
             }
-            "store" => self.kind = entry.store()?,
-            "store_path" => self.path = entry.path("/var/cache/cacheproxy")?,
-            "store_size" => self.size = entry.size(1 << 20)?,
-            "min_free_disk" => self.min_free = entry.size(0)?,
-            "database" => self.database = Some(entry.database()?),
+            "store" => self.is_database = entry.is_database()?,
+            "store_path" => settings.store.path = entry.path("/var/cache/cacheproxy")?,
+            "store_size" => settings.store.size = entry.size(1 << 20)?,
+            "min_free_disk" => settings.store.min_free = entry.size(0)?,
+            "database" => self.database.database = entry.database()?,
             "database_password_file" => {
                 let file = entry.path("/etc/cacheproxy/database-password")?;
-                self.password_file = Some(file);
+                self.database.password_file = Some(file);
             }
-            "database_logged" => self.logged = entry.boolean()?,
+            "database_logged" => self.database.logged = entry.boolean()?,
             "largest_object" => settings.largest_object = entry.size(1)?,
             "memory" => settings.memory = entry.size(0)?,
             "ca_file" => settings.ca_file = entry.path("/etc/ssl/certs/ca-certificates.crt")?,

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -84,7 +84,8 @@ impl Default for Settings {
             allow: loopback(),
             purge_allow: loopback(),
             connect_ports: Ports(vec![443..=443]),
-            store: StoreChoice::Filesystem {
+            store: StoreChoice {
+                kind: StoreKind::Filesystem,
                 path: PathBuf::from("/var/cache/cacheproxy"),
                 size: 10 << 30,
                 min_free: 512 << 20,
@@ -121,55 +122,33 @@ pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16))
 }
 
-/// The kind of store and its place.
+/// A store: its kind, its place and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreChoice {
-    /// Files below a directory.
-    Filesystem {
-        /// The directory, absolute.
-        path: PathBuf,
-        /// The most it may hold, in bytes.
-        size: u64,
-        /// The free disk space that is left alone, in bytes.
-        min_free: u64,
-    },
-    /// A PostgreSQL database.
-    Postgres {
-        database: Database,
-        /// The file that has the password, absolute.
-        password_file: Option<PathBuf>,
-        /// True when what is stored survives a crash of the server.
-        logged: bool,
-        /// The most the database may hold, in bytes.
-        size: u64,
-        /// The directory for content on its way into the database, absolute.
-        spool: PathBuf,
-        /// The free disk space of that directory that is left alone, in bytes.
-        min_free: u64,
-    },
+pub struct StoreChoice {
+    pub kind: StoreKind,
+    /// The directory of the store, or of content on its way into a database; absolute.
+    pub path: PathBuf,
+    /// The most the store may hold, in bytes.
+    pub size: u64,
+    /// The free space on the directory's disk that is left alone, in bytes.
+    pub min_free: u64,
 }
 
-impl StoreChoice {
-    /// The directory that is written to, whatever kind of store it is.
-    pub fn path(&self) -> &Path {
-        match self {
-            StoreChoice::Filesystem { path, .. } => path,
-            StoreChoice::Postgres { spool, .. } => spool,
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// Files below the directory.
+    Filesystem,
+    Postgres(DatabaseSettings),
+}
 
-    /// The most the store may hold, in bytes.
-    pub fn size(&self) -> u64 {
-        let (StoreChoice::Filesystem { size, .. } | StoreChoice::Postgres { size, .. }) = self;
-        *size
-    }
-
-    /// The free space on the directory's disk that is left alone, in bytes.
-    pub fn min_free(&self) -> u64 {
-        let (StoreChoice::Filesystem { min_free, .. } | StoreChoice::Postgres { min_free, .. }) =
-            self;
-        *min_free
-    }
+/// The settings of a PostgreSQL database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    pub database: Database,
+    /// The file that has the password, absolute.
+    pub password_file: Option<PathBuf>,
+    /// True when what is stored survives a crash of the server.
+    pub logged: bool,
 }
 
 /// Ranges of ports.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::filesystem::{FilesystemOptions, FilesystemStore};
 use super::postgres::{PostgresOptions, PostgresStore};
 use super::{Store, StoreError};
-use crate::config::StoreChoice;
+use crate::config::{StoreChoice, StoreKind};
 use crate::sys::credentials;
 use crate::sys::shared::Shared;
 
@@ -18,28 +18,21 @@ pub(crate) fn open(
     worker: usize,
     shared: &Arc<Shared>,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match choice {
-        StoreChoice::Filesystem { path, .. } => {
-            let path = path.clone();
+    let path = choice.path.clone();
+    Ok(match &choice.kind {
+        StoreKind::Filesystem => {
             let options = FilesystemOptions { path, worker };
             Arc::new(FilesystemStore::open(&options, shared.clone())?)
         }
-        StoreChoice::Postgres {
-            database,
-            password_file,
-            logged,
-            size,
-            spool,
-            ..
-        } => {
+        StoreKind::Postgres(settings) => {
             let given = || credentials::given(CREDENTIAL);
             let options = PostgresOptions {
-                database: database.as_str().to_owned(),
-                password_file: password_file.clone().or_else(given),
-                logged: *logged,
-                spool: spool.clone(),
+                database: settings.database.as_str().to_owned(),
+                password_file: settings.password_file.clone().or_else(given),
+                logged: settings.logged,
+                spool: path,
                 worker,
-                limit: *size,
+                limit: choice.size,
             };
             Arc::new(PostgresStore::open(&options, shared.clone())?)
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::disk_watch::DiskWatch;
 use super::evict::{Evictor, EvictorOptions};
-use crate::config::{Settings, StoreChoice};
+use crate::config::{Settings, StoreChoice, StoreKind};
 use crate::ipc::Object;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
@@ -23,12 +23,12 @@ impl DiskSpace {
     /// Starts to see to the configured store.
     pub(super) fn start(settings: &Settings, shared: &Arc<Shared>) -> Result<DiskSpace, Failure> {
         let store = &settings.store;
-        let (size, min_free) = (store.size(), store.min_free());
-        let path = store.path().to_owned();
+        let (size, min_free) = (store.size, store.min_free);
+        let path = store.path.clone();
         // Of the store before.
         shared.set_ceiling(u64::MAX);
-        match store {
-            StoreChoice::Filesystem { .. } => {
+        match store.kind {
+            StoreKind::Filesystem => {
                 let options = EvictorOptions {
                     path,
                     limit: size,
@@ -37,7 +37,7 @@ impl DiskSpace {
                 let evictor = Evictor::start(&options, Arc::clone(shared));
                 Ok(DiskSpace::Directory(evictor.map_err(Failure::unavailable)?))
             }
-            StoreChoice::Postgres { .. } => {
+            StoreKind::Postgres(_) => {
                 let watch = DiskWatch::start(path, size, min_free, Arc::clone(shared));
                 Ok(DiskSpace::Spool(watch.map_err(Failure::unavailable)?))
             }
@@ -86,12 +86,12 @@ impl DiskSpace {
 
     /// The settings have changed. Another kind of store, or another place, is for the next start.
     pub(super) fn set_limits(&self, store: &StoreChoice, shared: &Shared) {
-        match (self, store) {
-            (DiskSpace::Directory(evictor), StoreChoice::Filesystem { size, min_free, .. }) => {
-                evictor.set_limits(shared, *size, *min_free);
+        match (self, &store.kind) {
+            (DiskSpace::Directory(evictor), StoreKind::Filesystem) => {
+                evictor.set_limits(shared, store.size, store.min_free);
             }
-            (DiskSpace::Spool(watch), StoreChoice::Postgres { size, min_free, .. }) => {
-                watch.set_limits(shared, *size, *min_free);
+            (DiskSpace::Spool(watch), StoreKind::Postgres(_)) => {
+                watch.set_limits(shared, store.size, store.min_free);
             }
             _ => {}
         }

@@ -9,7 +9,7 @@ use super::clients::Clients;
 use super::link::{Link, WorkerStage};
 use super::links::Links;
 use super::roster::{Roster, SlotState};
-use crate::config::StoreChoice;
+use crate::config::{DatabaseSettings, StoreChoice, StoreKind};
 use crate::sys::notify;
 use crate::sys::shared::{Shared, WORKERS};
 
@@ -145,7 +145,7 @@ impl Overview<'_> {
 
     /// The line about a store that isn't a directory of this machine.
     fn store_line(&self) -> Option<String> {
-        let StoreChoice::Postgres { database, .. } = self.store else {
+        let StoreKind::Postgres(DatabaseSettings { database, .. }) = &self.store.kind else {
             return None;
         };
         Some(match self.shared.is_store_down() {

@@ -75,7 +75,8 @@ fn good_values_are_taken() {
         allow: networks.map(|network| network.parse().unwrap()).to_vec(),
         purge_allow: Vec::new(),
         connect_ports: Ports(vec![443..=443, 8000..=8999]),
-        store: StoreChoice::Filesystem {
+        store: StoreChoice {
+            kind: StoreKind::Filesystem,
             path: PathBuf::from("/srv/cache"),
             size: 2_000_000_000,
             min_free: 0,
@@ -117,14 +118,14 @@ fn good_values_are_taken() {
 #[test]
 fn a_database_is_a_store_too() {
     let postgres = |database: &str, password_file: Option<&str>, logged| {
-        let defaults = Settings::default().store;
-        StoreChoice::Postgres {
+        let kind = StoreKind::Postgres(DatabaseSettings {
             database: Database::parse(database).unwrap(),
             password_file: password_file.map(PathBuf::from),
             logged,
-            size: defaults.size(),
-            spool: defaults.path().to_owned(),
-            min_free: defaults.min_free(),
+        });
+        StoreChoice {
+            kind,
+            ..Settings::default().store
         }
     };
     let default = "host=/run/postgresql dbname=cacheproxy";
@@ -154,9 +155,9 @@ fn a_database_is_a_store_too() {
     let loaded = load(&given).unwrap();
     let store = &loaded.settings.store;
     assert!(
-        matches!(store, StoreChoice::Postgres { database, .. } if database.value("password") == Some("secret"))
+        matches!(&store.kind, StoreKind::Postgres(settings) if settings.database.value("password") == Some("secret"))
     );
-    assert_eq!(store.path(), Path::new("/home/x"));
+    assert_eq!(store.path, Path::new("/home/x"));
     assert!(!format!("{store:?}").contains("secret"));
     assert_eq!(decode(&loaded.encode()).unwrap(), loaded.settings);
 }
@@ -311,17 +312,14 @@ fn files_are_read_in_order_and_the_command_line_counts_most() {
         (settings.max_clients, settings.memory, settings.workers),
         (20, 2 << 20, 5)
     );
-    let StoreChoice::Filesystem { path, .. } = &settings.store else {
-        panic!("{:?}", settings.store)
-    };
-    assert_eq!(path, Path::new("/home/x/a \"quoted\"\\path"));
+    assert_eq!(settings.store.kind, StoreKind::Filesystem);
+    assert_eq!(settings.store.path, Path::new("/home/x/a \"quoted\"\\path"));
     assert_eq!(decode(&loaded.encode()).unwrap(), *settings);
 
     fs::write(&main, "store_path = \"/file\"").unwrap();
     let from_file = load(&source).unwrap().settings;
-    assert!(
-        matches!(from_file.store, StoreChoice::Filesystem { path, .. } if path == Path::new("/file"))
-    );
+    assert_eq!(from_file.store.kind, StoreKind::Filesystem);
+    assert_eq!(from_file.store.path, Path::new("/file"));
     let given = ConfigSource {
         overrides: Overrides {
             store_path: Some(PathBuf::from("/given")),
