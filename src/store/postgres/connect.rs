@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use postgres::NoTls;
 use tokio::runtime;
 use tokio::time;
 use tokio_postgres::Config;
@@ -31,7 +30,7 @@ const SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_s
 pub struct Connector {
     /// One for each host, in the order they are tried.
     hosts: Vec<Config>,
-    tls: Option<MakeRustlsConnect>,
+    tls: MakeRustlsConnect,
     password_file: Option<PathBuf>,
     /// True when a server that takes no writes may do.
     any: bool,
@@ -71,7 +70,7 @@ impl Connector {
         let tls = tls::config(&database).map_err(refused)?;
         Ok(Connector {
             hosts: each_host(&database),
-            tls: tls.map(MakeRustlsConnect::new),
+            tls: MakeRustlsConnect::new(tls),
             password_file,
             any: database.value("target_session_attrs").is_none(),
             server: database.place(),
@@ -149,21 +148,10 @@ impl Connector {
             read_only: refuses_writes(&why),
         };
         let timeout = own.map_or(left, |own| own.min(left));
-        let mut session = match &self.tls {
-            Some(tls) if config.get_ssl_mode() != SslMode::Disable => {
-                let connecting =
-                    async { time::timeout(timeout, config.connect(tls.clone())).await };
-                let connected = runtime.block_on(connecting).map_err(late)?;
-                let (client, connection) = connected.map_err(refused)?;
-                Session::new(runtime, client, connection)
-            }
-            _ => {
-                let connecting = async { time::timeout(timeout, config.connect(NoTls)).await };
-                let connected = runtime.block_on(connecting).map_err(late)?;
-                let (client, connection) = connected.map_err(refused)?;
-                Session::new(runtime, client, connection)
-            }
-        };
+        let connecting = async { time::timeout(timeout, config.connect(self.tls.clone())).await };
+        let connected = runtime.block_on(connecting).map_err(late)?;
+        let (client, connection) = connected.map_err(refused)?;
+        let mut session = Session::new(runtime, client, connection);
         session.set_deadline(Instant::now() + timeout);
         session.batch(SETTINGS).map_err(refused)?;
         Ok(session)

@@ -10,6 +10,7 @@ mod content;
 mod expiry;
 mod failure;
 mod hits;
+mod lanes;
 mod lease;
 mod listen;
 mod lookup;

@@ -1,16 +1,16 @@
 //! The connections of one worker: few, each used by one thread at a time, none waited for beyond a deadline.
 //!
-//! Lookups never wait behind changes: each kind has connections of its own. Once the server has failed every call
+//! Once the server has failed every call
 //! fails at once; that is said once when it begins, and once when it is over. `reconnect` reaches it again.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postgres::Error;
 
-use super::breaker::Breaker;
 use super::connect::{ConnectError, Connector};
 use super::failure::{ends_session, is_passing, reason, refuses_writes};
+use super::lanes::{Lane, Lanes, LanesState, NotTaken, PooledSession};
 use super::session::Session;
 use crate::store::StoreError;
 use crate::sys::shared::Shared;
@@ -20,68 +20,13 @@ pub const LOOKUP: Duration = Duration::from_secs(2);
 /// The most time that a change takes, or each step of a long one.
 pub const CHANGE: Duration = Duration::from_secs(10);
 
-/// The most connections for lookups, and for changes.
-const MOST: [usize; 2] = [4, 1];
-/// A connection unused for so long is closed, except the last.
-const IDLE: Duration = Duration::from_secs(60);
-/// A server that takes no writes is used for so long before another is looked for.
-const READ_ONLY: Duration = Duration::from_secs(10);
-/// A server that has no room for more connections isn't asked for one for so long.
-const CROWDED: Duration = Duration::from_secs(10);
-/// The most threads that wait for a connection.
-const WAITING: usize = 256;
-
-/// The use of a connection.
-#[derive(Debug, Clone, Copy)]
-enum Lane {
-    Lookups,
-    Changes,
-}
-
 /// The connections to one server.
 pub struct Pool {
     connector: Connector,
     shared: Arc<Shared>,
     /// The index of the worker, by which the others know that its store is down.
     worker: usize,
-    state: Mutex<PoolState>,
-    /// Notified when a connection has become free, the circuit has opened or closed, or the pool has ended.
-    changed: Condvar,
-}
-
-struct PoolState {
-    breaker: Breaker,
-    /// Which of the hosts was reached.
-    host: usize,
-    ended: bool,
-    lanes: [Connections; 2],
-    waiting: usize,
-}
-
-#[derive(Default)]
-struct Connections {
-    /// With the time since when. The one that was used last is the last.
-    idle: Vec<(Session, Instant)>,
-    /// The number of all, idle or not.
-    open: usize,
-    /// Until when no more are tried than there are.
-    crowded: Option<Instant>,
-}
-
-impl Connections {
-    fn has_room(&self, lane: Lane) -> bool {
-        let crowded = self.crowded.is_some_and(|until| Instant::now() < until);
-        self.open == 0 || (self.open < MOST[lane as usize] && !crowded)
-    }
-}
-
-/// A connection in use, or room for one. Dropped, it is for others to use.
-struct PooledSession<'a> {
-    pool: &'a Pool,
-    lane: Lane,
-    /// The breaker's when it was taken.
-    era: u64,
-    session: Option<Session>,
+    lanes: Lanes,
 }
 
 impl Pool {
@@ -90,14 +35,7 @@ impl Pool {
             connector,
             shared,
             worker,
-            state: Mutex::new(PoolState {
-                breaker: Breaker::new(Instant::now()),
-                host: 0,
-                ended: false,
-                lanes: Default::default(),
-                waiting: 0,
-            }),
-            changed: Condvar::new(),
+            lanes: Lanes::new(),
         }
     }
 
@@ -130,30 +68,21 @@ impl Pool {
 
     /// Ends reconnecting, and closes connections as they come back.
     pub fn end(&self) {
-        let mut state = self.lock();
-        state.ended = true;
-        state.forget_idle();
-        drop(state);
-        self.changed.notify_all();
+        self.lanes.change(|state| {
+            state.ended = true;
+            state.forget_idle();
+        });
     }
 
     /// True when the server is known to answer.
     #[cfg(test)]
     pub fn is_up(&self) -> bool {
-        matches!(self.lock().breaker.check(), Ok(Some(_)))
+        matches!(self.lanes.lock().breaker.check(), Ok(Some(_)))
     }
 
     /// Waits until the server is to be reached; false when the pool has ended.
     pub(super) fn wait_until_due(&self) -> bool {
-        let mut state = self.lock();
-        while !state.ended {
-            let left = state.breaker.due(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            state = self.wait(state, left);
-        }
-        false
+        self.lanes.wait_until_due()
     }
 
     /// The server was reached, by a connection that has told it everything.
@@ -164,58 +93,49 @@ impl Pool {
                 "the database at {server} takes no writes: what it has is used, nothing is stored"
             );
         }
-        let mut state = self.lock();
-        let now = Instant::now();
-        match state.breaker.close(now) {
-            None => log::info!("connected to the database at {server}"),
-            Some(away) => log::info!(
-                "the database at {server} is back after {} s",
-                away.as_secs()
-            ),
-        }
-        state.host = session.host;
-        let lookups = &mut state.lanes[Lane::Lookups as usize];
-        lookups.open += 1;
-        lookups.idle.push((session, now));
-        self.shared.set_store_down(self.worker, false);
-        drop(state);
-        self.changed.notify_all();
+        self.lanes.change(|state| {
+            match state.breaker.close(Instant::now()) {
+                None => log::info!("connected to the database at {server}"),
+                Some(away) => {
+                    let seconds = away.as_secs();
+                    log::info!("the database at {server} is back after {seconds} s");
+                }
+            }
+            state.host = session.host;
+            state.add(Lane::Lookups, session);
+            self.shared.set_store_down(self.worker, false);
+        });
     }
 
     /// The server was not reached.
     pub(super) fn attempt_failed(&self, why: &str) {
-        let mut state = self.lock();
-        if state.breaker.attempt_failed(why, Instant::now()) {
-            self.lost(&mut state, why);
-        }
-        drop(state);
-        self.changed.notify_all();
+        self.lanes.change(|state| {
+            if state.breaker.attempt_failed(why, Instant::now()) {
+                self.lost(state, why);
+            }
+        });
     }
 
-    /// The server has failed somebody who used it in this era: what every call fails with from now on.
-    fn fail(&self, era: u64, why: String) -> StoreError {
-        let mut state = self.lock();
-        if state.breaker.trip(era, &why, Instant::now()) {
-            self.lost(&mut state, &why);
-        }
-        let failure = self.unreachable(state.breaker.check().err().unwrap_or(&why));
-        drop(state);
-        self.changed.notify_all();
-        failure
+    /// The server has failed somebody who used it in this era: gives what every call fails with from now on.
+    fn fail(&self, era: u64, why: &str) -> StoreError {
+        self.lanes.change(|state| {
+            if state.breaker.trip(era, why, Instant::now()) {
+                self.lost(state, why);
+            }
+            self.unreachable(state.breaker.check().err().unwrap_or(why).to_owned())
+        })
     }
 
-    fn lost(&self, state: &mut PoolState, why: &str) {
+    fn lost(&self, state: &mut LanesState, why: &str) {
         let server = self.server();
         log::error!("going on without the database at {server} until it is back: {why}");
         state.forget_idle();
         self.shared.set_store_down(self.worker, true);
     }
 
-    fn unreachable(&self, why: &str) -> StoreError {
-        StoreError::Unreachable {
-            server: self.server().to_owned(),
-            reason: why.to_owned(),
-        }
+    fn unreachable(&self, reason: String) -> StoreError {
+        let server = self.server().to_owned();
+        StoreError::Unreachable { server, reason }
     }
 
     fn work<T>(
@@ -226,7 +146,13 @@ impl Pool {
     ) -> Result<T, StoreError> {
         let until = Instant::now() + deadline;
         loop {
-            let mut pooled = self.take(lane, until)?;
+            let mut pooled = self.lanes.take(lane, until).map_err(|why| match why {
+                NotTaken::Open(why) => self.unreachable(why),
+                NotTaken::TooMany => {
+                    let why = "too many others wait for it";
+                    self.connector.failure(why.to_owned())
+                }
+            })?;
             let used = pooled.session.is_some();
             if !used {
                 pooled.session = self.another(&pooled, until)?;
@@ -242,16 +168,16 @@ impl Pool {
             // Another host may have become the one that takes writes.
             let elsewhere = refuses_writes(&error) && self.connector.has_choice();
             if session.is_overdue() {
-                return Err(self.fail(pooled.era, "it does not answer in time".to_owned()));
+                return Err(self.fail(pooled.era, "it does not answer in time"));
             } else if elsewhere || session.is_closed() || ends_session(&error) {
                 pooled.session = None;
                 if used && Instant::now() < until {
                     // It may have ended long ago, unseen, and then the others have too.
-                    self.lock().forget_idle();
+                    self.lanes.lock().forget_idle();
                     continue;
                 }
                 if !elsewhere {
-                    return Err(self.fail(pooled.era, reason(&error)));
+                    return Err(self.fail(pooled.era, &reason(&error)));
                 }
             } else if session.roll_back().is_err() {
                 pooled.session = None;
@@ -259,35 +185,6 @@ impl Pool {
                 continue;
             }
             return Err(self.connector.failure(reason(&error)));
-        }
-    }
-
-    /// A connection that is free, waited for if need be; or room for one more.
-    fn take(&self, lane: Lane, until: Instant) -> Result<PooledSession<'_>, StoreError> {
-        let mut state = self.lock();
-        loop {
-            let era = state.breaker.check().map_err(|why| self.unreachable(why))?;
-            if let Some(era) = era {
-                let connections = &mut state.lanes[lane as usize];
-                let session = connections.idle.pop().map(|(session, _)| session);
-                if session.is_some() || connections.has_room(lane) {
-                    connections.open += usize::from(session.is_none());
-                    return Ok(PooledSession {
-                        pool: self,
-                        lane,
-                        era,
-                        session,
-                    });
-                }
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || state.waiting >= WAITING {
-                let why = "too many others wait for it";
-                return Err(self.connector.failure(why.to_owned()));
-            }
-            state.waiting += 1;
-            state = self.wait(state, left);
-            state.waiting -= 1;
         }
     }
 
@@ -299,85 +196,26 @@ impl Pool {
     ) -> Result<Option<Session>, StoreError> {
         let left = until.saturating_duration_since(Instant::now());
         let connected = self.connector.connect(left);
-        let mut state = self.lock();
+        let mut state = self.lanes.lock();
         let error = match connected {
             Ok(session) if session.host == state.host => return Ok(Some(session)),
             // It may have missed what this one was told, or have another schema: all begins anew.
             Ok(_) => ConnectError::of("another host took over".to_owned()),
             Err(error) => error,
         };
-        let others = state.lanes.iter().map(|lane| lane.open).sum::<usize>() > 1;
-        if error.crowded && others {
-            let connections = &mut state.lanes[pooled.lane as usize];
-            connections.crowded = Some(Instant::now() + CROWDED);
-            return match connections.open > 1 {
+        if error.crowded && state.has_others() {
+            return match state.crowd(pooled) {
                 true => Ok(None),
                 false => Err(self.connector.failure(error.why)),
             };
         }
         drop(state);
-        Err(self.fail(pooled.era, error.why))
-    }
-
-    /// Waits for a change, so long at most.
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, PoolState>,
-        most: Duration,
-    ) -> MutexGuard<'a, PoolState> {
-        let waited = self.changed.wait_timeout(state, most);
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// The state. Nobody leaves it half changed, so that what a panic poisoned is good.
-    fn lock(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for PooledSession<'_> {
-    fn drop(&mut self) {
-        let now = Instant::now();
-        let stale = |session: &Session| session.read_only && now > session.since() + READ_ONLY;
-        let session = self.session.take();
-        let session = session.filter(|session| session.is_clean() && !stale(session));
-        let mut state = self.pool.lock();
-        let up = state.breaker.check().is_ok() && !state.ended;
-        let kept = up && session.is_some();
-        let connections = &mut state.lanes[self.lane as usize];
-        // Closed when the lock is no longer held.
-        let closed = if kept {
-            connections
-                .idle
-                .extend(session.map(|session| (session, now)));
-            let old = connections.idle[0].1 + IDLE < now;
-            old.then(|| connections.idle.remove(0).0)
-        } else {
-            session
-        };
-        connections.open -= usize::from(!kept || closed.is_some());
-        // Nobody is woken where nobody waits.
-        let waited = state.waiting > 0;
-        drop(state);
-        drop(closed);
-        if waited {
-            self.pool.changed.notify_all();
-        }
+        Err(self.fail(pooled.era, &error.why))
     }
 }
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Pool({})", self.server())
-    }
-}
-
-impl PoolState {
-    /// Closes the connections that nobody uses.
-    fn forget_idle(&mut self) {
-        for connections in &mut self.lanes {
-            connections.open -= connections.idle.len();
-            connections.idle.clear();
-        }
     }
 }

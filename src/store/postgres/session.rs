@@ -14,15 +14,19 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use postgres::types::ToSql;
 use postgres::{Error, Row, Statement};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout};
-use tokio_postgres::{AsyncMessage, Client, Connection, Notification};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Connection, Notification, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The parameters of a statement.
 pub type Parameters<'a> = [&'a (dyn ToSql + Sync)];
+
+/// A connection as it is driven, with TLS where that is used.
+type Wire = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 /// More notifications than this wait for nobody: then the connection ends, and with it what was not heard.
 const NOTIFICATIONS: usize = 64 << 10;
@@ -47,15 +51,7 @@ pub struct Session {
 
 impl Session {
     /// A session on a connection that stands.
-    pub(super) fn new<S, T>(
-        runtime: Runtime,
-        client: Client,
-        connection: Connection<S, T>,
-    ) -> Session
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub(super) fn new(runtime: Runtime, client: Client, connection: Wire) -> Session {
         let (heard, notifications) = mpsc::channel(NOTIFICATIONS);
         Session {
             connection: runtime.spawn(converse(connection, heard)).abort_handle(),
@@ -217,11 +213,7 @@ impl Drop for Session {
 }
 
 /// Drives the connection and passes on what the server says unasked.
-async fn converse<S, T>(mut connection: Connection<S, T>, heard: mpsc::Sender<Notification>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
+async fn converse(mut connection: Wire, heard: mpsc::Sender<Notification>) {
     while let Some(Ok(message)) = poll_fn(|task| connection.poll_message(task)).await {
         if let AsyncMessage::Notification(notification) = message {
             if heard.try_send(notification).is_err() {

@@ -16,14 +16,15 @@ use crate::sys::certificates;
 /// Debian's own list of authorities, for `sslrootcert=system` and where none is named.
 const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The configuration of TLS; `None` where it isn't used.
-pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
+/// The configuration of TLS, where it is used.
+pub fn config(database: &Database) -> Result<ClientConfig, String> {
+    let mode = database.value("sslmode");
     let named = match database.value("sslrootcert") {
         Some("system") => Some(SYSTEM),
         named => named,
     };
-    let check = match (database.value("sslmode"), named) {
-        (Some("disable"), _) => return Ok(None),
+    let check = match (mode, named) {
+        (Some("disable"), _) => Check::Nothing,
         (Some("verify-full"), _) => Check::Host,
         (Some("verify-ca"), _) | (Some("require"), Some(_)) => Check::Authority,
         _ => Check::Nothing,
@@ -49,17 +50,19 @@ pub fn config(database: &Database) -> Result<Option<ClientConfig>, String> {
         .map_err(|why| why.to_string())?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let config = match (database.value("sslcert"), database.value("sslkey")) {
-        (Some(certificate), Some(key)) => builder
-            .with_client_auth_cert(
-                certificates::read(Path::new(certificate))?,
-                PrivateKeyDer::from_pem_file(key)
-                    .map_err(|why| format!("the key can't be read from {key} (sslkey): {why}"))?,
-            )
-            .map_err(|why| format!("the certificate in {certificate} can't be used: {why}"))?,
-        _ => builder.with_no_client_auth(),
-    };
-    Ok(Some(config))
+    Ok(
+        match (database.value("sslcert"), database.value("sslkey")) {
+            (Some(certificate), Some(key)) if mode != Some("disable") => builder
+                .with_client_auth_cert(
+                    certificates::read(Path::new(certificate))?,
+                    PrivateKeyDer::from_pem_file(key).map_err(|why| {
+                        format!("the key can't be read from {key} (sslkey): {why}")
+                    })?,
+                )
+                .map_err(|why| format!("the certificate in {certificate} can't be used: {why}"))?,
+            _ => builder.with_no_client_auth(),
+        },
+    )
 }
 
 /// The part of the server's certificate that is checked.
