@@ -10,15 +10,18 @@ use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 
 /// A reason why the cache has no part in a request.
-#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, strum::IntoStaticStr, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Bypass {
     #[error("the method is neither GET nor HEAD")]
     Method,
     #[error("the request has content")]
+    #[strum(serialize = "request-content")]
     Content,
     #[error("the request has a precondition that only the origin evaluates")]
     Precondition,
     #[error("the request has no-store")]
+    #[strum(serialize = "request-no-store")]
     NoStore,
     #[error("a rule of the configuration has it bypass the cache")]
     Rule,
@@ -37,13 +40,7 @@ impl Bypass {
 
     /// The detail in Cache-Status.
     pub fn token(self) -> &'static str {
-        match self {
-            Bypass::Method => "method",
-            Bypass::Content => "request-content",
-            Bypass::Precondition => "precondition",
-            Bypass::NoStore => "request-no-store",
-            Bypass::Rule => "rule",
-        }
+        self.into()
     }
 }
 

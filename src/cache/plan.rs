@@ -17,9 +17,7 @@ use crate::http::head::RequestHead;
 /// A request as presented, with what is known of who sent it.
 #[derive(Debug, Clone, Copy)]
 pub struct Presented<'a> {
-    /// Its head.
     pub head: &'a RequestHead,
-    /// Its directives.
     pub directives: RequestDirectives,
     /// A rule of the operator has it bypass the cache.
     pub bypassed_by_rule: bool,
@@ -30,9 +28,7 @@ pub struct Presented<'a> {
 /// A response that could answer, as far as the rules need to know it.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// The facts of its freshness.
     pub facts: &'a Facts,
-    /// Its fields.
     pub fields: &'a Fields,
     /// Only clients on this machine may have it.
     pub local: bool,
@@ -41,7 +37,6 @@ pub struct Candidate<'a> {
 /// A response that is being received, and may be shared.
 #[derive(Debug, Clone, Copy)]
 pub struct Growing<'a> {
-    /// The facts of its freshness.
     pub facts: &'a Facts,
     /// The bytes of its content that are there.
     pub ready: u64,
@@ -65,9 +60,7 @@ pub struct Candidates<'a> {
 /// The candidate that a plan is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The stored response.
     Stored,
-    /// The stored part.
     Part,
     /// The response that a running fetch receives.
     Growing,
@@ -76,9 +69,7 @@ pub enum Source {
 /// An answer from what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reused {
-    /// The candidate that answers.
     pub from: Source,
-    /// The value of Age.
     pub age: u64,
     /// The freshness left; 0 or negative where it is served stale.
     pub ttl: i64,
@@ -100,49 +91,56 @@ pub enum Scope {
 pub enum Plan {
     /// The cache has no part in it.
     Bypass(Bypass),
-    /// It is refused.
     Refuse(Refusal),
-    /// A candidate answers.
     Answer(Reused),
-    /// The origin server is asked.
     Obtain(Obtain),
 }
 
-/// A question to the origin server, and the reason for it.
+/// What the origin server is asked, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Obtain {
+pub struct Obtain {
+    pub question: Question,
+    /// The reason in Cache-Status where another's fetch of the whole answers.
+    pub forward: Forward,
+    pub scope: Scope,
+}
+
+/// A question to the origin server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
     /// Does the stored response still hold? Asked conditionally, if that has a validator.
     Validate {
-        /// The reason.
         why: ValidateReason,
-        /// The reason in Cache-Status.
-        forward: Forward,
-        /// The stored response's use when that fails.
         on_error: OnError,
     },
     /// Does the stored part, which has all that is wanted, still hold?
-    ValidatePart {
-        /// The reason.
-        why: ValidateReason,
-        /// The reason in Cache-Status.
-        forward: Forward,
-    },
-    /// For what the stored part lacks of what is wanted.
-    Complete {
-        /// The range.
-        missing: ByteRange,
-        /// [`Scope::Whole`] when that makes the part whole.
-        scope: Scope,
-        /// The reason in Cache-Status where another's fetch of the whole answers.
-        forward: Forward,
-    },
+    ValidatePart { why: ValidateReason },
+    /// For the range of what is wanted that the stored part lacks.
+    Complete(ByteRange),
     /// For a response; nothing that is stored has a part in it.
-    Fetch {
-        /// The reason in Cache-Status.
-        forward: Forward,
-        /// Its extent.
-        scope: Scope,
-    },
+    Fetch,
+}
+
+impl Obtain {
+    /// The reason in Cache-Status where its own fetch answers.
+    pub fn own_forward(&self) -> Forward {
+        match self.question {
+            Question::Complete(_) => Forward::Partial,
+            Question::Validate { .. } | Question::ValidatePart { .. } | Question::Fetch => {
+                self.forward
+            }
+        }
+    }
+
+    /// The detail in Cache-Status.
+    pub fn detail(&self) -> Option<&'static str> {
+        match self.question {
+            Question::Validate { why, .. } | Question::ValidatePart { why } => Some(why.token()),
+            Question::Complete(_) | Question::Fetch => {
+                (self.scope == Scope::AsPresented).then_some("range")
+            }
+        }
+    }
 }
 
 /// A reason for which a request that the cache may answer is refused.
@@ -157,7 +155,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The status code.
     pub fn status(self) -> u16 {
         match self {
             Refusal::OnlyIfCached => 504,
@@ -222,14 +219,9 @@ fn from_stored(
             let forward = why.forward(ttl);
             // Without a validator it is fetched anew, and then a distant range is asked for as it is.
             if !stored.facts.has_validator && !wants_whole(request.head, 0) {
-                let scope = Scope::AsPresented;
-                return Plan::Obtain(Obtain::Fetch { forward, scope });
+                return obtain(Question::Fetch, forward, Scope::AsPresented);
             }
-            Plan::Obtain(Obtain::Validate {
-                why,
-                forward,
-                on_error,
-            })
+            obtain(Question::Validate { why, on_error }, forward, Scope::Whole)
         }
     }
 }
@@ -250,8 +242,7 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Uni
                 missing = Some((lacking, held.part.len + lacking.len == held.length));
             }
             (PartUse::Validate, Reuse::Validate { why, ttl, .. }) if own => {
-                let forward = why.forward(ttl);
-                validate = Some(Obtain::ValidatePart { why, forward });
+                validate = Some((why, why.forward(ttl)));
             }
             _ => {}
         }
@@ -259,8 +250,8 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Uni
     if directives.only_if_cached {
         return Plan::Refuse(Refusal::OnlyIfCached);
     }
-    if let Some(validate) = validate {
-        return Plan::Obtain(validate);
+    if let Some((why, forward)) = validate {
+        return obtain(Question::ValidatePart { why }, forward, Scope::AsPresented);
     }
     let growing = candidates.growing.as_ref();
     if let Some(answer) = growing.and_then(|growing| from_growing(request, growing, now)) {
@@ -270,25 +261,19 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Uni
         true => Forward::VaryMiss,
         false => Forward::UriMiss,
     };
-    Plan::Obtain(match missing {
-        Some((missing, true)) => Obtain::Complete {
-            missing,
-            scope: Scope::Whole,
-            forward,
-        },
-        _ if wants_whole(head, 0) => Obtain::Fetch {
-            forward,
-            scope: Scope::Whole,
-        },
-        Some((missing, false)) => Obtain::Complete {
-            missing,
-            scope: Scope::AsPresented,
-            forward,
-        },
-        None => Obtain::Fetch {
-            forward,
-            scope: Scope::AsPresented,
-        },
+    match missing {
+        Some((range, true)) => obtain(Question::Complete(range), forward, Scope::Whole),
+        _ if wants_whole(head, 0) => obtain(Question::Fetch, forward, Scope::Whole),
+        Some((range, false)) => obtain(Question::Complete(range), forward, Scope::AsPresented),
+        None => obtain(Question::Fetch, forward, Scope::AsPresented),
+    }
+}
+
+fn obtain(question: Question, forward: Forward, scope: Scope) -> Plan {
+    Plan::Obtain(Obtain {
+        question,
+        forward,
+        scope,
     })
 }
 
@@ -334,11 +319,9 @@ fn wants_whole(head: &RequestHead, ready: u64) -> bool {
 /// The failure of a validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// There is no response.
     Unreachable,
     /// It answered with this status.
     Answered {
-        /// The status.
         status: u16,
         /// The response is to be stored.
         is_stored: bool,

@@ -53,7 +53,8 @@ impl Reuse {
 }
 
 /// A reason why a stored response has to be validated before it is used.
-#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, strum::IntoStaticStr, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ValidateReason {
     #[error("the request has no-cache")]
     RequestNoCache,
@@ -93,15 +94,7 @@ impl ValidateReason {
 
     /// A short name.
     pub fn token(self) -> &'static str {
-        match self {
-            ValidateReason::RequestNoCache => "request-no-cache",
-            ValidateReason::RequestNoStore => "request-no-store",
-            ValidateReason::RequestMaxAge => "request-max-age",
-            ValidateReason::RequestMinFresh => "request-min-fresh",
-            ValidateReason::NoCache => "no-cache",
-            ValidateReason::Stale => "stale",
-            ValidateReason::MustRevalidate => "must-revalidate",
-        }
+        self.into()
     }
 }
 

@@ -42,7 +42,8 @@ enum Handling {
 }
 
 /// A reason for which a request went forward (RFC 9211 §2.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, strum::IntoStaticStr, Clone, Copy, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Forward {
     /// The cache was told not to handle this request.
     Bypass,
@@ -63,15 +64,7 @@ pub enum Forward {
 impl Forward {
     /// The token in the field.
     pub fn token(self) -> &'static str {
-        match self {
-            Forward::Bypass => "bypass",
-            Forward::Method => "method",
-            Forward::UriMiss => "uri-miss",
-            Forward::VaryMiss => "vary-miss",
-            Forward::Request => "request",
-            Forward::Stale => "stale",
-            Forward::Partial => "partial",
-        }
+        self.into()
     }
 }
 

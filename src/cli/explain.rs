@@ -10,7 +10,7 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
-use crate::cache::plan::{Candidate, Candidates, Obtain, Plan, Presented, Source, plan};
+use crate::cache::plan::{Candidate, Candidates, Plan, Presented, Question, Source, plan};
 use crate::cache::reuse::OnError;
 use crate::cache::validation::conditional_fields;
 use crate::cache::vary;
@@ -230,7 +230,14 @@ fn verdict(request: &Presented<'_>, known: &[Known], parts: &[Known], now: UnixS
                 format!("number {number} answers it though it is stale, since that is accepted.")
             }
         },
-        Plan::Obtain(Obtain::Validate { why, on_error, .. }) => {
+        Plan::Obtain(obtain) => asked(obtain.question, &candidates, number),
+    }
+}
+
+/// What the origin server is asked, in words. `number` is that of the stored response, or 0.
+fn asked(question: Question, candidates: &Candidates<'_>, number: usize) -> String {
+    match question {
+        Question::Validate { why, on_error } => {
             let has_validator = candidates.stored.is_some_and(|it| it.facts.has_validator);
             let asked = match has_validator {
                 true => "is validated first",
@@ -245,25 +252,25 @@ fn verdict(request: &Presented<'_>, known: &[Known], parts: &[Known], now: UnixS
             };
             format!("number {number} {asked}: {why}. {otherwise}")
         }
-        Plan::Obtain(Obtain::ValidatePart { why, .. }) => {
+        Question::ValidatePart { why } => {
             format!("the part that is stored is validated first: {why}.")
         }
-        Plan::Obtain(Obtain::Complete { missing, .. }) => format!(
+        Question::Complete(missing) => format!(
             "the origin server is asked for bytes {} to {} of it, which the stored part lacks.",
             missing.first,
             missing.end() - 1
         ),
-        Plan::Obtain(Obtain::Fetch { .. }) if at.is_some() => format!(
+        Question::Fetch if number > 0 => format!(
             "number {number} would have to be validated and can't be, so the range is fetched as it is."
         ),
-        Plan::Obtain(Obtain::Fetch { .. }) if candidates.other_variants => {
+        Question::Fetch if candidates.other_variants => {
             "it is fetched, since its fields select none of these variants; -H gives it others."
                 .to_owned()
         }
-        Plan::Obtain(Obtain::Fetch { .. }) if candidates.part.is_some() => {
+        Question::Fetch if candidates.part.is_some() => {
             "it is fetched: the part that is stored is of no use for it.".to_owned()
         }
-        Plan::Obtain(Obtain::Fetch { .. }) => {
+        Question::Fetch => {
             "it is fetched. Why nothing is stored can't be known from here: it was never asked for, \
             may not be stored, or was evicted or purged. The Cache-Status field of the next response says \
             whether it is stored and, if not, why."

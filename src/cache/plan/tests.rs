@@ -73,25 +73,16 @@ fn answers(from: Source, ttl: i64) -> Plan {
 }
 
 fn fetch(scope: Scope) -> Plan {
-    let forward = Forward::UriMiss;
-    Plan::Obtain(Obtain::Fetch { forward, scope })
+    obtain(Question::Fetch, Forward::UriMiss, scope)
 }
 
 fn complete(first: u64, len: u64, scope: Scope) -> Plan {
-    let (missing, forward) = (range(first, len), Forward::UriMiss);
-    Plan::Obtain(Obtain::Complete {
-        missing,
-        scope,
-        forward,
-    })
+    let question = Question::Complete(range(first, len));
+    obtain(question, Forward::UriMiss, scope)
 }
 
 fn validate(why: ValidateReason, forward: Forward, on_error: OnError) -> Plan {
-    Plan::Obtain(Obtain::Validate {
-        why,
-        forward,
-        on_error,
-    })
+    obtain(Question::Validate { why, on_error }, forward, Scope::Whole)
 }
 
 #[test]
@@ -118,6 +109,8 @@ fn requests_and_what_there_is() {
         OnError::No,
     );
     let refused = |why| Plan::Refuse(why);
+    let why = ValidateReason::Stale;
+    let part_validated = obtain(Question::ValidatePart { why }, Forward::Stale, AsPresented);
     #[rustfmt::skip]
     let table: &[(&[(&str, &str)], There, Plan)] = &[
         // RFC 9111 §4: fresh, or the origin server is asked
@@ -150,10 +143,7 @@ fn requests_and_what_there_is() {
         (&[("Range", "bytes=40-")], part(FRESH), fetch(Whole)),
         (&[condition], part(FRESH), fetch(Whole)),
         (&[only], part(FRESH), refused(Refusal::OnlyIfCached)),
-        (&[("Range", "bytes=60-69")], part(STALE), Plan::Obtain(Obtain::ValidatePart {
-            why: ValidateReason::Stale,
-            forward: Forward::Stale,
-        })),
+        (&[("Range", "bytes=60-69")], part(STALE), part_validated),
         (&[("Range", "bytes=60-69"), only], part(STALE), refused(Refusal::OnlyIfCached)),
         // what is being received, from its head on
         (&[], grows(0), answers(Source::Growing, 60)),
@@ -216,10 +206,7 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
             }),
             ..Candidates::default()
         };
-        let fetched = Plan::Obtain(Obtain::Fetch {
-            forward: Forward::Stale,
-            scope: Scope::AsPresented,
-        });
+        let fetched = obtain(Question::Fetch, Forward::Stale, Scope::AsPresented);
         let got = plan(&presented, &candidates, NOW);
         assert_eq!(got == fetched, expected, "{lines:?}: {got:?}");
     }

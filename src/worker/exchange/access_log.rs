@@ -7,12 +7,14 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Exchange;
+use crate::cache::status::Forward;
 use crate::sys::journal::{self, AccessLine};
 use crate::worker::client::Client;
 use crate::worker::state::Worker;
 
 /// The outcome of a request, as its access line says; README.md has the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, strum::IntoStaticStr, Clone, Copy, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub(super) enum RequestOutcome {
     /// The client left before there was an answer.
     Abandoned,
@@ -50,24 +52,7 @@ pub(super) enum RequestOutcome {
 
 impl RequestOutcome {
     fn token(self) -> &'static str {
-        match self {
-            RequestOutcome::Abandoned => "abandoned",
-            RequestOutcome::OwnPage => "own-page",
-            RequestOutcome::Refused => "refused",
-            RequestOutcome::Purge => "purge",
-            RequestOutcome::Tunnel => "tunnel",
-            RequestOutcome::Hit => "hit",
-            RequestOutcome::Stale => "stale",
-            RequestOutcome::Revalidated => "revalidated",
-            RequestOutcome::Collapsed => "collapsed",
-            RequestOutcome::Miss => "miss",
-            RequestOutcome::Expired => "expired",
-            RequestOutcome::Partial => "partial",
-            RequestOutcome::Bypass => "bypass",
-            RequestOutcome::Pass => "pass",
-            RequestOutcome::Error => "error",
-            RequestOutcome::CutOff => "cut-off",
-        }
+        self.into()
     }
 
     /// The outcome of an answer from the store with this much freshness left.
@@ -75,6 +60,17 @@ impl RequestOutcome {
         match ttl {
             1.. => RequestOutcome::Hit,
             _ => RequestOutcome::Stale,
+        }
+    }
+
+    /// The outcome of a response from the origin server, asked for this reason.
+    pub(super) fn of_forwarded(why: Forward) -> RequestOutcome {
+        match why {
+            Forward::Stale | Forward::Request => RequestOutcome::Expired,
+            Forward::Partial => RequestOutcome::Partial,
+            Forward::Bypass | Forward::Method | Forward::UriMiss | Forward::VaryMiss => {
+                RequestOutcome::Miss
+            }
         }
     }
 

@@ -10,7 +10,9 @@ use super::handover::Admission;
 use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::key::Key;
-use crate::cache::plan::{Failure, Obtain, Scope, answers_instead, has_condition, may_wait};
+use crate::cache::plan::{
+    Failure, Obtain, Question, Scope, answers_instead, has_condition, may_wait,
+};
 use crate::cache::range;
 use crate::cache::reuse::{OnError, reuse};
 use crate::cache::status::{CacheStatus, Forward};
@@ -49,91 +51,20 @@ impl Fallback {
     }
 }
 
-/// A question to the origin server, with what is stored at hand.
-struct Asking {
-    /// The reason in Cache-Status where another's fetch answers.
-    forward: Forward,
-    /// The reason where its own does.
-    own_forward: Forward,
-    detail: Option<&'static str>,
-    scope: Scope,
-    known: Known,
-    fallback: Option<Fallback>,
-}
-
-impl Asking {
-    fn of(obtain: &Obtain, candidates: &Candidates) -> Asking {
-        let part = |ask| {
-            let part = candidates.part.clone();
-            part.map_or(Known::Nothing, |(stored, held)| {
-                Known::Part(StoredPart { stored, held, ask })
-            })
-        };
-        let as_presented = |scope| (scope == Scope::AsPresented).then_some("range");
-        let asking = Asking {
-            forward: Forward::UriMiss,
-            own_forward: Forward::UriMiss,
-            detail: None,
-            scope: Scope::Whole,
-            known: Known::Nothing,
-            fallback: None,
-        };
-        match *obtain {
-            Obtain::Validate {
-                why,
-                forward,
-                on_error,
-            } => {
-                let stored = candidates.stored.as_ref();
-                Asking {
-                    forward,
-                    own_forward: forward,
-                    detail: Some(why.token()),
-                    known: stored.map_or(Known::Nothing, Known::whole),
-                    fallback: stored.cloned().map(|stored| Fallback { stored, on_error }),
-                    ..asking
-                }
-            }
-            Obtain::ValidatePart { why, forward } => Asking {
-                forward,
-                own_forward: forward,
-                detail: Some(why.token()),
-                scope: Scope::AsPresented,
-                known: part(Ask::Validity),
-                ..asking
-            },
-            Obtain::Complete {
-                missing,
-                scope,
-                forward,
-            } => Asking {
-                forward,
-                own_forward: Forward::Partial,
-                detail: as_presented(scope),
-                scope,
-                known: part(Ask::Missing(missing)),
-                ..asking
-            },
-            Obtain::Fetch { forward, scope } => Asking {
-                forward,
-                own_forward: forward,
-                detail: as_presented(scope),
-                scope,
-                known: part(Ask::Nothing),
-                ..asking
-            },
+/// What is known to be stored of what the origin server is asked.
+fn known(question: Question, candidates: &Candidates) -> Known {
+    let ask = match question {
+        Question::Validate { .. } => {
+            return (candidates.stored.as_ref()).map_or(Known::Nothing, Known::whole);
         }
-    }
-
-    fn outcome(&self) -> RequestOutcome {
-        match self.own_forward {
-            Forward::Stale | Forward::Request => RequestOutcome::Expired,
-            Forward::Partial => RequestOutcome::Partial,
-            Forward::Bypass | Forward::Method | Forward::UriMiss | Forward::VaryMiss => {
-                RequestOutcome::Miss
-            }
-        }
-    }
+        Question::ValidatePart { .. } => Ask::Validity,
+        Question::Complete(range) => Ask::Missing(range),
+        Question::Fetch => Ask::Nothing,
+    };
+    let part = candidates.part.clone();
+    part.map_or(Known::Nothing, |(stored, held)| {
+        Known::Part(StoredPart { stored, held, ask })
+    })
 }
 
 impl Exchange<'_> {
@@ -146,41 +77,45 @@ impl Exchange<'_> {
     ) -> Option<After> {
         // Whoever doesn't read it must not hold it up.
         candidates.growing = None;
-        let asking = Asking::of(obtain, &candidates);
-        self.record.outcome = asking.outcome();
-        if !matches!(obtain, Obtain::ValidatePart { .. }) {
-            if let Some(after) = self.wait(&candidates.key, &asking).await {
+        self.record.outcome = RequestOutcome::of_forwarded(obtain.own_forward());
+        let known = known(obtain.question, &candidates);
+        let fallback = match (obtain.question, candidates.stored.take()) {
+            (Question::Validate { on_error, .. }, Some(stored)) => {
+                Some(Fallback { stored, on_error })
+            }
+            _ => None,
+        };
+        if !matches!(obtain.question, Question::ValidatePart { .. }) {
+            let (key, why) = (&candidates.key, obtain.forward);
+            if let Some(after) = self.wait(key, why, fallback.as_ref()).await {
                 return Some(after);
             }
         }
-        let visibility = match asking.scope {
+        let visibility = match obtain.scope {
             Scope::AsPresented => Visibility::Own,
             Scope::Whole => match self.admission(&candidates) {
                 Admission::LookUp => return None,
                 Admission::Leave(after) => return Some(after),
                 // With our condition in it, the request is nobody's own.
                 Admission::Fetch(claim)
-                    if matches!(asking.known, Known::Validating(_))
-                        || !has_condition(&self.head) =>
+                    if matches!(known, Known::Validating(_)) || !has_condition(&self.head) =>
                 {
                     Visibility::Listed(claim)
                 }
                 Admission::Fetch(_) => Visibility::Own,
             },
         };
-        let purpose = Purpose::Store {
-            key: candidates.key,
-            known: asking.known,
-        };
-        let request = self.fetch_request(uri.clone(), purpose, asking.scope);
+        let key = candidates.key;
+        let purpose = Purpose::Store { key, known };
+        let request = self.fetch_request(uri.clone(), purpose, obtain.scope);
         let mut ticket = fetch::begin(self.worker, request, visibility);
-        let mut status = CacheStatus::forwarded(asking.own_forward);
-        status.detail = asking.detail;
+        let mut status = CacheStatus::forwarded(obtain.own_forward());
+        status.detail = obtain.detail();
         let outcome = match self.outcome(&mut ticket).await {
             Ok(outcome) => outcome,
             Err(after) => return Some(after),
         };
-        let fallback = asking.fallback.filter(|it| it.answers_instead(&outcome));
+        let fallback = fallback.filter(|it| it.answers_instead(&outcome));
         Some(match fallback {
             Some(fallback) => self.stale_instead(&fallback, &outcome, status).await,
             None => self.conclude(outcome, ticket, status).await,
@@ -189,7 +124,12 @@ impl Exchange<'_> {
 
     /// Waits for what runs on the key's waiting list, and answers with it; `None` when nothing does, or what comes of
     /// it isn't for this request too.
-    async fn wait(&mut self, key: &Key, asking: &Asking) -> Option<After> {
+    async fn wait(
+        &mut self,
+        key: &Key,
+        why: Forward,
+        fallback: Option<&Fallback>,
+    ) -> Option<After> {
         let worker = self.worker;
         if is_hit_for_miss(worker, key, &self.head.fields) {
             self.collapsing_tried = true;
@@ -205,9 +145,8 @@ impl Exchange<'_> {
         }
         let ticket = running.ticket();
         let outcome = ticket.outcome().await;
-        let mut status = CacheStatus::forwarded(asking.forward);
+        let mut status = CacheStatus::forwarded(why);
         status.set_collapsed();
-        let fallback = asking.fallback.as_ref();
         if let Some(fallback) = fallback.filter(|it| it.answers_instead(&outcome)) {
             return Some(self.stale_instead(fallback, &outcome, status).await);
         }
