@@ -1,7 +1,7 @@
 //! cacheproxy: a caching HTTP proxy made of a supervisor that accepts and workers that speak HTTP.
 //!
 //! Imports point down only: cli → supervisor, worker → store, ipc → sys, config → cache → http
-//! (`tests/imports.rs` holds this). The program needs [`main`] alone. Tests see more by the feature `internals`; without
+//! (`tests/imports/` holds this). The program needs [`main`] alone. Tests see more by the feature `internals`; without
 //! it every module is private, so that rustc says what nobody uses.
 
 #[cfg(not(feature = "internals"))]

@@ -2,6 +2,8 @@
 //! and how long a file may get, of tests too. It reads the text of the files under src/ and tests/.
 #![allow(clippy::unwrap_used)]
 
+mod circles;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
