@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use cacheproxy::config::encoding::encode;
 use cacheproxy::config::text::{ConfigText, Role};
 use cacheproxy::ipc::{
-    Assigned, Peer, Received, Returned, Sent, SupervisorChannel, ToSupervisor, ToWorker, VERSION,
+    Assigned, Encode, Peer, Received, Returned, Sent, SupervisorChannel, ToSupervisor, ToWorker,
+    VERSION,
 };
 use cacheproxy::sys::shared::Shared;
 use cacheproxy::sys::{child, memory_file, seqpacket};
@@ -102,7 +103,7 @@ impl Drop for Worker {
 struct Supervisor(SupervisorChannel);
 
 impl Supervisor {
-    fn say<F: AsFd>(&self, message: &ToWorker<F>) {
+    fn say<F: Encode>(&self, message: &ToWorker<F>) {
         assert_eq!(self.0.try_send(message).unwrap(), Sent::Done);
     }
 

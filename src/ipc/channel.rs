@@ -9,39 +9,16 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
-use super::decode::{Decode, DecodeError};
-use super::encode::Encode;
+use super::codec::{Decode, DecodeError, Encode};
 use super::message::{MAX_BYTES, ToSupervisor, ToWorker};
 use crate::sys::fds;
 pub use crate::sys::fds::Sent;
 
-/// One end of the channel: which messages it receives.
-pub trait ChannelEnd {
-    /// The messages that this end receives.
-    type Incoming: Decode;
-}
+/// A message to the one who sends messages `M`.
+pub trait AnswerTo<M>: Encode {}
 
-/// A message that the end `E` may send.
-pub trait SentBy<E>: Encode {}
-
-/// The supervisor's end.
-#[derive(Debug)]
-pub enum SupervisorEnd {}
-
-/// The worker's end.
-#[derive(Debug)]
-pub enum WorkerEnd {}
-
-impl ChannelEnd for SupervisorEnd {
-    type Incoming = ToSupervisor;
-}
-
-impl ChannelEnd for WorkerEnd {
-    type Incoming = ToWorker;
-}
-
-impl<F: AsFd> SentBy<SupervisorEnd> for ToWorker<F> {}
-impl<F: AsFd> SentBy<WorkerEnd> for ToSupervisor<F> {}
+impl<F: Encode> AnswerTo<ToSupervisor> for ToWorker<F> {}
+impl<F: Encode> AnswerTo<ToWorker> for ToSupervisor<F> {}
 
 /// The outcome of `try_recv`.
 #[derive(Debug)]
@@ -68,39 +45,38 @@ pub enum ChannelError {
     Io(#[from] io::Error),
 }
 
-/// One end of a channel. It can be polled as an fd (epoll, tokio's `AsyncFd`).
+/// One end of a channel, which receives messages `M`. It can be polled as an fd (epoll, tokio's `AsyncFd`).
 #[derive(Debug)]
-pub struct Channel<E> {
+pub struct Channel<M> {
     socket: UnixDatagram,
-    end: PhantomData<fn() -> E>,
+    incoming: PhantomData<fn() -> M>,
 }
 
 /// The channel as the supervisor holds it.
-pub type SupervisorChannel = Channel<SupervisorEnd>;
+pub type SupervisorChannel = Channel<ToSupervisor>;
 /// The channel as a worker holds it.
-pub type WorkerChannel = Channel<WorkerEnd>;
+pub type WorkerChannel = Channel<ToWorker>;
 
 thread_local! {
     static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_BYTES].into_boxed_slice());
     static OUTGOING: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_BYTES));
 }
 
-impl<E: ChannelEnd> Channel<E> {
+impl<M: Decode> Channel<M> {
     /// Takes the next message, if there is one.
-    pub fn try_recv(&self) -> Result<Received<E::Incoming>, ChannelError> {
+    pub fn try_recv(&self) -> Result<Received<M>, ChannelError> {
         INCOMING.with_borrow_mut(|buffer| self.receive_into(buffer))
     }
 
-    fn receive_into(&self, buffer: &mut [u8]) -> Result<Received<E::Incoming>, ChannelError> {
+    fn receive_into(&self, buffer: &mut [u8]) -> Result<Received<M>, ChannelError> {
+        use io::ErrorKind::{ConnectionReset, Interrupted, WouldBlock};
         let got = loop {
             match fds::receive(self.as_fd(), buffer) {
                 Ok(got) => break got,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Received::Nothing);
-                }
+                Err(error) if error.kind() == WouldBlock => return Ok(Received::Nothing),
                 // ECONNRESET says that the other end closed with messages of ours unread; what it
                 // sent before is still in the queue, and a lost `Taken` would serve a client twice.
-                Err(error) if is_passing(&error) => {}
+                Err(error) if matches!(error.kind(), Interrupted | ConnectionReset) => {}
                 Err(error) => return Err(error.into()),
             }
         };
@@ -110,12 +86,12 @@ impl<E: ChannelEnd> Channel<E> {
         if got.bytes == 0 {
             return Ok(Received::Closed);
         }
-        let message = E::Incoming::decode(&buffer[..got.bytes], got.fds)?;
+        let message = M::decode(&buffer[..got.bytes], got.fds)?;
         Ok(Received::Message(message))
     }
 
     /// Sends a message, if there is room for it.
-    pub fn try_send<M: SentBy<E>>(&self, message: &M) -> Result<Sent, ChannelError> {
+    pub fn try_send(&self, message: &impl AnswerTo<M>) -> Result<Sent, ChannelError> {
         OUTGOING.with_borrow_mut(|bytes| {
             bytes.clear();
             let mut passed = Vec::new();
@@ -128,30 +104,22 @@ impl<E: ChannelEnd> Channel<E> {
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset
-    )
-}
-
-impl<E> From<OwnedFd> for Channel<E> {
-    fn from(fd: OwnedFd) -> Channel<E> {
-        let socket = UnixDatagram::from(fd);
+impl<M> From<OwnedFd> for Channel<M> {
+    fn from(fd: OwnedFd) -> Channel<M> {
         Channel {
-            socket,
-            end: PhantomData,
+            socket: UnixDatagram::from(fd),
+            incoming: PhantomData,
         }
     }
 }
 
-impl<E> AsFd for Channel<E> {
+impl<M> AsFd for Channel<M> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 }
 
-impl<E> AsRawFd for Channel<E> {
+impl<M> AsRawFd for Channel<M> {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }

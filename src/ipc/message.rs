@@ -12,70 +12,51 @@
 //!   has gone meanwhile. `HandOverRefused` says that it was the worker's all the time.
 //! - After it has said `Draining` a worker drops every `Assign` it still reads.
 
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 
-/// The version of these messages. Both sides say theirs first; a worker that is told another one
-/// drains and exits, so that its successor is of the supervisor's version.
-pub const VERSION: u16 = 3;
+use super::codec::{Decode, DecodeError, Encode, MAX_ITEMS, Reader, Version, messages, record};
+use super::fields::Peer;
+use crate::sys::fds::MAX_FDS;
 
 /// The most bytes of a message.
-pub const MAX_BYTES: usize = 64 * 1024;
-
-/// The most already read bytes that travel with one client.
-pub const MAX_READ: usize = 16 * 1024;
-
-/// The most ids, tokens or object names in one message.
-pub const MAX_ITEMS: usize = 1024;
-
-/// The peer of a client's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// A TCP client and its address.
-    Ip(SocketAddr),
-    /// A client on a Unix socket.
-    Unix,
-}
+pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 /// A client given to a worker.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub struct Assigned<F = OwnedFd> {
     /// The supervisor's name for the client, to be used in `Taken` and `Closed`.
     pub id: u64,
-    /// Its address.
     pub peer: Peer,
     /// Another worker sent it here for a fetch that was running: it isn't sent on for this request.
     pub handed: bool,
     /// The bytes that a worker has already read from it and not answered.
     pub read: Bytes,
-    /// The connection.
     pub fd: F,
 }
 
 /// A client given back to the supervisor.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub struct Returned<F = OwnedFd> {
     /// The worker's name for this hand-over, repeated in `ReturnsTaken`.
     pub token: u64,
     /// The id under which it was assigned.
     pub id: u64,
-    /// Its address.
     pub peer: Peer,
     /// The bytes that were read from it and not answered. When there are any, the client is assigned
     /// again at once instead of waiting for more bytes.
     pub read: Bytes,
-    /// The connection.
     pub fd: F,
 }
 
 /// One object as eviction knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub struct Object {
-    /// The hash of its key.
     pub hash: [u8; 16],
-    /// The hash of its variant.
     pub variant: [u8; 16],
     /// The bytes it takes in the store.
     pub size: u64,
@@ -83,48 +64,33 @@ pub struct Object {
 
 /// From the supervisor to a worker.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub enum ToWorker<F = OwnedFd> {
-    /// The first message.
+    /// The first message, with a memory file of the configuration's texts, and the shared memory.
     Hello {
-        /// The supervisor's `VERSION`.
-        version: u16,
-        /// A memory file with the texts of the configuration.
+        version: Version,
         settings: F,
-        /// The shared memory.
         shared: F,
     },
     /// The configuration has changed; answered by `SettingsApplied` or `SettingsRefused`.
-    Settings {
-        /// A memory file with the texts of the configuration.
-        settings: F,
-    },
+    Settings { settings: F },
     /// Clients to serve; answered by `Taken`.
-    Assign {
-        /// At most 16.
-        clients: Vec<Assigned<F>>,
-    },
+    Assign { clients: Vec<Assigned<F>> },
     /// These returned clients are the supervisor's now: the worker closes its copies.
-    ReturnsTaken {
-        /// The tokens of the returns.
-        tokens: Vec<u64>,
-    },
+    ReturnsTaken { tokens: Vec<u64> },
     /// These clients could not be handed over: they stay the worker's, which serves them itself.
-    HandOverRefused {
-        /// The tokens of the clients.
-        tokens: Vec<u64>,
-    },
+    HandOverRefused { tokens: Vec<u64> },
     /// Drain and exit, without a new process to follow.
     Stop,
 }
 
 /// From a worker to the supervisor.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub enum ToSupervisor<F = OwnedFd> {
     /// The first message.
     Hello {
-        /// The worker's `VERSION`.
-        version: u16,
-        /// Its process id.
+        version: Version,
         pid: u32,
         /// Its number, from 1.
         worker: u16,
@@ -134,43 +100,51 @@ pub enum ToSupervisor<F = OwnedFd> {
     /// The settings sent last are in force.
     SettingsApplied,
     /// The settings sent last can't be used; the ones before stay in force.
-    SettingsRefused {
-        /// The reason, as a sentence.
-        reason: String,
-    },
+    SettingsRefused { reason: String },
     /// These assigned clients are the worker's now: the supervisor closes its copies.
-    Taken {
-        /// Their ids.
-        ids: Vec<u64>,
-    },
+    Taken { ids: Vec<u64> },
     /// Clients to park; answered by `ReturnsTaken`.
-    Return {
-        /// At most 16.
-        clients: Vec<Returned<F>>,
-    },
+    Return { clients: Vec<Returned<F>> },
     /// Clients for another worker, which fetches what they ask for; answered by `ReturnsTaken` or
     /// `HandOverRefused`.
     HandOver {
-        /// The other worker's number.
         worker: u16,
-        /// At most 16.
         clients: Vec<Returned<F>>,
     },
     /// Clients that have ended in the worker.
-    Closed {
-        /// Their ids.
-        ids: Vec<u64>,
-    },
+    Closed { ids: Vec<u64> },
     /// The worker takes no more clients and will exit when those it has are finished.
     Draining,
     /// Objects that are new in the store.
-    Published {
-        /// At most `MAX_ITEMS`.
-        objects: Vec<Object>,
-    },
+    Published { objects: Vec<Object> },
     /// Objects that are no longer in the store.
-    Removed {
-        /// At most `MAX_ITEMS`.
-        objects: Vec<Object>,
-    },
+    Removed { objects: Vec<Object> },
+}
+
+record!(Assigned<F> { id, peer, handed, read, fd } at most MAX_FDS);
+record!(Returned<F> { token, id, peer, read, fd } at most MAX_FDS);
+record!(Object { hash, variant, size } at most MAX_ITEMS);
+
+// A number is never given another meaning; a message that changes its fields gets a new number or `VERSION` goes up.
+
+messages! { ToWorker:
+    1 = Hello { version, settings, shared }
+    2 = Settings { settings }
+    3 = Assign { clients }
+    4 = ReturnsTaken { tokens }
+    5 = Stop {}
+    6 = HandOverRefused { tokens }
+}
+
+messages! { ToSupervisor:
+    1 = Hello { version, pid, worker, clients }
+    32 = SettingsApplied {}
+    33 = SettingsRefused { reason }
+    34 = Taken { ids }
+    35 = Return { clients }
+    36 = Closed { ids }
+    37 = Draining {}
+    38 = Published { objects }
+    39 = Removed { objects }
+    40 = HandOver { worker, clients }
 }

@@ -6,15 +6,15 @@
 
 pub(crate) mod batch;
 mod channel;
-pub mod decode;
-pub mod encode;
-mod kind;
-pub mod message;
+mod codec;
+mod fields;
+mod message;
 #[cfg(test)]
 mod tests;
 
 pub use channel::{ChannelError, Received, Sent, SupervisorChannel, WorkerChannel};
-pub use decode::DecodeError;
-pub use message::{
-    Assigned, MAX_ITEMS, MAX_READ, Object, Peer, Returned, ToSupervisor, ToWorker, VERSION,
-};
+pub(crate) use codec::MAX_ITEMS;
+pub use codec::{Decode, DecodeError, Encode, VERSION};
+pub(crate) use fields::MAX_READ;
+pub use fields::Peer;
+pub use message::{Assigned, Object, Returned, ToSupervisor, ToWorker};

@@ -6,8 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 
-use super::decode::Decode;
-use super::encode::Encode;
 use super::message::MAX_BYTES;
 use super::*;
 use crate::sys::{memory_file, seqpacket};

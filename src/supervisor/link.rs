@@ -168,9 +168,9 @@ impl Link {
     }
 
     /// Sends a message, and remembers what keeps the next one from being sent. False when it wasn't sent.
-    pub(super) fn send<F: AsFd>(
+    pub(super) fn send(
         &mut self,
-        message: &ToWorker<F>,
+        message: &ToWorker<BorrowedFd<'_>>,
         now: Instant,
     ) -> Result<bool, LinkEnd> {
         self.blocked = match self
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_worker_that_does_not_listen_is_heard_until_too_much_waits_for_it() {
         let (mut link, _other) = link();
-        let stop = ToWorker::<std::os::fd::OwnedFd>::Stop;
+        let stop = ToWorker::Stop;
         while link.send(&stop, Instant::now()).unwrap() {}
         assert_eq!(link.wanted_interest(), Interest::ReadWrite);
         link.unsent = (0..MOST_UNSENT).map(|_| Unsent::Stop).collect();

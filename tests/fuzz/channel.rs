@@ -3,9 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
-use cacheproxy::ipc::decode::{Decode, DecodeError};
-use cacheproxy::ipc::encode::Encode;
-use cacheproxy::ipc::message::{Assigned, Object, Peer, Returned, ToSupervisor, ToWorker, VERSION};
+use cacheproxy::ipc::{
+    Assigned, Decode, DecodeError, Encode, Object, Peer, Returned, ToSupervisor, ToWorker, VERSION,
+};
 
 use crate::fuzz;
 
