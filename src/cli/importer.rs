@@ -196,7 +196,7 @@ impl<'a> Importer<'a> {
     }
 
     fn count(&mut self, published: Result<(), StoreError>, len: u64) -> Result<(), Failure> {
-        // Who evicts reads the store again afterwards, and so learns what was displaced.
+        // Eviction reads the store again afterwards, and so learns what was displaced.
         drop(self.store.take_removed());
         match published {
             Ok(()) => {

@@ -1,6 +1,6 @@
 //! One of the texts of TOML that a configuration is made of.
 //!
-//! What the command line says is a text too, read after all files, so that a worker that parses the same texts
+//! The options of the command line are a text too, read after all files, so that a worker that parses the same texts
 //! arrives at the same settings.
 
 use std::path::PathBuf;
