@@ -15,7 +15,7 @@ const NONE: u32 = u32::MAX;
 
 /// One stored response in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueEntry {
+pub struct SieveEntry {
     pub hash: Hash,
     /// The hash of the variant; zero without `Vary`.
     pub variant: Hash,
@@ -23,7 +23,7 @@ pub struct QueueEntry {
     pub size: u64,
 }
 
-impl QueueEntry {
+impl SieveEntry {
     /// The place of its visited bit.
     pub fn place(&self) -> Hash {
         place(&self.hash, &self.variant)
@@ -83,7 +83,7 @@ impl Sieve {
     }
 
     /// Inserts an entry at the head; one that is there already keeps its place and takes the new size.
-    pub fn insert(&mut self, entry: &QueueEntry) {
+    pub fn insert(&mut self, entry: &SieveEntry) {
         if let Some(index) = self.enter(entry) {
             self.nodes[index as usize].older = self.head;
             match self.head {
@@ -95,7 +95,7 @@ impl Sieve {
     }
 
     /// Inserts an entry at the tail, as the oldest; one that is there already stays as it is.
-    pub fn insert_oldest(&mut self, entry: &QueueEntry) {
+    pub fn insert_oldest(&mut self, entry: &SieveEntry) {
         if self.contains(&entry.place()) {
             return;
         }
@@ -110,7 +110,7 @@ impl Sieve {
     }
 
     /// A node for the entry, not yet in the list; None when it has one, whose size is changed.
-    fn enter(&mut self, entry: &QueueEntry) -> Option<u32> {
+    fn enter(&mut self, entry: &SieveEntry) -> Option<u32> {
         let blocks = u32::try_from(entry.size.div_ceil(BLOCK)).unwrap_or(u32::MAX);
         self.blocks += u64::from(blocks);
         if let Some(&index) = self.places.get(&entry.place()) {
@@ -140,7 +140,7 @@ impl Sieve {
     }
 
     /// Removes the entry of this place and returns it.
-    pub fn remove(&mut self, place: &Hash) -> Option<QueueEntry> {
+    pub fn remove(&mut self, place: &Hash) -> Option<SieveEntry> {
         let index = self.places.remove(place)?;
         let node = &self.nodes[index as usize];
         let (newer, older) = (node.newer, node.older);
@@ -164,7 +164,7 @@ impl Sieve {
 
     /// Removes and returns the entry that goes next: the first from the hand towards the head that was
     /// not visited; `take_visited` says whether one was, and clears it.
-    pub fn evict(&mut self, mut take_visited: impl FnMut(&Hash) -> bool) -> Option<QueueEntry> {
+    pub fn evict(&mut self, mut take_visited: impl FnMut(&Hash) -> bool) -> Option<SieveEntry> {
         let mut hand = if self.hand == NONE {
             self.tail
         } else {
@@ -191,7 +191,7 @@ impl Sieve {
     }
 
     /// Removes every entry for which `keep` is false.
-    pub fn retain(&mut self, mut keep: impl FnMut(&QueueEntry) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&SieveEntry) -> bool) {
         let mut at = self.tail;
         while at != NONE {
             let node = &self.nodes[at as usize];
@@ -204,8 +204,8 @@ impl Sieve {
     }
 }
 
-fn entry(node: &Node) -> QueueEntry {
-    QueueEntry {
+fn entry(node: &Node) -> SieveEntry {
+    SieveEntry {
         hash: node.hash,
         variant: node.variant,
         size: u64::from(node.blocks) * BLOCK,
@@ -222,8 +222,8 @@ mod tests {
 
     use super::*;
 
-    fn named(name: u8) -> QueueEntry {
-        QueueEntry {
+    fn named(name: u8) -> SieveEntry {
+        SieveEntry {
             hash: [name; 16],
             variant: [0; 16],
             size: BLOCK,
@@ -277,7 +277,7 @@ mod tests {
         sieve.insert_oldest(&named(100));
         sieve.insert_oldest(&named(5));
         assert_eq!((sieve.len(), sieve.bytes()), (11, 11 * BLOCK));
-        sieve.insert(&QueueEntry {
+        sieve.insert(&SieveEntry {
             size: 3 * BLOCK - 1,
             ..named(5)
         });

@@ -13,7 +13,7 @@ use super::synced::Synced;
 use crate::cache::key::Hash;
 use crate::store::error::StoreError;
 use crate::store::record::index::{Index, is_index};
-use crate::store::sieve::QueueEntry;
+use crate::store::sieve::SieveEntry;
 use crate::sys::disk;
 use crate::sys::shared::Shared;
 
@@ -35,7 +35,7 @@ impl DirectoryMaintenance {
     }
 
     /// Every stored response in the directory with this number, with the time it was last modified.
-    pub fn scan(&self, number: u8) -> Result<Vec<(u64, QueueEntry)>, StoreError> {
+    pub fn scan(&self, number: u8) -> Result<Vec<(u64, SieveEntry)>, StoreError> {
         let path = self.root.directory(number);
         let at = |error| StoreError::at(&path, error);
         let names = match std::fs::read_dir(&path) {
@@ -52,7 +52,7 @@ impl DirectoryMaintenance {
             let Ok(metadata) = file.metadata() else {
                 continue;
             };
-            let entry = QueueEntry {
+            let entry = SieveEntry {
                 hash,
                 variant,
                 size: counted(metadata.len(), &variant),
@@ -64,7 +64,7 @@ impl DirectoryMaintenance {
     }
 
     /// An index counts with its variants, so it has no entry of its own while it has any.
-    fn leave_indices_out(&self, found: &mut Vec<(u64, QueueEntry)>) {
+    fn leave_indices_out(&self, found: &mut Vec<(u64, SieveEntry)>) {
         let with_variants: std::collections::HashSet<Hash> = found
             .iter()
             .filter(|(_, entry)| entry.variant != NO_VARIANT)
@@ -86,7 +86,7 @@ impl DirectoryMaintenance {
     }
 
     /// Removes a stored response, whether or not it is still there.
-    pub fn evict(&self, entry: &QueueEntry) -> Result<(), StoreError> {
+    pub fn evict(&self, entry: &SieveEntry) -> Result<(), StoreError> {
         let _lock = self.root.lock(&entry.hash)?;
         if entry.variant == NO_VARIANT {
             let index = self.root.index(&entry.hash)?;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{BLOCK, QueueEntry, Sieve};
+use super::{BLOCK, Sieve, SieveEntry};
 
 /// Objects that are asked for by popularity.
 const OBJECTS: u64 = 5_000;
@@ -74,12 +74,12 @@ fn ratio(trace: &[u64], mut hit: impl FnMut(u64) -> bool) -> f64 {
 }
 
 fn sieve(trace: &[u64], room: usize) -> f64 {
-    let entry = |object: u64| QueueEntry {
+    let entry = |object: u64| SieveEntry {
         hash: u128::from(object).to_le_bytes(),
         variant: [0; 16],
         size: BLOCK,
     };
-    let entries: HashMap<u64, QueueEntry> = trace.iter().map(|it| (*it, entry(*it))).collect();
+    let entries: HashMap<u64, SieveEntry> = trace.iter().map(|it| (*it, entry(*it))).collect();
     let (mut queue, mut visited) = (Sieve::new(), HashSet::new());
     ratio(trace, |object| {
         let entry = &entries[&object];

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use crate::store::StoreError;
 use crate::store::filesystem::maintenance::DirectoryMaintenance;
-use crate::store::sieve::{QueueEntry, Sieve};
+use crate::store::sieve::{Sieve, SieveEntry};
 use crate::sys::shared::Shared;
 
 /// The directories of a store.
@@ -15,7 +15,7 @@ const DIRECTORIES: u16 = 256;
 /// A scan under way.
 pub(super) struct Scan {
     next: u16,
-    found: Vec<(u64, QueueEntry)>,
+    found: Vec<(u64, SieveEntry)>,
     bytes: u64,
     /// Places of what was published, removed or evicted meanwhile.
     touched: HashSet<[u8; 16]>,
@@ -56,7 +56,7 @@ impl Scan {
     }
 
     /// Notes that something was heard of this entry.
-    pub(super) fn touch(&mut self, entry: &QueueEntry) {
+    pub(super) fn touch(&mut self, entry: &SieveEntry) {
         self.touched.insert(entry.place());
     }
 

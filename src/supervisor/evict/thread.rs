@@ -10,7 +10,7 @@ use super::scan::Scan;
 use crate::ipc::Object;
 use crate::store::StoreError;
 use crate::store::filesystem::maintenance::DirectoryMaintenance;
-use crate::store::sieve::{QueueEntry, Sieve};
+use crate::store::sieve::{Sieve, SieveEntry};
 use crate::sys::shared::Shared;
 
 /// The time between two looks at the disk while there is something going on, and when there isn't.
@@ -277,8 +277,8 @@ impl EvictorThread {
 }
 
 /// A stored response as the queue keeps it.
-pub(super) fn entry(object: &Object) -> QueueEntry {
-    QueueEntry {
+pub(super) fn entry(object: &Object) -> SieveEntry {
+    SieveEntry {
         hash: object.hash,
         variant: object.variant,
         size: object.size,

@@ -38,7 +38,7 @@ enum Queued {
 }
 
 /// The way into the queue.
-struct Queue {
+struct LineQueue {
     entries: SyncSender<Queued>,
     dropped: Arc<AtomicU64>,
 }
@@ -46,9 +46,9 @@ struct Queue {
 static JOURNAL: OnceLock<Journal> = OnceLock::new();
 
 /// The queue as `log` sees it.
-struct Journal(Queue);
+struct Journal(LineQueue);
 
-impl Queue {
+impl LineQueue {
     fn push(&self, entry: Queued) {
         if self.entries.try_send(entry).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -90,7 +90,7 @@ impl Drop for Guard {
 /// Debug lines are written only when the environment has `CACHEPROXY_LOG=debug`.
 pub fn start(who: Identity) -> Guard {
     let (entries, waiting) = sync_channel(QUEUE);
-    let queue = Queue {
+    let queue = LineQueue {
         entries,
         dropped: Arc::default(),
     };
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_blocked_journal_blocks_nobody_and_what_was_dropped_is_counted() {
         let (entries, waiting) = sync_channel(2);
-        let queue = Queue {
+        let queue = LineQueue {
             entries,
             dropped: Arc::default(),
         };

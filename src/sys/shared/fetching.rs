@@ -96,7 +96,7 @@ mod tests {
 
     /// A step on the table.
     #[derive(Clone, Copy)]
-    enum Do {
+    enum ClaimStep {
         Claim(u8, u16, ClaimReply),
         Unclaim(u8, u16),
         UnclaimAll(u16),
@@ -106,36 +106,39 @@ mod tests {
     fn a_key_is_one_workers_until_it_ends_its_claim() {
         use ClaimReply::{Claimed, TableFull, TakenBy};
         let rows = [
-            ("free", Do::Claim(1, 1, Claimed)),
-            ("taken", Do::Claim(1, 2, TakenBy(1))),
-            ("its own already", Do::Claim(1, 1, TakenBy(1))),
-            ("another key", Do::Claim(2, 2, Claimed)),
-            ("not its own", Do::Unclaim(1, 2)),
-            ("still taken", Do::Claim(1, 3, TakenBy(1))),
-            ("its own", Do::Unclaim(1, 1)),
-            ("free again", Do::Claim(1, 3, Claimed)),
-            ("a worker is gone", Do::UnclaimAll(3)),
-            ("and its keys are free", Do::Claim(1, 4, Claimed)),
-            ("but not others'", Do::Claim(2, 4, TakenBy(2))),
-            ("3 of 8", Do::Claim(3, 65_535, Claimed)),
-            ("4 of 8", Do::Claim(4, 65_535, Claimed)),
-            ("5 of 8", Do::Claim(5, 65_535, Claimed)),
-            ("6 of 8", Do::Claim(6, 65_535, Claimed)),
-            ("7 of 8", Do::Claim(7, 65_535, Claimed)),
-            ("8 of 8", Do::Claim(8, 65_535, Claimed)),
-            ("the bucket is full", Do::Claim(9, 65_535, TableFull)),
-            ("but knows those it has", Do::Claim(8, 1, TakenBy(65_535))),
-            ("one goes", Do::Unclaim(3, 65_535)),
-            ("and leaves room", Do::Claim(9, 1, Claimed)),
+            ("free", ClaimStep::Claim(1, 1, Claimed)),
+            ("taken", ClaimStep::Claim(1, 2, TakenBy(1))),
+            ("its own already", ClaimStep::Claim(1, 1, TakenBy(1))),
+            ("another key", ClaimStep::Claim(2, 2, Claimed)),
+            ("not its own", ClaimStep::Unclaim(1, 2)),
+            ("still taken", ClaimStep::Claim(1, 3, TakenBy(1))),
+            ("its own", ClaimStep::Unclaim(1, 1)),
+            ("free again", ClaimStep::Claim(1, 3, Claimed)),
+            ("a worker is gone", ClaimStep::UnclaimAll(3)),
+            ("and its keys are free", ClaimStep::Claim(1, 4, Claimed)),
+            ("but not others'", ClaimStep::Claim(2, 4, TakenBy(2))),
+            ("3 of 8", ClaimStep::Claim(3, 65_535, Claimed)),
+            ("4 of 8", ClaimStep::Claim(4, 65_535, Claimed)),
+            ("5 of 8", ClaimStep::Claim(5, 65_535, Claimed)),
+            ("6 of 8", ClaimStep::Claim(6, 65_535, Claimed)),
+            ("7 of 8", ClaimStep::Claim(7, 65_535, Claimed)),
+            ("8 of 8", ClaimStep::Claim(8, 65_535, Claimed)),
+            ("the bucket is full", ClaimStep::Claim(9, 65_535, TableFull)),
+            (
+                "but knows those it has",
+                ClaimStep::Claim(8, 1, TakenBy(65_535)),
+            ),
+            ("one goes", ClaimStep::Unclaim(3, 65_535)),
+            ("and leaves room", ClaimStep::Claim(9, 1, Claimed)),
         ];
         let shared = Shared::anonymous().unwrap();
         for (name, step) in rows {
             match step {
-                Do::Claim(key, worker, expected) => {
+                ClaimStep::Claim(key, worker, expected) => {
                     assert_eq!(shared.claim(&hash(key), worker), expected, "{name}");
                 }
-                Do::Unclaim(key, worker) => shared.unclaim(&hash(key), worker),
-                Do::UnclaimAll(worker) => shared.unclaim_all(worker),
+                ClaimStep::Unclaim(key, worker) => shared.unclaim(&hash(key), worker),
+                ClaimStep::UnclaimAll(worker) => shared.unclaim_all(worker),
             }
         }
     }

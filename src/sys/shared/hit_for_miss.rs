@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     /// A step, on keys of one bucket.
-    enum Do {
+    enum NoteStep {
         Note(u8, u64),
         Forget(u8),
         Is(u8, u64, bool),
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn notes_end_or_are_taken_back() {
-        use Do::{Forget, Is, Note};
+        use NoteStep::{Forget, Is, Note};
         let rows = [
             ("nothing noted", Is(1, 0, false)),
             ("noted", Note(1, 100)),
