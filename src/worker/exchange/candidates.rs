@@ -159,7 +159,8 @@ impl Exchange<'_> {
         let latest = worker.waiting_lists.latest(&worker.shared, key)?;
         let answer = latest.answer()?;
         answer.shared_with(&self.head.fields)?;
-        if latest.local_allowed() != self.client.is_local() {
+        // One that is small and whole is at hand as what will be stored, which knows of more than one range.
+        if latest.local_allowed() != self.client.is_local() || latest.is_at_hand() {
             return None;
         }
         Some(Growing {

@@ -97,6 +97,11 @@ impl Fetch {
         }
     }
 
+    /// True when its response is small, whole, and on its way into the store.
+    pub fn is_at_hand(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Publishing(..))
+    }
+
     /// The response on its way into the store, if this request selects it: newer than what the store has.
     pub(super) fn publishing(&self, shared: &Shared, request: &Fields) -> Option<Publishing> {
         if let Stage::Publishing(_, stored) = &*self.stage.borrow() {
