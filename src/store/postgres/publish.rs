@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::PostgresStore;
 use super::content::{self, PIECE, Source, WriteError};
 use super::pool::CHANGE;
@@ -43,6 +41,14 @@ struct NewRow<'a> {
     invalidation_epoch: i64,
 }
 
+/// The content of a row.
+enum RowContent<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// The id of content in pieces.
+    Pieces(i64),
+}
+
 impl PostgresStore {
     pub(super) fn publish(
         &self,
@@ -78,40 +84,50 @@ impl PostgresStore {
             checksum: checksum.finish().to_le_bytes(),
             invalidation_epoch,
         };
-        let mut unreadable = None;
         let outcome = if length <= PIECE {
             let bytes = source.read(0, length as usize);
             let bytes = bytes.map_err(|error| StoreError::at(&self.spool, error))?;
             self.pool.change(CHANGE, |session| {
-                self.publish_row(session, &new, Some(&bytes), None)
+                self.publish_row(session, &new, RowContent::Whole(&bytes))
             })?
         } else {
             self.wait_for_room(new.size())?;
-            self.pool.change(CHANGE, |session| {
-                session.begin()?;
-                let id = match content::write(session, &source, length) {
-                    Ok(id) => id,
-                    Err(WriteError::Database(error)) => return Err(error),
-                    Err(WriteError::Source(error)) => {
-                        unreadable = Some(error);
-                        return Ok(PublishOutcome::Gone);
-                    }
-                };
-                let outcome = self.publish_row(session, &new, None, Some(id))?;
-                // Else content that nobody has asked for would stay.
-                if outcome == PublishOutcome::Stored {
-                    session.commit()?;
-                }
-                Ok(outcome)
-            })?
+            self.publish_pieces(&new, &source)?
         };
-        if let Some(error) = unreadable {
-            return Err(StoreError::at(&self.spool, error));
-        }
         if let (Some(part), PublishOutcome::Stored) = (&new.part, outcome) {
             self.shared.next_generation(part.hash());
         }
         self.published(meta, outcome, new.size(), generation)
+    }
+
+    /// Stores a response in one transaction with the pieces of its content.
+    fn publish_pieces(
+        &self,
+        new: &NewRow<'_>,
+        source: &Source<'_>,
+    ) -> Result<PublishOutcome, StoreError> {
+        let mut unreadable = None;
+        let outcome = self.pool.change(CHANGE, |session| {
+            session.begin()?;
+            let id = match content::write(session, source, new.length) {
+                Ok(id) => id,
+                Err(WriteError::Database(error)) => return Err(error),
+                Err(WriteError::Source(error)) => {
+                    unreadable = Some(error);
+                    return Ok(PublishOutcome::Gone);
+                }
+            };
+            let outcome = self.publish_row(session, new, RowContent::Pieces(id))?;
+            // Else content that nobody has asked for would stay.
+            if outcome == PublishOutcome::Stored {
+                session.commit()?;
+            }
+            Ok(outcome)
+        })?;
+        match unreadable {
+            Some(error) => Err(StoreError::at(&self.spool, error)),
+            None => Ok(outcome),
+        }
     }
 
     /// Asked before every fetch, a lookup notes it where there is one.
@@ -150,11 +166,13 @@ impl PostgresStore {
         &self,
         session: &mut Session,
         new: &NewRow<'_>,
-        content: Option<&Bytes>,
-        content_id: Option<i64>,
+        content: RowContent<'_>,
     ) -> Result<PublishOutcome, postgres::Error> {
         let (length, size) = (new.length as i64, new.size() as i64);
-        let content = content.map(|content| &content[..]);
+        let (content, content_id) = match content {
+            RowContent::Whole(bytes) => (Some(bytes), None),
+            RowContent::Pieces(id) => (None, Some(id)),
+        };
         let part = new.part.as_ref().map(|part| &part.hash()[..]);
         let parameters: [&Parameters<'_>; 3] = [
             &[&self.host, &new.invalidation_epoch],
