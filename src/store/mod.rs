@@ -109,7 +109,7 @@ pub enum Found {
 }
 
 /// A stored response.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Object {
     /// Everything but the content.
     pub meta: Meta,

@@ -15,14 +15,16 @@ use super::publish::remember;
 use super::request::FetchRequest;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
-use crate::cache::reuse::{Reuse, reuse};
+use crate::cache::reuse::reuse;
 use crate::store::{Found, Lease, LeaseNews, SharedStore};
 use crate::worker::state::{Worker, now};
+use crate::worker::store_writer::StoreWriter;
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Fetch, LeaseGuard};
 
 /// The longest that another host is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// The one who asks the origin server.
 pub(super) enum LeaseOutcome {
     /// This host; with a lease the others wait for it.
@@ -37,31 +39,30 @@ pub(super) async fn acquire(
     request: &FetchRequest,
     fetch: &Fetch,
 ) -> LeaseOutcome {
-    let (Some(key), Some(writer)) = (request.key(), &worker.store) else {
-        return LeaseOutcome::Ask(None);
-    };
     // Without a claim on this host it isn't for others either.
-    let Some(store) = writer.shared().filter(|_| fetch.is_claimed()) else {
+    let writer = worker.store.as_ref().filter(|_| fetch.is_claimed());
+    let (Some(key), Some(store)) = (request.key(), writer.and_then(StoreWriter::shared)) else {
         return LeaseOutcome::Ask(None);
     };
-    let give_up = Instant::now() + PATIENCE;
+    let give_up = Instant::now() + LONGEST_WAIT;
     loop {
-        match lease(store, key).await {
+        let news = match lease(store, key).await {
             Lease::None => return LeaseOutcome::Ask(None),
             Lease::Ours => return LeaseOutcome::Ask(Some(LeaseGuard::new(store, key))),
-            Lease::Fetched => return look_up(store, worker, request, key).await,
+            Lease::Fetched => Ok(Ok(LeaseNews::Changed)),
             Lease::Theirs { news, left } => {
                 let wait = give_up.min(Instant::now() + left);
-                match timeout(wait.saturating_duration_since(Instant::now()), news).await {
-                    Ok(Ok(LeaseNews::Changed)) => {
-                        return look_up(store, worker, request, key).await;
-                    }
-                    Ok(Ok(LeaseNews::Free) | Err(_)) => return LeaseOutcome::Ask(None),
-                    Err(_) if Instant::now() >= give_up => return LeaseOutcome::Ask(None),
-                    // It has run out, or was renewed.
-                    Err(_) => {}
-                }
+                timeout(wait.saturating_duration_since(Instant::now()), news).await
             }
+        };
+        match news {
+            Ok(Ok(LeaseNews::Changed)) => {
+                let stored = look_up(store, worker, request, key).await;
+                return stored.map_or(LeaseOutcome::Ask(None), LeaseOutcome::Stored);
+            }
+            // It has run out, or was renewed.
+            Err(_) if Instant::now() < give_up => {}
+            Ok(Ok(LeaseNews::Free) | Err(_)) | Err(_) => return LeaseOutcome::Ask(None),
         }
     }
 }
@@ -84,23 +85,14 @@ async fn look_up(
     worker: &Rc<Worker>,
     request: &FetchRequest,
     key: &Key,
-) -> LeaseOutcome {
-    let (store, key) = (store.clone(), key.clone());
-    let fields = request.head.fields.clone();
+) -> Option<Rc<Stored>> {
+    let (store, key, fields) = (store.clone(), key.clone(), request.head.fields.clone());
     let found = spawn_blocking(move || store.lookup(&key, &fields)).await;
     let Ok(Ok(Found::Object(object))) = found else {
-        return LeaseOutcome::Ask(None);
+        return None;
     };
     let stored = remember(worker, &request.policy, *object);
     let directives = RequestDirectives::of(&request.head.fields);
-    match reuse(&directives, &stored.facts, now()) {
-        Reuse::Fresh { .. } | Reuse::Stale { .. }
-            if request.local_allowed || !stored.object.meta.local =>
-        {
-            LeaseOutcome::Stored(stored)
-        }
-        Reuse::Fresh { .. } | Reuse::Stale { .. } | Reuse::Validate { .. } => {
-            LeaseOutcome::Ask(None)
-        }
-    }
+    reuse(&directives, &stored.facts, now()).answers()?;
+    (request.local_allowed || !stored.object.meta.local).then_some(stored)
 }

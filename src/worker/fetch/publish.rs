@@ -11,7 +11,7 @@ use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
 use crate::cache::validation::refreshed;
 use crate::http::head::ResponseHead;
-use crate::store::{Checksum, Content, Object, Published, SMALL, StoreError, Whole, place};
+use crate::store::{Checksum, Content, Object, SMALL, StoreError, Whole, place};
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 
@@ -28,18 +28,20 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     if !fetch.is_valid(&worker.shared, &meta.key) {
         return;
     }
-    let small = match &whole {
-        Whole::Memory(parts) => joined(parts).map(|content| at_hand(worker, &meta, content)),
+    let content = match &whole {
+        Whole::Memory(parts) => joined(parts),
         Whole::Draft { .. } => None,
     };
+    let small = content.map(|content| Object {
+        generation: worker.shared.generation(meta.key.hash()),
+        meta: meta.clone(),
+        checksum: Checksum::of(&content),
+        content: Content::Memory(content),
+    });
     let part = (!meta.key.is_for_part()).then(|| meta.key.part());
     if let (Some(object), Some(_)) = (&small, &part) {
-        let stored = Rc::new(Stored::new(
-            copy(object),
-            &request.policy,
-            &worker.pseudonym,
-        ));
-        fetch.publishes(stored);
+        let stored = Stored::new(object.clone(), &request.policy, &worker.pseudonym);
+        fetch.publishes(Rc::new(stored));
     }
     let place = place(meta.key.hash(), meta.variant.hash());
     worker.shared.forget_hits(&place);
@@ -68,16 +70,9 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
         Ok(published) => {
             fetch.is_stored(&key);
             worker.outbox.published(&published);
-            if let Some(object) = small {
-                let generation = published.generation;
-                remember(
-                    worker,
-                    &request.policy,
-                    Object {
-                        generation,
-                        ..object
-                    },
-                );
+            if let Some(mut object) = small {
+                object.generation = published.generation;
+                remember(worker, &request.policy, object);
             }
         }
         // Made invalid while it was on its way.
@@ -93,24 +88,6 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     }
 }
 
-fn at_hand(worker: &Worker, meta: &Meta, content: Bytes) -> Object {
-    Object {
-        generation: worker.shared.generation(meta.key.hash()),
-        meta: meta.clone(),
-        checksum: Checksum::of(&content),
-        content: Content::Memory(content),
-    }
-}
-
-fn copy(object: &Object) -> Object {
-    Object {
-        meta: object.meta.clone(),
-        content: object.content.clone(),
-        generation: object.generation,
-        checksum: object.checksum,
-    }
-}
-
 /// Small content in one piece of its own, so that no larger buffer is kept alive by it.
 fn joined(parts: &[Bytes]) -> Option<Bytes> {
     let len: usize = parts.iter().map(Bytes::len).sum();
@@ -123,16 +100,13 @@ fn joined(parts: &[Bytes]) -> Option<Bytes> {
 
 /// Puts a stored response into the memory tier.
 pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> {
-    let generation = object.generation;
     let stored = Rc::new(Stored::new(object, policy, &worker.pseudonym));
+    let object = &stored.object;
     // A file kept open here would keep its place on disk after it is evicted.
-    if matches!(stored.object.content, Content::Memory(_)) {
-        worker.memory.borrow_mut().insert(
-            &stored.object.meta,
-            generation,
-            stored.weight(),
-            stored.clone(),
-        );
+    if matches!(object.content, Content::Memory(_)) {
+        let (weight, value) = (stored.weight(), stored.clone());
+        let mut memory = worker.memory.borrow_mut();
+        memory.insert(&object.meta, object.generation, weight, value);
     }
     stored
 }
@@ -152,51 +126,33 @@ pub async fn refresh(
     let old = &stored.object;
     let presented = &request.head.fields;
     let meta = refreshed(&old.meta, presented, head, times.request, times.response);
-    let fresh = |generation| Object {
-        meta: meta.clone(),
-        content: old.content.clone(),
-        generation,
-        checksum: old.checksum,
-    };
+    let mut fresh = old.clone();
+    fresh.meta = meta.clone();
     // Made invalid by an unsafe request meanwhile, it answers this client and nobody else.
-    let refreshed = if fetch.is_valid(&worker.shared, &old.meta.key) {
-        let invalidation_epoch = fetch.invalidation_epoch(&old.meta.key);
-        refresh_in_store(worker, stored, meta.clone(), invalidation_epoch).await
-    } else {
-        Err(StoreError::Gone)
+    let is_valid = fetch.is_valid(&worker.shared, &old.meta.key);
+    let refreshed = match worker.store.as_ref().filter(|_| is_valid) {
+        Some(writer) => {
+            let (old, epoch) = (old.clone(), fetch.invalidation_epoch(&old.meta.key));
+            let done = writer.run(0, move |store| store.refresh(&old, &meta, epoch));
+            done.await.unwrap_or(Err(StoreError::Gone))
+        }
+        None => Err(StoreError::Gone),
     };
     match refreshed {
         Ok(published) => {
             fetch.is_stored(&old.meta.key);
             worker.outbox.published(&published);
-            remember(worker, &request.policy, fresh(published.generation))
+            fresh.generation = published.generation;
+            remember(worker, &request.policy, fresh)
         }
         Err(failure) => {
             // Replaced or removed meanwhile is no failure: this client is answered all the same.
             if !matches!(failure, StoreError::Gone) {
                 worker.warn_of_failure(&failure);
             }
-            Rc::new(Stored::new(
-                fresh(old.generation),
-                &request.policy,
-                &worker.pseudonym,
-            ))
+            Rc::new(Stored::new(fresh, &request.policy, &worker.pseudonym))
         }
     }
-}
-
-async fn refresh_in_store(
-    worker: &Worker,
-    stored: &Rc<Stored>,
-    meta: Meta,
-    invalidation_epoch: Option<u32>,
-) -> Result<Published, StoreError> {
-    let writer = worker.store.as_ref().ok_or(StoreError::Gone)?;
-    let old = copy(&stored.object);
-    let refreshed = writer.run(0, move |store| {
-        store.refresh(&old, &meta, invalidation_epoch)
-    });
-    refreshed.await.unwrap_or(Err(StoreError::Gone))
 }
 
 /// Removes all that is stored under these keys and parts of it, here and in every worker (RFC 9111 §4.4). Returns how

@@ -1,6 +1,6 @@
 //! The request as it goes to the origin server: its head, and its content as it comes.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -13,7 +13,6 @@ use crate::http::forward::{RequestAs, write_request};
 use crate::http::framing::Framing;
 use crate::store::spool::{ContentEnd, Piece};
 use crate::worker::origin::transport::Transport;
-use crate::worker::waiting_list::FetchError;
 
 /// The head, with the conditions of a validation, or those under which a stored part is added to.
 pub fn request_head(
@@ -50,16 +49,21 @@ pub fn request_head(
     out
 }
 
+/// Content that couldn't be sent.
+pub enum Unsent {
+    /// The client didn't send all of it.
+    ByClient,
+    /// The origin server didn't take it; it may have answered all the same.
+    ByOrigin,
+}
+
 /// Sends the content as it comes.
 pub async fn send_content(
     transport: &Transport,
     content: &mut RequestContent,
     timeout: Duration,
-) -> Result<(), FetchError> {
-    let failed = |why| FetchError::Io {
-        host: String::new(),
-        why,
-    };
+) -> Result<(), Unsent> {
+    let failed = |_: io::Error| Unsent::ByOrigin;
     loop {
         let mut frame = BytesMut::new();
         match content.reader.next().await {
@@ -86,7 +90,7 @@ pub async fn send_content(
             }
             // Request content is a window and never in a file.
             Piece::File { .. } | Piece::End(ContentEnd::Cut(_)) => {
-                return Err(FetchError::ClientContent);
+                return Err(Unsent::ByClient);
             }
         }
     }
