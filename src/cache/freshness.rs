@@ -3,8 +3,6 @@
 //!
 //! A request's part in that decision is in `reuse`.
 
-use std::fmt;
-
 use super::age::{date_value, initial_age};
 use super::directives::{FOREVER, ResponseDirectives};
 use super::policy::{Policy, Ttl, applies};
@@ -21,8 +19,8 @@ const HEURISTIC_DIVISOR: u64 = 10;
 const HEURISTIC_MOST: u64 = 24 * 60 * 60;
 
 /// A freshness lifetime and what it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lifetime {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lifetime {
     pub seconds: u64,
     pub source: LifetimeSource,
     /// The operator's ceiling cut it short.
@@ -30,21 +28,24 @@ pub(super) struct Lifetime {
 }
 
 /// The origin of a freshness lifetime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LifetimeSource {
-    /// A rule that overrides the origin.
+    #[error("a rule of the configuration overrides the origin")]
     ForcedRule,
+    #[error("the origin sent s-maxage")]
     SMaxage,
+    #[error("the origin sent max-age")]
     MaxAge,
+    #[error("the origin sent Expires")]
     Expires,
-    /// A rule for responses that give no lifetime.
+    #[error("a rule of the configuration sets it, since the origin sent none")]
     Rule,
-    /// The configured lifetime for responses that give none.
+    #[error("the configured ttl sets it, since the origin sent none")]
     Ttl,
-    /// A fraction of the time since `Last-Modified`.
+    #[error("it is guessed from Last-Modified, since the origin sent none")]
     Heuristic,
-    /// Nothing: it is stale from the start.
     #[default]
+    #[error("the origin sent none and there is nothing to guess it from")]
     Nothing,
 }
 
@@ -55,28 +56,10 @@ impl LifetimeSource {
     }
 }
 
-impl fmt::Display for LifetimeSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ForcedRule => "a rule of the configuration overrides the origin",
-            Self::SMaxage => "the origin sent s-maxage",
-            Self::MaxAge => "the origin sent max-age",
-            Self::Expires => "the origin sent Expires",
-            Self::Rule => "a rule of the configuration sets it, since the origin sent none",
-            Self::Ttl => "the configured ttl sets it, since the origin sent none",
-            Self::Heuristic => "it is guessed from Last-Modified, since the origin sent none",
-            Self::Nothing => "the origin sent none and there is nothing to guess it from",
-        })
-    }
-}
-
 /// The facts about a stored response that decide over its reuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
-    pub lifetime: u64,
-    pub source: LifetimeSource,
-    /// The operator's ceiling cut the lifetime short.
-    pub capped: bool,
+    pub lifetime: Lifetime,
     /// The age when it was received (corrected_initial_age).
     pub initial_age: u64,
     pub response_time: UnixSeconds,
@@ -84,7 +67,6 @@ pub struct Facts {
     pub no_cache: bool,
     /// It is never served stale.
     pub must_revalidate: bool,
-    /// A request for it can be made conditional.
     pub has_validator: bool,
     /// It does not change while it is fresh (RFC 8246).
     pub immutable: bool,
@@ -97,29 +79,22 @@ pub struct Facts {
 impl Facts {
     pub fn of(meta: &Meta, policy: &Policy) -> Facts {
         let directives = ResponseDirectives::of(&meta.fields);
-        let lifetime = lifetime(
-            meta.status,
-            &meta.fields,
-            &directives,
-            meta.response_time,
-            policy,
-        );
+        let fields = &meta.fields;
+        let lifetime = lifetime(meta.status, fields, &directives, meta.response_time, policy);
         // A validation can bring what forbids storing or matching; what is there then waits for the
         // next validation.
         let unstorable = directives.private || directives.no_store && !directives.must_understand;
-        let unmatchable = vary::names(&meta.fields).is_none();
+        let unmatchable = vary::names(fields).is_none();
         let no_cache = directives.no_cache && lifetime.source != LifetimeSource::ForcedRule;
         Facts {
-            lifetime: lifetime.seconds,
-            source: lifetime.source,
-            capped: lifetime.capped,
-            initial_age: initial_age(&meta.fields, meta.request_time, meta.response_time),
+            lifetime,
+            initial_age: initial_age(fields, meta.request_time, meta.response_time),
             response_time: meta.response_time,
             no_cache: no_cache || unstorable || unmatchable,
             must_revalidate: directives.must_revalidate
                 || directives.proxy_revalidate
                 || directives.s_maxage.is_some(),
-            has_validator: validation::has_validator(&meta.fields),
+            has_validator: validation::has_validator(fields),
             immutable: directives.immutable,
             stale_while_revalidate: directives
                 .stale_while_revalidate
@@ -159,9 +134,10 @@ pub(super) fn lifetime(
         .or(rule.map(|rule| (rule.seconds, LifetimeSource::Rule)))
         .or(ttl.map(|s| (s, LifetimeSource::Ttl)))
         .or_else(|| {
-            guess(fields, date)
-                .filter(|_| guessable)
-                .map(|s| (s, LifetimeSource::Heuristic))
+            Some((
+                guess(fields, date).filter(|_| guessable)?,
+                LifetimeSource::Heuristic,
+            ))
         })
         .unwrap_or((0, LifetimeSource::Nothing));
     let most = policy.max_ttl.unwrap_or(FOREVER).min(FOREVER);

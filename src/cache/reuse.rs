@@ -28,7 +28,6 @@ pub enum Reuse {
     /// The origin has to be asked first, conditionally if there is a validator. With
     /// `only-if-cached` the answer is 504 (Gateway Timeout) instead.
     Validate {
-        /// The reason.
         why: ValidateReason,
         /// Its age now.
         age: u64,
@@ -76,15 +75,7 @@ impl ValidateReason {
     /// The reason in Cache-Status: the request refuses a response with freshness left, or it has to
     /// be validated whatever the request says.
     pub fn forward(self, ttl: i64) -> Forward {
-        let by_request = match self {
-            ValidateReason::RequestNoCache
-            | ValidateReason::RequestNoStore
-            | ValidateReason::RequestMaxAge
-            | ValidateReason::RequestMinFresh => true,
-            ValidateReason::NoCache | ValidateReason::Stale | ValidateReason::MustRevalidate => {
-                false
-            }
-        };
+        let by_request = !matches!(self, Self::NoCache | Self::Stale | Self::MustRevalidate);
         if by_request && ttl > 0 {
             Forward::Request
         } else {
@@ -92,7 +83,6 @@ impl ValidateReason {
         }
     }
 
-    /// A short name.
     pub fn token(self) -> &'static str {
         self.into()
     }
@@ -118,20 +108,17 @@ pub fn is_error(status: u16) -> bool {
 pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Reuse {
     let age = facts.current_age(now);
     // Both are at most 2^31.
-    let ttl = facts.lifetime as i64 - age as i64;
-    let Some(why) = objection(request, facts, age, ttl) else {
-        return if ttl > 0 {
-            Reuse::Fresh { age, ttl }
-        } else {
-            Reuse::Stale { age, ttl }
-        };
-    };
-    Reuse::Validate {
-        why,
-        age,
-        ttl,
-        meanwhile: why == ValidateReason::Stale && meanwhile(request, facts, ttl),
-        on_error: on_error(request, facts, ttl),
+    let ttl = facts.lifetime.seconds as i64 - age as i64;
+    match objection(request, facts, age, ttl) {
+        Some(why) => Reuse::Validate {
+            why,
+            age,
+            ttl,
+            meanwhile: why == ValidateReason::Stale && meanwhile(request, facts, ttl),
+            on_error: on_error(request, facts, ttl),
+        },
+        None if ttl > 0 => Reuse::Fresh { age, ttl },
+        None => Reuse::Stale { age, ttl },
     }
 }
 
@@ -172,12 +159,8 @@ fn staleness(ttl: i64) -> u64 {
 /// True when the response's `stale-while-revalidate` covers it. A client that says how fresh it wants
 /// a response, or how stale it takes one, gets no staler one.
 fn meanwhile(request: &RequestDirectives, facts: &Facts, ttl: i64) -> bool {
-    let indifferent = request
-        .max_age
-        .or(request.min_fresh)
-        .or(request.max_stale)
-        .is_none();
-    indifferent && covers(facts.stale_while_revalidate, ttl)
+    let said = request.max_age.or(request.min_fresh).or(request.max_stale);
+    said.is_none() && covers(facts.stale_while_revalidate, ttl)
 }
 
 fn on_error(request: &RequestDirectives, facts: &Facts, ttl: i64) -> OnError {

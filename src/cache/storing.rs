@@ -3,8 +3,6 @@
 //! The fields that are stored with it are decided in `stored`. A part may be stored where the whole might be: see
 //! `parts`.
 
-use std::fmt;
-
 use super::bypass::has_content;
 use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{LifetimeSource, heuristically_cacheable, lifetime};
@@ -15,59 +13,40 @@ use crate::http::head::{Method, RequestHead, ResponseHead};
 use crate::http::target::Uri;
 
 /// The reason for not storing a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, strum::IntoStaticStr, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub enum UncacheableReason {
+    #[error("only responses to GET are stored")]
     Method,
+    #[error("the request had content")]
     RequestContent,
+    #[error("the request has no-store")]
     RequestNoStore,
+    #[error("the response is interim")]
     Interim,
+    #[error("the response is only a part")]
     Partial,
+    #[error("the request was for a range")]
     Range,
+    #[error("the response says that another one is still valid")]
     NotModified,
+    #[error("the response has must-understand with a status that is not known here")]
+    #[strum(serialize = "must-understand")]
     NotUnderstood,
+    #[error("the response has no-store")]
     NoStore,
+    #[error("the response is private to one user")]
     Private,
+    #[error("the request has Authorization and the response does not permit to share it")]
     Authorization,
+    #[error("no other request can match the response's Vary")]
     Vary,
+    #[error("the response has no freshness lifetime and its status is not one to guess with")]
     Status,
+    #[error("the response has neither a freshness lifetime nor a validator")]
     NoLifetime,
+    #[error("the response may be used only after validation and has no validator")]
     NoValidator,
-}
-
-impl UncacheableReason {
-    /// The detail in Cache-Status.
-    pub fn reason(self) -> &'static str {
-        self.described().0
-    }
-
-    /// The detail, and the same for people.
-    #[rustfmt::skip]
-    fn described(self) -> (&'static str, &'static str) {
-        use UncacheableReason::*;
-        match self {
-            Method => ("method", "only responses to GET are stored"),
-            RequestContent => ("request-content", "the request had content"),
-            RequestNoStore => ("request-no-store", "the request has no-store"),
-            Interim => ("interim", "the response is interim"),
-            Partial => ("partial", "the response is only a part"),
-            Range => ("range", "the request was for a range"),
-            NotModified => ("not-modified", "the response says that another one is still valid"),
-            NotUnderstood => ("must-understand", "the response has must-understand with a status that is not known here"),
-            NoStore => ("no-store", "the response has no-store"),
-            Private => ("private", "the response is private to one user"),
-            Authorization => ("authorization", "the request has Authorization and the response does not permit to share it"),
-            Vary => ("vary", "no other request can match the response's Vary"),
-            Status => ("status", "the response has no freshness lifetime and its status is not one to guess with"),
-            NoLifetime => ("no-lifetime", "the response has neither a freshness lifetime nor a validator"),
-            NoValidator => ("no-validator", "the response may be used only after validation and has no validator"),
-        }
-    }
-}
-
-impl fmt::Display for UncacheableReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.described().1)
-    }
 }
 
 /// Refuses a response to this request for `target` that may not be stored or would be of no use. It came at
@@ -152,19 +131,14 @@ fn is_of_use(
     policy: &Policy,
     received: UnixSeconds,
 ) -> Result<(), UncacheableReason> {
-    let lifetime = lifetime(
-        response.status,
-        &response.fields,
-        directives,
-        received,
-        policy,
-    );
+    let fields = &response.fields;
+    let lifetime = lifetime(response.status, fields, directives, received, policy);
     let forced = lifetime.source == LifetimeSource::ForcedRule;
     let explicit = lifetime.source.is_explicit() || directives.public;
     if !explicit && !heuristically_cacheable(response.status) {
         return Err(UncacheableReason::Status);
     }
-    if validation::has_validator(&response.fields) {
+    if validation::has_validator(fields) {
         return Ok(());
     }
     let stale_use = directives

@@ -158,7 +158,7 @@ fn described(known: &Known, now: UnixSeconds) -> String {
             let _ = writeln!(text, ", for requests with {fields}.");
         }
     }
-    let lifetime = facts.lifetime;
+    let lifetime = facts.lifetime.seconds;
     let _ = match lifetime.checked_sub(age).filter(|left| *left > 0) {
         Some(left) => writeln!(
             text,
@@ -173,7 +173,7 @@ fn described(known: &Known, now: UnixSeconds) -> String {
             duration(age - lifetime.min(age))
         ),
     };
-    let capped = if facts.capped {
+    let capped = if facts.lifetime.capped {
         ", cut short by max_ttl"
     } else {
         ""
@@ -182,7 +182,7 @@ fn described(known: &Known, now: UnixSeconds) -> String {
         text,
         "   Its freshness lifetime is {}: {}{capped}.",
         duration(lifetime),
-        facts.source
+        facts.lifetime.source
     );
     let validators: Vec<String> = conditional_fields(&meta.fields)
         .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))

@@ -70,7 +70,7 @@ fn explicit_lifetimes() {
         for status in [200, 302, 404, 599] {
             let facts = facts(status, lines, &HEURISTIC);
             assert_eq!(
-                (facts.lifetime, facts.source),
+                (facts.lifetime.seconds, facts.lifetime.source),
                 (*seconds, *source),
                 "{lines:?}"
             );
@@ -101,7 +101,7 @@ fn heuristic_lifetimes() {
     for (status, lines, seconds, source) in table {
         let facts = facts(*status, lines, &HEURISTIC);
         assert_eq!(
-            (facts.lifetime, facts.source),
+            (facts.lifetime.seconds, facts.lifetime.source),
             (*seconds, *source),
             "{status} {lines:?}"
         );
@@ -145,7 +145,11 @@ fn configured_lifetimes() {
     for (policy, status, lines, seconds, source, capped) in table {
         let facts = facts(*status, lines, policy);
         assert_eq!(
-            (facts.lifetime, facts.source, facts.capped),
+            (
+                facts.lifetime.seconds,
+                facts.lifetime.source,
+                facts.lifetime.capped
+            ),
             (*seconds, *source, *capped),
             "{policy:?} {status} {lines:?}"
         );
@@ -180,9 +184,13 @@ fn the_other_facts() {
         response_time: NOW,
         ..Facts::default()
     };
+    let lifetime = |source| Lifetime {
+        seconds: 60,
+        source,
+        capped: false,
+    };
     let max_age = Facts {
-        lifetime: 60,
-        source: LifetimeSource::MaxAge,
+        lifetime: lifetime(LifetimeSource::MaxAge),
         ..plain
     };
     #[rustfmt::skip]
@@ -193,7 +201,7 @@ fn the_other_facts() {
         (&[("ETag", "\"a\"")], Facts { has_validator: true, ..plain }),
         (&[("Cache-Control", "max-age=60, must-revalidate")], Facts { must_revalidate: true, ..max_age }),
         (&[("Cache-Control", "max-age=60, proxy-revalidate")], Facts { must_revalidate: true, ..max_age }),
-        (&[("Cache-Control", "s-maxage=60")], Facts { must_revalidate: true, source: LifetimeSource::SMaxage, ..max_age }),
+        (&[("Cache-Control", "s-maxage=60")], Facts { must_revalidate: true, lifetime: lifetime(LifetimeSource::SMaxage), ..max_age }),
         (&[("Cache-Control", "max-age=60, immutable")], Facts { immutable: true, ..max_age }),
         (&[("Cache-Control", "max-age=60, stale-while-revalidate=7")], Facts { stale_while_revalidate: 7, ..max_age }),
         (&[("Cache-Control", "max-age=60, stale-if-error=7")], Facts { stale_if_error: Some(7), ..max_age }),

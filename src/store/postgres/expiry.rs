@@ -32,7 +32,12 @@ fn is_over(meta: &Meta, now: UnixSeconds) -> bool {
         .stale_while_revalidate
         .max(facts.stale_if_error.unwrap_or(0));
     !facts.has_validator
-        && facts.current_age(now) > facts.lifetime.saturating_add(stale).saturating_add(DAY)
+        && facts.current_age(now)
+            > facts
+                .lifetime
+                .seconds
+                .saturating_add(stale)
+                .saturating_add(DAY)
 }
 
 /// Looks through some responses after this one; the last of them, or 0 to begin again.

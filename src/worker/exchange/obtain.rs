@@ -194,7 +194,7 @@ impl Exchange<'_> {
             from.status.set_received(answer.head.status);
             from.status.detail = Some("stale-if-error");
         } else {
-            let ttl = fallback.stored.facts.lifetime as i64 - from.age as i64;
+            let ttl = fallback.stored.facts.lifetime.seconds as i64 - from.age as i64;
             from.status = CacheStatus::hit(ttl);
             from.status.detail = Some("origin-unreachable");
         }

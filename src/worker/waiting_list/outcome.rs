@@ -90,7 +90,7 @@ impl NoStoreReason {
     /// A short name, for Cache-Status.
     pub fn token(self) -> &'static str {
         match self {
-            NoStoreReason::Rules(why) => why.reason(),
+            NoStoreReason::Rules(why) => why.into(),
             NoStoreReason::Bypass => "bypass",
             NoStoreReason::NoStore => "store-unavailable",
             NoStoreReason::TooLarge => "too-large",
