@@ -30,11 +30,10 @@ pub enum Bypass {
 impl Bypass {
     /// The reason in Cache-Status.
     pub fn forward(self) -> Forward {
-        match self {
-            Bypass::Method => Forward::Method,
-            Bypass::Content | Bypass::Precondition | Bypass::NoStore | Bypass::Rule => {
-                Forward::Bypass
-            }
+        if self == Bypass::Method {
+            Forward::Method
+        } else {
+            Forward::Bypass
         }
     }
 

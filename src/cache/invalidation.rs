@@ -13,11 +13,8 @@ pub fn invalidates(method: &Method, target: &Uri, response: &ResponseHead) -> Ve
     }
     let mut uris = vec![target.clone()];
     for name in ["location", "content-location"] {
-        let named = response
-            .fields
-            .first(name)
-            .map(|reference| target.resolve(reference));
-        if let Some(Ok(uri)) = named {
+        let reference = response.fields.first(name);
+        if let Some(Ok(uri)) = reference.map(|reference| target.resolve(reference)) {
             if same_origin(&uri, target) && !uris.contains(&uri) {
                 uris.push(uri);
             }

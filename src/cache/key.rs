@@ -2,7 +2,7 @@
 //!
 //! Two keys are equal when their texts are; the hash only finds candidates.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::http::target::Uri;
 
@@ -20,10 +20,11 @@ pub fn hash(text: &[u8]) -> Hash {
 const PART: &[u8] = b"GET-part ";
 
 /// A primary cache key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    text: Bytes,
+    // Compared first.
     hash: Hash,
+    text: Bytes,
 }
 
 impl Key {
@@ -31,18 +32,18 @@ impl Key {
     pub fn new(text: impl Into<Bytes>) -> Key {
         let text = text.into();
         let hash = hash(&text);
-        Key { text, hash }
+        Key { hash, text }
     }
 
     /// The key of GET requests for this URI. What is stored under it may answer HEAD too.
     pub fn of(uri: &Uri) -> Key {
-        Key::with_method(b"GET ", uri)
+        Key::new([b"GET ", &uri.as_bytes()[..]].concat())
     }
 
     /// The key of what only HEAD requests for this URI may have: a response that came without its
     /// content, because HEAD asked for it.
     pub fn of_head(uri: &Uri) -> Key {
-        Key::with_method(b"HEAD ", uri)
+        Key::new([b"HEAD ", &uri.as_bytes()[..]].concat())
     }
 
     /// The key of a stored part of what has this key, which must never be taken for the whole.
@@ -56,13 +57,6 @@ impl Key {
         self.text.starts_with(PART)
     }
 
-    fn with_method(method: &[u8], uri: &Uri) -> Key {
-        let mut text = BytesMut::with_capacity(method.len() + uri.as_bytes().len());
-        text.put_slice(method);
-        text.put_slice(uri.as_bytes());
-        Key::new(text)
-    }
-
     /// True for a key of [`Key::of_head`].
     pub fn is_for_head(&self) -> bool {
         self.text.starts_with(b"HEAD ")
@@ -70,9 +64,8 @@ impl Key {
 
     /// The URI, where this is a key of ours.
     pub fn uri(&self) -> Option<&[u8]> {
-        let methods = [&b"GET "[..], b"HEAD ", PART];
-        let mut uris = methods.iter().map(|method| self.text.strip_prefix(*method));
-        uris.find_map(|uri| uri)
+        let mut methods = [&b"GET "[..], b"HEAD ", PART].into_iter();
+        methods.find_map(|method| self.text.strip_prefix(method))
     }
 
     /// The whole key, compared before anything stored under the hash is used.
@@ -86,14 +79,6 @@ impl Key {
     }
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Key) -> bool {
-        self.hash == other.hash && self.text == other.text
-    }
-}
-
-impl Eq for Key {}
-
 impl std::hash::Hash for Key {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         state.write(&self.hash);
@@ -102,7 +87,7 @@ impl std::hash::Hash for Key {
 
 /// The selecting fields of a presented request (RFC 9111 §4.1): their normalised values as text, and
 /// its hash. Empty where the response has no `Vary`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Variant {
     text: Bytes,
     hash: Hash,
@@ -111,10 +96,7 @@ pub struct Variant {
 impl Variant {
     /// The variant of a response without `Vary`.
     pub fn none() -> Variant {
-        Variant {
-            text: Bytes::new(),
-            hash: [0; 16],
-        }
+        Variant::default()
     }
 
     /// The variant with this text; [`Variant::none`] when it is empty.

@@ -10,7 +10,7 @@ use super::stored::Meta;
 use super::validation;
 use crate::http::fields::Fields;
 use crate::http::head::{RequestHead, ResponseHead, Version};
-use crate::http::syntax::number;
+use crate::http::syntax::{is_one_of, number};
 use crate::http::validator::EntityTag;
 
 /// Adding to a part copies it. Where that doesn't make it whole, at most so much is copied, or so many times
@@ -67,43 +67,32 @@ pub fn part_use(
     fields: &Fields,
     fresh: bool,
 ) -> PartUse {
-    let all = ByteRange {
-        first: 0,
-        len: held.length,
-    };
     let wanted = match range::select(request, 200, fields, held.length) {
-        Selection::Whole => all,
+        Selection::Whole => ByteRange::between(0, held.length),
         Selection::Part(part) if !held.has(part) => part,
         Selection::Parts(parts) if !parts.iter().all(|part| held.has(*part)) => {
             return PartUse::Nothing;
         }
-        Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable if fresh => {
-            return PartUse::Answer;
-        }
         Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable => {
             // Asked under our own condition, the origin server wouldn't look at the client's.
             let ours = validation::has_validator(fields) && !request.fields.has("if-range");
-            return if ours {
-                PartUse::Validate
-            } else {
-                PartUse::Nothing
+            return match fresh {
+                true => PartUse::Answer,
+                false if ours => PartUse::Validate,
+                false => PartUse::Nothing,
             };
         }
     };
     if held.is_whole() || validator(fields).is_none() {
         return PartUse::Nothing;
     }
-    let (ours, wanted) = (span(held.part), span(wanted));
-    let lacking = if ours.0 <= wanted.0 && wanted.0 <= ours.1 {
-        (ours.1, wanted.1)
-    } else if ours.0 <= wanted.1 && wanted.1 <= ours.1 {
-        (wanted.0, ours.0)
+    let ours = held.part.first..=held.part.end();
+    let lacking = if ours.contains(&wanted.first) {
+        ByteRange::between(held.part.end(), wanted.end())
+    } else if ours.contains(&wanted.end()) {
+        ByteRange::between(wanted.first, held.part.first)
     } else {
         return PartUse::Nothing;
-    };
-    let lacking = ByteRange {
-        first: lacking.0,
-        len: lacking.1 - lacking.0,
     };
     let completes = held.part.len + lacking.len == held.length;
     let cheap = COPIED.max(lacking.len.saturating_mul(COPIED_FOR));
@@ -111,10 +100,6 @@ pub fn part_use(
         true => PartUse::Ask(lacking),
         false => PartUse::Nothing,
     }
-}
-
-fn span(part: ByteRange) -> (u64, u64) {
-    (part.first, part.end())
 }
 
 /// The condition under which more of a stored part is asked for, the value of If-Range: a strong
@@ -153,10 +138,7 @@ pub fn received(response: &ResponseHead, content: Option<u64>) -> Option<Partial
 pub fn stored(meta: &Meta, content: u64) -> PartialContent {
     let first = of(meta.status, &meta.fields).filter(|held| held.part.len == content);
     first.unwrap_or(PartialContent {
-        part: ByteRange {
-            first: 0,
-            len: content,
-        },
+        part: ByteRange::between(0, content),
         length: content,
     })
 }
@@ -187,10 +169,7 @@ fn content_range(line: &[u8]) -> Option<PartialContent> {
     let length = number(&rest[slash + 1..])?;
     let valid = unit.eq_ignore_ascii_case(b"bytes") && first <= last && last < length;
     valid.then(|| PartialContent {
-        part: ByteRange {
-            first,
-            len: last - first + 1,
-        },
+        part: ByteRange::between(first, last + 1),
         length,
     })
 }
@@ -222,15 +201,12 @@ pub fn combined(
 
 /// The head of a response that has this much of a representation: a 206, or a 200 when it has all of it.
 pub fn head(fields: &Fields, held: PartialContent, version: Version) -> ResponseHead {
-    let dropped = |name: &[u8]| {
-        NOT_OF_A_PART
-            .iter()
-            .any(|dropped| name.eq_ignore_ascii_case(dropped.as_bytes()))
-    };
     let range = held.part.content_range(held.length);
     let said = (&b"Content-Range"[..], range.as_bytes());
     let said = (!held.is_whole()).then_some(said);
-    let kept = fields.iter().filter(|(name, _)| !dropped(name));
+    let kept = fields
+        .iter()
+        .filter(|(name, _)| !is_one_of(name, &NOT_OF_A_PART));
     let (status, reason) = match held.is_whole() {
         true => (200, "OK"),
         false => (206, "Partial Content"),

@@ -124,11 +124,10 @@ pub enum Question {
 impl Obtain {
     /// The reason in Cache-Status where its own fetch answers.
     pub fn own_forward(&self) -> Forward {
-        match self.question {
-            Question::Complete(_) => Forward::Partial,
-            Question::Validate { .. } | Question::ValidatePart { .. } | Question::Fetch => {
-                self.forward
-            }
+        if matches!(self.question, Question::Complete(_)) {
+            Forward::Partial
+        } else {
+            self.forward
         }
     }
 
@@ -165,7 +164,8 @@ impl Refusal {
 
 /// Plans what becomes of a request at `now`.
 pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSeconds) -> Plan {
-    if let Some(why) = bypassed(request) {
+    let by_rule = request.bypassed_by_rule.then_some(Bypass::Rule);
+    if let Some(why) = bypass(request.head, &request.directives).or(by_rule) {
         return match request.directives.only_if_cached {
             true => Plan::Refuse(Refusal::OnlyIfCached),
             false => Plan::Bypass(why),
@@ -180,12 +180,6 @@ pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSecon
         Some(stored) => from_stored(request, stored, candidates, now),
         None => without_stored(request, candidates, now),
     }
-}
-
-/// The reason why the cache has no part in the request.
-fn bypassed(request: &Presented<'_>) -> Option<Bypass> {
-    let by_rule = request.bypassed_by_rule.then_some(Bypass::Rule);
-    bypass(request.head, &request.directives).or(by_rule)
 }
 
 fn from_stored(
@@ -294,9 +288,11 @@ fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: UnixSeconds
         || wants_whole(head, growing.ready);
     let may_share = there && !has_condition(head) && !request.directives.no_cache;
     let usable = reuse(&request.directives, growing.facts, now).answers();
-    usable
-        .filter(|_| may_share)
-        .map(|usable| answer(Source::Growing, usable, false))
+    Some(answer(
+        Source::Growing,
+        usable.filter(|_| may_share)?,
+        false,
+    ))
 }
 
 /// True when the request may wait for a fetch that has no response yet.

@@ -7,7 +7,7 @@
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
-use crate::http::syntax::{elements, number};
+use crate::http::syntax::{elements, is_one_of, saturating_number};
 use crate::http::validator::EntityTag;
 
 /// The most ranges that are answered in one response.
@@ -30,6 +30,11 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
+    pub(crate) fn between(first: u64, end: u64) -> ByteRange {
+        let len = end - first;
+        ByteRange { first, len }
+    }
+
     /// The offset after the last byte.
     pub fn end(self) -> u64 {
         self.first + self.len
@@ -83,10 +88,7 @@ impl Spec {
             Spec::Int(first, last) => (first, last.saturating_add(1).min(length)),
             Spec::Suffix(suffix) => (length.saturating_sub(suffix), length),
         };
-        (first < end).then(|| ByteRange {
-            first,
-            len: end - first,
-        })
+        (first < end).then(|| ByteRange::between(first, end))
     }
 }
 
@@ -126,18 +128,13 @@ pub fn select(request: &RequestHead, status: u16, selected: &Fields, length: u64
 /// `ready`, which is how much is there already. Its client then takes what is fetched to its end, and
 /// the whole can be stored.
 pub fn is_near(request: &RequestHead, ready: u64) -> bool {
-    match specs(&request.fields).as_deref() {
-        Some([Spec::Int(first, u64::MAX)]) => *first <= ready.saturating_add(NEAR),
-        _ => false,
-    }
+    let most = ready.saturating_add(NEAR);
+    matches!(specs(&request.fields).as_deref(), Some([Spec::Int(first, u64::MAX)]) if *first <= most)
 }
 
 /// True when all that is asked for is among the first `ready` bytes, which are there already.
 pub fn is_there(request: &RequestHead, ready: u64) -> bool {
-    match specs(&request.fields).as_deref() {
-        Some([Spec::Int(_, last)]) => *last < ready,
-        _ => false,
-    }
+    matches!(specs(&request.fields).as_deref(), Some([Spec::Int(_, last)]) if *last < ready)
 }
 
 /// Has the request ask for the whole of what it asks a part of.
@@ -148,10 +145,9 @@ pub fn ask_for_the_whole(request: &mut RequestHead) {
 }
 
 fn without_range(request: &Fields) -> Fields {
-    let about_range =
-        |name: &[u8]| name.eq_ignore_ascii_case(b"range") || name.eq_ignore_ascii_case(b"if-range");
-    let lines = request.iter().filter(|(name, _)| !about_range(name));
-    lines.collect()
+    let about_range = |name: &[u8]| is_one_of(name, &["range", "if-range"]);
+    let others = request.iter().filter(|(name, _)| !about_range(name));
+    others.collect()
 }
 
 /// A part more: what it overlaps or touches becomes one with it.
@@ -162,9 +158,7 @@ fn add(parts: &mut Vec<ByteRange>, mut part: ByteRange) {
         .position(|other| other.first <= part.end() && part.first <= other.end())
     {
         let other = parts.remove(at);
-        let first = other.first.min(part.first);
-        part.len = other.end().max(part.end()) - first;
-        part.first = first;
+        part = ByteRange::between(other.first.min(part.first), other.end().max(part.end()));
         place = place.min(at);
     }
     parts.insert(place.min(parts.len()), part);
@@ -193,19 +187,14 @@ fn specs(request: &Fields) -> Option<Vec<Spec>> {
 fn spec(text: &[u8]) -> Option<Spec> {
     let dash = memchr::memchr(b'-', text)?;
     match (&text[..dash], &text[dash + 1..]) {
-        ([], suffix) => Some(Spec::Suffix(position(suffix)?)),
-        (first, []) => Some(Spec::Int(position(first)?, u64::MAX)),
+        // A number that doesn't fit is beyond the end of anything.
+        ([], suffix) => Some(Spec::Suffix(saturating_number(suffix)?)),
+        (first, []) => Some(Spec::Int(saturating_number(first)?, u64::MAX)),
         (first, last) => {
-            let (first, last) = (position(first)?, position(last)?);
+            let (first, last) = (saturating_number(first)?, saturating_number(last)?);
             (first <= last).then_some(Spec::Int(first, last))
         }
     }
-}
-
-/// `1*DIGIT`; what doesn't fit is beyond the end of anything.
-fn position(text: &[u8]) -> Option<u64> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    digits.then(|| number(text).unwrap_or(u64::MAX))
 }
 
 /// True when the condition in If-Range is true, or there is none (§13.1.5).

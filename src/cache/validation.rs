@@ -78,9 +78,7 @@ pub fn update(stored: &Fields, new: &Fields) -> Fields {
         .collect();
     let replaced = |name: &[u8]| {
         name.eq_ignore_ascii_case(b"age")
-            || new
-                .iter()
-                .any(|(other, _)| other.eq_ignore_ascii_case(name))
+            || new.iter().any(|(new, _)| new.eq_ignore_ascii_case(name))
     };
     let kept = stored
         .iter()

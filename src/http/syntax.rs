@@ -59,6 +59,12 @@ pub fn number(value: &[u8]) -> Option<u64> {
     })
 }
 
+/// As [`number`], but [`u64::MAX`] when it does not fit.
+pub(crate) fn saturating_number(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| number(value).unwrap_or(u64::MAX))
+}
+
 /// True for a name that is in a list, compared case-insensitively.
 pub fn is_one_of(name: &[u8], list: &[&str]) -> bool {
     list.iter()

@@ -9,7 +9,7 @@ pub use request::RequestDirectives;
 pub use response::ResponseDirectives;
 pub(super) use response::withheld;
 
-use crate::http::syntax::{elements, is_tchar, trim};
+use crate::http::syntax::{elements, is_tchar, saturating_number, trim};
 
 /// Infinity in delta-seconds (RFC 9111 §1.2.2): 2^31, some 68 years.
 pub(super) const FOREVER: u64 = 1 << 31;
@@ -19,7 +19,6 @@ pub(super) const FOREVER: u64 = 1 << 31;
 pub(super) struct Directive<'a> {
     /// The name, to be compared case-insensitively.
     pub name: &'a [u8],
-    /// The argument.
     pub argument: Argument<'a>,
 }
 
@@ -44,10 +43,7 @@ impl<'a> Directive<'a> {
             };
         };
         let (name, argument) = (&member[..equals], &member[equals + 1..]);
-        let spaced = name.ends_with(b" ")
-            || name.ends_with(b"\t")
-            || argument.starts_with(b" ")
-            || argument.starts_with(b"\t");
+        let spaced = trim(name) != name || trim(argument) != argument;
         Directive {
             name: trim(name),
             argument: if spaced {
@@ -95,12 +91,7 @@ pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
 
 /// A non-negative integer of seconds (RFC 9111 §1.2.2), [`FOREVER`] when it is greater than that.
 pub(super) fn delta_seconds(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(text.iter().fold(0, |seconds: u64, digit| {
-        (seconds * 10 + u64::from(digit - b'0')).min(FOREVER)
-    }))
+    saturating_number(text).map(|seconds| seconds.min(FOREVER))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! They are advisory; what comes of them is decided in `reuse` and `storing`.
 
-use super::directives;
+use super::{Argument, directives};
 use crate::http::fields::Fields;
 use crate::http::syntax::elements;
 
@@ -57,13 +57,11 @@ impl RequestDirectives {
             } else if directive.is("max-age") {
                 least(&mut self.max_age, directive.seconds().unwrap_or(0));
             } else if directive.is("max-stale") {
-                let any = directive.argument == super::Argument::None;
-                let seconds = if any {
-                    Some(u64::MAX)
-                } else {
-                    directive.seconds()
-                };
-                least(&mut self.max_stale, seconds.unwrap_or(0));
+                let any = (directive.argument == Argument::None).then_some(u64::MAX);
+                least(
+                    &mut self.max_stale,
+                    any.or(directive.seconds()).unwrap_or(0),
+                );
             } else if directive.is("min-fresh") {
                 self.min_fresh = self.min_fresh.max(directive.seconds());
             } else if directive.is("stale-if-error") {
