@@ -123,7 +123,7 @@ impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Fields {
 }
 
 /// Writes a field line.
-pub(super) fn write_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+pub(crate) fn write_line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     out.reserve(name.len() + value.len() + 4);
     out.put_slice(name);
     out.put_slice(b": ");

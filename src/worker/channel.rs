@@ -113,21 +113,17 @@ impl LinkGuard<'_> {
             link.said_draining = true;
             link.outgoing.push(ToSupervisor::Draining);
         }
-        let sent = link
-            .outgoing
-            .send(&link.channel, |client| start(worker, client));
-        let sent = match sent {
+        let start = |client| start(worker, client);
+        let sent = match link.outgoing.send(&link.channel, start) {
             Ok(Sent::Closed) => return Flow::GivenUp,
             Ok(sent) => sent,
             Err(why) => return give_up(&why),
         };
-        worker
-            .phase
-            .set_supervision(if link.outgoing.is_delivered() {
-                Supervision::Delivered
-            } else {
-                Supervision::Undelivered
-            });
+        if link.outgoing.is_delivered() {
+            worker.phase.set_supervision(Supervision::Delivered);
+        } else {
+            worker.phase.set_supervision(Supervision::Undelivered);
+        }
         let watch = &link.watch;
         let may_send = async {
             match sent {
@@ -185,11 +181,10 @@ impl LinkGuard<'_> {
                 }
             }
             ToWorker::HandOverRefused { tokens } => {
-                for client in tokens
-                    .into_iter()
-                    .filter_map(|token| outgoing.remove(token))
-                {
-                    start(self.worker, client.stay());
+                for token in tokens {
+                    if let Some(client) = outgoing.remove(token) {
+                        start(self.worker, client.stay());
+                    }
                 }
             }
             ToWorker::Settings { settings } | ToWorker::Hello { settings, .. } => {

@@ -20,7 +20,6 @@ pub(super) struct Outgoing {
 
 /// A message that waits its turn.
 enum QueuedMessage {
-    /// One without fds.
     Plain(ToSupervisor),
     /// Clients are taken with this message, and served once it is out.
     Take(Vec<Assigned>),
@@ -90,10 +89,10 @@ impl Outgoing {
     /// Keeps clients that go away until the supervisor has them; their tokens.
     fn keep(&mut self, clients: Vec<Returned>, handed: bool) -> Vec<u64> {
         let tokens = clients.iter().map(|client| client.token).collect();
-        let kept = clients
-            .into_iter()
-            .map(|client| (client.token, InTransit { handed, client }));
-        self.in_transit.extend(kept);
+        for client in clients {
+            let kept = InTransit { handed, client };
+            self.in_transit.insert(kept.client.token, kept);
+        }
         tokens
     }
 
@@ -153,16 +152,13 @@ impl Outgoing {
 
     /// Empties it when the channel has ended: the clients assigned and not yet taken.
     pub(super) fn drain_untaken(&mut self) -> Vec<Assigned> {
-        let queued = self.queue.drain(..);
-        queued
-            .filter_map(|queued| match queued {
-                QueuedMessage::Take(clients) => Some(clients),
-                QueuedMessage::Plain(_)
-                | QueuedMessage::Return(_)
-                | QueuedMessage::HandOver(..) => None,
-            })
-            .flatten()
-            .collect()
+        let mut untaken = Vec::new();
+        for queued in self.queue.drain(..) {
+            if let QueuedMessage::Take(clients) = queued {
+                untaken.extend(clients);
+            }
+        }
+        untaken
     }
 
     /// The clients whose way to the supervisor has ended.

@@ -4,13 +4,17 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::cache::range::unsatisfied_range;
-use crate::http::fields::FieldsBuilder;
+use crate::http::date;
+use crate::http::fields::{FieldsBuilder, write_line};
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{RequestHead, Version};
+use crate::http::syntax::is_one_of;
 
 /// Fields that TRACE must not echo (RFC 9110 §9.3.8).
-const SENSITIVE: [&[u8]; 3] = [b"authorization", b"cookie", b"proxy-authorization"];
+const SENSITIVE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+const NO_STORE: (&[u8], &[u8]) = (b"Cache-Control", b"no-store");
 
 /// A response of the proxy's own.
 struct Page<'a> {
@@ -20,8 +24,18 @@ struct Page<'a> {
     content: &'a [u8],
 }
 
+/// A page of plain text.
+fn plain<'a>(status: u16, extra: &'a [(&'a [u8], &'a [u8])], text: &'a str) -> Page<'a> {
+    Page {
+        status,
+        media_type: "text/plain; charset=utf-8",
+        extra,
+        content: text.as_bytes(),
+    }
+}
+
 /// Writes a refusal: the status, and a short text that says why.
-pub fn refusal(
+pub(super) fn refusal(
     out: &mut BytesMut,
     client: Version,
     status: u16,
@@ -30,19 +44,13 @@ pub fn refusal(
     with_content: bool,
 ) {
     let text = format!("{status} {}\n{why}\n", reason(status));
-    let detail: &[(&[u8], &[u8])] = &[(b"Cache-Control", b"no-store")];
-    let page = Page {
-        status,
-        media_type: "text/plain; charset=utf-8",
-        extra: detail,
-        content: text.as_bytes(),
-    };
+    let page = plain(status, &[NO_STORE], &text);
     write(out, client, &page, keep, with_content);
 }
 
 /// Writes that no byte of a representation of `length` bytes was asked for (RFC 9110 §15.5.17), and
 /// how the cache handled the request.
-pub fn unsatisfiable(
+pub(super) fn unsatisfiable(
     out: &mut BytesMut,
     client: Version,
     length: u64,
@@ -54,32 +62,27 @@ pub fn unsatisfiable(
         reason(416)
     );
     let range = unsatisfied_range(length);
-    let page = Page {
-        status: 416,
-        media_type: "text/plain; charset=utf-8",
-        extra: &[
-            (b"Content-Range", range.as_bytes()),
-            (b"Cache-Control", b"no-store"),
-            (b"Cache-Status", cache_status),
-        ],
-        content: text.as_bytes(),
-    };
-    write(out, client, &page, keep, true);
+    let extra: [(&[u8], &[u8]); 3] = [
+        (b"Content-Range", range.as_bytes()),
+        NO_STORE,
+        (b"Cache-Status", cache_status),
+    ];
+    write(out, client, &plain(416, &extra, &text), keep, true);
 }
 
 /// Writes that what was asked of the proxy itself is done.
-pub fn done(out: &mut BytesMut, client: Version, text: &str, keep: bool) {
-    let page = Page {
-        status: 200,
-        media_type: "text/plain; charset=utf-8",
-        extra: &[(b"Cache-Control", b"no-store")],
-        content: text.as_bytes(),
-    };
-    write(out, client, &page, keep, true);
+pub(super) fn done(out: &mut BytesMut, client: Version, text: &str, keep: bool) {
+    write(out, client, &plain(200, &[NO_STORE], text), keep, true);
 }
 
 /// Writes the page that somebody sees who opens the proxy's address in a browser.
-pub fn own(out: &mut BytesMut, head: &RequestHead, path: &[u8], keep: bool, with_content: bool) {
+pub(super) fn own(
+    out: &mut BytesMut,
+    head: &RequestHead,
+    path: &[u8],
+    keep: bool,
+    with_content: bool,
+) {
     if path != b"/" {
         let why = "this is a proxy: it has no such page of its own";
         return refusal(out, head.version, 404, why, keep, with_content);
@@ -87,49 +90,34 @@ pub fn own(out: &mut BytesMut, head: &RequestHead, path: &[u8], keep: bool, with
     let text = "This is cacheproxy, a caching HTTP proxy, and it works.\n\
         To use it, make it the HTTP proxy of your system or program, for example:\n\
         \x20   http_proxy=http://THIS_HOST:PORT curl -I http://example.com/\n";
-    let page = Page {
-        status: 200,
-        media_type: "text/plain; charset=utf-8",
-        extra: &[(b"Cache-Control", b"no-store")],
-        content: text.as_bytes(),
-    };
+    let page = plain(200, &[NO_STORE], text);
     write(out, head.version, &page, keep, with_content);
 }
 
 /// Answers OPTIONS for the proxy itself (RFC 9110 §9.3.7).
-pub fn options(out: &mut BytesMut, head: &RequestHead, keep: bool) {
-    let page = Page {
-        status: 200,
-        media_type: "text/plain; charset=utf-8",
-        extra: &[(
-            b"Allow",
-            b"GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH",
-        )],
-        content: b"",
-    };
-    write(out, head.version, &page, keep, true);
+pub(super) fn options(out: &mut BytesMut, head: &RequestHead, keep: bool) {
+    let methods = b"GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH";
+    let allow: [(&[u8], &[u8]); 1] = [(b"Allow", methods)];
+    write(out, head.version, &plain(200, &allow, ""), keep, true);
 }
 
 /// Answers TRACE as its final recipient: the request as it was received, without credentials
 /// (RFC 9110 §9.3.8).
-pub fn trace(out: &mut BytesMut, head: &RequestHead, keep: bool) {
-    let mut echo = Vec::with_capacity(512);
-    echo.extend_from_slice(head.method.as_bytes());
-    echo.extend_from_slice(b" ");
-    echo.extend_from_slice(&head.target);
-    echo.extend_from_slice(match head.version {
+pub(super) fn trace(out: &mut BytesMut, head: &RequestHead, keep: bool) {
+    let mut echo = BytesMut::with_capacity(512);
+    echo.put_slice(head.method.as_bytes());
+    echo.put_u8(b' ');
+    echo.put_slice(&head.target);
+    echo.put_slice(match head.version {
         Version::Http10 => b" HTTP/1.0\r\n",
         Version::Http11 => b" HTTP/1.1\r\n",
     });
     for (name, value) in head.fields.iter() {
-        if !SENSITIVE.iter().any(|kept| kept.eq_ignore_ascii_case(name)) {
-            echo.extend_from_slice(name);
-            echo.extend_from_slice(b": ");
-            echo.extend_from_slice(value);
-            echo.extend_from_slice(b"\r\n");
+        if !is_one_of(name, &SENSITIVE) {
+            write_line(&mut echo, name, value);
         }
     }
-    echo.extend_from_slice(b"\r\n");
+    echo.put_slice(b"\r\n");
     let page = Page {
         status: 200,
         media_type: "message/http",
@@ -141,9 +129,8 @@ pub fn trace(out: &mut BytesMut, head: &RequestHead, keep: bool) {
 
 fn write(out: &mut BytesMut, client: Version, page: &Page<'_>, keep: bool, with_content: bool) {
     let mut fields = FieldsBuilder::default();
-    let date = crate::http::date::format(super::state::now());
     fields
-        .push(b"Date", &date)
+        .push(b"Date", &date::format(super::state::now()))
         .push(b"Server", b"cacheproxy")
         .push(b"Content-Type", page.media_type.as_bytes());
     let how = ResponseAs {
@@ -162,7 +149,7 @@ fn write(out: &mut BytesMut, client: Version, page: &Page<'_>, keep: bool, with_
 }
 
 /// The reason phrase of a status code that the proxy itself uses (RFC 9110 §15).
-pub fn reason(status: u16) -> &'static str {
+pub(super) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         206 => "Partial Content",

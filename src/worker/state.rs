@@ -28,11 +28,9 @@ use crate::sys::shared::Shared;
 /// More stored responses than this are not counted until the store has the counts.
 const MOST_USED: usize = 64 << 10;
 
-/// The state of one worker.
 pub(super) struct Worker {
     /// Its number, from 1.
     pub(super) index: u16,
-    /// The shared memory.
     pub(super) shared: Arc<Shared>,
     /// The name by which this proxy knows itself in `Via`.
     pub(super) pseudonym: String,
@@ -40,17 +38,11 @@ pub(super) struct Worker {
     pub(super) store: Option<StoreWriter>,
     /// Responses that answer without the store.
     pub(super) memory: RefCell<MemoryTier<Rc<Stored>>>,
-    /// The fetches that others may join.
     pub(super) waiting_lists: Rc<WaitingLists>,
-    /// Connections to origin servers.
     pub(super) pool: ConnectionPool,
-    /// The authorities whose certificates are believed.
     pub(super) trust: Trust,
-    /// Names of origin servers.
     pub(super) resolver: Resolver,
-    /// News for the supervisor.
     pub(super) outbox: Outbox,
-    /// The number of clients here.
     pub(super) clients: Cell<usize>,
     /// The number of responses that are whole and on their way into the store. Their clients may have gone.
     pub(super) storing: Cell<usize>,
@@ -63,7 +55,6 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker with these settings.
     pub(super) fn new(
         index: u16,
         settings: Settings,
@@ -106,12 +97,11 @@ impl Worker {
     /// A stored response that is at hand: one on its way into the store, or of the memory tier.
     pub(super) fn at_hand(&self, key: &Key, request: &Fields) -> Option<Rc<Stored>> {
         match self.waiting_lists.publishing(&self.shared, key, request) {
-            Some(Publishing::Small(stored)) => return Some(stored),
+            Some(Publishing::Small(stored)) => Some(stored),
             // Larger than the memory tier takes: what that still has is older.
-            Some(Publishing::Large) => return None,
-            None => {}
+            Some(Publishing::Large) => None,
+            None => self.memory.borrow_mut().lookup(key, request),
         }
-        self.memory.borrow_mut().lookup(key, request)
     }
 
     /// Warns once a minute at most that the proxy goes on without its store.
@@ -146,7 +136,7 @@ impl Worker {
 
     /// Gives a store that hosts share the counts of use since the last time.
     pub(super) fn report_used(&self) {
-        let used = std::mem::take(&mut *self.used.borrow_mut());
+        let used = self.used.take();
         let store = self.store.as_ref().and_then(StoreWriter::shared);
         if let Some(store) = store.filter(|_| !used.is_empty()) {
             let used = used.into_iter().map(|((hash, variant), hits)| Used {

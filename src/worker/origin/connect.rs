@@ -48,10 +48,11 @@ pub(crate) async fn reach(
     let deadline = Instant::now() + limit;
     let seconds = limit.as_secs();
     let addresses = match timeout_at(deadline, resolver.addresses(host)).await {
-        Ok(resolved) => resolved.map_err(|why| ReachError::Unresolved {
-            host: host.into(),
-            why: why.to_string(),
-        })?,
+        Ok(Ok(addresses)) => addresses,
+        Ok(Err(why)) => {
+            let (host, why) = (host.into(), why.to_string());
+            return Err(ReachError::Unresolved { host, why });
+        }
         Err(_) => {
             let host = host.into();
             return Err(ReachError::NoAnswer { host, seconds });
@@ -64,14 +65,12 @@ pub(crate) async fn reach(
     let connected = if allowed.is_empty() {
         Err(ReachError::NotAllowed { host: host.into() })
     } else {
-        let host = || format!("{host}:{port}");
-        match timeout_at(deadline, race(&allowed)).await {
+        let raced = timeout_at(deadline, race(&allowed)).await;
+        let host = format!("{host}:{port}");
+        match raced {
             Ok(Ok((stream, address))) => Ok((stream, address.ip())),
-            Ok(Err(why)) => Err(ReachError::Unreachable { host: host(), why }),
-            Err(_) => Err(ReachError::TimedOut {
-                host: host(),
-                seconds,
-            }),
+            Ok(Err(why)) => Err(ReachError::Unreachable { host, why }),
+            Err(_) => Err(ReachError::TimedOut { host, seconds }),
         }
     };
     connected.inspect_err(|_| resolver.forget(host))

@@ -29,13 +29,12 @@ fn is_link_local(address: Ipv6Addr) -> bool {
 
 /// The IPv4 address inside an IPv4-compatible (`::a.b.c.d`) or NAT64 (`64:ff9b::/96`) address.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let segments = address.segments();
-    let prefix = &segments[..6];
-    if prefix != [0; 6] && prefix != [0x64, 0xff9b, 0, 0, 0, 0] {
-        return None;
-    }
     let [.., a, b, c, d] = address.octets();
-    Some(Ipv4Addr::new(a, b, c, d))
+    let embeds = matches!(
+        address.segments(),
+        [0, 0, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..]
+    );
+    embeds.then(|| Ipv4Addr::new(a, b, c, d))
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ const MOST_FOR_ONE: usize = 64;
 /// The most idle connections kept in all.
 const MOST: usize = 1024;
 
-/// A connection that waits for its next request.
 struct Idle {
     transport: Transport,
     address: IpAddr,
@@ -53,12 +52,7 @@ impl ConnectionPool {
         if all.values().map(Vec::len).sum::<usize>() >= MOST {
             return;
         }
-        if !all.contains_key(origin) {
-            all.insert(origin.into(), Vec::new());
-        }
-        let Some(stack) = all.get_mut(origin) else {
-            return;
-        };
+        let stack = all.entry(origin.into()).or_default();
         if stack.len() < MOST_FOR_ONE {
             stack.push(Idle {
                 transport,

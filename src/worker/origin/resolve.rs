@@ -4,7 +4,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -80,10 +79,7 @@ impl Resolver {
 
     fn remember(&self, host: &str, answer: Resolved) {
         let now = Instant::now();
-        let remember = match &answer {
-            Ok(_) => REMEMBER,
-            Err(_) => REMEMBER_FAILURE,
-        };
+        let remember = answer.as_ref().map_or(REMEMBER_FAILURE, |_| REMEMBER);
         let mut known = self.known.borrow_mut();
         if known.len() >= MOST_NAMES {
             known.retain(|_, (until, _)| *until > now);
@@ -100,17 +96,14 @@ impl Resolver {
 }
 
 fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
-    let found: io::Result<Vec<IpAddr>> = (host, 0)
-        .to_socket_addrs()
-        .map(|addresses| addresses.map(|address| address.ip()).collect());
-    let mut addresses = found.map_err(|error| error.to_string())?;
-    // getaddrinfo may repeat an address once for each of its sources.
-    let mut seen = Vec::with_capacity(addresses.len());
-    addresses.retain(|address| {
-        let new = !seen.contains(address);
-        seen.push(*address);
-        new
-    });
+    let found = (host, 0).to_socket_addrs();
+    let mut addresses = Vec::new();
+    for address in found.map_err(|error| error.to_string())? {
+        // getaddrinfo may repeat an address once for each of its sources.
+        if !addresses.contains(&address.ip()) {
+            addresses.push(address.ip());
+        }
+    }
     if addresses.is_empty() {
         return Err("the name has no address".to_owned());
     }

@@ -71,6 +71,7 @@ pub(crate) async fn handshake(
 }
 
 /// The reason as a clause for people.
+#[allow(clippy::wildcard_enum_match_arm)]
 fn reason(why: &io::Error) -> String {
     if why.kind() == io::ErrorKind::UnexpectedEof {
         return "the connection closed during the TLS handshake".to_owned();
@@ -79,28 +80,17 @@ fn reason(why: &io::Error) -> String {
     let Some(rustls::Error::InvalidCertificate(certificate)) = tls else {
         return why.to_string();
     };
-    let clause = if matches!(certificate, CertificateError::UnknownIssuer) {
-        "its certificate is not from an authority that this proxy trusts (\"ca_file\" in the configuration)"
-    } else if is_expired(certificate) {
-        "its certificate has expired"
-    } else if is_for_another(certificate) {
-        "its certificate is for another name"
-    } else {
-        return format!("its certificate is not valid: {certificate}");
+    let clause = match certificate {
+        CertificateError::UnknownIssuer => {
+            "its certificate is not from an authority that this proxy trusts (\"ca_file\" in the configuration)"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "its certificate has expired"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name"
+        }
+        other => return format!("its certificate is not valid: {other}"),
     };
     clause.to_owned()
-}
-
-fn is_expired(why: &CertificateError) -> bool {
-    matches!(
-        why,
-        CertificateError::Expired | CertificateError::ExpiredContext { .. }
-    )
-}
-
-fn is_for_another(why: &CertificateError) -> bool {
-    matches!(
-        why,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-    )
 }
