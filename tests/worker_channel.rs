@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use cacheproxy::config::encoding::encode;
 use cacheproxy::config::text::{ConfigText, Role};
+use cacheproxy::ipc::codec::Encode;
 use cacheproxy::ipc::{
-    Assigned, Encode, Peer, Received, Returned, Sent, SupervisorChannel, ToSupervisor, ToWorker,
-    VERSION,
+    Assigned, Peer, Received, Returned, Sent, SupervisorChannel, ToSupervisor, ToWorker, VERSION,
 };
 use cacheproxy::sys::shared::Shared;
 use cacheproxy::sys::{child, memory_file, seqpacket};

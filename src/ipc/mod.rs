@@ -6,7 +6,7 @@
 
 pub(crate) mod batch;
 mod channel;
-mod codec;
+pub mod codec;
 mod fields;
 mod message;
 #[cfg(test)]
@@ -14,7 +14,7 @@ mod tests;
 
 pub use channel::{ChannelError, Received, Sent, SupervisorChannel, WorkerChannel};
 pub(crate) use codec::MAX_ITEMS;
-pub use codec::{Decode, DecodeError, Encode, VERSION};
+pub use codec::{DecodeError, VERSION};
 pub(crate) use fields::MAX_READ;
 pub use fields::Peer;
 pub use message::{Assigned, Object, Returned, ToSupervisor, ToWorker};

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 
+use super::codec::{Decode, Encode};
 use super::message::MAX_BYTES;
 use super::*;
 use crate::sys::{memory_file, seqpacket};

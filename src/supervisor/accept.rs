@@ -13,13 +13,12 @@ use crate::sys::clients::{self, AcceptFailure};
 use crate::sys::epoll::{Interest, Poll};
 use crate::sys::exit::Failure;
 use crate::sys::limits;
+use crate::sys::rate::OncePerMinute;
 
 /// The most clients that one listener brings in before others have their turn.
 const ACCEPTS_A_TURN: usize = 64;
 /// The time for which nobody is accepted when fds have run out.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The shortest time between two lines in the journal that nobody is accepted.
-const SAY_EVERY: Duration = Duration::from_secs(60);
 /// Fds that aren't clients': listeners, channels, files.
 const SPARE_FDS: u64 = 128;
 
@@ -28,9 +27,7 @@ const SPARE_FDS: u64 = 128;
 enum Closed {
     /// Fds have run out; until this time.
     Exhausted(Instant),
-    /// There are as many clients as there may be.
     Full,
-    /// The supervisor stops.
     Stopping,
 }
 
@@ -43,32 +40,30 @@ pub(super) struct Occupancy {
 }
 
 #[derive(Debug)]
-pub(super) struct Accepted {
-    pub fd: OwnedFd,
-    pub peer: Peer,
-}
-
-#[derive(Debug)]
 pub(super) struct Listeners {
     listeners: Vec<OwnedFd>,
     closed: Option<Closed>,
-    last_said: Option<Instant>,
+    /// It may come and go many times a second that nobody is accepted.
+    warnings: OncePerMinute,
     /// The most clients that the limit on open files allows: each needs an fd here while it waits.
     most_fds: usize,
 }
 
 impl Listeners {
     pub(super) fn open(listen: &Listen) -> Result<Listeners, Failure> {
-        let fds = raised_limit().saturating_sub(SPARE_FDS);
+        let fds = limits::raise_open_files().unwrap_or_else(|error| {
+            log::warn!("the limit on open files can't be raised: {error}");
+            1024
+        });
+        let fds = fds.saturating_sub(SPARE_FDS);
         Ok(Listeners {
             listeners: listen::sockets(listen)?,
             closed: None,
-            last_said: None,
+            warnings: OncePerMinute::default(),
             most_fds: usize::try_from(fds).unwrap_or(usize::MAX).max(1),
         })
     }
 
-    /// Waits for clients.
     pub(super) fn watch(&self, poll: &Poll) -> io::Result<()> {
         for (listener, index) in self.listeners.iter().zip(0..) {
             poll.add(listener, Token::Listener(index).number(), Interest::Read)?;
@@ -95,7 +90,7 @@ impl Listeners {
         occupancy: Occupancy,
         poll: &Poll,
         now: Instant,
-    ) -> Vec<Accepted> {
+    ) -> Vec<(OwnedFd, Peer)> {
         let mut accepted = Vec::new();
         for _ in 0..ACCEPTS_A_TURN {
             let clients = occupancy.clients + accepted.len();
@@ -107,10 +102,9 @@ impl Listeners {
                 break;
             };
             match clients::accept(listener) {
-                Ok((fd, address)) => accepted.push(Accepted {
-                    fd,
-                    peer: address.map_or(Peer::Unix, canonical),
-                }),
+                Ok((fd, address)) => {
+                    accepted.push((fd, address.map_or(Peer::Unix, canonical)));
+                }
                 Err(error) => match AcceptFailure::of(&error) {
                     AcceptFailure::Nobody => break,
                     AcceptFailure::This => {}
@@ -128,7 +122,7 @@ impl Listeners {
     }
 
     fn close_when_full(&mut self, clients: usize, poll: &Poll, now: Instant) {
-        if self.may_say(now) {
+        if self.warnings.is_due(now) {
             log::warn!(
                 "there are {clients} clients, as many as max_clients or the limit on open files allow; \
                  new ones wait"
@@ -138,24 +132,13 @@ impl Listeners {
     }
 
     fn pause(&mut self, error: &io::Error, poll: &Poll, now: Instant) {
-        if self.may_say(now) {
+        if self.warnings.is_due(now) {
             log::error!(
                 "no client can be accepted for a moment: {error}; \
                  raise LimitNOFILE= of cacheproxy.service or lower max_clients"
             );
         }
         self.close(Closed::Exhausted(now + PAUSE), poll);
-    }
-
-    /// True when the journal may be told that nobody is accepted: it may come and go many times a second.
-    fn may_say(&mut self, now: Instant) -> bool {
-        let is_due = self
-            .last_said
-            .is_none_or(|last| now.saturating_duration_since(last) >= SAY_EVERY);
-        if is_due {
-            self.last_said = Some(now);
-        }
-        is_due
     }
 
     fn close(&mut self, why: Closed, poll: &Poll) {
@@ -165,14 +148,13 @@ impl Listeners {
         self.closed = Some(why);
     }
 
-    /// Accepts no one any more.
     pub(super) fn close_for_good(&mut self, poll: &Poll) {
         self.close(Closed::Stopping, poll);
     }
 
     /// Accepts again when the reason not to is gone.
     pub(super) fn reopen(&mut self, occupancy: Occupancy, poll: &Poll, now: Instant) {
-        let reopen = match self.closed {
+        let may_reopen = match self.closed {
             Some(Closed::Exhausted(until)) => until <= now,
             // Some room, so as not to open and close for every client.
             Some(Closed::Full) => {
@@ -181,7 +163,7 @@ impl Listeners {
             }
             Some(Closed::Stopping) | None => false,
         };
-        if !reopen {
+        if !may_reopen {
             return;
         }
         match self.watch(poll) {
@@ -194,11 +176,10 @@ impl Listeners {
         }
     }
 
-    /// When accepting may go on.
     pub(super) fn next_try(&self) -> Option<Instant> {
-        match self.closed {
-            Some(Closed::Exhausted(until)) => Some(until),
-            Some(Closed::Full | Closed::Stopping) | None => None,
+        match self.closed? {
+            Closed::Exhausted(until) => Some(until),
+            Closed::Full | Closed::Stopping => None,
         }
     }
 }
@@ -206,11 +187,4 @@ impl Listeners {
 /// An IPv4 client of an IPv6 socket has its IPv4 address.
 fn canonical(address: SocketAddr) -> Peer {
     Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
-}
-
-fn raised_limit() -> u64 {
-    limits::raise_open_files().unwrap_or_else(|error| {
-        log::warn!("the limit on open files can't be raised: {error}");
-        1024
-    })
 }

@@ -16,7 +16,6 @@ pub(super) enum ClientPlace {
     New,
     /// Idle after a response, its next bytes awaited.
     Parked,
-    /// To be sent to a worker.
     Queued,
     /// Sent over this link and not taken yet.
     Sent(LinkId),
@@ -40,17 +39,8 @@ pub(super) struct Client {
     /// The worker to which another has handed it over.
     pub wanted: Option<u16>,
     pub place: ClientPlace,
-    since: Tick,
-}
-
-/// Tenths of a second since the supervisor started: a quarter of an `Instant`'s size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Tick(u32);
-
-impl Tick {
-    fn of(time: Duration) -> Tick {
-        Tick(u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX))
-    }
+    /// Tenths of a second since the supervisor started: a quarter of an `Instant`'s size.
+    since: u32,
 }
 
 #[derive(Debug, Default)]
@@ -82,16 +72,14 @@ impl Clients {
         self.slots.len() - self.free.len()
     }
 
-    /// Takes in a client that has been accepted.
     pub(super) fn accepted(&mut self, fd: OwnedFd, peer: Peer, now: Instant) -> ClientId {
-        let since = self.tick(now);
         self.insert(Client {
             fd,
             peer,
             read: Box::default(),
             wanted: None,
             place: ClientPlace::New,
-            since,
+            since: self.tenths(now),
         })
     }
 
@@ -103,14 +91,13 @@ impl Clients {
         wanted: Option<u16>,
         now: Instant,
     ) -> ClientId {
-        let since = self.tick(now);
         self.insert(Client {
             fd: client.fd,
             peer: client.peer,
             read: Box::from(&client.read[..]),
             wanted,
             place: ClientPlace::Returned(from),
-            since,
+            since: self.tenths(now),
         })
     }
 
@@ -127,13 +114,11 @@ impl Clients {
         ClientId::new(self.serial, index)
     }
 
-    /// The client of this id, if it is still here.
     pub(super) fn find(&self, id: ClientId) -> Option<&Client> {
         let slot = self.slots.get(id.index())?;
         slot.client.as_ref().filter(|_| slot.serial == id.serial())
     }
 
-    /// Gives a client away.
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Client> {
         self.find(id)?;
         self.free.push(id.index() as u32);
@@ -148,69 +133,61 @@ impl Clients {
 
     /// Removes those of these clients that were sent over this channel, since the worker has them now, and counts them.
     pub(super) fn taken(&mut self, by: LinkId, ids: &[u64]) -> usize {
-        let mut count = 0;
+        let before = self.len();
         for id in ids.iter().map(|number| ClientId::from_number(*number)) {
-            let place = self.find(id).map(|client| client.place);
-            if place == Some(ClientPlace::Sent(by)) {
+            if self
+                .find(id)
+                .is_some_and(|it| it.place == ClientPlace::Sent(by))
+            {
                 self.remove(id);
-                count += 1;
             }
         }
-        count
+        before - self.len()
     }
 
-    /// Moves a client to another place, as of `now`.
     pub(super) fn place(&mut self, id: ClientId, place: ClientPlace, now: Instant) {
         if self.find(id).is_none() {
             return;
         }
-        let since = self.tick(now);
+        let since = self.tenths(now);
         if let Some(client) = &mut self.slots[id.index()].client {
             client.place = place;
             client.since = since;
         }
     }
 
-    /// Every client with its id, in no order.
-    fn iter(&self) -> impl Iterator<Item = (ClientId, &Client)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let client = slot.client.as_ref()?;
-            Some((ClientId::new(slot.serial, index as u32), client))
-        })
-    }
-
     fn chosen(&self, holds: impl Fn(&Client) -> bool) -> Vec<ClientId> {
-        let chosen = self.iter().filter(|(_, client)| holds(client));
-        chosen.map(|(id, _)| id).collect()
+        let slots = self.slots.iter().zip(0..);
+        slots
+            .filter(|(slot, _)| slot.client.as_ref().is_some_and(&holds))
+            .map(|(slot, index)| ClientId::new(slot.serial, index))
+            .collect()
     }
 
     pub(super) fn at(&self, place: ClientPlace) -> Vec<ClientId> {
         self.chosen(|client| client.place == place)
     }
 
-    /// The clients in epoll.
     pub(super) fn waiting(&self) -> Vec<ClientId> {
         self.chosen(|client| client.place.is_waiting())
     }
 
-    /// The number of clients in epoll.
-    pub(super) fn count_waiting(&self) -> usize {
-        let waiting = self.iter().filter(|(_, client)| client.place.is_waiting());
-        waiting.count()
-    }
-
     /// The clients that have waited, for bytes or for a worker, longer than `limit`.
     pub(super) fn overdue(&self, limit: Duration, now: Instant) -> Vec<ClientId> {
-        let (limit, now) = (Tick::of(limit).0, self.tick(now).0);
+        let (limit, now) = (tenths(limit), self.tenths(now));
         self.chosen(|client| {
             (client.place.is_waiting() || client.place == ClientPlace::Queued)
-                && now.saturating_sub(client.since.0) > limit
+                && now.saturating_sub(client.since) > limit
         })
     }
 
-    fn tick(&self, now: Instant) -> Tick {
-        Tick::of(now.saturating_duration_since(self.start))
+    fn tenths(&self, now: Instant) -> u32 {
+        tenths(now.saturating_duration_since(self.start))
     }
+}
+
+fn tenths(time: Duration) -> u32 {
+    u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -15,17 +15,12 @@ use super::token::Token;
 use crate::sys::credentials;
 use crate::sys::epoll::{Interest, Poll};
 
-/// The socket's name in the runtime directory.
 const SOCKET: &str = "control.sock";
 
-/// The most callers that may be connected at once.
 const MOST_CALLERS: usize = 16;
-/// The longest time that a caller may be connected.
 const LONGEST_CALL: Duration = Duration::from_secs(10);
-/// No request is longer.
 const LONGEST_LINE: usize = 64;
 
-/// The socket and who is connected to it.
 #[derive(Debug)]
 pub(super) struct Control {
     listener: UnixListener,
@@ -65,7 +60,6 @@ impl Control {
         poll.add(&self.listener, Token::Control.number(), Interest::Read)
     }
 
-    /// When the next caller has been there for too long.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.callers.values().map(|caller| caller.until).min()
     }
@@ -84,15 +78,13 @@ impl Control {
         stream.set_nonblocking(true)?;
         self.last = self.last.wrapping_add(1);
         poll.add(&stream, Token::Caller(self.last).number(), Interest::Read)?;
-        self.callers.insert(
-            self.last,
-            Caller {
-                stream,
-                line: Vec::new(),
-                until: now + LONGEST_CALL,
-                awaits_reload: false,
-            },
-        );
+        let caller = Caller {
+            stream,
+            line: Vec::new(),
+            until: now + LONGEST_CALL,
+            awaits_reload: false,
+        };
+        self.callers.insert(self.last, caller);
         Ok(())
     }
 
@@ -103,40 +95,30 @@ impl Control {
             self.callers.remove(&id);
             return None;
         };
-        match request? {
-            ControlRequest::Reload if caller.awaits_reload => None,
-            ControlRequest::Reload if !caller.may_order() => self.refuse(id, "a reload"),
-            ControlRequest::Rescan if !caller.may_order() => self.refuse(id, "a rescan"),
-            ControlRequest::Reload => {
-                caller.awaits_reload = true;
-                Some(ControlRequest::Reload)
-            }
-            other @ (ControlRequest::Status | ControlRequest::Rescan | ControlRequest::Unknown) => {
-                Some(other)
-            }
+        let request = request?;
+        let what = match request {
+            ControlRequest::Status | ControlRequest::Unknown => return Some(request),
+            ControlRequest::Reload if caller.awaits_reload => return None,
+            ControlRequest::Reload => "a reload",
+            ControlRequest::Rescan => "a rescan",
+        };
+        if !caller.may_order() {
+            let error = "is for root and the service's own user; try it with sudo";
+            self.answer(id, &format!("error: {what} {error}\n"));
+            return None;
         }
+        caller.awaits_reload = request == ControlRequest::Reload;
+        Some(request)
     }
 
-    fn refuse(&mut self, id: u32, what: &str) -> Option<ControlRequest> {
-        let answer =
-            format!("error: {what} is for root and the service's own user; try it with sudo\n");
-        self.answer(id, &answer);
-        None
-    }
-
-    /// Answers everyone who waits for a reload.
     pub(super) fn answer_reload(&mut self, answer: &str) {
-        let waiting = self.callers.iter();
-        let waiting: Vec<u32> = waiting
-            .filter(|(_, caller)| caller.awaits_reload)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in waiting {
+        let callers = self.callers.iter();
+        let waiting = callers.filter(|(_, caller)| caller.awaits_reload);
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.answer(id, answer);
         }
     }
 
-    /// Closes the calls that take too long.
     pub(super) fn end_overdue(&mut self, now: Instant) {
         self.callers.retain(|_, caller| caller.until > now);
     }
@@ -181,7 +163,6 @@ fn request(line: &[u8]) -> Option<ControlRequest> {
 }
 
 impl Caller {
-    /// Reads what is there; the request once it is whole.
     fn read(&mut self) -> io::Result<Option<ControlRequest>> {
         let mut bytes = [0; LONGEST_LINE + 1];
         match self.stream.read(&mut bytes) {

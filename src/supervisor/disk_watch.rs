@@ -23,10 +23,8 @@ pub(super) struct DiskWatch {
 }
 
 impl DiskWatch {
-    /// Starts the thread for this directory.
     pub(super) fn start(
         path: PathBuf,
-        limit: u64,
         min_free: u64,
         shared: Arc<Shared>,
     ) -> io::Result<DiskWatch> {
@@ -35,7 +33,6 @@ impl DiskWatch {
         shared.set_stored(0);
         let min_free = Arc::new(AtomicU64::new(min_free));
         let (end, ended) = sync_channel(0);
-        shared.set_limit(limit);
         let floor = min_free.clone();
         let thread = std::thread::Builder::new()
             .name("spool".to_owned())
@@ -63,10 +60,9 @@ impl DiskWatch {
         })
     }
 
-    /// Takes new limits, from the next look on.
-    pub(super) fn set_limits(&self, shared: &Shared, limit: u64, min_free: u64) {
-        shared.set_limit(limit);
-        self.min_free.store(min_free, Relaxed);
+    /// The floor of free space, as of the next look.
+    pub(super) fn min_free(&self) -> &AtomicU64 {
+        &self.min_free
     }
 
     pub(super) fn stop(self) {

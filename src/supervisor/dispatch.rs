@@ -1,7 +1,7 @@
 //! The worker that a client goes to: the least loaded of those that are ready, in batches of one turn; or the one that
 //! another worker has handed it to.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
@@ -16,18 +16,13 @@ use crate::sys::epoll::Poll;
 use crate::sys::fds::MAX_FDS;
 
 /// The workers that clients can go to, with the number of clients each has.
-#[derive(Debug)]
 struct Balance {
     open: Vec<(LinkId, u32)>,
+    /// Where the round begins among those equally loaded.
     next: usize,
 }
 
 impl Balance {
-    /// `next` is where the round begins among those equally loaded.
-    fn new(open: Vec<(LinkId, u32)>, next: usize) -> Balance {
-        Balance { open, next }
-    }
-
     /// The least loaded worker, which has one more client then. Among equals they take turns.
     fn choose(&mut self) -> Option<LinkId> {
         let count = self.open.len();
@@ -37,18 +32,6 @@ impl Balance {
         let (link, load) = &mut self.open[chosen];
         *load += 1;
         Some(*link)
-    }
-
-    /// Distributes the clients: for each worker those it gets, in their order.
-    fn share(&mut self, clients: &[ClientId]) -> Vec<(LinkId, Vec<ClientId>)> {
-        let mut shares: Vec<(LinkId, Vec<ClientId>)> = Vec::new();
-        for client in clients {
-            let Some(link) = self.choose() else {
-                break;
-            };
-            add(&mut shares, link, *client);
-        }
-        shares
     }
 }
 
@@ -107,39 +90,28 @@ impl Queue {
     }
 
     /// The clients that each worker is to get, which are taken out of the queue.
-    fn shares(&mut self, clients: &Clients, links: &Links) -> Vec<(LinkId, Vec<ClientId>)> {
+    fn shares(&mut self, clients: &Clients, links: &Links) -> BTreeMap<LinkId, Vec<ClientId>> {
         let open = links.iter().filter(|(_, link)| link.is_open());
-        let open: Vec<(LinkId, u32)> = open.map(|(id, link)| (id, link.load)).collect();
-        if self.clients.is_empty() || open.is_empty() {
-            return Vec::new();
+        let open: Vec<_> = open.map(|(id, link)| (id, link.load)).collect();
+        let mut shares = BTreeMap::<_, Vec<_>>::new();
+        if open.is_empty() {
+            return shares;
         }
-        let (mut anywhere, mut wanted) = (Vec::new(), Vec::new());
+        let next = self.next_worker;
+        let mut balance = Balance { open, next };
         for id in self.clients.drain(..) {
             let client = clients.find(id);
             let Some(client) = client.filter(|it| it.place == ClientPlace::Queued) else {
                 continue;
             };
             // Who is for one worker waits until that one's channel has room.
-            match client.wanted.and_then(|worker| links.ready(worker)) {
-                Some(link) => wanted.push((link, id)),
-                None => anywhere.push(id),
+            let wanted = client.wanted.and_then(|worker| links.ready(worker));
+            if let Some(to) = wanted.or_else(|| balance.choose()) {
+                shares.entry(to).or_default().push(id);
             }
         }
-        let mut balance = Balance::new(open, self.next_worker);
-        let mut shares = balance.share(&anywhere);
         self.next_worker = balance.next;
-        for (to, id) in wanted {
-            add(&mut shares, to, id);
-        }
         shares
-    }
-}
-
-/// Adds a client to the share of a worker.
-fn add(shares: &mut Vec<(LinkId, Vec<ClientId>)>, to: LinkId, id: ClientId) {
-    match shares.iter_mut().find(|(link, _)| *link == to) {
-        Some((_, share)) => share.push(id),
-        None => shares.push((to, vec![id])),
     }
 }
 
@@ -153,14 +125,14 @@ fn assign(
     if ids.is_empty() || !link.is_open() {
         return Ok(0);
     }
-    let mut message: Vec<Assigned<BorrowedFd<'_>>> = ids
+    let mut clients: Vec<_> = ids
         .iter()
         .take(MAX_FDS)
         .filter_map(|id| Some(assigned(*id, clients.find(*id)?)))
         .collect();
-    message.truncate(batch::fitting(&message));
-    let count = message.len();
-    if !link.send(&ToWorker::Assign { clients: message }, now)? {
+    clients.truncate(batch::fitting(&clients));
+    let count = clients.len();
+    if !link.send(&ToWorker::Assign { clients }, now)? {
         return Ok(0);
     }
     link.assigned(count);
@@ -181,10 +153,6 @@ fn assigned(id: ClientId, client: &Client) -> Assigned<BorrowedFd<'_>> {
 mod tests {
     use super::*;
 
-    fn clients(count: u64) -> Vec<ClientId> {
-        (0..count).map(ClientId::from_number).collect()
-    }
-
     #[test]
     fn clients_go_to_the_least_loaded_and_equals_take_turns() {
         // (loads before, next, clients, how many each gets)
@@ -200,11 +168,11 @@ mod tests {
         ];
         for (loads, next, count, expected) in rows {
             let open = loads.iter().zip(0..).map(|(load, id)| (LinkId(id), *load));
-            let mut balance = Balance::new(open.collect(), next);
-            let shares = balance.share(&clients(count));
+            let open = open.collect();
+            let mut balance = Balance { open, next };
             let mut got = vec![0; loads.len()];
-            for (link, share) in shares {
-                got[link.0 as usize] = share.len();
+            for link in (0..count).filter_map(|_| balance.choose()) {
+                got[link.0 as usize] += 1;
             }
             assert_eq!(got, expected, "{loads:?} next {next}, {count} clients");
         }
@@ -215,7 +183,8 @@ mod tests {
         let mut next = 0;
         let mut order = Vec::new();
         for _ in 0..4 {
-            let mut balance = Balance::new(vec![(LinkId(1), 0), (LinkId(2), 0)], next);
+            let open = vec![(LinkId(1), 0), (LinkId(2), 0)];
+            let mut balance = Balance { open, next };
             order.extend(balance.choose());
             next = balance.next;
         }

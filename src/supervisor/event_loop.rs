@@ -17,7 +17,7 @@ use super::control::Control;
 use super::dispatch::Queue;
 use super::housekeeping::DiskSpace;
 use super::links::Links;
-use super::park::{NextStep, Parking};
+use super::park::Parking;
 use super::roster::Roster;
 use super::settings::CurrentSettings;
 use super::spawn::Spawner;
@@ -33,7 +33,6 @@ use crate::sys::signals::Signals;
 /// The most events that one turn takes.
 const EVENTS: usize = 256;
 
-/// The table of the parts.
 pub(super) struct Supervisor {
     poll: Poll,
     signals: Signals,
@@ -89,22 +88,20 @@ impl Supervisor {
     }
 
     fn watch(&self) -> io::Result<()> {
-        let signals = Token::Signals.number();
-        self.poll.add(&self.signals, signals, Interest::Read)?;
-        self.control.watch(&self.poll)?;
-        self.listeners.watch(&self.poll)
+        let poll = &self.poll;
+        poll.add(&self.signals, Token::Signals.number(), Interest::Read)?;
+        self.control.watch(poll)?;
+        self.listeners.watch(poll)
     }
 
-    /// Serves until it is told to stop.
     pub(super) fn run(mut self) -> Result<(), Failure> {
         let mut ready = Vec::with_capacity(EVENTS);
         while !self.phase.is_over() {
             self.see_to_what_is_due(Instant::now());
             let wait = self.time_to_wait(Instant::now());
             ready.clear();
-            self.poll
-                .wait(wait, &mut ready)
-                .map_err(unavailable("epoll"))?;
+            let waited = self.poll.wait(wait, &mut ready);
+            waited.map_err(unavailable("epoll"))?;
             let now = Instant::now();
             for event in &ready {
                 self.event(*event, now);
@@ -123,8 +120,9 @@ impl Supervisor {
         match Token::from_number(event.token) {
             Token::Client(id) => {
                 let clients = &mut self.clients;
-                let step = self.parking.woken(id, event, clients, &self.poll);
-                self.carry_out(step, id, now);
+                if self.parking.woken(id, event, clients, &self.poll) {
+                    self.queue.push(id, clients, now);
+                }
             }
             Token::Listener(index) => self.listener_ready(index, now),
             Token::Link(id) => self.link_ready(id, event.writable, now),
@@ -148,14 +146,17 @@ impl Supervisor {
             self.notices.renew_line(self.overview().line());
         }
         let limit = self.settings.current().times.client_idle;
-        let clients = &mut self.clients;
-        self.parking.sweep(clients, &self.poll, limit, now);
+        self.parking
+            .sweep(&mut self.clients, &self.poll, limit, now);
     }
 
     fn time_to_wait(&self, now: Instant) -> Option<Duration> {
-        let workers = self.roster.next_due();
+        let workers = self
+            .roster
+            .next_due()
+            .filter(|_| self.phase.wants_workers());
         [
-            workers.filter(|_| self.phase.wants_workers()),
+            workers,
             self.parking.next_sweep(&self.clients),
             self.links.next_try(),
             self.listeners.next_try(),
@@ -172,22 +173,16 @@ impl Supervisor {
 
     fn listener_ready(&mut self, index: u32, now: Instant) {
         let occupancy = self.occupancy();
-        for accepted in self.listeners.accept(index, occupancy, &self.poll, now) {
-            let id = self.clients.accepted(accepted.fd, accepted.peer, now);
+        for (fd, peer) in self.listeners.accept(index, occupancy, &self.poll, now) {
+            let id = self.clients.accepted(fd, peer, now);
             self.park(id, now);
         }
     }
 
     fn park(&mut self, id: ClientId, now: Instant) {
         let clients = &mut self.clients;
-        let step = self.parking.park(id, clients, &self.poll, self.phase, now);
-        self.carry_out(step, id, now);
-    }
-
-    fn carry_out(&mut self, step: NextStep, id: ClientId, now: Instant) {
-        match step {
-            NextStep::Queue => self.queue.push(id, &mut self.clients, now),
-            NextStep::Wait | NextStep::Close => {}
+        if self.parking.park(id, clients, &self.poll, self.phase, now) {
+            self.queue.push(id, clients, now);
         }
     }
 

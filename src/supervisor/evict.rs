@@ -10,33 +10,22 @@ mod scan;
 mod tests;
 mod thread;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use message::{EvictorMessage, EvictorRequests};
+pub(super) use message::EvictorMessage;
+use message::EvictorRequests;
 use thread::EvictorThread;
 
-use crate::ipc::Object;
 use crate::store::StoreError;
 use crate::store::filesystem::maintenance::DirectoryMaintenance;
 use crate::sys::shared::Shared;
 
 /// Messages waiting for the thread; what does not fit is found by reading the store again.
 const QUEUE: usize = 16 * 1024;
-
-/// A store and the limits it is kept within.
-#[derive(Debug, Clone)]
-pub(super) struct EvictorOptions {
-    /// The store's directory.
-    pub path: PathBuf,
-    /// The most bytes that may be in use.
-    pub limit: u64,
-    /// The fewest bytes of disk that are to stay free.
-    pub min_free: u64,
-}
 
 #[derive(Debug)]
 pub(super) struct Evictor {
@@ -48,19 +37,19 @@ pub(super) struct Evictor {
 impl Evictor {
     /// Starts the thread. Refused with the reason when the store's directory cannot be written.
     pub(super) fn start(
-        options: &EvictorOptions,
+        path: &Path,
+        min_free: u64,
         shared: Arc<Shared>,
     ) -> Result<Evictor, StoreError> {
-        let maintenance = DirectoryMaintenance::open(&options.path, Arc::clone(&shared))?;
-        shared.set_limit(options.limit);
+        let maintenance = DirectoryMaintenance::open(path, Arc::clone(&shared))?;
         let requests = Arc::new(EvictorRequests::default());
-        requests.min_free.store(options.min_free, Relaxed);
+        requests.min_free.store(min_free, Relaxed);
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = EvictorThread::new(maintenance, shared, receiver, Arc::clone(&requests));
         let thread = std::thread::Builder::new()
             .name("evict".to_owned())
             .spawn(|| thread.run())
-            .map_err(|error| StoreError::at(&options.path, error))?;
+            .map_err(|error| StoreError::at(path, error))?;
         Ok(Evictor {
             sender,
             requests,
@@ -68,17 +57,8 @@ impl Evictor {
         })
     }
 
-    /// Tells of what a worker has published. Never waits.
-    pub(super) fn published(&self, objects: Vec<Object>) {
-        self.send(EvictorMessage::Published(objects));
-    }
-
-    /// Tells of what a worker has removed. Never waits.
-    pub(super) fn removed(&self, objects: Vec<Object>) {
-        self.send(EvictorMessage::Removed(objects));
-    }
-
-    fn send(&self, message: EvictorMessage) {
+    /// Tells of what a worker has published or removed. Never waits.
+    pub(super) fn send(&self, message: EvictorMessage) {
         if let Err(TrySendError::Full(_)) = self.sender.try_send(message) {
             self.rescan();
         }
@@ -95,10 +75,8 @@ impl Evictor {
         self.rescan();
     }
 
-    /// Takes new limits, from the next second on.
-    pub(super) fn set_limits(&self, shared: &Shared, limit: u64, min_free: u64) {
-        shared.set_limit(limit);
-        self.requests.min_free.store(min_free, Relaxed);
+    pub(super) fn min_free(&self) -> &AtomicU64 {
+        &self.requests.min_free
     }
 
     /// Ends the thread, once everything stored has reached the disk and that is noted.

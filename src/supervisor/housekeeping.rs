@@ -2,15 +2,14 @@
 //! limits of a reload. What is evicted is decided there.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::disk_watch::DiskWatch;
-use super::evict::{Evictor, EvictorOptions};
+use super::evict::{Evictor, EvictorMessage};
 use crate::config::{Settings, StoreChoice, StoreKind};
-use crate::ipc::Object;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 
-/// The keeper of the disk space.
 #[derive(Debug)]
 pub(super) enum DiskSpace {
     /// For a directory: what is used least goes.
@@ -20,27 +19,19 @@ pub(super) enum DiskSpace {
 }
 
 impl DiskSpace {
-    /// Starts to see to the configured store.
     pub(super) fn start(settings: &Settings, shared: &Arc<Shared>) -> Result<DiskSpace, Failure> {
         let store = &settings.store;
-        let (size, min_free) = (store.size, store.min_free);
-        let path = store.path.clone();
         // Of the store before.
         shared.set_ceiling(u64::MAX);
+        shared.set_limit(store.size);
+        let (path, min_free, shared) = (&store.path, store.min_free, Arc::clone(shared));
         match store.kind {
-            StoreKind::Filesystem => {
-                let options = EvictorOptions {
-                    path,
-                    limit: size,
-                    min_free,
-                };
-                let evictor = Evictor::start(&options, Arc::clone(shared));
-                Ok(DiskSpace::Directory(evictor.map_err(Failure::unavailable)?))
-            }
-            StoreKind::Postgres(_) => {
-                let watch = DiskWatch::start(path, size, min_free, Arc::clone(shared));
-                Ok(DiskSpace::Spool(watch.map_err(Failure::unavailable)?))
-            }
+            StoreKind::Filesystem => Evictor::start(path, min_free, shared)
+                .map(DiskSpace::Directory)
+                .map_err(Failure::unavailable),
+            StoreKind::Postgres(_) => DiskWatch::start(path.clone(), min_free, shared)
+                .map(DiskSpace::Spool)
+                .map_err(Failure::unavailable),
         }
     }
 
@@ -58,15 +49,9 @@ impl DiskSpace {
         }
     }
 
-    pub(super) fn published(&self, objects: Vec<Object>) {
+    pub(super) fn hear(&self, news: EvictorMessage) {
         if let Some(evictor) = self.evictor() {
-            evictor.published(objects);
-        }
-    }
-
-    pub(super) fn removed(&self, objects: Vec<Object>) {
-        if let Some(evictor) = self.evictor() {
-            evictor.removed(objects);
+            evictor.send(news);
         }
     }
 
@@ -86,14 +71,12 @@ impl DiskSpace {
 
     /// The settings have changed. Another kind of store, or another place, is for the next start.
     pub(super) fn set_limits(&self, store: &StoreChoice, shared: &Shared) {
-        match (self, &store.kind) {
-            (DiskSpace::Directory(evictor), StoreKind::Filesystem) => {
-                evictor.set_limits(shared, store.size, store.min_free);
-            }
-            (DiskSpace::Spool(watch), StoreKind::Postgres(_)) => {
-                watch.set_limits(shared, store.size, store.min_free);
-            }
-            _ => {}
-        }
+        let min_free = match (self, &store.kind) {
+            (DiskSpace::Directory(evictor), StoreKind::Filesystem) => evictor.min_free(),
+            (DiskSpace::Spool(watch), StoreKind::Postgres(_)) => watch.min_free(),
+            _ => return,
+        };
+        min_free.store(store.min_free, Relaxed);
+        shared.set_limit(store.size);
     }
 }

@@ -16,7 +16,6 @@ const MOST_UNTAKEN: usize = 256;
 /// The wait when the kernel has too many fds on their way.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The state of the worker on a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WorkerStage {
     /// Its Hello is awaited.
@@ -27,7 +26,6 @@ pub(super) enum WorkerStage {
     Draining,
 }
 
-/// The end of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkEnd {
     /// The worker has closed it, or has died.
@@ -47,24 +45,15 @@ enum Blocked {
     Closed,
 }
 
-/// The outcome of sending what waits.
-#[derive(Debug, Default)]
-pub(super) struct Flushed {
-    /// Clients whose worker has been told that they are ours.
-    pub ours: Vec<ClientId>,
-    pub end: Option<LinkEnd>,
-}
-
 #[derive(Debug)]
 pub(super) struct Link {
-    /// The worker's slot.
     pub slot: usize,
     pub stage: WorkerStage,
     /// The number of its clients: assigned, not yet returned or closed.
     pub load: u32,
     /// Its process id, once it has said Hello.
     pub pid: u32,
-    /// The number of clients that were sent to it and not taken yet.
+    /// The number of clients sent to it and not taken yet.
     untaken: usize,
     channel: SupervisorChannel,
     /// Messages to be sent before clients are.
@@ -75,7 +64,6 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A channel that has just been connected.
     pub(super) fn new(slot: usize, channel: SupervisorChannel) -> Link {
         Link {
             slot,
@@ -134,7 +122,6 @@ impl Link {
         self.untaken = self.untaken.saturating_sub(clients);
     }
 
-    /// The worker has so many clients less.
     pub(super) fn lighten(&mut self, clients: usize) {
         let clients = u32::try_from(clients).unwrap_or(u32::MAX);
         self.load = self.load.saturating_sub(clients);
@@ -144,27 +131,24 @@ impl Link {
         self.unsent.push_back(message);
     }
 
-    /// Sends what waits, as far as it goes.
-    pub(super) fn flush(&mut self, fds: SharedFds<'_>, now: Instant) -> Flushed {
-        let mut flushed = Flushed::default();
+    /// Sends what waits, as far as it goes. Adds the clients to `ours` that the worker has been told are ours.
+    pub(super) fn flush(
+        &mut self,
+        fds: SharedFds<'_>,
+        ours: &mut Vec<ClientId>,
+        now: Instant,
+    ) -> Result<(), LinkEnd> {
         while self.blocked == Blocked::No {
             let Some(message) = self.unsent.pop_front() else {
                 break;
             };
-            match self.send(&message.lend(fds), now) {
-                Ok(true) => {
-                    if let Unsent::ReturnsTaken { clients, .. } = message {
-                        flushed.ours.extend(clients);
-                    }
-                }
-                Ok(false) => self.unsent.push_front(message),
-                Err(end) => {
-                    flushed.end = Some(end);
-                    break;
-                }
+            if !self.send(&message.lend(fds), now)? {
+                self.unsent.push_front(message);
+            } else if let Unsent::ReturnsTaken { clients, .. } = message {
+                ours.extend(clients);
             }
         }
-        flushed
+        Ok(())
     }
 
     /// Sends a message, and remembers what keeps the next one from being sent. False when it wasn't sent.
@@ -173,11 +157,8 @@ impl Link {
         message: &ToWorker<BorrowedFd<'_>>,
         now: Instant,
     ) -> Result<bool, LinkEnd> {
-        self.blocked = match self
-            .channel
-            .try_send(message)
-            .map_err(|e| self.broken(&e))?
-        {
+        let sent = self.channel.try_send(message);
+        self.blocked = match sent.map_err(|e| self.broken(&e))? {
             Sent::Done => Blocked::No,
             Sent::Busy => Blocked::Full,
             Sent::Later => Blocked::Until(now + PAUSE),
@@ -210,20 +191,19 @@ impl Link {
 
     /// Notes that the channel has room again. True when it was awaited.
     pub(super) fn note_room(&mut self) -> bool {
-        let was_full = self.blocked == Blocked::Full;
-        if was_full {
-            self.blocked = Blocked::No;
-        }
-        was_full
+        self.unblock_if(self.blocked == Blocked::Full)
     }
 
     /// Notes that the time has come to try again. True when it was awaited.
     pub(super) fn note_time(&mut self, now: Instant) -> bool {
-        let is_due = self.next_try().is_some_and(|at| at <= now);
-        if is_due {
+        self.unblock_if(self.next_try().is_some_and(|at| at <= now))
+    }
+
+    fn unblock_if(&mut self, is_over: bool) -> bool {
+        if is_over {
             self.blocked = Blocked::No;
         }
-        is_due
+        is_over
     }
 
     pub(super) fn next_try(&self) -> Option<Instant> {

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::link::{Flushed, Link, LinkEnd, WorkerStage};
+use super::link::{Link, LinkEnd, WorkerStage};
 use super::token::{LinkId, Token};
-use super::unsent::{SharedFds, Unsent};
-use crate::ipc::{SupervisorChannel, ToSupervisor};
+use crate::ipc::SupervisorChannel;
 use crate::sys::epoll::{Interest, Poll};
 
 #[derive(Debug, Default)]
@@ -16,7 +15,6 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Takes a connected channel in.
     pub(super) fn insert(&mut self, slot: usize, channel: SupervisorChannel) -> LinkId {
         self.last = self.last.wrapping_add(1);
         let id = LinkId(self.last);
@@ -24,20 +22,18 @@ impl Links {
         id
     }
 
-    /// Hears the channel from now on.
     pub(super) fn watch(&self, id: LinkId, poll: &Poll) -> Result<(), LinkEnd> {
         let Some(link) = self.find(id) else {
             return Ok(());
         };
-        poll.add(link, Token::Link(id).number(), Interest::Read)
-            .map_err(|error| {
-                let worker = link.slot + 1;
-                log::error!("worker {worker}: its channel can't be polled: {error}");
-                LinkEnd::Broken
-            })
+        let added = poll.add(link, Token::Link(id).number(), Interest::Read);
+        added.map_err(|error| {
+            let worker = link.slot + 1;
+            log::error!("worker {worker}: its channel can't be polled: {error}");
+            LinkEnd::Broken
+        })
     }
 
-    /// Gives a channel up.
     pub(super) fn remove(&mut self, id: LinkId, poll: &Poll) -> Option<Link> {
         let link = self.links.remove(&id)?;
         if let Err(error) = poll.remove(&link) {
@@ -46,28 +42,25 @@ impl Links {
         Some(link)
     }
 
-    /// The channel of this id, if it hasn't ended.
     pub(super) fn find(&self, id: LinkId) -> Option<&Link> {
         self.links.get(&id)
     }
 
-    /// The channel of this id, if it hasn't ended.
     pub(super) fn find_mut(&mut self, id: LinkId) -> Option<&mut Link> {
         self.links.get_mut(&id)
     }
 
     /// The channel of the worker with this number, if it takes clients.
     pub(super) fn ready(&self, worker: u16) -> Option<LinkId> {
-        let is_it =
-            |link: &Link| link.slot + 1 == usize::from(worker) && link.stage == WorkerStage::Ready;
-        self.iter().find(|(_, link)| is_it(link)).map(|(id, _)| id)
+        let mut ready = self.iter().filter(|(_, it)| it.stage == WorkerStage::Ready);
+        let it = ready.find(|(_, link)| link.slot + 1 == usize::from(worker));
+        it.map(|(id, _)| id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         self.links.iter().map(|(id, link)| (*id, link))
     }
 
-    /// The channels for which this holds.
     pub(super) fn chosen(&self, holds: impl Fn(&Link) -> bool) -> Vec<LinkId> {
         let chosen = self.iter().filter(|(_, link)| holds(link));
         chosen.map(|(id, _)| id).collect()
@@ -82,35 +75,6 @@ impl Links {
         self.links.values().map(Link::clients).sum()
     }
 
-    /// The next message of this worker.
-    pub(super) fn receive(&self, id: LinkId) -> Result<Option<ToSupervisor>, LinkEnd> {
-        self.find(id).map_or(Ok(None), Link::receive)
-    }
-
-    /// Adds a message to those that are to be sent.
-    pub(super) fn push(&mut self, id: LinkId, message: Unsent) {
-        if let Some(link) = self.find_mut(id) {
-            link.push(message);
-        }
-    }
-
-    /// Sends what waits for this channel, as far as it goes.
-    pub(super) fn flush(
-        &mut self,
-        id: LinkId,
-        fds: SharedFds<'_>,
-        poll: &Poll,
-        now: Instant,
-    ) -> Flushed {
-        let Some(link) = self.find_mut(id) else {
-            return Flushed::default();
-        };
-        let flushed = link.flush(fds, now);
-        self.adjust_interest(id, poll);
-        flushed
-    }
-
-    /// Waits for what the channel needs now.
     pub(super) fn adjust_interest(&mut self, id: LinkId, poll: &Poll) {
         let Some(link) = self.find_mut(id) else {
             return;
@@ -128,12 +92,10 @@ impl Links {
     /// The channels that had to wait until now.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<LinkId> {
         let links = self.links.iter_mut();
-        links
-            .filter_map(|(id, link)| link.note_time(now).then_some(*id))
-            .collect()
+        let due = links.filter_map(|(id, link)| link.note_time(now).then_some(*id));
+        due.collect()
     }
 
-    /// When the first channel that has to wait may be tried again.
     pub(super) fn next_try(&self) -> Option<Instant> {
         self.links.values().filter_map(Link::next_try).min()
     }

@@ -1,5 +1,6 @@
 //! The sockets that clients connect to: those that systemd hands over, or those bound here.
 
+use std::fmt::Display;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -7,7 +8,6 @@ use super::start::{Listen, ListenAddr};
 use crate::sys::exit::Failure;
 use crate::sys::{activation, clients};
 
-/// Takes or binds the sockets.
 pub(super) fn sockets(listen: &Listen) -> Result<Vec<OwnedFd>, Failure> {
     match listen {
         Listen::Inherited => inherited(),
@@ -56,24 +56,24 @@ fn inherited() -> Result<Vec<OwnedFd>, Failure> {
 
 fn bound(address: &ListenAddr) -> Result<OwnedFd, Failure> {
     match address {
-        ListenAddr::Tcp(address) => clients::listen_tcp(*address)
-            .map_err(|error| cannot_listen(&address.to_string(), &error)),
-        ListenAddr::Unix(path) => clients::listen_unix(path)
-            .map_err(|error| cannot_listen(&path.display().to_string(), &error)),
+        ListenAddr::Tcp(address) => {
+            clients::listen_tcp(*address).map_err(|error| cannot_listen(address, &error))
+        }
+        ListenAddr::Unix(path) => {
+            clients::listen_unix(path).map_err(|error| cannot_listen(&path.display(), &error))
+        }
     }
 }
 
-fn cannot_listen(address: &str, error: &io::Error) -> Failure {
-    let kind = error.kind();
-    if kind == io::ErrorKind::AddrInUse {
-        return Failure::unavailable(format!(
-            "can't listen on {address}: another program does already; choose another with --listen"
-        ));
+fn cannot_listen(address: &dyn Display, error: &io::Error) -> Failure {
+    let problem = format!("can't listen on {address}");
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::unavailable(format!(
+            "{problem}: another program does already; choose another with --listen"
+        )),
+        io::ErrorKind::PermissionDenied => {
+            Failure::no_permission(format!("{problem}: {error}; ports below 1024 are for root"))
+        }
+        _ => Failure::unavailable(format!("{problem}: {error}")),
     }
-    if kind == io::ErrorKind::PermissionDenied {
-        return Failure::no_permission(format!(
-            "can't listen on {address}: {error}; ports below 1024 are for root"
-        ));
-    }
-    Failure::unavailable(format!("can't listen on {address}: {error}"))
 }

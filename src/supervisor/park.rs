@@ -12,32 +12,8 @@ use super::token::{ClientId, Token};
 use crate::sys::clients;
 use crate::sys::epoll::{Interest, Poll, Ready};
 
-/// The time between two searches for overdue clients.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// The next step of a client that is ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NextStep {
-    /// It is in epoll.
-    Wait,
-    /// It is to be sent to a worker.
-    Queue,
-    /// It has been closed.
-    Close,
-}
-
-/// The next step of a client that has come, or come back.
-fn next_step(client: &Client, phase: LifePhase) -> NextStep {
-    match phase {
-        LifePhase::Running if client.read.is_empty() => NextStep::Wait,
-        // Those that come back last are handed over with the others.
-        LifePhase::Running | LifePhase::HandingOver { .. } => NextStep::Queue,
-        // In the foreground all ends, and an idle client with it.
-        LifePhase::Draining { .. } | LifePhase::Over | LifePhase::Aborted => NextStep::Close,
-    }
-}
-
-/// Looks after the clients that wait.
 #[derive(Debug)]
 pub(super) struct Parking {
     next_sweep: Instant,
@@ -50,7 +26,7 @@ impl Parking {
         }
     }
 
-    /// Has a client that is ours wait, if it doesn't go on to a worker at once.
+    /// Has a client that has come, or come back, wait. True when it goes to a worker at once instead.
     pub(super) fn park(
         &self,
         id: ClientId,
@@ -58,45 +34,49 @@ impl Parking {
         poll: &Poll,
         phase: LifePhase,
         now: Instant,
-    ) -> NextStep {
+    ) -> bool {
         let Some(client) = clients.find(id) else {
-            return NextStep::Close;
+            return false;
         };
-        let token = Token::Client(id).number();
-        let mut step = next_step(client, phase);
-        if step == NextStep::Wait {
-            match poll.add(&client.fd, token, Interest::FirstBytes) {
-                Ok(()) if client.place == ClientPlace::New => {}
-                Ok(()) => clients.place(id, ClientPlace::Parked, now),
-                Err(error) => {
-                    log::warn!("a client can't be parked and is closed: {error}");
-                    step = NextStep::Close;
+        match phase {
+            LifePhase::Running if client.read.is_empty() => {
+                match poll.add(&client.fd, Token::Client(id).number(), Interest::FirstBytes) {
+                    Ok(()) if client.place == ClientPlace::New => {}
+                    Ok(()) => clients.place(id, ClientPlace::Parked, now),
+                    Err(error) => {
+                        log::warn!("a client can't be parked and is closed: {error}");
+                        clients.remove(id);
+                    }
                 }
+                false
+            }
+            // Those that come back last are handed over with the others.
+            LifePhase::Running | LifePhase::HandingOver { .. } => true,
+            // In the foreground all ends, and an idle client with it.
+            LifePhase::Draining { .. } | LifePhase::Over | LifePhase::Aborted => {
+                clients.remove(id);
+                false
             }
         }
-        if step == NextStep::Close {
-            clients.remove(id);
-        }
-        step
     }
 
-    /// The next step of a waiting client that has sent something, or has gone.
+    /// Takes a client that has sent something, or has gone, out of epoll. True when it goes to a worker.
     pub(super) fn woken(
         &self,
         id: ClientId,
         event: Ready,
         clients: &mut Clients,
         poll: &Poll,
-    ) -> NextStep {
+    ) -> bool {
         if !self.unpark(id, clients, poll) {
-            return NextStep::Close;
+            return false;
         }
         let has_ended = |client: &Client| event.finished && !clients::has_bytes(&client.fd);
-        if event.broken || clients.find(id).is_none_or(has_ended) {
+        let is_gone = event.broken || clients.find(id).is_none_or(has_ended);
+        if is_gone {
             clients.remove(id);
-            return NextStep::Close;
         }
-        NextStep::Queue
+        !is_gone
     }
 
     /// Takes a client out of epoll. False when it isn't there: an event that was already on its way.

@@ -9,7 +9,6 @@ use super::token::LinkId;
 
 /// The first wait after a failure, doubled by each that follows.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// A worker that was ready for so long has not failed at its start.
 const STEADY: Duration = Duration::from_secs(10);
@@ -37,7 +36,6 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// `count` slots, to be connected at once.
     pub(super) fn new(count: usize, now: Instant) -> Roster {
         let mut roster = Roster { slots: Vec::new() };
         roster.resize(count, now);
@@ -52,10 +50,8 @@ impl Roster {
             state: SlotState::Absent { until: now },
             failures: 0,
         });
-        surplus
-            .iter()
-            .filter_map(|slot| slot.state.link())
-            .collect()
+        let links = surplus.iter().filter_map(|slot| slot.state.link());
+        links.collect()
     }
 
     pub(super) fn states(&self) -> impl Iterator<Item = SlotState> {
@@ -64,28 +60,18 @@ impl Roster {
 
     /// The number of workers that take clients.
     pub(super) fn ready(&self) -> usize {
-        self.states()
-            .filter(|state| matches!(state, SlotState::Ready { .. }))
-            .count()
+        let is_ready = |state: &SlotState| matches!(state, SlotState::Ready { .. });
+        self.states().filter(is_ready).count()
     }
 
-    /// The slots to connect now.
     pub(super) fn due(&self, now: Instant) -> Vec<usize> {
-        let absent = self.slots.iter().enumerate();
-        absent
-            .filter(|(_, slot)| matches!(slot.state, SlotState::Absent { until } if until <= now))
-            .map(|(index, _)| index)
-            .collect()
+        let states = self.states().enumerate();
+        let due = states.filter(|(_, state)| state.absent_until().is_some_and(|at| at <= now));
+        due.map(|(slot, _)| slot).collect()
     }
 
-    /// When the next slot is to be connected.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.states()
-            .filter_map(|state| match state {
-                SlotState::Absent { until } => Some(until),
-                SlotState::Greeting { .. } | SlotState::Ready { .. } => None,
-            })
-            .min()
+        self.states().filter_map(SlotState::absent_until).min()
     }
 
     pub(super) fn connected(&mut self, slot: usize, link: LinkId) {
@@ -102,9 +88,8 @@ impl Roster {
 
     /// No connection could be made. Tells how long to wait.
     pub(super) fn refused(&mut self, slot: usize, now: Instant) -> Duration {
-        self.slots
-            .get_mut(slot)
-            .map_or(LONGEST_WAIT, |slot| slot.vacate(now))
+        let slot = self.slots.get_mut(slot);
+        slot.map_or(LONGEST_WAIT, |slot| slot.vacate(now))
     }
 
     /// The worker at this slot is gone or drains. Tells how long to wait for the next, or nothing when
@@ -120,13 +105,19 @@ impl Roster {
     }
 
     fn holder(&mut self, slot: usize, link: LinkId) -> Option<&mut WorkerSlot> {
-        self.slots
-            .get_mut(slot)
-            .filter(|slot| slot.state.link() == Some(link))
+        let slot = self.slots.get_mut(slot);
+        slot.filter(|slot| slot.state.link() == Some(link))
     }
 }
 
 impl SlotState {
+    fn absent_until(self) -> Option<Instant> {
+        match self {
+            SlotState::Absent { until } => Some(until),
+            SlotState::Greeting { .. } | SlotState::Ready { .. } => None,
+        }
+    }
+
     fn link(self) -> Option<LinkId> {
         match self {
             SlotState::Absent { .. } => None,
@@ -138,11 +129,9 @@ impl SlotState {
 impl WorkerSlot {
     /// The first try after a failure is immediate, the second waits 0.1 s, and so on up to 10 s.
     fn vacate(&mut self, now: Instant) -> Duration {
-        let wait = match self.failures.checked_sub(1) {
-            None => Duration::ZERO,
-            Some(before) => FIRST_WAIT
-                .saturating_mul(1 << before.min(16))
-                .min(LONGEST_WAIT),
+        let wait = match self.failures {
+            0 => Duration::ZERO,
+            failures => LONGEST_WAIT.min(FIRST_WAIT.saturating_mul(1 << (failures - 1).min(16))),
         };
         self.failures = self.failures.saturating_add(1);
         self.state = SlotState::Absent { until: now + wait };

@@ -21,7 +21,6 @@ pub(super) struct CurrentSettings {
     reload: Option<Reload>,
 }
 
-/// A reload that waits for workers.
 #[derive(Debug)]
 struct Reload {
     waiting: BTreeSet<LinkId>,
@@ -32,10 +31,9 @@ struct Reload {
 impl CurrentSettings {
     /// Puts the configuration that was read at the start in force.
     pub(super) fn begin(loaded: Loaded) -> Result<CurrentSettings, Failure> {
-        let memory = to_memory(&loaded).map_err(Failure::unavailable)?;
         Ok(CurrentSettings {
+            memory: to_memory(&loaded).map_err(Failure::unavailable)?,
             loaded,
-            memory,
             reload: None,
         })
     }
@@ -59,18 +57,12 @@ impl CurrentSettings {
         notify::reloading();
         let loaded = config::load(&self.loaded.source).map_err(|error| error.to_string());
         let outcome = loaded.and_then(|loaded| Ok((to_memory(&loaded)?, loaded)));
-        match outcome {
-            Ok((memory, loaded)) => {
-                self.memory = memory;
-                self.loaded = loaded;
-                Ok(())
-            }
-            Err(reason) => {
-                log::error!("not reloaded, the old settings stay: {reason}");
-                notify::ready();
-                Err(reason)
-            }
-        }
+        let (memory, loaded) = outcome.inspect_err(|reason| {
+            log::error!("not reloaded, the old settings stay: {reason}");
+            notify::ready();
+        })?;
+        (self.memory, self.loaded) = (memory, loaded);
+        Ok(())
     }
 
     /// Waits for the answers of these workers, which are being told of the settings.
@@ -102,11 +94,11 @@ impl CurrentSettings {
         let is_done = |it: &mut Reload| it.waiting.is_empty() || now >= it.until;
         let reload = self.reload.take_if(is_done)?;
         let mut problems = reload.refused;
-        if !reload.waiting.is_empty() {
-            problems.push(format!(
-                "{} workers have not answered in {LONGEST_WAIT:?}",
-                reload.waiting.len()
-            ));
+        match reload.waiting.len() {
+            0 => {}
+            silent => problems.push(format!(
+                "{silent} workers have not answered in {LONGEST_WAIT:?}"
+            )),
         }
         notify::ready();
         if problems.is_empty() {

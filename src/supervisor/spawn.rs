@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -39,7 +39,6 @@ impl Spawner {
         }
     }
 
-    /// The directory of the sockets.
     pub(super) fn dir(&self) -> &Path {
         match &self.how {
             Spawn::Sockets { dir } | Spawn::Children { dir, .. } => dir,
@@ -55,30 +54,24 @@ impl Spawner {
     pub(super) fn connect(&mut self, slot: usize) -> io::Result<OwnedFd> {
         let path = self.dir().join(format!("worker-{}.sock", slot + 1));
         if let Spawn::Children { program, .. } = &self.how {
-            let program = program.clone();
-            self.spawn(slot, &path, &program)?;
+            let process = match self.processes.entry(slot) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(free) => free.insert(WorkerProcess {
+                    listener: seqpacket::listen(&path)?,
+                    child: None,
+                }),
+            };
+            let is_alive = match &mut process.child {
+                Some(child) => child.try_wait()?.is_none(),
+                None => false,
+            };
+            if !is_alive {
+                let mut command = Command::new(program);
+                command.arg("worker").arg((slot + 1).to_string());
+                process.child = Some(child::spawn(command, &process.listener, "worker")?);
+            }
         }
         seqpacket::connect(&path)
-    }
-
-    fn spawn(&mut self, slot: usize, path: &Path, program: &PathBuf) -> io::Result<()> {
-        let process = match self.processes.entry(slot) {
-            Entry::Occupied(there) => there.into_mut(),
-            Entry::Vacant(free) => free.insert(WorkerProcess {
-                listener: seqpacket::listen(path)?,
-                child: None,
-            }),
-        };
-        let is_alive = match &mut process.child {
-            Some(child) => child.try_wait()?.is_none(),
-            None => false,
-        };
-        if !is_alive {
-            let mut command = Command::new(program);
-            command.arg("worker").arg((slot + 1).to_string());
-            process.child = Some(child::spawn(command, &process.listener, "worker")?);
-        }
-        Ok(())
     }
 
     /// The worker of this slot drains: a successor doesn't wait for its end.
@@ -110,7 +103,6 @@ impl Spawner {
         current.chain(&mut self.leaving)
     }
 
-    /// Ends every child at once.
     pub(super) fn kill_all(&mut self) {
         for child in self.children() {
             if let Err(error) = child.kill().and_then(|()| child.wait()) {
@@ -148,13 +140,11 @@ impl Spawner {
         self.reported.remove(&slot);
     }
 
-    /// Says that a worker has gone.
     pub(super) fn lost(&self, slot: usize, pid: u32, wait: Duration) {
         let worker = slot + 1;
-        let next = if wait.is_zero() {
-            "at once".to_owned()
-        } else {
-            format!("in {wait:?}")
+        let next = match wait {
+            Duration::ZERO => "at once".to_owned(),
+            wait => format!("in {wait:?}"),
         };
         match pid {
             0 => log::warn!("worker {worker} ended before it was ready; trying again {next}"),

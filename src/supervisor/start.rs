@@ -18,7 +18,6 @@ pub struct Start {
 pub enum Listen {
     /// Those named `client` that systemd hands over.
     Inherited,
-    /// These, bound here.
     Bind(Vec<ListenAddr>),
 }
 

@@ -48,7 +48,6 @@ impl Notices {
         }
     }
 
-    /// When there is something to say.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
         let line = self.is_heard.then_some(self.next_line);
@@ -83,8 +82,6 @@ impl Notices {
     }
 }
 
-/// The numbers of the status line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Numbers {
     workers: usize,
     clients: usize,
@@ -94,22 +91,14 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn line(self) -> String {
-        let Numbers {
-            workers,
-            clients,
-            parked,
-            requests,
-            hits,
-        } = self;
+    fn line(&self) -> String {
         format!(
-            "{workers} workers, {clients} clients ({parked} parked), {requests} requests, {hits} hits"
+            "{} workers, {} clients ({} parked), {} requests, {} hits",
+            self.workers, self.clients, self.parked, self.requests, self.hits
         )
     }
 }
 
-/// The parts that the status is about.
-#[derive(Clone, Copy)]
 pub(super) struct Overview<'a> {
     pub clients: &'a Clients,
     pub links: &'a Links,
@@ -137,7 +126,7 @@ impl Overview<'_> {
         Numbers {
             workers: self.roster.ready(),
             clients: self.clients.len() + self.links.clients(),
-            parked: self.clients.count_waiting(),
+            parked: self.clients.waiting().len(),
             requests,
             hits,
         }
@@ -154,7 +143,6 @@ impl Overview<'_> {
         })
     }
 
-    /// The answer to `cacheproxy status`.
     pub(super) fn report(&self, now: Instant) -> String {
         let mut out = format!("{}\n", self.line());
         for (state, slot) in self.roster.states().zip(0..) {
@@ -166,17 +154,19 @@ impl Overview<'_> {
                     writeln!(out, "worker {worker}: not there, next try in {wait:.1?}")
                 }
                 SlotState::Greeting { .. } => writeln!(out, "worker {worker}: starting"),
-                SlotState::Ready { link, .. } => match self.links.find(link) {
-                    Some(link) => writeln!(out, "worker {worker}: ready, {}", describe(link)),
-                    None => Ok(()),
-                },
+                SlotState::Ready { link, .. } => self.links.find(link).map_or(Ok(()), |link| {
+                    writeln!(out, "worker {worker}: ready, {}", describe(link))
+                }),
             };
         }
-        for (_, link) in self.links.iter() {
-            if link.stage == WorkerStage::Draining {
-                let worker = link.slot + 1;
-                let _ = writeln!(out, "worker {worker}: draining, {}", describe(link));
-            }
+        let links = self.links.iter().map(|(_, link)| link);
+        for link in links.filter(|link| link.stage == WorkerStage::Draining) {
+            let _ = writeln!(
+                out,
+                "worker {}: draining, {}",
+                link.slot + 1,
+                describe(link)
+            );
         }
         out
     }

@@ -12,7 +12,6 @@ const NO_WORKER: Duration = Duration::from_secs(2);
 /// The time that workers get beyond their own for draining.
 const BEYOND_DRAIN: Duration = Duration::from_secs(2);
 
-/// Where the supervisor is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LifePhase {
     Running,
@@ -24,7 +23,6 @@ pub(super) enum LifePhase {
     Draining {
         until: Instant,
     },
-    /// It exits.
     Over,
     /// It exits without waiting even for the disk: the end was asked for a second time.
     Aborted,
@@ -76,7 +74,6 @@ impl LifePhase {
         matches!(self, LifePhase::Running | LifePhase::HandingOver { .. })
     }
 
-    /// When the phase ends at the latest.
     pub(super) fn ends(self) -> Option<Instant> {
         match self {
             LifePhase::HandingOver { until } | LifePhase::Draining { until } => Some(until),

@@ -11,7 +11,6 @@ pub(super) struct LinkId(pub u32);
 impl ClientId {
     /// The bits of an id; 28 of them are the serial number.
     const BITS: u32 = 60;
-    /// The bits of a serial number.
     pub(super) const SERIAL: u32 = (1 << (ClientId::BITS - 32)) - 1;
 
     pub(super) fn new(serial: u32, index: u32) -> ClientId {
@@ -40,7 +39,6 @@ impl ClientId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
     Client(ClientId),
-    /// The listener with this index.
     Listener(u32),
     Link(LinkId),
     /// The control socket's listener.
@@ -50,7 +48,7 @@ pub(super) enum Token {
     Signals,
 }
 
-/// The bits that tell kinds apart; a client's id leaves them free.
+/// The bits above this one tell kinds apart; a client's id leaves them free.
 const KIND: u32 = ClientId::BITS;
 
 impl Token {

@@ -21,7 +21,6 @@ pub(super) enum Unsent {
     Stop,
 }
 
-/// The fds that messages carry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedFds<'a> {
     pub settings: BorrowedFd<'a>,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::origin::pool::ConnectionPool;
 use super::origin::resolve::Resolver;
@@ -23,6 +23,7 @@ use crate::http::target::Uri;
 use crate::store::memory::MemoryTier;
 use crate::store::place;
 use crate::store::{StoreError, Used};
+use crate::sys::rate::OncePerMinute;
 use crate::sys::shared::Shared;
 
 /// More stored responses than this are not counted until the store has the counts.
@@ -50,8 +51,8 @@ pub(super) struct Worker {
     settings: RefCell<Rc<Settings>>,
     /// Counts of use, by the hashes of key and variant.
     used: RefCell<HashMap<(Hash, Hash), u64>>,
-    /// The time of the last warning about the store.
-    warned: Cell<u64>,
+    /// Warnings about the store.
+    warnings: OncePerMinute,
 }
 
 impl Worker {
@@ -77,7 +78,7 @@ impl Worker {
             storing: Cell::new(0),
             phase: WorkerPhase::default(),
             settings: RefCell::new(Rc::new(settings)),
-            warned: Cell::new(0),
+            warnings: OncePerMinute::default(),
             used: RefCell::default(),
         }
     }
@@ -106,9 +107,7 @@ impl Worker {
 
     /// Warns once a minute at most that the proxy goes on without its store.
     pub(super) fn warn_not_stored(&self, why: &dyn std::fmt::Display) {
-        let now = now();
-        if now >= self.warned.get() + 60 {
-            self.warned.set(now);
+        if self.warnings.is_due(Instant::now()) {
             log::warn!("going on without storing: {why}");
         }
     }

@@ -3,9 +3,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
-use cacheproxy::ipc::{
-    Assigned, Decode, DecodeError, Encode, Object, Peer, Returned, ToSupervisor, ToWorker, VERSION,
-};
+use cacheproxy::ipc::codec::{Decode, DecodeError, Encode};
+use cacheproxy::ipc::{Assigned, Object, Peer, Returned, ToSupervisor, ToWorker, VERSION};
 
 use crate::fuzz;
 

@@ -4,14 +4,13 @@ use std::time::Instant;
 
 use super::Supervisor;
 use crate::supervisor::control::ControlRequest;
-use crate::supervisor::link::{Link, WorkerStage};
+use crate::supervisor::link::WorkerStage;
 use crate::supervisor::stop::LifePhase;
 use crate::supervisor::unsent::Unsent;
 use crate::sys::notify;
 use crate::sys::signals::SignalRequest;
 
 impl Supervisor {
-    /// Takes the signals that have come.
     pub(super) fn signals_ready(&mut self, now: Instant) {
         loop {
             match self.signals.next() {
@@ -23,15 +22,11 @@ impl Supervisor {
                 }
                 Ok(Some(SignalRequest::Reload)) => {}
                 Ok(Some(SignalRequest::Child)) => self.children_ended(now),
-                Err(error) => {
-                    log::error!("signals can't be read: {error}");
-                    return;
-                }
+                Err(error) => return log::error!("signals can't be read: {error}"),
             }
         }
     }
 
-    /// Does what a caller on the control socket asks for.
     pub(super) fn caller_ready(&mut self, id: u32, now: Instant) {
         let Some(request) = self.control.hear(id) else {
             return;
@@ -58,8 +53,10 @@ impl Supervisor {
         self.settings.read_again()?;
         let waiting = self.links.chosen(|link| link.stage == WorkerStage::Ready);
         self.settings.wait_for(waiting, now);
-        let is_serving = |link: &Link| link.stage != WorkerStage::Draining;
-        for link in self.links.chosen(is_serving) {
+        for link in self
+            .links
+            .chosen(|link| link.stage != WorkerStage::Draining)
+        {
             self.tell(link, Unsent::Settings, now);
         }
         self.finish_reload(now);
@@ -67,8 +64,8 @@ impl Supervisor {
         for link in self.roster.resize(workers, now) {
             self.tell(link, Unsent::Stop, now);
         }
-        let store = &self.settings.current().store;
-        self.disk.set_limits(store, &self.shared);
+        self.disk
+            .set_limits(&self.settings.current().store, &self.shared);
         Ok(())
     }
 
@@ -97,8 +94,10 @@ impl Supervisor {
 
     fn hand_over(&mut self, now: Instant) {
         let waiting = self.clients.waiting();
-        let count = waiting.len();
-        log::info!("stopping: {count} idle clients move to the workers");
+        log::info!(
+            "stopping: {} idle clients move to the workers",
+            waiting.len()
+        );
         for id in waiting {
             self.parking.unpark(id, &mut self.clients, &self.poll);
             self.queue.push(id, &mut self.clients, now);

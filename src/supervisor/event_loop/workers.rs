@@ -10,7 +10,8 @@ use std::time::Instant;
 use super::Supervisor;
 use crate::ipc::{Returned, SupervisorChannel, ToSupervisor};
 use crate::supervisor::clients::ClientPlace;
-use crate::supervisor::link::LinkEnd;
+use crate::supervisor::evict::EvictorMessage;
+use crate::supervisor::link::{Link, LinkEnd};
 use crate::supervisor::roster::SlotState;
 use crate::supervisor::stop::LifePhase;
 use crate::supervisor::token::LinkId;
@@ -20,7 +21,6 @@ use crate::supervisor::unsent::{SharedFds, Unsent};
 const MESSAGES_A_TURN: usize = 64;
 
 impl Supervisor {
-    /// Connects the workers that are due.
     pub(super) fn connect_workers(&mut self, now: Instant) {
         for slot in self.roster.due(now) {
             match self.spawner.connect(slot) {
@@ -49,7 +49,7 @@ impl Supervisor {
             self.flush(id, now);
         }
         for _ in 0..MESSAGES_A_TURN {
-            match self.links.receive(id) {
+            match self.links.find(id).map_or(Ok(None), Link::receive) {
                 Ok(Some(message)) => self.message(id, message, now),
                 Ok(None) => return,
                 Err(end) => return self.lose(id, end, now),
@@ -66,15 +66,15 @@ impl Supervisor {
                 pid,
                 worker,
                 clients,
-                version: _,
-            } => match link.greeted(pid, worker, clients) {
-                Ok(()) => {
-                    let slot = link.slot;
-                    self.roster.greeted(slot, id, now);
-                    self.spawner.greeted(slot);
+                ..
+            } => {
+                let slot = link.slot;
+                if let Err(end) = link.greeted(pid, worker, clients) {
+                    return self.lose(id, end, now);
                 }
-                Err(end) => self.lose(id, end, now),
-            },
+                self.roster.greeted(slot, id, now);
+                self.spawner.greeted(slot);
+            }
             ToSupervisor::SettingsApplied => self.settings.applied(id),
             ToSupervisor::SettingsRefused { reason } => {
                 self.settings.refused(id, link.slot + 1, &reason);
@@ -89,8 +89,10 @@ impl Supervisor {
             }
             ToSupervisor::Closed { ids } => link.lighten(ids.len()),
             ToSupervisor::Draining => self.drains(id, now),
-            ToSupervisor::Published { objects } => self.disk.published(objects),
-            ToSupervisor::Removed { objects } => self.disk.removed(objects),
+            ToSupervisor::Published { objects } => {
+                self.disk.hear(EvictorMessage::Published(objects))
+            }
+            ToSupervisor::Removed { objects } => self.disk.hear(EvictorMessage::Removed(objects)),
         }
     }
 
@@ -135,7 +137,9 @@ impl Supervisor {
     }
 
     pub(super) fn tell(&mut self, id: LinkId, message: Unsent, now: Instant) {
-        self.links.push(id, message);
+        if let Some(link) = self.links.find_mut(id) {
+            link.push(message);
+        }
         self.flush(id, now);
     }
 
@@ -145,11 +149,16 @@ impl Supervisor {
             settings: self.settings.memory(),
             shared: self.shared.fd(),
         };
-        let flushed = self.links.flush(id, fds, &self.poll, now);
-        for client in flushed.ours {
+        let Some(link) = self.links.find_mut(id) else {
+            return;
+        };
+        let mut ours = Vec::new();
+        let sent = link.flush(fds, &mut ours, now);
+        self.links.adjust_interest(id, &self.poll);
+        for client in ours {
             self.park(client, now);
         }
-        if let Some(end) = flushed.end {
+        if let Err(end) = sent {
             self.lose(id, end, now);
         }
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::ipc::Object;
 
-pub(super) enum EvictorMessage {
+pub(in crate::supervisor) enum EvictorMessage {
     Published(Vec<Object>),
     Removed(Vec<Object>),
     Stop,

@@ -9,17 +9,16 @@ use crate::store::filesystem::maintenance::DirectoryMaintenance;
 use crate::store::sieve::{Sieve, SieveEntry};
 use crate::sys::shared::Shared;
 
-/// The directories of a store.
 const DIRECTORIES: u16 = 256;
 
-/// A scan under way.
 pub(super) struct Scan {
     next: u16,
     found: Vec<(u64, SieveEntry)>,
     bytes: u64,
     /// Places of what was published, removed or evicted meanwhile.
     touched: HashSet<[u8; 16]>,
-    first: bool,
+    /// It is the one at the start.
+    pub(super) first: bool,
     /// Every directory could be read.
     whole: bool,
     /// The bytes counted as stored before the scan, no less than what it has seen so far.
@@ -50,12 +49,6 @@ impl Scan {
         }
     }
 
-    /// True when it is the one at the start.
-    pub(super) fn is_first(&self) -> bool {
-        self.first
-    }
-
-    /// Notes that something was heard of this entry.
     pub(super) fn touch(&mut self, entry: &SieveEntry) {
         self.touched.insert(entry.place());
     }

@@ -40,12 +40,7 @@ fn bench(limit: u64) -> Bench {
 
 impl Bench {
     fn start(&self, min_free: u64) -> Evictor {
-        let options = EvictorOptions {
-            path: self.dir.path().to_path_buf(),
-            limit: self.shared.limit(),
-            min_free,
-        };
-        Evictor::start(&options, Arc::clone(&self.shared)).unwrap()
+        Evictor::start(self.dir.path(), min_free, Arc::clone(&self.shared)).unwrap()
     }
 
     fn publish(&self, name: &str) -> Result<Published, StoreError> {
@@ -109,7 +104,7 @@ fn the_limit_holds_while_the_store_fills() {
     let mut refused = 0;
     for n in 0..400 {
         match bench.publish(&format!("GET http://a/{n}")) {
-            Ok(published) => evictor.published(objects(&[published])),
+            Ok(published) => evictor.send(EvictorMessage::Published(objects(&[published]))),
             Err(error) => {
                 assert!(error.is_full(), "{error}");
                 refused += 1;
@@ -154,7 +149,7 @@ fn a_restart_finds_what_is_stored_in_its_order() {
     let bench = Bench { dir, shared, store };
     let evictor = bench.start(0);
     let published = bench.publish("GET http://a/new").unwrap();
-    evictor.published(objects(&[published]));
+    evictor.send(EvictorMessage::Published(objects(&[published])));
     assert!(bench.has("GET http://a/0"), "hits work at once");
     eventually("all is counted", || bench.shared.stored() == 41 * SIZE);
     eventually("once", || bench.shared.used() == bench.on_disk());
@@ -181,12 +176,12 @@ fn removals_are_heard_and_lost_messages_found() {
     let published: Vec<_> = ["a", "b", "c"]
         .map(|name| bench.publish(name).unwrap())
         .into();
-    evictor.published(objects(&published[..2]));
+    evictor.send(EvictorMessage::Published(objects(&published[..2])));
     eventually("two are counted", || {
         bench.shared.stored() == 2 * SIZE || bench.shared.stored() == 3 * SIZE
     });
     let removed = bench.store.remove(&Key::new("a")).unwrap();
-    evictor.removed(objects(&removed));
+    evictor.send(EvictorMessage::Removed(objects(&removed)));
     eventually("one less", || bench.shared.stored() <= 2 * SIZE);
     evictor.stop();
 
@@ -212,7 +207,7 @@ fn below_the_floor_of_free_disk_everything_goes_and_nothing_is_stored() {
     let bench = bench(u64::MAX);
     let published = bench.publish("GET http://a/").unwrap();
     let evictor = bench.start(u64::MAX);
-    evictor.published(objects(&[published]));
+    evictor.send(EvictorMessage::Published(objects(&[published])));
     eventually("nothing is left", || bench.on_disk() == 0);
     eventually("full", || bench.shared.is_full());
     assert!(bench.publish("GET http://b/").unwrap_err().is_full());
@@ -232,7 +227,7 @@ fn room_is_made_for_what_was_refused() {
     });
     for n in 0..60 {
         let published = bench.publish(&n.to_string()).unwrap();
-        evictor.published(objects(&[published]));
+        evictor.send(EvictorMessage::Published(objects(&[published])));
     }
     assert!(!bench.shared.reserve(1, 20 * SIZE));
     eventually("there is room", || {

@@ -11,6 +11,7 @@ use crate::ipc::Object;
 use crate::store::StoreError;
 use crate::store::filesystem::maintenance::DirectoryMaintenance;
 use crate::store::sieve::{Sieve, SieveEntry};
+use crate::sys::rate::OncePerMinute;
 use crate::sys::shared::Shared;
 
 /// The time between two looks at the disk while there is something going on, and when there isn't.
@@ -27,7 +28,6 @@ const HEADROOM: Duration = Duration::from_secs(300);
 /// At most this many evictions before messages are heard again.
 const BATCH: usize = 256;
 
-/// The state of the thread.
 pub(super) struct EvictorThread {
     maintenance: DirectoryMaintenance,
     shared: Arc<Shared>,
@@ -46,7 +46,7 @@ pub(super) struct EvictorThread {
     headroom_until: Instant,
     /// Something failed in this turn.
     failed: bool,
-    complained: Option<Instant>,
+    warnings: OncePerMinute,
 }
 
 impl EvictorThread {
@@ -72,7 +72,7 @@ impl EvictorThread {
             headroom: 0,
             headroom_until: now,
             failed: false,
-            complained: None,
+            warnings: OncePerMinute::default(),
         }
     }
 
@@ -129,27 +129,28 @@ impl EvictorThread {
         // Counted as stored before it is no longer counted as announced: else there would seem to be room.
         self.count();
         self.shared.settle_announced(entry.size);
-        if let Some(scan) = &mut self.scan {
-            scan.touch(&entry);
-        }
+        self.touch(&entry);
     }
 
     fn remove(&mut self, object: &Object) {
         let entry = entry(object);
         self.sieve.remove(&entry.place());
+        self.touch(&entry);
+    }
+
+    /// A scan under way leaves this entry as it is now.
+    fn touch(&mut self, entry: &SieveEntry) {
         if let Some(scan) = &mut self.scan {
-            scan.touch(&entry);
+            scan.touch(entry);
         }
     }
 
     /// Tells everybody how much is stored.
     fn count(&self) {
         let known = self.sieve.bytes();
-        let stored = match &self.scan {
-            Some(scan) => scan.stored(known),
-            None => known,
-        };
-        self.shared.set_stored(stored);
+        let scan = self.scan.as_ref();
+        self.shared
+            .set_stored(scan.map_or(known, |scan| scan.stored(known)));
     }
 
     /// Reads one more directory while a scan goes on, or begins one that was asked for.
@@ -161,18 +162,15 @@ impl EvictorThread {
                 Err(error) => self.complain(&error),
             }
             self.count();
-        } else if self.requests.scan.load(Relaxed) && now - self.scanned >= self.between_scans() {
-            self.requests.scan.store(false, Relaxed);
-            self.requests.soon.store(false, Relaxed);
-            self.scan = Some(Scan::again(&self.shared));
+            return;
         }
-    }
-
-    fn between_scans(&self) -> Duration {
-        if self.requests.soon.load(Relaxed) {
-            SOON
-        } else {
-            BETWEEN_SCANS
+        let requests = &self.requests;
+        let is_soon = requests.soon.load(Relaxed);
+        let wait = if is_soon { SOON } else { BETWEEN_SCANS };
+        if requests.scan.load(Relaxed) && now - self.scanned >= wait {
+            requests.scan.store(false, Relaxed);
+            requests.soon.store(false, Relaxed);
+            self.scan = Some(Scan::again(&self.shared));
         }
     }
 
@@ -225,7 +223,7 @@ impl EvictorThread {
 
     /// True when something has to go, and may.
     fn is_over(&self) -> bool {
-        let reading_first = self.scan.as_ref().is_some_and(Scan::is_first);
+        let reading_first = self.scan.as_ref().is_some_and(|scan| scan.first);
         !reading_first && !self.sieve.is_empty() && (self.is_above_limit() || self.is_below_floor())
     }
 
@@ -239,7 +237,6 @@ impl EvictorThread {
         self.free < self.floor
     }
 
-    /// Evicts what has to go, a batch of it.
     fn make_room(&mut self) {
         for _ in 0..BATCH {
             if !self.is_over() {
@@ -255,28 +252,21 @@ impl EvictorThread {
                 self.complain(&error);
                 break;
             }
-            if let Some(scan) = &mut self.scan {
-                scan.touch(&entry);
-            }
+            self.touch(&entry);
             self.free = self.free.saturating_add(entry.size);
             self.count();
         }
         self.shared.set_full(self.is_below_floor());
     }
 
-    /// Says what went wrong, at most once a minute.
     fn complain(&mut self, error: &StoreError) {
         self.failed = true;
-        let now = Instant::now();
-        let lately = |last: Instant| now - last < Duration::from_secs(60);
-        if !self.complained.is_some_and(lately) {
-            self.complained = Some(now);
+        if self.warnings.is_due(Instant::now()) {
             log::warn!("eviction: {error}");
         }
     }
 }
 
-/// A stored response as the queue keeps it.
 pub(super) fn entry(object: &Object) -> SieveEntry {
     SieveEntry {
         hash: object.hash,
