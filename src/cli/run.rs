@@ -66,10 +66,8 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     supervisor::serve(Start {
         configuration,
         listen: Listen::Bind(args.listen),
-        workers: Spawn::Children {
-            dir: runtime.0.clone(),
-            program,
-        },
+        dir: runtime.0.clone(),
+        workers: Spawn::Children(program),
     })
 }
 

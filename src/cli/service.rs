@@ -49,9 +49,8 @@ pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
     supervisor::serve(supervisor::Start {
         configuration,
         listen: Listen::Inherited,
-        workers: Spawn::Sockets {
-            dir: args.runtime_dir,
-        },
+        dir: args.runtime_dir,
+        workers: Spawn::Sockets,
     })
 }
 

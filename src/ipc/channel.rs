@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 
 use super::codec::{Decode, DecodeError, Encode};
@@ -22,8 +22,8 @@ impl<F: Encode> AnswerTo<ToWorker> for ToSupervisor<F> {}
 
 /// The outcome of `try_recv`.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub enum Received<M> {
-    /// A message.
     Message(M),
     /// Nothing yet: wait until the channel is readable.
     Nothing,
@@ -33,14 +33,13 @@ pub enum Received<M> {
 
 /// The reason to give a channel up.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum ChannelError {
-    /// The other end sent what isn't a message.
     #[error("the other end broke the protocol: {0}")]
     Decode(#[from] DecodeError),
     /// A message of ours is larger than may be sent: a bug in the sender.
     #[error("a message of {0} bytes or {1} fds is too large to send")]
     TooLarge(usize, usize),
-    /// The system refused.
     #[error("the channel failed: {0}")]
     Io(#[from] io::Error),
 }
@@ -116,11 +115,5 @@ impl<M> From<OwnedFd> for Channel<M> {
 impl<M> AsFd for Channel<M> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
-    }
-}
-
-impl<M> AsRawFd for Channel<M> {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
     }
 }

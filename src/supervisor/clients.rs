@@ -146,13 +146,11 @@ impl Clients {
     }
 
     pub(super) fn place(&mut self, id: ClientId, place: ClientPlace, now: Instant) {
-        if self.find(id).is_none() {
-            return;
-        }
         let since = self.tenths(now);
-        if let Some(client) = &mut self.slots[id.index()].client {
-            client.place = place;
-            client.since = since;
+        let slot = self.slots.get_mut(id.index());
+        let slot = slot.filter(|slot| slot.serial == id.serial());
+        if let Some(client) = slot.and_then(|slot| slot.client.as_mut()) {
+            (client.place, client.since) = (place, since);
         }
     }
 

@@ -102,7 +102,8 @@ impl Control {
             ControlRequest::Reload => "a reload",
             ControlRequest::Rescan => "a rescan",
         };
-        if !caller.may_order() {
+        let uid = credentials::peer_uid(&caller.stream);
+        if !uid.is_ok_and(credentials::may_order) {
             let error = "is for root and the service's own user; try it with sudo";
             self.answer(id, &format!("error: {what} {error}\n"));
             return None;
@@ -174,10 +175,6 @@ impl Caller {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    fn may_order(&self) -> bool {
-        credentials::peer_uid(&self.stream).is_ok_and(credentials::may_order)
     }
 }
 

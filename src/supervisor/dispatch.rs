@@ -2,12 +2,12 @@
 //! another worker has handed it to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::clients::{Client, ClientPlace, Clients};
+use super::clients::{ClientPlace, Clients};
 use super::link::{Link, LinkEnd};
 use super::links::Links;
 use super::token::{ClientId, LinkId};
@@ -125,11 +125,15 @@ fn assign(
     if ids.is_empty() || !link.is_open() {
         return Ok(0);
     }
-    let mut clients: Vec<_> = ids
-        .iter()
-        .take(MAX_FDS)
-        .filter_map(|id| Some(assigned(*id, clients.find(*id)?)))
-        .collect();
+    let clients = ids.iter().filter_map(|id| Some((id, clients.find(*id)?)));
+    let assigned = clients.take(MAX_FDS).map(|(id, client)| Assigned {
+        id: id.number(),
+        peer: client.peer,
+        handed: client.wanted.is_some(),
+        read: Bytes::copy_from_slice(&client.read),
+        fd: client.fd.as_fd(),
+    });
+    let mut clients: Vec<_> = assigned.collect();
     clients.truncate(batch::fitting(&clients));
     let count = clients.len();
     if !link.send(&ToWorker::Assign { clients }, now)? {
@@ -137,16 +141,6 @@ fn assign(
     }
     link.assigned(count);
     Ok(count)
-}
-
-fn assigned(id: ClientId, client: &Client) -> Assigned<BorrowedFd<'_>> {
-    Assigned {
-        id: id.number(),
-        peer: client.peer,
-        handed: client.wanted.is_some(),
-        read: Bytes::copy_from_slice(&client.read),
-        fd: client.fd.as_fd(),
-    }
 }
 
 #[cfg(test)]

@@ -58,12 +58,10 @@ impl Supervisor {
         let signals = Signals::take().map_err(unavailable("signals"))?;
         let settings = CurrentSettings::begin(start.configuration)?;
         let listeners = Listeners::open(&start.listen)?;
-        let spawner = Spawner::new(start.workers);
-        let dir = spawner.dir();
-        let shared = Shared::create(&dir.join("shared")).map_err(unavailable("shared memory"))?;
-        let shared = Arc::new(shared);
+        let shared = Shared::create(&start.dir.join("shared"));
+        let shared = Arc::new(shared.map_err(unavailable("shared memory"))?);
         let disk = DiskSpace::start(settings.current(), &shared)?;
-        let control = Control::open(dir).map_err(unavailable("the control socket"))?;
+        let control = Control::open(&start.dir).map_err(unavailable("the control socket"))?;
         let poll = Poll::new(EVENTS).map_err(unavailable("epoll"))?;
         let supervisor = Supervisor {
             clients: Clients::new(seed(), now),
@@ -76,7 +74,7 @@ impl Supervisor {
             poll,
             signals,
             listeners,
-            spawner,
+            spawner: Spawner::new(start.workers, start.dir),
             control,
             settings,
             shared,

@@ -36,10 +36,7 @@ fn inherited() -> Result<Vec<OwnedFd>, Failure> {
     let sockets = activation::sockets()
         .map_err(|error| Failure::unavailable(format!("can't take systemd's sockets: {error}")))?;
     let mut listeners = Vec::new();
-    for (name, fd) in sockets {
-        if name == "worker" {
-            continue;
-        }
+    for (name, fd) in sockets.into_iter().filter(|(name, _)| name != "worker") {
         clients::adopt_listener(&fd).map_err(|error| {
             Failure::unavailable(format!("the socket {name:?} from systemd: {error}"))
         })?;
@@ -66,14 +63,14 @@ fn bound(address: &ListenAddr) -> Result<OwnedFd, Failure> {
 }
 
 fn cannot_listen(address: &dyn Display, error: &io::Error) -> Failure {
-    let problem = format!("can't listen on {address}");
-    match error.kind() {
-        io::ErrorKind::AddrInUse => Failure::unavailable(format!(
-            "{problem}: another program does already; choose another with --listen"
-        )),
-        io::ErrorKind::PermissionDenied => {
-            Failure::no_permission(format!("{problem}: {error}; ports below 1024 are for root"))
-        }
-        _ => Failure::unavailable(format!("{problem}: {error}")),
+    let (problem, kind) = (format!("can't listen on {address}"), error.kind());
+    if kind == io::ErrorKind::AddrInUse {
+        let advice = "choose another with --listen";
+        Failure::unavailable(format!("{problem}: another program does already; {advice}"))
+    } else if kind == io::ErrorKind::PermissionDenied {
+        let advice = "ports below 1024 are for root";
+        Failure::no_permission(format!("{problem}: {error}; {advice}"))
+    } else {
+        Failure::unavailable(format!("{problem}: {error}"))
     }
 }

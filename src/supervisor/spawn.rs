@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::sys::{child, seqpacket};
 #[derive(Debug)]
 pub(super) struct Spawner {
     how: Spawn,
+    dir: PathBuf,
     processes: BTreeMap<usize, WorkerProcess>,
     /// Children that drain or should, and have left their slot.
     leaving: Vec<Child>,
@@ -30,30 +31,25 @@ struct WorkerProcess {
 }
 
 impl Spawner {
-    pub(super) fn new(how: Spawn) -> Spawner {
+    pub(super) fn new(how: Spawn, dir: PathBuf) -> Spawner {
         Spawner {
             how,
+            dir,
             processes: BTreeMap::new(),
             leaving: Vec::new(),
             reported: BTreeMap::new(),
         }
     }
 
-    pub(super) fn dir(&self) -> &Path {
-        match &self.how {
-            Spawn::Sockets { dir } | Spawn::Children { dir, .. } => dir,
-        }
-    }
-
     /// True when the workers are children, which end with the supervisor.
     pub(super) fn has_children(&self) -> bool {
-        matches!(self.how, Spawn::Children { .. })
+        matches!(self.how, Spawn::Children(_))
     }
 
     /// Connects to the worker of this slot, which starts it if it isn't there.
     pub(super) fn connect(&mut self, slot: usize) -> io::Result<OwnedFd> {
-        let path = self.dir().join(format!("worker-{}.sock", slot + 1));
-        if let Spawn::Children { program, .. } = &self.how {
+        let path = self.dir.join(format!("worker-{}.sock", slot + 1));
+        if let Spawn::Children(program) = &self.how {
             let process = match self.processes.entry(slot) {
                 Entry::Occupied(there) => there.into_mut(),
                 Entry::Vacant(free) => free.insert(WorkerProcess {
@@ -117,14 +113,14 @@ impl Spawner {
             return;
         }
         let worker = slot + 1;
-        let dir = self.dir().display();
+        let dir = self.dir.display();
         match (&self.how, problem.kind()) {
-            (Spawn::Sockets { .. }, io::ErrorKind::NotFound) => log::error!(
+            (Spawn::Sockets, io::ErrorKind::NotFound) => log::error!(
                 "worker {worker} can't be started: {dir}/worker-{worker}.sock is not there; \
                  `systemctl start cacheproxy@{worker}.socket`, or lower `workers`; \
                  going on with the other workers"
             ),
-            (Spawn::Sockets { .. }, io::ErrorKind::ConnectionRefused) => log::error!(
+            (Spawn::Sockets, io::ErrorKind::ConnectionRefused) => log::error!(
                 "worker {worker} can't be started: nothing listens at {dir}/worker-{worker}.sock; \
                  see `systemctl status cacheproxy@{worker}.socket cacheproxy@{worker}.service`; \
                  going on with the other workers"

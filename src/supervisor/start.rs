@@ -10,6 +10,8 @@ pub struct Start {
     /// The configuration, which says where it is read again from.
     pub configuration: config::Loaded,
     pub listen: Listen,
+    /// The runtime directory, for the worker sockets and the control socket.
+    pub dir: PathBuf,
     pub workers: Spawn,
 }
 
@@ -30,13 +32,8 @@ pub enum ListenAddr {
 /// The way workers are started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spawn {
-    /// By connecting to the sockets `worker-N.sock` in this directory, which systemd listens on.
-    Sockets { dir: PathBuf },
-    /// As children, over the same protocol.
-    Children {
-        /// The runtime directory, for the worker sockets and the control socket.
-        dir: PathBuf,
-        /// The program to start with `worker N`.
-        program: PathBuf,
-    },
+    /// By connecting to the sockets `worker-N.sock`, which systemd listens on.
+    Sockets,
+    /// As children, over the same protocol: this program with `worker N`.
+    Children(PathBuf),
 }

@@ -60,11 +60,9 @@ impl Notices {
             self.ready_by = None;
             notify::ready();
         }
-        if let Some(watchdog) = &mut self.watchdog {
-            if watchdog.next <= now {
-                watchdog.next = now + watchdog.every;
-                notify::alive();
-            }
+        if let Some(watchdog) = self.watchdog.as_mut().filter(|it| it.next <= now) {
+            watchdog.next = now + watchdog.every;
+            notify::alive();
         }
         let is_due = self.is_heard && self.next_line <= now;
         if is_due {
@@ -110,37 +108,26 @@ pub(super) struct Overview<'a> {
 impl Overview<'_> {
     pub(super) fn line(&self) -> String {
         let numbers = self.numbers().line();
-        match self.store_line() {
-            Some(store) => format!("{numbers}; {store}"),
-            None => numbers,
-        }
+        // A directory of this machine needs no mention.
+        let StoreKind::Postgres(DatabaseSettings { database, .. }) = &self.store.kind else {
+            return numbers;
+        };
+        let state = match self.shared.is_store_down() {
+            true => "database unreachable:",
+            false => "stored in database",
+        };
+        format!("{numbers}; {state} {}", database.place())
     }
 
     fn numbers(&self) -> Numbers {
-        let (mut requests, mut hits) = (0, 0);
-        for index in 0..WORKERS {
-            let counters = self.shared.counters(index);
-            requests += counters.requests.load(Relaxed);
-            hits += counters.hits.load(Relaxed);
-        }
+        let counters = || (0..WORKERS).map(|index| self.shared.counters(index));
         Numbers {
             workers: self.roster.ready(),
             clients: self.clients.len() + self.links.clients(),
             parked: self.clients.waiting().len(),
-            requests,
-            hits,
+            requests: counters().map(|it| it.requests.load(Relaxed)).sum(),
+            hits: counters().map(|it| it.hits.load(Relaxed)).sum(),
         }
-    }
-
-    /// The line about a store that isn't a directory of this machine.
-    fn store_line(&self) -> Option<String> {
-        let StoreKind::Postgres(DatabaseSettings { database, .. }) = &self.store.kind else {
-            return None;
-        };
-        Some(match self.shared.is_store_down() {
-            true => format!("database unreachable: {}", database.place()),
-            false => format!("stored in database {}", database.place()),
-        })
     }
 
     pub(super) fn report(&self, now: Instant) -> String {

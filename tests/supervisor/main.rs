@@ -160,7 +160,7 @@ fn a_worker_that_breaks_the_protocol_is_connected_anew() {
     let untaken = worker.assigned();
     // Junk instead of Taken: the worker may well have the client, so nobody else gets it.
     nix::sys::socket::send(
-        std::os::fd::AsRawFd::as_raw_fd(&worker.channel),
+        std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(&worker.channel)),
         b"\xffjunk",
         nix::sys::socket::MsgFlags::empty(),
     )

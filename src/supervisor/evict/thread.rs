@@ -149,8 +149,8 @@ impl EvictorThread {
     fn count(&self) {
         let known = self.sieve.bytes();
         let scan = self.scan.as_ref();
-        self.shared
-            .set_stored(scan.map_or(known, |scan| scan.stored(known)));
+        let stored = scan.map_or(known, |scan| scan.stored(known));
+        self.shared.set_stored(stored);
     }
 
     /// Reads one more directory while a scan goes on, or begins one that was asked for.
@@ -179,11 +179,8 @@ impl EvictorThread {
             scan.settle(&mut self.sieve);
             self.scanned = now;
             self.looked = None;
-            log::info!(
-                "the store holds {} responses, {} MiB",
-                self.sieve.len(),
-                self.sieve.bytes() >> 20
-            );
+            let (count, mib) = (self.sieve.len(), self.sieve.bytes() >> 20);
+            log::info!("the store holds {count} responses, {mib} MiB");
         }
     }
 
@@ -224,13 +221,10 @@ impl EvictorThread {
     /// True when something has to go, and may.
     fn is_over(&self) -> bool {
         let reading_first = self.scan.as_ref().is_some_and(|scan| scan.first);
-        !reading_first && !self.sieve.is_empty() && (self.is_above_limit() || self.is_below_floor())
-    }
-
-    fn is_above_limit(&self) -> bool {
         let limit = self.shared.limit();
         let spare = (limit / 64).max(self.headroom);
-        self.shared.used() > limit.saturating_sub(spare)
+        let is_above_limit = self.shared.used() > limit.saturating_sub(spare);
+        !reading_first && !self.sieve.is_empty() && (is_above_limit || self.is_below_floor())
     }
 
     fn is_below_floor(&self) -> bool {
