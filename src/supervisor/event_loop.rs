@@ -194,11 +194,11 @@ impl Supervisor {
     /// Goes on to the next phase when this one is done or its time is over.
     fn advance(&mut self, now: Instant) {
         match self.phase {
-            LifePhase::HandingOver { until } => {
+            LifePhase::HandingOver(until) => {
                 let (clients, ready) = (self.clients.len(), self.roster.ready());
                 self.phase = LifePhase::handed_over(until, clients, ready, now);
             }
-            LifePhase::Draining { until } => {
+            LifePhase::Draining(until) => {
                 let is_done = self.links.is_empty() && !self.spawner.has_running();
                 if is_done || until <= now {
                     self.phase = LifePhase::Over;

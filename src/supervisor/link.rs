@@ -89,9 +89,9 @@ impl Link {
     /// Takes the worker's Hello, after which it takes clients. An error when it isn't the worker that was called.
     pub(super) fn greeted(&mut self, pid: u32, worker: u16, clients: u32) -> Result<(), LinkEnd> {
         if usize::from(worker) != self.slot + 1 || self.stage != WorkerStage::Greeting {
+            let called = self.slot + 1;
             log::error!(
-                "the process at the socket of worker {} says it is worker {worker}; its channel is closed",
-                self.slot + 1
+                "the process at the socket of worker {called} says it is worker {worker}; its channel is closed"
             );
             return Err(LinkEnd::Broken);
         }

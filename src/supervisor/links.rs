@@ -76,13 +76,11 @@ impl Links {
     }
 
     pub(super) fn adjust_interest(&mut self, id: LinkId, poll: &Poll) {
-        let Some(link) = self.find_mut(id) else {
+        let link = self.find_mut(id);
+        let Some(link) = link.filter(|it| it.interest != it.wanted_interest()) else {
             return;
         };
         let wanted = link.wanted_interest();
-        if wanted == link.interest {
-            return;
-        }
         match poll.change(&*link, Token::Link(id).number(), wanted) {
             Ok(()) => link.interest = wanted,
             Err(error) => log::error!("worker {}: epoll: {error}", link.slot + 1),

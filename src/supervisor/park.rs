@@ -51,9 +51,9 @@ impl Parking {
                 false
             }
             // Those that come back last are handed over with the others.
-            LifePhase::Running | LifePhase::HandingOver { .. } => true,
+            LifePhase::Running | LifePhase::HandingOver(_) => true,
             // In the foreground all ends, and an idle client with it.
-            LifePhase::Draining { .. } | LifePhase::Over | LifePhase::Aborted => {
+            LifePhase::Draining(_) | LifePhase::Over | LifePhase::Aborted => {
                 clients.remove(id);
                 false
             }

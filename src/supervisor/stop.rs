@@ -16,13 +16,9 @@ const BEYOND_DRAIN: Duration = Duration::from_secs(2);
 pub(super) enum LifePhase {
     Running,
     /// Its clients move to the workers; until this time at most.
-    HandingOver {
-        until: Instant,
-    },
+    HandingOver(Instant),
     /// Its children finish; until this time at most.
-    Draining {
-        until: Instant,
-    },
+    Draining(Instant),
     Over,
     /// It exits without waiting even for the disk: the end was asked for a second time.
     Aborted,
@@ -31,14 +27,12 @@ pub(super) enum LifePhase {
 impl LifePhase {
     /// The phase after the end was asked for, for a supervisor whose workers live on.
     pub(super) fn hand_over(now: Instant) -> LifePhase {
-        let until = now + HAND_OVER;
-        LifePhase::HandingOver { until }
+        LifePhase::HandingOver(now + HAND_OVER)
     }
 
     /// The phase after the end was asked for, for a supervisor whose workers may take `drain` to finish.
     pub(super) fn drain(drain: Duration, now: Instant) -> LifePhase {
-        let until = now + drain + BEYOND_DRAIN;
-        LifePhase::Draining { until }
+        LifePhase::Draining(now + drain + BEYOND_DRAIN)
     }
 
     /// The phase after a while of `HandingOver`, with so many clients here and so many workers ready.
@@ -53,7 +47,7 @@ impl LifePhase {
             _ => until,
         };
         if clients > 0 && until > now {
-            return LifePhase::HandingOver { until };
+            return LifePhase::HandingOver(until);
         }
         if clients > 0 {
             log::warn!("{clients} clients found no worker");
@@ -62,7 +56,7 @@ impl LifePhase {
     }
 
     pub(super) fn is_handing_over(self) -> bool {
-        matches!(self, LifePhase::HandingOver { .. })
+        matches!(self, LifePhase::HandingOver(_))
     }
 
     pub(super) fn is_over(self) -> bool {
@@ -71,12 +65,12 @@ impl LifePhase {
 
     /// True while a worker that isn't there is to be connected: also for clients that move to it.
     pub(super) fn wants_workers(self) -> bool {
-        matches!(self, LifePhase::Running | LifePhase::HandingOver { .. })
+        matches!(self, LifePhase::Running | LifePhase::HandingOver(_))
     }
 
     pub(super) fn ends(self) -> Option<Instant> {
         match self {
-            LifePhase::HandingOver { until } | LifePhase::Draining { until } => Some(until),
+            LifePhase::HandingOver(until) | LifePhase::Draining(until) => Some(until),
             LifePhase::Running | LifePhase::Over | LifePhase::Aborted => None,
         }
     }
@@ -90,9 +84,7 @@ mod tests {
     fn clients_are_handed_over_until_all_are_gone_or_the_time_is_over() {
         let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);
-        let until = |seconds| LifePhase::HandingOver {
-            until: after(seconds),
-        };
+        let until = |seconds| LifePhase::HandingOver(after(seconds));
         // (clients here, workers ready, seconds left, the next phase)
         let rows = [
             (3, 1, 5, until(5)),

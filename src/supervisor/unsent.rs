@@ -15,9 +15,7 @@ pub(super) enum Unsent {
         tokens: Vec<u64>,
         clients: Vec<ClientId>,
     },
-    HandOverRefused {
-        tokens: Vec<u64>,
-    },
+    HandOverRefused(Vec<u64>),
     Stop,
 }
 
@@ -44,7 +42,7 @@ impl Unsent {
                     tokens: tokens.clone(),
                 }
             }
-            Unsent::HandOverRefused { tokens } => ToWorker::HandOverRefused {
+            Unsent::HandOverRefused(tokens) => ToWorker::HandOverRefused {
                 tokens: tokens.clone(),
             },
             Unsent::Stop => ToWorker::Stop,

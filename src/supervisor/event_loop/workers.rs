@@ -108,7 +108,7 @@ impl Supervisor {
             self.shared.unclaim_all(worker);
         }
         let tokens = clients.iter().map(|client| client.token).collect();
-        self.tell(id, Unsent::HandOverRefused { tokens }, now);
+        self.tell(id, Unsent::HandOverRefused(tokens), now);
     }
 
     fn take_back(&mut self, id: LinkId, back: Vec<Returned>, wanted: Option<u16>, now: Instant) {

@@ -66,8 +66,8 @@ impl Scan {
             Ok(found) => {
                 for (_, entry) in &found {
                     shared.note_stored(&entry.hash);
+                    self.bytes += entry.size;
                 }
-                self.bytes += found.iter().map(|(_, entry)| entry.size).sum::<u64>();
                 self.found.extend(found);
             }
             Err(error) => {
@@ -96,10 +96,9 @@ impl Scan {
     /// was not found.
     pub(super) fn settle(mut self, queue: &mut Sieve) {
         if !self.first {
-            let found: HashSet<_> = self.found.iter().map(|(_, entry)| entry.place()).collect();
-            queue.retain(|entry| {
-                found.contains(&entry.place()) || self.touched.contains(&entry.place())
-            });
+            let found = self.found.iter().map(|(_, entry)| entry.place());
+            let known: HashSet<_> = found.chain(self.touched.iter().copied()).collect();
+            queue.retain(|entry| known.contains(&entry.place()));
         }
         self.found
             .sort_unstable_by_key(|(modified, _)| std::cmp::Reverse(*modified));

@@ -14,6 +14,7 @@ use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::http::fields::Fields;
+use crate::ipc::Object;
 use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
 use crate::store::sieve::Sieve;
 use crate::store::{Found, Published, Store, Whole};
@@ -154,7 +155,7 @@ fn a_restart_finds_what_is_stored_in_its_order() {
     eventually("all is counted", || bench.shared.stored() == 41 * SIZE);
     eventually("once", || bench.shared.used() == bench.on_disk());
     // What was published since is the newest.
-    evictor.set_limits(&bench.shared, 4 * SIZE, 0);
+    bench.shared.set_limit(4 * SIZE);
     // A little room is always kept, so only three fit.
     eventually("less is stored", || bench.on_disk() <= 3 * SIZE);
     let left: Vec<_> = (0..40)
@@ -211,7 +212,7 @@ fn below_the_floor_of_free_disk_everything_goes_and_nothing_is_stored() {
     eventually("nothing is left", || bench.on_disk() == 0);
     eventually("full", || bench.shared.is_full());
     assert!(bench.publish("GET http://b/").unwrap_err().is_full());
-    evictor.set_limits(&bench.shared, u64::MAX, 0);
+    evictor.min_free().store(0, Relaxed);
     eventually("not full", || !bench.shared.is_full());
     assert!(bench.publish("GET http://b/").is_ok());
     evictor.stop();
