@@ -224,11 +224,7 @@ impl EvictorThread {
         let limit = self.shared.limit();
         let spare = (limit / 64).max(self.headroom);
         let is_above_limit = self.shared.used() > limit.saturating_sub(spare);
-        !reading_first && !self.sieve.is_empty() && (is_above_limit || self.is_below_floor())
-    }
-
-    fn is_below_floor(&self) -> bool {
-        self.free < self.floor
+        !reading_first && !self.sieve.is_empty() && (is_above_limit || self.free < self.floor)
     }
 
     fn make_room(&mut self) {
@@ -250,7 +246,7 @@ impl EvictorThread {
             self.free = self.free.saturating_add(entry.size);
             self.count();
         }
-        self.shared.set_full(self.is_below_floor());
+        self.shared.set_full(self.free < self.floor);
     }
 
     fn complain(&mut self, error: &StoreError) {
