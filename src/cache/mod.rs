@@ -16,6 +16,6 @@ pub(crate) mod status;
 pub mod stored;
 pub(crate) mod storing;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod validation;
 pub mod vary;
