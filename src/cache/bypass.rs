@@ -1,4 +1,4 @@
-//! Which requests the cache has no part in (RFC 9110 §9, §13; RFC 9111 §4, §4.3.2): they are forwarded
+//! Requests that the cache has no part in (RFC 9110 §9, §13; RFC 9111 §4, §4.3.2): they are forwarded
 //! as they are and nothing stored is looked up for them.
 //!
 //! `only-if-cached` is not looked at here: whoever is about to forward a request that has it answers

@@ -96,7 +96,7 @@ pub enum Plan {
     Obtain(Obtain),
 }
 
-/// What the origin server is asked, and why.
+/// A question to the origin server, with its reason and extent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Obtain {
     pub question: Question,

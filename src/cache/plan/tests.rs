@@ -13,7 +13,7 @@ fn response(cache_control: &str) -> (Facts, Fields) {
     (Facts::of(&meta, &Policy::default()), meta.fields)
 }
 
-/// What there is, of 100 bytes: each by its Cache-Control; "" is none.
+/// The candidates, of 100 bytes: each by its Cache-Control; "" is none.
 struct There {
     stored: &'static str,
     local: bool,
@@ -175,7 +175,7 @@ fn a_rule_bypasses() {
     let only: &[(&str, &str)] = &[("Cache-Control", "only-if-cached")];
     let post = ("If-Match", "*");
     assert_eq!(planned(&[], &whole, true), Plan::Bypass(Bypass::Rule));
-    // What the request itself says comes first.
+    // The request's own reason comes first.
     let said = Plan::Bypass(Bypass::Precondition);
     assert_eq!(planned(&[post], &whole, true), said);
     let refused = Plan::Refuse(Refusal::OnlyIfCached);

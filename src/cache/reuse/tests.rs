@@ -45,7 +45,7 @@ fn requests_and_responses() {
         ("", "max-age=60, no-cache", 0, Validate(ValidateReason::NoCache)),
         ("max-stale", "max-age=60, no-cache", 90, Validate(ValidateReason::NoCache)),
         ("", "max-age=60, no-cache=\"x\"", 0, Fresh),
-        // What a validation may bring, though it could not have been stored so.
+        // A validation may bring these, though they could not have been stored so.
         ("", "max-age=60, private", 0, Validate(ValidateReason::NoCache)),
         ("", "max-age=60, no-store", 0, Validate(ValidateReason::NoCache)),
         ("", "max-age=60, no-store, must-understand", 0, Fresh),

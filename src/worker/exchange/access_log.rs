@@ -1,4 +1,4 @@
-//! The record of a request: what the journal and the counters hear of it.
+//! The record of a request, for the journal and the counters.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::worker::state::Worker;
 
 /// The outcome of a request, as its access line says; README.md has the list.
 #[derive(Debug, strum::IntoStaticStr, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub(super) enum RequestOutcome {
     /// The client left before there was an answer.
@@ -108,8 +109,11 @@ impl RequestRecord {
 
 impl Exchange<'_> {
     /// Counts the request, and writes its line.
-    pub(super) fn record(&self) {
-        let record = &self.record;
+    pub(super) fn record(&mut self) {
+        let record = &mut self.record;
+        if record.status == 0 {
+            record.outcome = RequestOutcome::Abandoned;
+        }
         self.worker.count(record.outcome.is_hit(), record.bytes);
         if !self.settings.access_log {
             return;
@@ -139,5 +143,21 @@ pub fn log_refused(worker: &Rc<Worker>, client: &Client, status: u16) {
             bytes: 0,
             duration: Duration::ZERO,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strum::VariantNames;
+
+    use super::*;
+
+    #[test]
+    fn the_readme_has_every_outcome() {
+        let readme = include_str!("../../../README.md");
+        for outcome in RequestOutcome::VARIANTS {
+            let row = format!("\n| `{outcome}` | ");
+            assert!(readme.contains(&row), "no row for {outcome}");
+        }
     }
 }

@@ -51,7 +51,7 @@ impl Fallback {
     }
 }
 
-/// What is known to be stored of what the origin server is asked.
+/// The stored response that the question is about.
 fn known(question: Question, candidates: &Candidates) -> Known {
     let ask = match question {
         Question::Validate { .. } => {
@@ -169,7 +169,7 @@ impl Exchange<'_> {
                 let from = FromStore::now(&stored, status);
                 Some(self.answer_stored(from).await)
             }
-            FetchOutcome::Failed(error) => Some(self.fail(&error)),
+            FetchOutcome::Failed(error) => Some(self.fail(error.status(), &error.to_string())),
             FetchOutcome::Switched(_) => None,
         }
     }
@@ -209,8 +209,8 @@ impl Exchange<'_> {
             range::ask_for_the_whole(&mut head);
         }
         FetchRequest {
-            // What a TLS connection becomes by a switch can't be spliced; a server may ignore Upgrade
-            // (RFC 9110 §7.8), and wss comes by CONNECT anyway.
+            // A TLS connection can't be spliced after a switch; a server may ignore Upgrade (RFC 9110 §7.8), and
+            // wss comes by CONNECT anyway.
             upgrade: wants_upgrade(&self.head) && uri.scheme() == Scheme::Http,
             policy: self.settings.policy(uri.as_str()),
             head,

@@ -24,7 +24,7 @@ use crate::worker::fetch::{self, FetchRequest, Known, Purpose, RequestContent, V
 use crate::worker::pages::reason;
 use crate::worker::state::{cache_uri, now};
 use crate::worker::tunnel;
-use crate::worker::waiting_list::{Answer, FetchError, FetchOutcome, Switched, Ticket};
+use crate::worker::waiting_list::{Answer, FetchOutcome, Switched, Ticket};
 
 impl Exchange<'_> {
     /// Forwards a GET or HEAD that the cache has no part in.
@@ -113,7 +113,7 @@ impl Exchange<'_> {
                 self.answer_stored(FromStore::now(&stored, status)).await
             }
             FetchOutcome::Switched(switched) => self.switch(&switched).await,
-            FetchOutcome::Failed(error) => self.fail(&error),
+            FetchOutcome::Failed(error) => self.fail(error.status(), &error.to_string()),
         };
         drop(ticket);
         after
@@ -162,7 +162,7 @@ impl Exchange<'_> {
             Ok(sink::Ended::Whole) => self.after(),
             Ok(sink::Ended::Cut(why)) if !written => {
                 self.client.out.truncate(mark);
-                self.refuse(502, &why)
+                self.fail(502, &why)
             }
             Ok(sink::Ended::Cut(why)) => {
                 let target = masked(&self.head.target);
@@ -226,8 +226,8 @@ impl Exchange<'_> {
     }
 
     /// Answers with what went wrong at the origin.
-    pub(super) fn fail(&mut self, error: &FetchError) -> After {
-        let after = self.refuse(error.status(), &error.to_string());
+    pub(super) fn fail(&mut self, status: u16, why: &str) -> After {
+        let after = self.refuse(status, why);
         self.record.outcome = RequestOutcome::Error;
         after
     }

@@ -44,7 +44,7 @@ impl Exchange<'_> {
         let mut request = self.fetch_request(uri, Purpose::Relay, Scope::AsPresented);
         request.upgrade = false;
         request.head.method = Method::Get;
-        // What the client asked about parts and conditions is settled by its answer.
+        // The client's own conditions and range are settled by its answer.
         let is_open = |name| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
         let presented = request.head.fields.iter();
         let presented = presented.filter(|(name, _)| is_open(name));

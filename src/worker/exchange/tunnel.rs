@@ -10,7 +10,7 @@ use crate::worker::waiting_list::FetchError;
 impl Exchange<'_> {
     /// Connects and passes bytes until both directions have ended.
     pub(super) async fn tunnel(&mut self, authority: &Authority) -> After {
-        // What the client sends next isn't a request.
+        // The client's next bytes aren't a request.
         self.keep = false;
         let (host, port) = (authority.host(), authority.port());
         if !self.settings.connect_ports.contains(port) {
@@ -30,7 +30,10 @@ impl Exchange<'_> {
         .await;
         let origin = match reached {
             Ok((origin, _)) => origin,
-            Err(error) => return self.fail(&FetchError::Connect(error)),
+            Err(error) => {
+                let error = FetchError::Connect(error);
+                return self.fail(error.status(), &error.to_string());
+            }
         };
         let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
         self.client.out.extend_from_slice(established);

@@ -1,4 +1,4 @@
-//! Which worker fetches a key: told to the others through shared memory.
+//! Claims on keys: the other workers learn through shared memory which worker fetches one.
 
 use crate::cache::key::Key;
 use crate::sys::shared::ClaimReply;

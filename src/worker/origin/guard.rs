@@ -1,4 +1,4 @@
-//! Which destinations a client may have us reach, by the resolved address: this machine's own and
+//! The destinations that a client may have us reach, by the resolved address: this machine's own and
 //! link-local addresses only for clients on loopback, or the proxy would open services that trust
 //! their machine to the whole network. A response from there is marked, so that a hit is refused alike.
 
