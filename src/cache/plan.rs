@@ -59,7 +59,7 @@ pub struct Candidates<'a> {
 
 /// The candidate that a plan is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum CandidateSource {
     Stored,
     Part,
     /// The response that a running fetch receives.
@@ -69,7 +69,7 @@ pub enum Source {
 /// An answer from what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reused {
-    pub from: Source,
+    pub from: CandidateSource,
     pub age: u64,
     /// The freshness left; 0 or negative where it is served stale.
     pub ttl: i64,
@@ -91,7 +91,7 @@ pub enum Scope {
 pub enum Plan {
     /// The cache has no part in it.
     Bypass(Bypass),
-    Refuse(Refusal),
+    Refuse(PlanRefusal),
     Answer(Reused),
     Obtain(Obtain),
 }
@@ -144,7 +144,7 @@ impl Obtain {
 
 /// A reason for which a request that the cache may answer is refused.
 #[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum PlanRefusal {
     #[error("only-if-cached was asked for, and nothing stored may be used")]
     OnlyIfCached,
     #[error(
@@ -153,11 +153,11 @@ pub enum Refusal {
     OfThisMachine,
 }
 
-impl Refusal {
+impl PlanRefusal {
     pub fn status(self) -> u16 {
         match self {
-            Refusal::OnlyIfCached => 504,
-            Refusal::OfThisMachine => 403,
+            PlanRefusal::OnlyIfCached => 504,
+            PlanRefusal::OfThisMachine => 403,
         }
     }
 }
@@ -167,7 +167,7 @@ pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSecon
     let by_rule = request.bypassed_by_rule.then_some(Bypass::Rule);
     if let Some(why) = bypass(request.head, &request.directives).or(by_rule) {
         return match request.directives.only_if_cached {
-            true => Plan::Refuse(Refusal::OnlyIfCached),
+            true => Plan::Refuse(PlanRefusal::OnlyIfCached),
             false => Plan::Bypass(why),
         };
     }
@@ -189,20 +189,20 @@ fn from_stored(
     now: UnixSeconds,
 ) -> Plan {
     if stored.local && !request.is_local {
-        return Plan::Refuse(Refusal::OfThisMachine);
+        return Plan::Refuse(PlanRefusal::OfThisMachine);
     }
     let only_if_cached = request.directives.only_if_cached;
     match reuse(&request.directives, stored.facts, now) {
         Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => {
-            answer(Source::Stored, (age, ttl), false)
+            answer(CandidateSource::Stored, (age, ttl), false)
         }
         Reuse::Validate {
             meanwhile: true,
             age,
             ttl,
             ..
-        } => answer(Source::Stored, (age, ttl), !only_if_cached),
-        Reuse::Validate { .. } if only_if_cached => Plan::Refuse(Refusal::OnlyIfCached),
+        } => answer(CandidateSource::Stored, (age, ttl), !only_if_cached),
+        Reuse::Validate { .. } if only_if_cached => Plan::Refuse(PlanRefusal::OnlyIfCached),
         Reuse::Validate {
             why, ttl, on_error, ..
         } => {
@@ -230,7 +230,7 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Uni
         let own = !has_condition(head);
         match (part_use(head, *held, part.fields, fresh.is_some()), usable) {
             (PartUse::Answer, Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl }) => {
-                return answer(Source::Part, (age, ttl), false);
+                return answer(CandidateSource::Part, (age, ttl), false);
             }
             (PartUse::Ask(lacking), _) if own => {
                 missing = Some((lacking, held.part.len + lacking.len == held.length));
@@ -242,7 +242,7 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Uni
         }
     }
     if directives.only_if_cached {
-        return Plan::Refuse(Refusal::OnlyIfCached);
+        return Plan::Refuse(PlanRefusal::OnlyIfCached);
     }
     if let Some((why, forward)) = validate {
         return obtain(Question::ValidatePart { why }, forward, Scope::AsPresented);
@@ -271,7 +271,7 @@ fn obtain(question: Question, forward: Forward, scope: Scope) -> Plan {
     })
 }
 
-fn answer(from: Source, (age, ttl): (u64, i64), validate_behind: bool) -> Plan {
+fn answer(from: CandidateSource, (age, ttl): (u64, i64), validate_behind: bool) -> Plan {
     Plan::Answer(Reused {
         from,
         age,
@@ -289,7 +289,7 @@ fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: UnixSeconds
     let may_share = there && !has_condition(head) && !request.directives.no_cache;
     let usable = reuse(&request.directives, growing.facts, now).answers();
     Some(answer(
-        Source::Growing,
+        CandidateSource::Growing,
         usable.filter(|_| may_share)?,
         false,
     ))
@@ -314,7 +314,7 @@ fn wants_whole(head: &RequestHead, ready: u64) -> bool {
 
 /// The failure of a validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum ValidationFailure {
     Unreachable,
     /// It answered with this status.
     Answered {
@@ -328,15 +328,15 @@ pub enum Failure {
 
 /// True when the stored response may answer instead: for an error as `stale-if-error` means it, or one that is
 /// taken as a failure to respond (RFC 9111 §4.3.3), unless that is to be remembered.
-pub fn answers_instead(on_error: OnError, failure: Failure) -> bool {
+pub fn answers_instead(on_error: OnError, failure: ValidationFailure) -> bool {
     match failure {
-        Failure::Unreachable => on_error != OnError::No,
-        Failure::Answered { status, is_stored } if is_error(status) => match on_error {
+        ValidationFailure::Unreachable => on_error != OnError::No,
+        ValidationFailure::Answered { status, is_stored } if is_error(status) => match on_error {
             OnError::No => false,
             OnError::Disconnected => !is_stored,
             OnError::Error => true,
         },
-        Failure::Answered { .. } | Failure::ClientContent => false,
+        ValidationFailure::Answered { .. } | ValidationFailure::ClientContent => false,
     }
 }
 

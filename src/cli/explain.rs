@@ -10,7 +10,7 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
-use crate::cache::plan::{Candidate, Candidates, Plan, Presented, Question, Source, plan};
+use crate::cache::plan::{Candidate, CandidateSource, Candidates, Plan, Presented, Question, plan};
 use crate::cache::reuse::OnError;
 use crate::cache::validation::conditional_fields;
 use crate::cache::vary;
@@ -61,10 +61,10 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     };
     let uri = args.uri.as_str();
     let cache_uri = worker::cache_uri(&store.settings, &args.uri);
-    let of_key = |key: Key| -> Result<Vec<Known>, Failure> {
+    let of_key = |key: Key| -> Result<Vec<ExplainedResponse>, Failure> {
         let infos = store.admin.of_key(&key);
         let known = infos.map_err(Failure::unavailable)?.into_iter();
-        let known = known.map(|info| Known {
+        let known = known.map(|info| ExplainedResponse {
             facts: store.facts(&info, uri),
             hits: store.hits(&info),
             info,
@@ -114,14 +114,14 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
 }
 
 /// A stored response, and what is known of it.
-struct Known {
+struct ExplainedResponse {
     info: StoredInfo,
     facts: Facts,
     /// About how often it answered; None when no proxy runs.
     hits: Option<u32>,
 }
 
-impl Known {
+impl ExplainedResponse {
     fn is_selected_by(&self, request: &Fields) -> bool {
         let meta = &self.info.meta;
         vary::names(&meta.fields)
@@ -143,8 +143,8 @@ impl Known {
 }
 
 /// One stored response.
-fn described(known: &Known, now: UnixSeconds) -> String {
-    let Known { info, facts, hits } = known;
+fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
+    let ExplainedResponse { info, facts, hits } = known;
     let meta = &info.meta;
     let age = facts.current_age(now);
     let mut text = format!(
@@ -203,14 +203,19 @@ fn described(known: &Known, now: UnixSeconds) -> String {
 }
 
 /// The plan for the request, in words.
-fn verdict(request: &Presented<'_>, known: &[Known], parts: &[Known], now: UnixSeconds) -> String {
+fn verdict(
+    request: &Presented<'_>,
+    known: &[ExplainedResponse],
+    parts: &[ExplainedResponse],
+    now: UnixSeconds,
+) -> String {
     let fields = &request.head.fields;
-    let selected = |known: &&Known| known.is_selected_by(fields);
+    let selected = |known: &&ExplainedResponse| known.is_selected_by(fields);
     let at = known.iter().position(|known| known.is_selected_by(fields));
     let candidates = Candidates {
         stored: at.map(|at| known[at].candidate()),
         other_variants: at.is_none() && !known.is_empty(),
-        part: parts.iter().find(selected).map(Known::part),
+        part: parts.iter().find(selected).map(ExplainedResponse::part),
         growing: None,
     };
     let number = at.map_or(0, |at| at + 1);
@@ -220,13 +225,17 @@ fn verdict(request: &Presented<'_>, known: &[Known], parts: &[Known], now: UnixS
         }
         Plan::Refuse(why) => format!("it is refused with {}: {why}.", why.status()),
         Plan::Answer(reused) => match (reused.from, reused.ttl) {
-            (Source::Part | Source::Growing, _) => "the part that is stored answers it.".to_owned(),
-            (Source::Stored, 1..) => format!("number {number} answers it, since it is fresh."),
-            (Source::Stored, _) if reused.validate_behind => format!(
+            (CandidateSource::Part | CandidateSource::Growing, _) => {
+                "the part that is stored answers it.".to_owned()
+            }
+            (CandidateSource::Stored, 1..) => {
+                format!("number {number} answers it, since it is fresh.")
+            }
+            (CandidateSource::Stored, _) if reused.validate_behind => format!(
                 "number {number} answers it and is validated in the background: it is stale, and the response \
                  has stale-while-revalidate."
             ),
-            (Source::Stored, _) => {
+            (CandidateSource::Stored, _) => {
                 format!("number {number} answers it though it is stale, since that is accepted.")
             }
         },

@@ -68,7 +68,7 @@ fn range(first: u64, len: u64) -> ByteRange {
     ByteRange { first, len }
 }
 
-fn answers(from: Source, ttl: i64) -> Plan {
+fn answers(from: CandidateSource, ttl: i64) -> Plan {
     answer(from, (0, ttl), false)
 }
 
@@ -115,49 +115,49 @@ fn requests_and_what_there_is() {
     let table: &[(&[(&str, &str)], There, Plan)] = &[
         // RFC 9111 §4: fresh, or the origin server is asked
         (&[], NOTHING, fetch(Whole)),
-        (&[], whole(FRESH), answers(Source::Stored, 60)),
+        (&[], whole(FRESH), answers(CandidateSource::Stored, 60)),
         (&[], whole(STALE), stale),
         (&[no_cache], whole(FRESH), asked),
         // §5.2.1.7
-        (&[only], NOTHING, refused(Refusal::OnlyIfCached)),
-        (&[only], whole(FRESH), answers(Source::Stored, 60)),
-        (&[only], whole(STALE), refused(Refusal::OnlyIfCached)),
-        (&[only, ("If-Match", "\"a\"")], whole(FRESH), refused(Refusal::OnlyIfCached)),
+        (&[only], NOTHING, refused(PlanRefusal::OnlyIfCached)),
+        (&[only], whole(FRESH), answers(CandidateSource::Stored, 60)),
+        (&[only], whole(STALE), refused(PlanRefusal::OnlyIfCached)),
+        (&[only, ("If-Match", "\"a\"")], whole(FRESH), refused(PlanRefusal::OnlyIfCached)),
         // RFC 5861 §3; only-if-cached asks nobody
-        (&[], whole("max-age=0, stale-while-revalidate=9"), answer(Source::Stored, (0, 0), true)),
-        (&[only], whole("max-age=0, stale-while-revalidate=9"), answer(Source::Stored, (0, 0), false)),
+        (&[], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, (0, 0), true)),
+        (&[only], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, (0, 0), false)),
         // what only the origin server may evaluate
         (&[("If-Match", "\"a\"")], whole(FRESH), Plan::Bypass(Bypass::Precondition)),
         // what came from this machine's own addresses
-        (&[], There { local: true, ..whole(FRESH) }, refused(Refusal::OfThisMachine)),
+        (&[], There { local: true, ..whole(FRESH) }, refused(PlanRefusal::OfThisMachine)),
         // RFC 9110 §14.2: a range near the beginning is worth the whole, a distant one isn't
         (&[("Range", "bytes=10-")], NOTHING, fetch(Whole)),
         (&[far], NOTHING, fetch(AsPresented)),
         (&[("Range", "bytes=10-19")], NOTHING, fetch(AsPresented)),
         (&[("Range", "bytes=10-"), condition], NOTHING, fetch(AsPresented)),
         // RFC 9111 §3.4: a stored part answers, is completed, or isn't of use
-        (&[("Range", "bytes=60-69")], part(FRESH), answers(Source::Part, 60)),
-        (&[("Range", "bytes=-10")], part(FRESH), answers(Source::Part, 60)),
+        (&[("Range", "bytes=60-69")], part(FRESH), answers(CandidateSource::Part, 60)),
+        (&[("Range", "bytes=-10")], part(FRESH), answers(CandidateSource::Part, 60)),
         (&[], part(FRESH), complete(0, 50, Whole)),
         (&[("Range", "bytes=40-59")], part(FRESH), complete(40, 10, AsPresented)),
         (&[("Range", "bytes=40-")], part(FRESH), fetch(Whole)),
         (&[condition], part(FRESH), fetch(Whole)),
-        (&[only], part(FRESH), refused(Refusal::OnlyIfCached)),
+        (&[only], part(FRESH), refused(PlanRefusal::OnlyIfCached)),
         (&[("Range", "bytes=60-69")], part(STALE), part_validated),
-        (&[("Range", "bytes=60-69"), only], part(STALE), refused(Refusal::OnlyIfCached)),
+        (&[("Range", "bytes=60-69"), only], part(STALE), refused(PlanRefusal::OnlyIfCached)),
         // what is being received, from its head on
-        (&[], grows(0), answers(Source::Growing, 60)),
-        (&[("Range", "bytes=0-9")], grows(10), answers(Source::Growing, 60)),
+        (&[], grows(0), answers(CandidateSource::Growing, 60)),
+        (&[("Range", "bytes=0-9")], grows(10), answers(CandidateSource::Growing, 60)),
         (&[("Range", "bytes=0-9")], grows(9), fetch(AsPresented)),
-        (&[("Range", "bytes=10-")], grows(0), answers(Source::Growing, 60)),
+        (&[("Range", "bytes=10-")], grows(0), answers(CandidateSource::Growing, 60)),
         (&[far], grows(0), fetch(AsPresented)),
-        (&[far], grows(100), answers(Source::Growing, 60)),
+        (&[far], grows(100), answers(CandidateSource::Growing, 60)),
         (&[condition], grows(100), fetch(Whole)),
         (&[no_cache], grows(100), fetch(Whole)),
         // what is whole comes before what is growing
-        (&[], both(FRESH, 50), answers(Source::Stored, 60)),
-        (&[], both(FRESH, 100), answers(Source::Growing, 60)),
-        (&[], both(STALE, 50), answers(Source::Growing, 60)),
+        (&[], both(FRESH, 50), answers(CandidateSource::Stored, 60)),
+        (&[], both(FRESH, 100), answers(CandidateSource::Growing, 60)),
+        (&[], both(STALE, 50), answers(CandidateSource::Growing, 60)),
         (&[no_cache], both(STALE, 50), validate(ValidateReason::RequestNoCache, Forward::Stale, OnError::No)),
     ];
     for (at, (lines, there, expected)) in table.iter().enumerate() {
@@ -178,7 +178,7 @@ fn a_rule_bypasses() {
     // The request's own reason comes first.
     let said = Plan::Bypass(Bypass::Precondition);
     assert_eq!(planned(&[post], &whole, true), said);
-    let refused = Plan::Refuse(Refusal::OnlyIfCached);
+    let refused = Plan::Refuse(PlanRefusal::OnlyIfCached);
     assert_eq!(planned(only, &whole, true), refused);
 }
 
@@ -239,11 +239,11 @@ fn requests_that_may_wait() {
 
 #[test]
 fn failures_of_a_validation() {
-    use Failure::{ClientContent, Unreachable};
     use OnError::{Disconnected, Error, No};
-    let answered = |status, is_stored| Failure::Answered { status, is_stored };
+    use ValidationFailure::{ClientContent, Unreachable};
+    let answered = |status, is_stored| ValidationFailure::Answered { status, is_stored };
     #[rustfmt::skip]
-    let table: &[(OnError, Failure, bool)] = &[
+    let table: &[(OnError, ValidationFailure, bool)] = &[
         // RFC 9111 §4.2.4
         (No, Unreachable, false),
         (Disconnected, Unreachable, true),

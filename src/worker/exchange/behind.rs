@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Exchange;
-use super::candidates::Candidates;
+use super::candidates::CandidateSet;
 use crate::cache::plan::Scope;
 use crate::http::forward::is_condition;
 use crate::http::head::Method;
@@ -13,7 +13,7 @@ use crate::worker::stored::Stored;
 
 impl Exchange<'_> {
     /// Validates a stored response that answers this request meanwhile.
-    pub(super) fn validate_behind(&self, uri: &Uri, stored: &Rc<Stored>, looked_up: &Candidates) {
+    pub(super) fn validate_behind(&self, uri: &Uri, stored: &Rc<Stored>, looked_up: &CandidateSet) {
         let key = stored.object.meta.key.clone();
         if self.worker.waiting_lists.has(&key) {
             return;

@@ -23,18 +23,18 @@ use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Answer, Ticket};
 
 /// The candidates, and the key under which the request would be fetched.
-pub(super) struct Candidates {
+pub(super) struct CandidateSet {
     pub(super) key: Key,
     /// The key's generation before it was looked up.
     generation: u32,
     pub(super) stored: Option<Rc<Stored>>,
     other_variants: bool,
     pub(super) part: Option<(Rc<Stored>, PartialContent)>,
-    pub(super) growing: Option<Growing>,
+    pub(super) growing: Option<GrowingResponse>,
 }
 
 /// A response that a running fetch receives, which goes on as long as this is kept.
-pub(super) struct Growing {
+pub(super) struct GrowingResponse {
     pub(super) answer: Rc<Answer>,
     pub(super) reader: SpoolReader,
     _ticket: Ticket,
@@ -47,7 +47,7 @@ enum LookedUp {
     Nothing,
 }
 
-impl Candidates {
+impl CandidateSet {
     fn take(&mut self, found: LookedUp) {
         match found {
             LookedUp::Stored(stored) => self.stored = Some(stored),
@@ -63,13 +63,16 @@ impl Candidates {
 
     /// The candidates as far as the plan needs to know them.
     pub(super) fn view(&self) -> plan::Candidates<'_> {
-        let growing = self.growing.as_ref().and_then(|Growing { answer, .. }| {
-            Some(plan::Growing {
-                facts: &answer.sharing.as_ref().ok()?.facts,
-                ready: answer.spool.len(),
-                is_whole: answer.spool.is_whole(),
-            })
-        });
+        let growing = self
+            .growing
+            .as_ref()
+            .and_then(|GrowingResponse { answer, .. }| {
+                Some(plan::Growing {
+                    facts: &answer.sharing.as_ref().ok()?.facts,
+                    ready: answer.spool.len(),
+                    is_whole: answer.spool.is_whole(),
+                })
+            });
         plan::Candidates {
             stored: self.stored.as_ref().map(candidate),
             other_variants: self.other_variants,
@@ -79,7 +82,7 @@ impl Candidates {
     }
 }
 
-impl Growing {
+impl GrowingResponse {
     fn is_whole(&self) -> bool {
         self.answer.spool.is_whole()
     }
@@ -95,7 +98,7 @@ fn candidate(stored: &Rc<Stored>) -> Candidate<'_> {
 
 impl Exchange<'_> {
     /// The stored response if it is at hand.
-    pub(super) fn at_hand(&self, uri: &Uri) -> Candidates {
+    pub(super) fn at_hand(&self, uri: &Uri) -> CandidateSet {
         let uri = &cache_uri(&self.settings, uri);
         let mut candidates = self.no_candidates(Key::of(uri));
         candidates.stored = self.worker.at_hand(&candidates.key, &self.head.fields);
@@ -105,8 +108,8 @@ impl Exchange<'_> {
         candidates
     }
 
-    fn no_candidates(&self, key: Key) -> Candidates {
-        Candidates {
+    fn no_candidates(&self, key: Key) -> CandidateSet {
+        CandidateSet {
             generation: self.worker.shared.generation(key.hash()),
             key,
             stored: None,
@@ -117,13 +120,15 @@ impl Exchange<'_> {
     }
 
     /// All candidates, in this worker and in the store; none where the cache has no part in the request.
-    pub(super) async fn gather(&mut self, uri: &Uri) -> Candidates {
+    pub(super) async fn gather(&mut self, uri: &Uri) -> CandidateSet {
         let key_uri = cache_uri(&self.settings, uri);
         let mut candidates = self.no_candidates(Key::of(&key_uri));
         if matches!(self.plan(&candidates), Plan::Bypass(_)) {
             return candidates;
         }
-        candidates.growing = self.growing(&candidates.key).filter(Growing::is_whole);
+        candidates.growing = self
+            .growing(&candidates.key)
+            .filter(GrowingResponse::is_whole);
         if candidates.growing.is_some() && self.is_answered(&candidates) {
             return candidates;
         }
@@ -149,12 +154,12 @@ impl Exchange<'_> {
     }
 
     /// True when one of them answers without being validated.
-    fn is_answered(&self, candidates: &Candidates) -> bool {
+    fn is_answered(&self, candidates: &CandidateSet) -> bool {
         matches!(self.plan(candidates), Plan::Answer(reused) if !reused.validate_behind)
     }
 
     /// The response that the latest fetch of this key receives, if this request may share it.
-    fn growing(&self, key: &Key) -> Option<Growing> {
+    fn growing(&self, key: &Key) -> Option<GrowingResponse> {
         let worker = self.worker;
         let latest = worker.waiting_lists.latest(&worker.shared, key)?;
         let answer = latest.answer()?;
@@ -163,7 +168,7 @@ impl Exchange<'_> {
         if latest.local_allowed() != self.client.is_local() || latest.is_at_hand() {
             return None;
         }
-        Some(Growing {
+        Some(GrowingResponse {
             reader: answer.spool.reader()?,
             answer,
             _ticket: latest.ticket(),

@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 
-use super::candidates::Candidates;
+use super::candidates::CandidateSet;
 use super::{After, Exchange};
 use crate::cache::plan::has_condition;
 use crate::ipc::MAX_READ;
@@ -22,7 +22,7 @@ pub(super) enum Admission {
 
 impl Exchange<'_> {
     /// Says whether this request is the first for its key in any worker.
-    pub(super) fn admission(&mut self, looked_up: &Candidates) -> Admission {
+    pub(super) fn admission(&mut self, looked_up: &CandidateSet) -> Admission {
         if self.collapsing_tried || has_condition(&self.head) {
             return Admission::Fetch(None);
         }

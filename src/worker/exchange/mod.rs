@@ -24,7 +24,7 @@ mod upload;
 use std::rc::Rc;
 
 use access_log::{RequestOutcome, RequestRecord};
-use candidates::Candidates;
+use candidates::CandidateSet;
 use route::{Refusal, Route, route};
 
 use super::client::Client;
@@ -191,7 +191,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn plan(&self, candidates: &Candidates) -> Plan {
+    fn plan(&self, candidates: &CandidateSet) -> Plan {
         plan(&self.presented(), &candidates.view(), now())
     }
 

@@ -5,13 +5,13 @@
 use std::rc::Rc;
 
 use super::access_log::RequestOutcome;
-use super::candidates::Candidates;
+use super::candidates::CandidateSet;
 use super::handover::Admission;
 use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::key::Key;
 use crate::cache::plan::{
-    Failure, Obtain, Question, Scope, answers_instead, has_condition, may_wait,
+    Obtain, Question, Scope, ValidationFailure, answers_instead, has_condition, may_wait,
 };
 use crate::cache::range;
 use crate::cache::reuse::{OnError, reuse};
@@ -35,14 +35,14 @@ impl Fallback {
     /// True when it answers instead of what was received.
     fn answers_instead(&self, outcome: &FetchOutcome) -> bool {
         let failure = match outcome {
-            FetchOutcome::Answer(answer) => Failure::Answered {
+            FetchOutcome::Answer(answer) => ValidationFailure::Answered {
                 status: answer.head.status,
                 is_stored: answer.sharing.is_ok(),
             },
             FetchOutcome::Failed(error) if matches!(**error, FetchError::ClientContent) => {
-                Failure::ClientContent
+                ValidationFailure::ClientContent
             }
-            FetchOutcome::Failed(_) => Failure::Unreachable,
+            FetchOutcome::Failed(_) => ValidationFailure::Unreachable,
             FetchOutcome::Validated(_) | FetchOutcome::Stored(_) | FetchOutcome::Switched(_) => {
                 return false;
             }
@@ -52,7 +52,7 @@ impl Fallback {
 }
 
 /// The stored response that the question is about.
-fn known(question: Question, candidates: &Candidates) -> Known {
+fn known(question: Question, candidates: &CandidateSet) -> Known {
     let ask = match question {
         Question::Validate { .. } => {
             return (candidates.stored.as_ref()).map_or(Known::Nothing, Known::whole);
@@ -73,7 +73,7 @@ impl Exchange<'_> {
         &mut self,
         uri: &Uri,
         obtain: &Obtain,
-        mut candidates: Candidates,
+        mut candidates: CandidateSet,
     ) -> Option<After> {
         // Whoever doesn't read it must not hold it up.
         candidates.growing = None;

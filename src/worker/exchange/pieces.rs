@@ -20,16 +20,16 @@ const OUTAGE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(250);
 
 /// A reason why sending ended early.
-enum Ended {
+enum PiecesEnd {
     /// The client is gone.
     Gone(io::Error),
     /// The store lost what begins there.
     Lost(u64, StoreError),
 }
 
-impl From<io::Error> for Ended {
-    fn from(error: io::Error) -> Ended {
-        Ended::Gone(error)
+impl From<io::Error> for PiecesEnd {
+    fn from(error: io::Error) -> PiecesEnd {
+        PiecesEnd::Gone(error)
     }
 }
 
@@ -45,8 +45,8 @@ impl Exchange<'_> {
         loop {
             let (at, failure) = match send(&self.client.stream, pieces, part, timeout).await {
                 Ok(()) => return Ok(()),
-                Err(Ended::Gone(error)) => return Err(error),
-                Err(Ended::Lost(at, failure)) => (at, failure),
+                Err(PiecesEnd::Gone(error)) => return Err(error),
+                Err(PiecesEnd::Lost(at, failure)) => (at, failure),
             };
             part = ByteRange {
                 first: at,
@@ -69,16 +69,16 @@ async fn send(
     pieces: &Arc<dyn Pieces>,
     part: ByteRange,
     timeout: Duration,
-) -> Result<(), Ended> {
+) -> Result<(), PiecesEnd> {
     let mut at = part.first;
     let mut next = (at < part.end()).then(|| read(pieces, at, Vec::new()));
     let mut spare = Vec::new();
     while let Some(reading) = next.take() {
         let read_piece = reading.await.map_err(io::Error::from)?;
-        let mut piece = read_piece.map_err(|failure| Ended::Lost(at, failure))?;
+        let mut piece = read_piece.map_err(|failure| PiecesEnd::Lost(at, failure))?;
         piece.truncate(usize::try_from(part.end() - at).unwrap_or(usize::MAX));
         if piece.is_empty() {
-            return Err(Ended::Lost(at, StoreError::Gone));
+            return Err(PiecesEnd::Lost(at, StoreError::Gone));
         }
         at += piece.len() as u64;
         next = (at < part.end()).then(|| read(pieces, at, spare));

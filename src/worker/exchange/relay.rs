@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use super::access_log::RequestOutcome;
 use super::awaiting::interim;
 use super::respond::FromStore;
-use super::sink::{self, Sink};
+use super::sink::{Sink, SinkEnd};
 use super::{After, ClientContent, Exchange};
 use crate::cache::bypass::Bypass;
 use crate::cache::key::Key;
@@ -159,12 +159,12 @@ impl Exchange<'_> {
         let (sent, written) = (sink.sent, sink.written);
         self.record.bytes = sent;
         match ended {
-            Ok(sink::Ended::Whole) => self.after(),
-            Ok(sink::Ended::Cut(why)) if !written => {
+            Ok(SinkEnd::Whole) => self.after(),
+            Ok(SinkEnd::Cut(why)) if !written => {
                 self.client.out.truncate(mark);
                 self.fail(502, &why)
             }
-            Ok(sink::Ended::Cut(why)) => {
+            Ok(SinkEnd::Cut(why)) => {
                 let target = masked(&self.head.target);
                 log::info!("{} was cut off: {why}", String::from_utf8_lossy(&target));
                 self.record.outcome = RequestOutcome::CutOff;

@@ -7,9 +7,9 @@ use std::io::{self, IoSlice};
 use bytes::{BufMut, BytesMut};
 
 use super::access_log::RequestOutcome;
-use super::candidates::Candidates;
+use super::candidates::CandidateSet;
 use super::{After, Exchange};
-use crate::cache::plan::{Reused, Source};
+use crate::cache::plan::{CandidateSource, Reused};
 use crate::cache::range::{self, ByteRange};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition, not_modified_fields};
@@ -48,7 +48,7 @@ impl<'a> FromStore<'a> {
 
 impl Exchange<'_> {
     /// Answers from the memory tier without anything to wait for; `None` when that can't be.
-    pub(super) fn respond_now(&mut self, from: &Candidates, reused: &Reused) -> Option<After> {
+    pub(super) fn respond_now(&mut self, from: &CandidateSet, reused: &Reused) -> Option<After> {
         let stored = from.stored.as_ref()?;
         if reused.validate_behind || range::is_asked(&self.head) || self.takes_trailers_of(stored) {
             return None;
@@ -72,16 +72,16 @@ impl Exchange<'_> {
     }
 
     /// Answers with the candidate of the plan.
-    pub(super) async fn respond(&mut self, uri: &Uri, from: Candidates, reused: Reused) -> After {
+    pub(super) async fn respond(&mut self, uri: &Uri, from: CandidateSet, reused: Reused) -> After {
         let Reused { age, ttl, .. } = reused;
         let status = CacheStatus::hit(ttl);
         if let Some(stored) = from.stored.as_ref().filter(|_| reused.validate_behind) {
             self.validate_behind(uri, stored, &from);
         }
         let stored = match reused.from {
-            Source::Growing => None,
-            Source::Stored => from.stored,
-            Source::Part => from.part.map(|(part, _)| part),
+            CandidateSource::Growing => None,
+            CandidateSource::Stored => from.stored,
+            CandidateSource::Part => from.part.map(|(part, _)| part),
         };
         self.record.outcome = RequestOutcome::of_stored(ttl);
         if let Some(stored) = stored {

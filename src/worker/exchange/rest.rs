@@ -4,7 +4,7 @@
 use std::io;
 
 use super::Exchange;
-use super::sink::{Ended, Sink};
+use super::sink::{Sink, SinkEnd};
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::plan::Scope;
 use crate::cache::range::ByteRange;
@@ -67,7 +67,7 @@ impl Exchange<'_> {
         };
         let ended = sink.drain(&mut reader).await?;
         sink.flush().await?;
-        let whole = matches!(ended, Ended::Whole) && sink.sent == wanted.len;
+        let whole = matches!(ended, SinkEnd::Whole) && sink.sent == wanted.len;
         drop(ticket);
         match whole {
             true => Ok(true),

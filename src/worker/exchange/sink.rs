@@ -34,7 +34,7 @@ pub struct Sink<'a> {
 }
 
 /// The end of the content.
-pub enum Ended {
+pub enum SinkEnd {
     /// All of it was sent or gathered.
     Whole,
     /// It was cut off at its source, for this reason.
@@ -43,7 +43,7 @@ pub enum Ended {
 
 impl Sink<'_> {
     /// Sends everything that the reader gives. Fails when the client is gone.
-    pub async fn drain(&mut self, reader: &mut SpoolReader) -> io::Result<Ended> {
+    pub async fn drain(&mut self, reader: &mut SpoolReader) -> io::Result<SinkEnd> {
         loop {
             let piece = match reader.next_now() {
                 Some(piece) => piece,
@@ -68,9 +68,9 @@ impl Sink<'_> {
                 }
                 Piece::End(ContentEnd::Whole { trailers }) => {
                     self.last(&trailers);
-                    return Ok(Ended::Whole);
+                    return Ok(SinkEnd::Whole);
                 }
-                Piece::End(ContentEnd::Cut(why)) => return Ok(Ended::Cut(why.to_string())),
+                Piece::End(ContentEnd::Cut(why)) => return Ok(SinkEnd::Cut(why.to_string())),
             }
         }
     }

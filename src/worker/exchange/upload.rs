@@ -52,10 +52,10 @@ impl Exchange<'_> {
             tokio::select! {
                 biased;
                 sent = &mut sending => match sent {
-                    Ok(()) => (waiting.await.map_err(Ended::Gone), true),
-                    Err(refusal) => (Err(Ended::Refused(refusal)), false),
+                    Ok(()) => (waiting.await.map_err(UploadEnd::Gone), true),
+                    Err(refusal) => (Err(UploadEnd::Refused(refusal)), false),
                 },
-                outcome = &mut waiting => (outcome.map_err(Ended::Gone), false),
+                outcome = &mut waiting => (outcome.map_err(UploadEnd::Gone), false),
             }
         };
         if sent && self.keep {
@@ -64,14 +64,14 @@ impl Exchange<'_> {
             self.keep = false;
         }
         outcome.map_err(|ended| match ended {
-            Ended::Gone(after) => after,
-            Ended::Refused(Refusal { status, why }) => self.refuse(status, &why),
+            UploadEnd::Gone(after) => after,
+            UploadEnd::Refused(Refusal { status, why }) => self.refuse(status, &why),
         })
     }
 }
 
 /// The end of waiting for an outcome that doesn't come.
-enum Ended {
+enum UploadEnd {
     /// The client is gone.
     Gone(After),
     /// The client's content is refused.

@@ -25,8 +25,8 @@ const READ: usize = 64 << 10;
 /// Bytes of a stored part copied at a time.
 const COPIED: u64 = 1 << 20;
 
-/// Content on its way from a connection into a spool.
-pub struct Content<'a> {
+/// IncomingContent on its way from a connection into a spool.
+pub struct IncomingContent<'a> {
     context: Context<'a>,
     connection: Connection,
     writer: SpoolWriter,
@@ -35,15 +35,15 @@ pub struct Content<'a> {
     taken: u64,
 }
 
-impl<'a> Content<'a> {
+impl<'a> IncomingContent<'a> {
     /// The content that comes on a connection.
     pub fn new(
         context: Context<'a>,
         connection: Connection,
         writer: SpoolWriter,
         expected: Option<u64>,
-    ) -> Content<'a> {
-        Content {
+    ) -> IncomingContent<'a> {
+        IncomingContent {
             context,
             connection,
             writer,

@@ -16,7 +16,7 @@ pub struct Context<'a> {
 
 /// When a request was sent and its response received, in Unix seconds (RFC 9111 §4.2.3).
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct FetchTimes {
     pub request: u64,
     pub response: u64,
 }

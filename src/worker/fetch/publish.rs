@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::context::{Context, Times};
+use super::context::{Context, FetchTimes};
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
@@ -116,7 +116,7 @@ pub async fn refresh(
     context: Context<'_>,
     stored: &Rc<Stored>,
     head: &ResponseHead,
-    times: Times,
+    times: FetchTimes,
 ) -> Rc<Stored> {
     let Context {
         worker,

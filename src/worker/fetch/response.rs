@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use super::claim::{Claim, claim};
 use super::connection::Connection;
-use super::content::Content;
-use super::context::{Context, Times};
+use super::content::IncomingContent;
+use super::context::{Context, FetchTimes};
 use super::hit_for_miss;
 use super::partial::beginning;
 use super::publish::{invalidate, publish, refresh};
 use super::round_trip::Response;
-use super::storable::{Received, storable, superseded};
+use super::storable::{ReceivedHead, storable, superseded};
 use crate::cache::freshness::Facts;
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
@@ -41,7 +41,7 @@ impl Context<'_> {
             fetch,
         } = self;
         let Response { head, connection } = response;
-        let times = Times {
+        let times = FetchTimes {
             request: request_time,
             response: now(),
         };
@@ -69,7 +69,7 @@ impl Context<'_> {
     }
 
     /// Carries out what the head alone says of what is stored (RFC 9111 §4.4, §4.3.5).
-    async fn make_invalid(self, head: &ResponseHead, times: Times) {
+    async fn make_invalid(self, head: &ResponseHead, times: FetchTimes) {
         let request = self.request;
         let uris = invalidates(&request.head.method, &request.uri, head);
         if !uris.is_empty() {
@@ -108,7 +108,7 @@ impl Context<'_> {
         self,
         received: ResponseHead,
         framing: Framing,
-        times: Times,
+        times: FetchTimes,
         connection: &Connection,
     ) -> Arrival {
         let Context {
@@ -122,7 +122,7 @@ impl Context<'_> {
             Some((head, held)) => (head, Some(held), Framing::Length(held.part.len)),
             None => (received.clone(), None, framing),
         };
-        let stored = Received {
+        let stored = ReceivedHead {
             head: &head,
             joint,
             length: total.length(),
@@ -197,7 +197,7 @@ impl Context<'_> {
             request,
             fetch,
         } = self;
-        let mut content = Content::new(self, connection, arrival.writer, arrival.length);
+        let mut content = IncomingContent::new(self, connection, arrival.writer, arrival.length);
         let part = request.part().filter(|_| arrival.is_joint);
         let meta = arrival.wanted.as_ref().ok();
         let done = tokio::select! {

@@ -11,7 +11,7 @@ use tokio::time::{self, Instant, sleep_until};
 
 use super::connection::{Connection, FIRST_READ, idle_connection, new_connection};
 use super::request::{FetchRequest, RequestContent};
-use super::send::{Unsent, request_head, send_content};
+use super::send::{ContentNotSent, request_head, send_content};
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, HeadLimits, parse_response};
 use crate::sys::stream::Stream;
@@ -121,7 +121,7 @@ async fn converse(
                 tokio::select! {
                     biased;
                     sent = &mut sending, if !sending_ended => {
-                        if let Err(Unsent::ByClient) = sent {
+                        if let Err(ContentNotSent::ByClient) = sent {
                             return Err(Failed::Answered(FetchError::ClientContent));
                         }
                         *request_sent = sent.is_ok();

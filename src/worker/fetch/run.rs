@@ -11,7 +11,7 @@ use crate::cache::validation::identifies;
 use crate::worker::state::{Worker, now};
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{
-    Announced, ClaimGuard, Fetch, FetchError, FetchOutcome, Stage, Switched, Ticket,
+    Announcements, ClaimGuard, Fetch, FetchError, FetchOutcome, Stage, Switched, Ticket,
 };
 
 /// The others that find a fetch by its key.
@@ -30,7 +30,7 @@ pub fn begin(worker: &Rc<Worker>, request: FetchRequest, visibility: Visibility)
     };
     let own = (request.key().into_iter()).flat_map(|key| [key.clone(), key.part()]);
     let found = (request.found().into_iter()).map(|found| found.object.meta.key.clone());
-    let announced = Announced { claim, lease: None };
+    let announced = Announcements { claim, lease: None };
     let keys = own.chain(found);
     let fetch = Fetch::new(&worker.shared, keys, announced, request.local_allowed);
     let ticket = fetch.ticket();

@@ -50,7 +50,7 @@ pub fn request_head(
 }
 
 /// Content that couldn't be sent.
-pub enum Unsent {
+pub enum ContentNotSent {
     /// The client didn't send all of it.
     ByClient,
     /// The origin server didn't take it; it may have answered all the same.
@@ -62,8 +62,8 @@ pub async fn send_content(
     transport: &Transport,
     content: &mut RequestContent,
     timeout: Duration,
-) -> Result<(), Unsent> {
-    let failed = |_: io::Error| Unsent::ByOrigin;
+) -> Result<(), ContentNotSent> {
+    let failed = |_: io::Error| ContentNotSent::ByOrigin;
     loop {
         let mut frame = BytesMut::new();
         match content.reader.next().await {
@@ -90,7 +90,7 @@ pub async fn send_content(
             }
             // Request content is a window and never in a file.
             Piece::File { .. } | Piece::End(ContentEnd::Cut(_)) => {
-                return Err(Unsent::ByClient);
+                return Err(ContentNotSent::ByClient);
             }
         }
     }

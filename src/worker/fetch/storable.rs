@@ -1,7 +1,7 @@
 //! The marks that a response leaves in the store: the metadata stored of it, or the reason why nothing is; and the
 //! stored responses that it shows to be over.
 
-use super::context::Times;
+use super::context::FetchTimes;
 use super::partial;
 use super::request::FetchRequest;
 use crate::cache::key::Key;
@@ -12,7 +12,7 @@ use crate::http::head::{Method, ResponseHead};
 use crate::worker::waiting_list::NoStoreReason;
 
 /// A response whose head is there.
-pub struct Received<'a> {
+pub struct ReceivedHead<'a> {
     /// The head: where it is combined with a stored part, that of both.
     pub head: &'a ResponseHead,
     /// The part of the representation that it has, where it is combined with a stored part.
@@ -23,12 +23,15 @@ pub struct Received<'a> {
     pub local: bool,
     /// There is a store that works.
     pub has_store: bool,
-    pub times: Times,
+    pub times: FetchTimes,
 }
 
 /// The metadata to store of this response, by the rules and what the store takes. A 206 that came alone may be a
 /// part to store.
-pub fn storable(request: &FetchRequest, received: &Received<'_>) -> Result<Meta, NoStoreReason> {
+pub fn storable(
+    request: &FetchRequest,
+    received: &ReceivedHead<'_>,
+) -> Result<Meta, NoStoreReason> {
     let key = request.key().cloned().ok_or(NoStoreReason::Bypass)?;
     let (head, length, times) = (received.head, received.length, received.times);
     let held = (received.joint).or_else(|| partial::received_alone(request, head, length));

@@ -4,7 +4,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 
-use super::{Announced, Answer, ClaimGuard, FetchOutcome, LeaseGuard, Publishing};
+use super::{Announcements, Answer, ClaimGuard, FetchOutcome, LeaseGuard, Publishing};
 use crate::cache::key::Key;
 use crate::cache::vary;
 use crate::http::fields::Fields;
@@ -34,7 +34,7 @@ pub enum Stage {
 pub struct Fetch {
     stage: RefCell<Stage>,
     interim: RefCell<Vec<Rc<ResponseHead>>>,
-    announced: RefCell<Announced>,
+    announced: RefCell<Announcements>,
     /// The invalidation epochs, at its beginning or after it made some invalid itself, of the keys that it may
     /// change: its own, that of a part, and that of what was found, as HEAD's response says something of GET's.
     epochs: RefCell<Vec<(Key, u32)>>,
@@ -48,7 +48,7 @@ impl Fetch {
     pub fn new(
         shared: &Shared,
         keys: impl Iterator<Item = Key>,
-        announced: Announced,
+        announced: Announcements,
         local_allowed: bool,
     ) -> Rc<Fetch> {
         let fetch = Fetch {

@@ -17,7 +17,7 @@ use crate::store::memory::MOST_VARIANTS;
 use crate::sys::shared::Shared;
 
 pub use fetch::{Fetch, FetchEvent, Stage, Ticket};
-pub use guards::{Announced, ClaimGuard, LeaseGuard};
+pub use guards::{Announcements, ClaimGuard, LeaseGuard};
 pub use outcome::{Answer, FetchError, FetchOutcome, NoStoreReason, Shareable, Switched};
 
 use super::stored::Stored;
