@@ -52,13 +52,11 @@ impl Key {
         Key::new([PART, uri].concat())
     }
 
-    /// True for a key of [`Key::part`].
-    pub fn is_for_part(&self) -> bool {
+    pub(crate) fn is_for_part(&self) -> bool {
         self.text.starts_with(PART)
     }
 
-    /// True for a key of [`Key::of_head`].
-    pub fn is_for_head(&self) -> bool {
+    pub(crate) fn is_for_head(&self) -> bool {
         self.text.starts_with(b"HEAD ")
     }
 

@@ -99,8 +99,7 @@ impl<'a> CacheStatus<'a> {
         }
     }
 
-    /// Says that the response to what was forwarded was stored.
-    pub fn set_stored(&mut self) {
+    pub(crate) fn set_stored(&mut self) {
         if let Handling::Forwarded { stored, .. } = &mut self.handling {
             *stored = true;
         }

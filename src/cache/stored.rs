@@ -16,8 +16,8 @@ use crate::http::head::{Method, RequestHead, ResponseHead};
 /// The metadata of a stored response. Its fields are those that may be stored: hop-by-hop fields
 /// and the framing are gone (RFC 9111 §3.1), and there is a valid `Date`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub struct Meta {
-    /// The primary key.
     pub key: Key,
     /// The value of the selecting fields in the request that led to this response.
     pub variant: Variant,
@@ -27,13 +27,9 @@ pub struct Meta {
     pub response_time: UnixSeconds,
     /// True when it came from the proxy's own machine or link: only clients on loopback may have it.
     pub local: bool,
-    /// The status code.
     pub status: u16,
-    /// The reason phrase.
     pub reason: Bytes,
-    /// The header fields.
     pub fields: Fields,
-    /// The trailer fields.
     pub trailers: Fields,
 }
 

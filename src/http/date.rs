@@ -44,19 +44,14 @@ pub fn parse_at(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
         Year::Full(year) => return date.seconds(year),
         Year::Short(short) => short,
     };
-    let (this_year, _, _) = civil(now / 86_400);
+    let (this_year, month, day) = civil(now / 86_400);
     let year = this_year - this_year % 100 + short;
-    let fifty_years_on = date_in(now, this_year + 50);
+    let days = days_from_civil(this_year + 50, month, day);
+    let fifty_years_on = days * 86_400 + now % 86_400;
     match date.seconds(year) {
         Some(at) if at > fifty_years_on => date.seconds(year - 100),
         at => at,
     }
-}
-
-/// The second of another year that `now` is of its own.
-fn date_in(now: UnixSeconds, year: u64) -> UnixSeconds {
-    let (_, month, day) = civil(now / 86_400);
-    days_from_civil(year, month, day) * 86_400 + now % 86_400
 }
 
 /// The preferred form (IMF-fixdate) of a time, for example `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -177,11 +172,8 @@ fn one_of(name: &[u8], list: &[&str]) -> Option<u64> {
 
 /// Seconds into the day of `08:49:37`. A leap second counts as the one before it.
 fn time(text: &[u8]) -> Option<u64> {
-    let (hour, minute, second) = (
-        number(&text[..2])?,
-        number(&text[3..5])?,
-        number(&text[6..8])?,
-    );
+    let pair = |at| number(&text[at..at + 2]);
+    let (hour, minute, second) = (pair(0)?, pair(3)?, pair(6)?);
     let valid = hour < 24 && minute < 60 && second <= 60;
     valid.then(|| hour * 3600 + minute * 60 + second.min(59))
 }
@@ -212,11 +204,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = (shifted + 2) % 12 + 1;
     (era * 400 + year + u64::from(month <= 2), month, day)
 }
 

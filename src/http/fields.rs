@@ -144,11 +144,8 @@ pub fn over<'a>(text: &Bytes, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>)
     spans.extend(lines.filter_map(|(name, value)| {
         Some(Span {
             name: place(name)?,
-            value: if value.is_empty() {
-                (0, 0)
-            } else {
-                place(value)?
-            },
+            // An empty one may lie anywhere.
+            value: place(value).or(value.is_empty().then_some((0, 0)))?,
         })
     }));
     Fields {

@@ -93,14 +93,10 @@ pub fn response_framing(method: &Method, head: &ResponseHead) -> Result<Framing,
         return Ok(Framing::None);
     }
     match transfer_codings(head.version, &head.fields)? {
-        Some(Codings::Chunked) => return Ok(Framing::Chunked),
-        Some(Codings::NotLast) => return Err(FramingError::NotLast),
-        Some(Codings::Unknown | Codings::Unchunked) => return Err(FramingError::Coding),
-        None => {}
-    }
-    match equal_lengths(&head.fields)? {
-        Some(length) => Ok(Framing::Length(length)),
-        None => Ok(Framing::UntilClose),
+        Some(Codings::Chunked) => Ok(Framing::Chunked),
+        Some(Codings::NotLast) => Err(FramingError::NotLast),
+        Some(Codings::Unknown | Codings::Unchunked) => Err(FramingError::Coding),
+        None => Ok(equal_lengths(&head.fields)?.map_or(Framing::UntilClose, Framing::Length)),
     }
 }
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::fields::Fields;
 
 /// A request method (RFC 9110 §9). Methods are case-sensitive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, strum::IntoStaticStr, Clone, PartialEq, Eq)]
+#[strum(serialize_all = "UPPERCASE")]
 #[allow(missing_docs)]
 pub enum Method {
     Get,
@@ -40,17 +41,10 @@ impl Method {
 
     /// The method as it stands in a request line.
     pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Method::Get => b"GET",
-            Method::Head => b"HEAD",
-            Method::Post => b"POST",
-            Method::Put => b"PUT",
-            Method::Delete => b"DELETE",
-            Method::Connect => b"CONNECT",
-            Method::Options => b"OPTIONS",
-            Method::Trace => b"TRACE",
-            Method::Other(token) => token,
+        if let Method::Other(token) = self {
+            return token;
         }
+        <&str>::from(self).as_bytes()
     }
 
     /// True for a safe method (RFC 9110 §9.2.1). Unknown ones are not.
@@ -79,26 +73,23 @@ pub enum Version {
 
 /// A request's head.
 #[derive(Debug, Clone)]
+#[allow(missing_docs)]
 pub struct RequestHead {
-    /// The method.
     pub method: Method,
-    /// The request target as received (RFC 9112 §3.2).
+    /// As received (RFC 9112 §3.2).
     pub target: Bytes,
-    /// The version in the request line.
     pub version: Version,
-    /// The header section.
     pub fields: Fields,
 }
 
 /// A response's head.
 #[derive(Debug, Clone)]
+#[allow(missing_docs)]
 pub struct ResponseHead {
-    /// The status code, 100 to 999.
+    /// 100 to 999.
     pub status: u16,
-    /// The version in the status line.
     pub version: Version,
     /// The reason phrase as received.
     pub reason: Bytes,
-    /// The header section.
     pub fields: Fields,
 }

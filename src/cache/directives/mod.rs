@@ -59,6 +59,16 @@ impl<'a> Directive<'a> {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
+    /// The name in lower case; nothing when it is longer than any that is known.
+    pub(super) fn lower_case<'b>(&self, space: &'b mut [u8; 24]) -> &'b [u8] {
+        let Some(name) = space.get_mut(..self.name.len()) else {
+            return b"";
+        };
+        name.copy_from_slice(self.name);
+        name.make_ascii_lowercase();
+        name
+    }
+
     /// The argument as delta-seconds; `None` when it is missing or is not a non-negative integer.
     pub(super) fn seconds(&self) -> Option<u64> {
         match self.argument {

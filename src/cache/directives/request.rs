@@ -10,16 +10,13 @@ use crate::http::syntax::elements;
 /// and an argument that does not parse is read as the most restrictive one, except in `min-fresh`,
 /// which without a number says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
 pub struct RequestDirectives {
-    /// A stored response only after validation.
     pub no_cache: bool,
-    /// Nothing of this request or its response may be stored.
     pub no_store: bool,
     /// A stored response or 504 (Gateway Timeout); nothing is forwarded.
     pub only_if_cached: bool,
-    /// The greatest acceptable age.
     pub max_age: Option<u64>,
-    /// The least acceptable remaining freshness.
     pub min_fresh: Option<u64>,
     /// The greatest acceptable staleness; `u64::MAX` for `max-stale` without an argument.
     pub max_stale: Option<u64>,
@@ -48,24 +45,19 @@ impl RequestDirectives {
 
     fn add(&mut self, line: &[u8]) {
         for directive in directives(line) {
-            if directive.is("no-cache") {
-                self.no_cache = true;
-            } else if directive.is("no-store") {
-                self.no_store = true;
-            } else if directive.is("only-if-cached") {
-                self.only_if_cached = true;
-            } else if directive.is("max-age") {
-                least(&mut self.max_age, directive.seconds().unwrap_or(0));
-            } else if directive.is("max-stale") {
-                let any = (directive.argument == Argument::None).then_some(u64::MAX);
-                least(
-                    &mut self.max_stale,
-                    any.or(directive.seconds()).unwrap_or(0),
-                );
-            } else if directive.is("min-fresh") {
-                self.min_fresh = self.min_fresh.max(directive.seconds());
-            } else if directive.is("stale-if-error") {
-                least(&mut self.stale_if_error, directive.seconds().unwrap_or(0));
+            let seconds = directive.seconds().unwrap_or(0);
+            match directive.lower_case(&mut [0; 24]) {
+                b"no-cache" => self.no_cache = true,
+                b"no-store" => self.no_store = true,
+                b"only-if-cached" => self.only_if_cached = true,
+                b"max-age" => least(&mut self.max_age, seconds),
+                b"max-stale" if directive.argument == Argument::None => {
+                    least(&mut self.max_stale, u64::MAX);
+                }
+                b"max-stale" => least(&mut self.max_stale, seconds),
+                b"min-fresh" => self.min_fresh = self.min_fresh.max(directive.seconds()),
+                b"stale-if-error" => least(&mut self.stale_if_error, seconds),
+                _ => {}
             }
         }
     }

@@ -23,26 +23,22 @@ const DECIDING: [&str; 7] = [
 /// (RFC 9111 §4.2.1): the smallest number is never longer than the first occurrence, and an argument
 /// that does not parse counts as 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
 pub struct ResponseDirectives {
-    /// The freshness lifetime.
     pub max_age: Option<u64>,
-    /// The freshness lifetime in shared caches.
     pub s_maxage: Option<u64>,
     /// Reused only after validation. The qualified form does not count: see [`withheld`].
     pub no_cache: bool,
-    /// Not stored.
     pub no_store: bool,
     /// Not stored by a shared cache. The qualified form does not count: see [`withheld`].
     pub private: bool,
     /// May be stored though it otherwise could not be.
     pub public: bool,
-    /// Never served stale.
     pub must_revalidate: bool,
     /// Never served stale by a shared cache.
     pub proxy_revalidate: bool,
     /// Stored only by a cache that understands the status code.
     pub must_understand: bool,
-    /// Its content does not change while it is fresh.
     pub immutable: bool,
     /// The seconds after it became stale for which it may be served while it is being validated.
     pub stale_while_revalidate: Option<u64>,
@@ -63,30 +59,20 @@ impl ResponseDirectives {
     fn add(&mut self, line: &[u8]) {
         for directive in directives(line) {
             let seconds = directive.seconds().unwrap_or(0);
-            if directive.is("max-age") {
-                least(&mut self.max_age, seconds);
-            } else if directive.is("s-maxage") {
-                least(&mut self.s_maxage, seconds);
-            } else if directive.is("no-cache") {
-                self.no_cache |= named_fields(directive.argument).is_none();
-            } else if directive.is("no-store") {
-                self.no_store = true;
-            } else if directive.is("private") {
-                self.private |= named_fields(directive.argument).is_none();
-            } else if directive.is("public") {
-                self.public = true;
-            } else if directive.is("must-revalidate") {
-                self.must_revalidate = true;
-            } else if directive.is("proxy-revalidate") {
-                self.proxy_revalidate = true;
-            } else if directive.is("must-understand") {
-                self.must_understand = true;
-            } else if directive.is("immutable") {
-                self.immutable = true;
-            } else if directive.is("stale-while-revalidate") {
-                least(&mut self.stale_while_revalidate, seconds);
-            } else if directive.is("stale-if-error") {
-                least(&mut self.stale_if_error, seconds);
+            match directive.lower_case(&mut [0; 24]) {
+                b"max-age" => least(&mut self.max_age, seconds),
+                b"s-maxage" => least(&mut self.s_maxage, seconds),
+                b"no-cache" => self.no_cache |= named_fields(directive.argument).is_none(),
+                b"no-store" => self.no_store = true,
+                b"private" => self.private |= named_fields(directive.argument).is_none(),
+                b"public" => self.public = true,
+                b"must-revalidate" => self.must_revalidate = true,
+                b"proxy-revalidate" => self.proxy_revalidate = true,
+                b"must-understand" => self.must_understand = true,
+                b"immutable" => self.immutable = true,
+                b"stale-while-revalidate" => least(&mut self.stale_while_revalidate, seconds),
+                b"stale-if-error" => least(&mut self.stale_if_error, seconds),
+                _ => {}
             }
         }
     }

@@ -40,14 +40,11 @@ pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &Re
     let hop = HopByHop::of(&head.fields);
     let conditional = how.extra.iter().any(|(name, _)| is_condition(name));
     for (name, value) in head.fields.iter() {
-        let replaced = how
-            .extra
-            .iter()
-            .any(|(new, _)| new.eq_ignore_ascii_case(name));
+        let mut extra = how.extra.iter();
         if hop.drops(name)
             || is_framing(name, how.framing)
             || name.eq_ignore_ascii_case(b"host")
-            || replaced
+            || extra.any(|(new, _)| new.eq_ignore_ascii_case(name))
             || (conditional && is_condition(name))
             || is_one_of(name, how.without)
         {

@@ -119,15 +119,10 @@ fn agree(
     port: u16,
     default_port: u16,
 ) -> Result<(), TargetError> {
-    match field {
-        Some(named)
-            if !named.host.eq_ignore_ascii_case(host)
-                || named.port.unwrap_or(default_port) != port =>
-        {
-            Err(TargetError::HostFieldDiffers)
-        }
-        _ => Ok(()),
-    }
+    let agrees = field.is_none_or(|named| {
+        named.host.eq_ignore_ascii_case(host) && named.port.unwrap_or(default_port) == port
+    });
+    agrees.then_some(()).ok_or(TargetError::HostFieldDiffers)
 }
 
 /// A request target or URI without the credentials that it may have, for people to see:

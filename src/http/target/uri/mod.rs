@@ -13,7 +13,8 @@ use bytes::Bytes;
 use super::authority::{ascii, without_brackets};
 
 /// A scheme that can be fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, strum::IntoStaticStr, Clone, Copy, PartialEq, Eq, Hash)]
+#[strum(serialize_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Scheme {
     Http,
@@ -21,16 +22,11 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme as it stands in a URI.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        }
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// The port used where a URI names none.
-    pub fn default_port(self) -> u16 {
+    pub(crate) fn default_port(self) -> u16 {
         match self {
             Scheme::Http => 80,
             Scheme::Https => 443,
@@ -83,8 +79,7 @@ impl Uri {
         &self.text
     }
 
-    /// The scheme.
-    pub fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         self.scheme
     }
 
