@@ -17,6 +17,11 @@ impl Notifier {
         self.waiting.notify_waiters();
     }
 
+    /// Waits until `condition` holds.
+    pub async fn holds(&self, condition: impl Fn() -> bool) {
+        self.until(|| condition().then_some(())).await;
+    }
+
     /// Waits until `look` finds something, looking now and after each notification.
     pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         loop {

@@ -60,24 +60,19 @@ async fn drained(worker: &Rc<Worker>) {
     notify::stopping_takes(limit + BEYOND_DRAIN);
     let progress = &worker.phase.progress;
     let finished = async {
-        let no_client = || (worker.clients.get() == 0).then_some(());
-        progress.until(no_client).await;
+        progress.holds(|| worker.clients.get() == 0).await;
         // Responses that were fetched for them are stored before they are forgotten.
-        let all_stored = || (worker.storing.get() == 0).then_some(());
-        progress.until(all_stored).await;
+        progress.holds(|| worker.storing.get() == 0).await;
         if let Some(writer) = &worker.store {
             let _ = writer.run_surely(|_| ()).await;
         }
-        let delivered = || {
-            let delivered = match worker.phase.supervision() {
-                Supervision::Absent => true,
-                Supervision::Undelivered => false,
-                // A client that could not be handed over is served here after all.
-                Supervision::Delivered => worker.outbox.is_empty() && worker.clients.get() == 0,
-            };
-            delivered.then_some(())
+        let delivered = || match worker.phase.supervision() {
+            Supervision::Absent => true,
+            Supervision::Undelivered => false,
+            // A client that could not be handed over is served here after all.
+            Supervision::Delivered => worker.outbox.is_empty() && worker.clients.get() == 0,
         };
-        progress.until(delivered).await;
+        progress.holds(delivered).await;
     };
     if timeout(limit, finished).await.is_err() {
         log::warn!(

@@ -117,9 +117,7 @@ impl Outbox {
 
     /// Resolves when something waits.
     pub(super) async fn waits(&self) {
-        self.notifier
-            .until(|| (!self.is_empty()).then_some(()))
-            .await;
+        self.notifier.holds(|| !self.is_empty()).await;
     }
 
     fn next_token(&self) -> u64 {

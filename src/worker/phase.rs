@@ -42,7 +42,7 @@ impl WorkerPhase {
 
     /// Resolves when the worker has been told to stop.
     pub(super) async fn drains(&self) {
-        self.changed.until(|| self.draining().then_some(())).await;
+        self.changed.holds(|| self.draining()).await;
     }
 
     pub(super) fn supervision(&self) -> Supervision {
@@ -65,8 +65,6 @@ impl WorkerPhase {
 
     /// Resolves when a supervisor has come or gone.
     pub(super) async fn supervision_changes(&self, from: bool) {
-        self.changed
-            .until(|| (self.supervised() != from).then_some(()))
-            .await;
+        self.changed.holds(|| self.supervised() != from).await;
     }
 }

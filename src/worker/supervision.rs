@@ -80,29 +80,24 @@ fn link(channel: WorkerChannel) -> Option<SupervisorLink> {
 pub(super) async fn serve(worker: &Rc<Worker>, listener: &AsyncFd<OwnedFd>, first: SupervisorLink) {
     let mut current = Some(first);
     loop {
-        let next = match current.take() {
-            Some(link) => {
-                worker.phase.set_supervision(Supervision::Delivered);
-                // A new supervisor may come before the old one's channel is seen to end.
-                let next = tokio::select! {
-                    () = channel::serve(worker, link) => None,
-                    next = next_supervisor(worker, listener) => Some(next),
-                };
-                worker.phase.set_supervision(Supervision::Absent);
-                next
-            }
-            None => None,
-        };
-        let next = match next {
-            Some(next) => next,
-            None => match timeout(UNSUPERVISED, next_supervisor(worker, listener)).await {
-                Ok(next) => next,
-                Err(_) => {
-                    log::info!("no supervisor for {} s", UNSUPERVISED.as_secs());
-                    worker.phase.drain();
-                    std::future::pending().await
-                }
-            },
+        let mut next = None;
+        if let Some(link) = current.take() {
+            worker.phase.set_supervision(Supervision::Delivered);
+            // A new supervisor may come before the old one's channel is seen to end.
+            next = tokio::select! {
+                () = channel::serve(worker, link) => None,
+                next = next_supervisor(worker, listener) => Some(next),
+            };
+            worker.phase.set_supervision(Supervision::Absent);
+        }
+        if next.is_none() {
+            let wait = timeout(UNSUPERVISED, next_supervisor(worker, listener));
+            next = wait.await.ok();
+        }
+        let Some(next) = next else {
+            log::info!("no supervisor for {} s", UNSUPERVISED.as_secs());
+            worker.phase.drain();
+            return std::future::pending().await;
         };
         current = link(next);
         if let Some(link) = &mut current {
