@@ -47,7 +47,6 @@ pub struct Growing<'a> {
 /// All that could answer a request now.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Candidates<'a> {
-    /// The stored response.
     pub stored: Option<Candidate<'a>>,
     /// Where nothing is selected: others are stored for the URI, which this request doesn't select.
     pub other_variants: bool,
@@ -57,7 +56,6 @@ pub struct Candidates<'a> {
     pub growing: Option<Growing<'a>>,
 }
 
-/// The candidate that a plan is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CandidateSource {
     Stored,
@@ -105,7 +103,6 @@ pub struct Obtain {
     pub scope: Scope,
 }
 
-/// A question to the origin server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
     /// Does the stored response still hold? Asked conditionally, if that has a validator.

@@ -3,7 +3,6 @@
 //!
 //! Their rank beside the origin's directives is decided in `freshness`.
 
-/// The settings for one URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
     /// The freshness lifetime of responses without an explicit one.
@@ -28,7 +27,6 @@ pub enum Ttl {
     Fixed(u64),
 }
 
-/// A rule's freshness lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleTtl {
     pub seconds: u64,

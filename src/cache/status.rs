@@ -15,7 +15,6 @@ const GREATEST: i64 = 999_999_999_999_999;
 /// The handling of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus<'a> {
-    /// Answered from the store, or forwarded.
     handling: Handling,
     /// The remaining freshness in seconds; negative when stale.
     pub ttl: Option<i64>,
@@ -26,11 +25,8 @@ pub struct CacheStatus<'a> {
 /// An answer from the store or a request forwarded: `hit` and `fwd` exclude each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Handling {
-    /// Answered without going forward.
     Hit,
-    /// Sent towards the origin.
     Forwarded {
-        /// The reason.
         why: Forward,
         /// The status the origin answered with, where it is not that of the response sent.
         status: Option<u16>,
@@ -62,7 +58,6 @@ pub enum Forward {
 }
 
 impl Forward {
-    /// The token in the field.
     pub fn token(self) -> &'static str {
         self.into()
     }

@@ -64,24 +64,21 @@ pub fn may_store(
         return Err(UncacheableReason::Method);
     }
     status_permits(response.status, &directives)?;
+    let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
     // 416 and others may come of the range; what isn't asked for a part has no such doubt.
     if response.status != 200 && range::is_asked(request) {
-        return Err(UncacheableReason::Range);
+        Err(UncacheableReason::Range)
+    } else if directives.no_store && !directives.must_understand {
+        Err(UncacheableReason::NoStore)
+    } else if directives.private {
+        Err(UncacheableReason::Private)
+    } else if request.fields.has("authorization") && !shared {
+        Err(UncacheableReason::Authorization)
+    } else if vary::names(&response.fields).is_none() {
+        Err(UncacheableReason::Vary)
+    } else {
+        is_of_use(response, &directives, policy, received)
     }
-    if directives.no_store && !directives.must_understand {
-        return Err(UncacheableReason::NoStore);
-    }
-    if directives.private {
-        return Err(UncacheableReason::Private);
-    }
-    let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
-    if request.fields.has("authorization") && !shared {
-        return Err(UncacheableReason::Authorization);
-    }
-    if vary::names(&response.fields).is_none() {
-        return Err(UncacheableReason::Vary);
-    }
-    is_of_use(response, &directives, policy, received)
 }
 
 fn request_permits(request: &RequestHead) -> Result<(), UncacheableReason> {

@@ -115,9 +115,7 @@ pub fn refreshed(
 /// The outcome of a client's own condition on a stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// Send the stored response.
     Send,
-    /// Send 304 (Not Modified).
     NotModified,
 }
 

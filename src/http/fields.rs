@@ -37,8 +37,7 @@ impl Fields {
         &self.text
     }
 
-    /// True when there is no field line at all.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 

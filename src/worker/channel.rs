@@ -32,7 +32,6 @@ pub(super) struct SupervisorLink {
     said_draining: bool,
 }
 
-/// The state of a channel.
 #[derive(PartialEq, Eq)]
 enum Flow {
     On,
@@ -52,7 +51,6 @@ impl SupervisorLink {
         })
     }
 
-    /// Says who this is.
     pub(super) fn hello(&mut self, worker: &Worker) {
         self.outgoing.push(ToSupervisor::Hello {
             version: VERSION,

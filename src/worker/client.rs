@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use crate::ipc::{Assigned, Peer, Returned};
 use crate::sys::stream::Stream;
 
-/// A client's connection.
 pub(super) struct Client {
     /// The supervisor's name for it.
     pub(super) id: u64,
@@ -18,7 +17,6 @@ pub(super) struct Client {
     pub(super) stream: Stream,
     /// Bytes that were read and not yet taken.
     pub(super) buffer: BytesMut,
-    /// Bytes that are to be written.
     pub(super) out: BytesMut,
     /// Another worker sent it here with the request that comes first; it isn't sent on.
     pub(super) handed: bool,

@@ -21,7 +21,6 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// The time that stopping may take beyond `drain`, before systemd kills.
 const BEYOND_DRAIN: Duration = Duration::from_secs(10);
 
-/// Runs worker `index` until it is over.
 pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
     let listener = stream::watch(listener).map_err(Failure::unavailable)?;
     // Before any client is here: a signal without a handler would cut it off.

@@ -13,10 +13,8 @@ use crate::sys::notifier::Notifier;
 /// reads the whole store anyway.
 const MOST_OBJECTS: usize = 64 << 10;
 
-/// News that waits to be sent.
 #[derive(Default)]
 pub(super) struct WorkerNews {
-    /// Clients that go back to the supervisor.
     pub(super) returned: Vec<Returned>,
     /// Clients that the worker of this number is to serve.
     pub(super) handed: BTreeMap<u16, Vec<Returned>>,
@@ -67,13 +65,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Gives a client back.
     pub(super) fn give_back(&self, client: Client) {
         let client = client.into_returned(self.next_token());
         self.add(|news| news.returned.push(client));
     }
 
-    /// Sends a client to another worker.
     pub(super) fn hand_over(&self, worker: u16, client: Client) {
         let client = client.into_returned(self.next_token());
         self.add(|news| news.handed.entry(worker).or_default().push(client));
@@ -85,17 +81,14 @@ impl Outbox {
         handed.into_values().flatten()
     }
 
-    /// Says that a client has ended.
     pub(super) fn closed(&self, id: u64) {
         self.add(|news| news.closed.push(id));
     }
 
-    /// Says that an object is new in the store.
     pub(super) fn published(&self, object: &Published) {
         self.add(|news| news.change(ChangeKind::Published, object));
     }
 
-    /// Says that objects are gone from the store.
     pub(super) fn removed(&self, objects: &[Published]) {
         if !objects.is_empty() {
             self.add(|news| {

@@ -24,7 +24,6 @@ struct Page<'a> {
     content: &'a [u8],
 }
 
-/// A page of plain text.
 fn plain<'a>(status: u16, extra: &'a [(&'a [u8], &'a [u8])], text: &'a str) -> Page<'a> {
     Page {
         status,
@@ -70,7 +69,6 @@ pub(super) fn unsatisfiable(
     write(out, client, &plain(416, &extra, &text), keep, true);
 }
 
-/// Writes that what was asked of the proxy itself is done.
 pub(super) fn done(out: &mut BytesMut, client: Version, text: &str, keep: bool) {
     write(out, client, &plain(200, &[NO_STORE], text), keep, true);
 }

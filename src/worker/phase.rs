@@ -16,10 +16,8 @@ pub(super) struct WorkerPhase {
     pub(super) progress: Notifier,
 }
 
-/// The worker's relation to a supervisor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Supervision {
-    /// There is none.
     #[default]
     Absent,
     /// It has not yet all that is to go to it.

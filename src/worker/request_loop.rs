@@ -63,13 +63,10 @@ async fn serve(worker: Rc<Worker>, client: Client) {
     worker.phase.progress.notify();
 }
 
-/// The way in which a client leaves this worker.
 enum Departure {
-    /// It goes back to the supervisor.
     Return,
     /// The worker of this number goes on with it.
     HandOver(u16),
-    /// The connection is over.
     Close,
 }
 

@@ -147,7 +147,6 @@ impl Worker {
         }
     }
 
-    /// Counts a request that has been answered.
     pub(super) fn count(&self, hit: bool, bytes: u64) {
         let counters = self.shared.counters(usize::from(self.index));
         counters.requests.fetch_add(1, Relaxed);

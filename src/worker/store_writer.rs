@@ -24,7 +24,6 @@ pub(super) struct StoreWriter {
     refused: Cell<u64>,
 }
 
-/// The reason why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreWriterError {
     #[error(
@@ -36,7 +35,6 @@ pub(super) enum StoreWriterError {
 }
 
 impl StoreWriter {
-    /// Starts the thread for this store.
     pub(super) fn start(store: Arc<dyn Store>) -> io::Result<StoreWriter> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
         let changed = store.clone();

@@ -25,7 +25,6 @@ pub(super) struct Directive<'a> {
 /// A directive's argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Argument<'a> {
-    /// There is none.
     None,
     /// The token, or the inside of the quoted string.
     Text(&'a [u8]),

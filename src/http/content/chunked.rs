@@ -38,14 +38,15 @@ pub struct ChunkedDecoder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// A digit of the size; so many came before.
-    Size { digits: u8 },
+    Size {
+        digits: u8,
+    },
     /// Whitespace after the size.
     SizePadding,
     /// The extensions after the size.
     Extensions,
     /// The LF after the size and its extensions.
     SizeLf,
-    /// Chunk data.
     Data,
     /// The CR after chunk data.
     DataCr,
@@ -53,7 +54,6 @@ enum State {
     DataLf,
     /// The trailer section and the empty line that ends the body.
     Trailers,
-    /// After the body.
     End,
 }
 
@@ -95,7 +95,6 @@ impl ChunkedDecoder {
         }
     }
 
-    /// True once the whole body has been read.
     pub fn is_complete(&self) -> bool {
         self.state == State::End
     }

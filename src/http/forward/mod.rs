@@ -8,7 +8,7 @@ mod request;
 mod response;
 
 pub use request::{RequestAs, ends_here, is_condition, via_has_loop, write_request};
-pub use response::{ResponseAs, framing_for, write_response_head};
+pub(crate) use response::{ResponseAs, framing_for, write_response_head};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -11,13 +11,12 @@ use crate::http::syntax::is_one_of;
 
 /// The form in which a response goes out.
 #[derive(Debug, Clone, Copy)]
-pub struct ResponseAs<'a> {
+pub(crate) struct ResponseAs<'a> {
     /// The framing of the content that will follow. With [`Framing::None`] a stated
     /// Content-Length stays where it tells of content not sent (HEAD, 304).
     pub framing: Framing,
     /// The connection stays open afterwards; [`Framing::UntilClose`] closes it anyway.
     pub keep_alive: bool,
-    /// The version of the client's request.
     pub client: Version,
     /// The version of the response received, for Via; nothing for the proxy's own responses.
     pub via: Option<(Version, &'a str)>,
@@ -29,7 +28,7 @@ pub struct ResponseAs<'a> {
 
 /// Writes the head of a response to a client. The status line always says HTTP/1.1, which is what
 /// this proxy conforms to whatever the client's version (RFC 9112 §2.3).
-pub fn write_response_head(
+pub(crate) fn write_response_head(
     out: &mut BytesMut,
     status: u16,
     reason: &[u8],
@@ -87,7 +86,7 @@ fn write_response_options(out: &mut BytesMut, status: u16, fields: &Fields, how:
 
 /// The framing towards a client with this version, for content received with `framing`: content of
 /// unknown length goes out chunked, or until close where chunked isn't understood.
-pub fn framing_for(client: Version, framing: Framing) -> Framing {
+pub(crate) fn framing_for(client: Version, framing: Framing) -> Framing {
     match (framing, client) {
         (Framing::Chunked | Framing::UntilClose, Version::Http11) => Framing::Chunked,
         (Framing::Chunked | Framing::UntilClose, Version::Http10) => Framing::UntilClose,

@@ -15,7 +15,6 @@ use crate::sys::stream::Stream;
 /// The Connection Attempt Delay of RFC 8305 §5: from one attempt to the next beside it.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReachError {
     #[error(

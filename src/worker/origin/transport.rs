@@ -16,9 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::sys::stream::{Stream, within};
 
-/// A connection to an origin server.
 pub(crate) enum Transport {
-    /// http
     Plain(Stream),
     /// https; borrowed for one poll at a time, because a request may be sent while its response is read.
     Tls(Box<RefCell<TlsStream<TcpStream>>>),
