@@ -26,15 +26,13 @@ pub fn has_validator(fields: &Fields) -> bool {
 /// The preconditions that ask whether a stored response with these fields is still valid: both
 /// validators, where it has both (RFC 9111 §4.3.1). None when it has no validator.
 pub fn conditional_fields(stored: &Fields) -> impl Iterator<Item = (&'static str, &[u8])> {
-    let tag = stored
-        .first("etag")
-        .filter(|tag| EntityTag::parse(tag).is_some());
-    let modified = stored
-        .first("last-modified")
-        .filter(|at| date::parse(at).is_some());
+    let is_tag = |tag: &&[u8]| EntityTag::parse(tag).is_some();
+    let is_date = |at: &&[u8]| date::parse(at).is_some();
+    let tag = stored.first("etag").filter(is_tag);
+    let modified = stored.first("last-modified").filter(is_date);
+    let modified = modified.map(|at| ("If-Modified-Since", at));
     let tag = tag.map(|tag| ("If-None-Match", tag));
-    tag.into_iter()
-        .chain(modified.map(|at| ("If-Modified-Since", at)))
+    tag.into_iter().chain(modified)
 }
 
 /// True if a 304 with these fields, which answers our condition on this stored response alone, is
@@ -52,10 +50,8 @@ pub fn identifies(not_modified: &Fields, stored: &Fields) -> bool {
 /// True if a 200 response to HEAD agrees with a stored response whose content has this length, and
 /// so may update it; if not, the stored response is to be considered stale (RFC 9111 §4.3.5).
 pub fn head_agrees(head: &Fields, stored: &Fields, length: u64) -> bool {
-    let tags_agree = match head.first("etag") {
-        None => true,
-        Some(tag) => stored.first("etag") == Some(tag),
-    };
+    let tag = head.first("etag");
+    let tags_agree = tag.is_none_or(|tag| stored.first("etag") == Some(tag));
     let length_agrees = head
         .all("content-length")
         .all(|value| value == length.to_string().as_bytes());

@@ -104,57 +104,39 @@ impl ParsedDate {
     }
 }
 
-/// Tells the form by what follows the name of the day.
+/// Tells the form by the length of what follows the name of the day.
 fn read(value: &[u8]) -> Option<ParsedDate> {
-    match (value.get(3)?, value.len()) {
-        (b',', 29) => imf_fixdate(value),
-        (b' ', 24) => asctime(value),
-        _ => rfc850(value),
-    }
-}
-
-/// `Sun, 06 Nov 1994 08:49:37 GMT`
-fn imf_fixdate(value: &[u8]) -> Option<ParsedDate> {
-    one_of(&value[..3], &DAYS)?;
-    separators(value, b"___, __ ___ ____ __:__:__ GMT")?;
-    Some(ParsedDate {
-        year: Year::Full(number(&value[12..16])?),
-        month: one_of(&value[8..11], &MONTHS)?,
-        day: number(&value[5..7])?,
-        second: time(&value[17..25])?,
-    })
-}
-
-/// `Sunday, 06-Nov-94 08:49:37 GMT`
-fn rfc850(value: &[u8]) -> Option<ParsedDate> {
-    let comma = memchr::memchr(b',', value)?;
-    one_of(&value[..comma], &LONG_DAYS)?;
-    let rest = &value[comma..];
-    if rest.len() != 24 {
-        return None;
-    }
-    separators(rest, b", __-___-__ __:__:__ GMT")?;
-    Some(ParsedDate {
-        year: Year::Short(number(&rest[9..11])?),
-        month: one_of(&rest[5..8], &MONTHS)?,
-        day: number(&rest[2..4])?,
-        second: time(&rest[12..20])?,
-    })
-}
-
-/// `Sun Nov  6 08:49:37 1994`
-fn asctime(value: &[u8]) -> Option<ParsedDate> {
-    one_of(&value[..3], &DAYS)?;
-    separators(value, b"___ ___ __ __:__:__ ____")?;
-    let day = match value[8] {
-        b' ' => &value[9..10],
-        _ => &value[8..10],
+    let (name, rest) = value.split_at(memchr::memchr2(b',', b' ', value)?);
+    let (names, pattern, year, month, day, at): (_, &[u8], _, _, _, _) = match rest.len() {
+        // IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`
+        26 => (&DAYS, b", __ ___ ____ __:__:__ GMT", 9..13, 5..8, 2..4, 14),
+        // RFC 850, `Sunday, 06-Nov-94 08:49:37 GMT`
+        24 => (
+            &LONG_DAYS,
+            b", __-___-__ __:__:__ GMT",
+            9..11,
+            5..8,
+            2..4,
+            12,
+        ),
+        // asctime, `Sun Nov  6 08:49:37 1994`
+        21 => {
+            let day = if rest[5] == b' ' { 6..7 } else { 5..7 };
+            (&DAYS, b" ___ __ __:__:__ ____", 17..21, 1..4, day, 8)
+        }
+        _ => return None,
+    };
+    one_of(name, names)?;
+    separators(rest, pattern)?;
+    let year = match &rest[year] {
+        short @ [_, _] => Year::Short(number(short)?),
+        full => Year::Full(number(full)?),
     };
     Some(ParsedDate {
-        year: Year::Full(number(&value[20..24])?),
-        month: one_of(&value[4..7], &MONTHS)?,
-        day: number(day)?,
-        second: time(&value[11..19])?,
+        year,
+        month: one_of(&rest[month], &MONTHS)?,
+        day: number(&rest[day])?,
+        second: time(&rest[at..at + 8])?,
     })
 }
 

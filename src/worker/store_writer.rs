@@ -77,7 +77,8 @@ impl StoreWriter {
         let (job, outcome) = job(change);
         match self.jobs.try_send(job) {
             Ok(()) => {
-                let _held = QueuedBytes::new(&self.queued, bytes);
+                self.queued.set(self.queued.get() + bytes);
+                let _held = QueuedBytes(&self.queued, bytes);
                 outcome.await.map_err(|_| StoreWriterError::Ended)
             }
             Err(mpsc::error::TrySendError::Full(_)) => Err(self.refuse()),
@@ -106,13 +107,6 @@ impl StoreWriter {
 
 /// Bytes that wait, as long as somebody waits for them.
 struct QueuedBytes<'a>(&'a Cell<u64>, u64);
-
-impl QueuedBytes<'_> {
-    fn new(queued: &Cell<u64>, bytes: u64) -> QueuedBytes<'_> {
-        queued.set(queued.get() + bytes);
-        QueuedBytes(queued, bytes)
-    }
-}
 
 impl Drop for QueuedBytes<'_> {
     fn drop(&mut self) {
