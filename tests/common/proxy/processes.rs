@@ -53,6 +53,8 @@ pub fn memory(pid: i32, name: &str) -> u64 {
 pub fn inodes(local: u16) -> HashMap<u16, String> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
+    // Of the many lines few are taken apart: those with the port somewhere.
+    let hex = format!(":{local:04X} ");
     let connection = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let is_local = port(columns.get(1)?) == Some(local);
@@ -61,5 +63,6 @@ pub fn inodes(local: u16) -> HashMap<u16, String> {
         let inode = columns.get(9).filter(|inode| **inode != "0")?;
         Some((remote, (*inode).to_owned()))
     };
-    table.lines().skip(1).filter_map(connection).collect()
+    let lines = table.lines().filter(|line| line.contains(&hex));
+    lines.filter_map(connection).collect()
 }
