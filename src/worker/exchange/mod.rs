@@ -83,7 +83,6 @@ pub struct Exchange<'a> {
     record: RequestRecord,
 }
 
-/// Answers one request.
 pub async fn serve(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -174,7 +173,6 @@ impl Exchange<'_> {
         }
     }
 
-    /// Answers a request that the cache may answer.
     async fn answer(&mut self, uri: Uri) -> After {
         loop {
             let candidates = self.gather(&uri).await;

@@ -21,7 +21,6 @@ const RETRY: Duration = Duration::from_millis(250);
 
 /// A reason why sending ended early.
 enum PiecesEnd {
-    /// The client is gone.
     Gone(io::Error),
     /// The store lost what begins there.
     Lost(u64, StoreError),

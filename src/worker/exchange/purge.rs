@@ -10,7 +10,6 @@ use crate::worker::pages;
 use crate::worker::state::cache_uri;
 
 impl Exchange<'_> {
-    /// Removes what is stored for the URI.
     pub(super) async fn purge(&mut self, uri: &Uri) -> After {
         let cache_uri = cache_uri(&self.settings, uri);
         let keys = vec![Key::of(&cache_uri), Key::of_head(&cache_uri)];

@@ -121,7 +121,6 @@ impl Exchange<'_> {
     }
 }
 
-/// The head of a part.
 fn part_head(boundary: &str, media_type: Option<&[u8]>, content_range: &str) -> BytesMut {
     let mut out = BytesMut::with_capacity(192);
     // Writing to a BytesMut grows it and can't fail.

@@ -27,7 +27,6 @@ use crate::worker::tunnel;
 use crate::worker::waiting_list::{Answer, FetchOutcome, Switched, Ticket};
 
 impl Exchange<'_> {
-    /// Forwards a GET or HEAD that the cache has no part in.
     pub(super) async fn bypass(&mut self, uri: Uri, why: Bypass) -> After {
         self.record.outcome = RequestOutcome::Bypass;
         let request = self.fetch_request(uri, Purpose::Relay, Scope::AsPresented);

@@ -101,7 +101,6 @@ impl Exchange<'_> {
             .await
     }
 
-    /// Answers with a stored response.
     pub(super) async fn answer_stored(&mut self, from: FromStore<'_>) -> After {
         let stored = from.stored;
         self.worker.count_hit(stored);

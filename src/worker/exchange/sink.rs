@@ -19,11 +19,9 @@ const GATHER: usize = 64 << 10;
 
 /// Where content goes.
 pub struct Sink<'a> {
-    /// The client's socket.
     pub stream: &'a Stream,
     /// The bytes that are gathered, the head first.
     pub out: &'a mut BytesMut,
-    /// The framing towards the client.
     pub framing: Framing,
     /// The longest that a client may take nothing.
     pub timeout: Duration,
@@ -75,7 +73,6 @@ impl Sink<'_> {
         }
     }
 
-    /// Writes what is gathered.
     pub async fn flush(&mut self) -> io::Result<()> {
         if self.out.is_empty() {
             return Ok(());

@@ -72,7 +72,6 @@ impl Exchange<'_> {
 
 /// The end of waiting for an outcome that doesn't come.
 enum UploadEnd {
-    /// The client is gone.
     Gone(After),
     /// The client's content is refused.
     Refused(Refusal),

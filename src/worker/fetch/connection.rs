@@ -21,11 +21,9 @@ pub const FIRST_READ: usize = 8 << 10;
 
 /// A connection to an origin server while it is used.
 pub struct Connection {
-    /// The way to the origin server.
     pub transport: Transport,
     /// Bytes read from it and not yet taken.
     pub buffer: BytesMut,
-    /// The origin's address.
     pub address: IpAddr,
     /// True when all of the request went out, without which it can't be used again.
     pub request_sent: bool,
@@ -53,7 +51,6 @@ pub fn idle_connection(worker: &Worker, request: &FetchRequest) -> Option<Connec
     Some(Connection::new(transport, address, true))
 }
 
-/// Connects to the origin server.
 pub async fn new_connection(
     worker: &Worker,
     request: &FetchRequest,

@@ -25,7 +25,7 @@ const READ: usize = 64 << 10;
 /// Bytes of a stored part copied at a time.
 const COPIED: u64 = 1 << 20;
 
-/// IncomingContent on its way from a connection into a spool.
+/// Content on its way from a connection into a spool.
 pub struct IncomingContent<'a> {
     context: Context<'a>,
     connection: Connection,
@@ -36,7 +36,6 @@ pub struct IncomingContent<'a> {
 }
 
 impl<'a> IncomingContent<'a> {
-    /// The content that comes on a connection.
     pub fn new(
         context: Context<'a>,
         connection: Connection,
@@ -52,7 +51,6 @@ impl<'a> IncomingContent<'a> {
         }
     }
 
-    /// The connection, and the spool's writer.
     pub fn into_parts(self) -> (Connection, SpoolWriter) {
         (self.connection, self.writer)
     }
@@ -75,7 +73,6 @@ impl<'a> IncomingContent<'a> {
         Ok(trailers)
     }
 
-    /// Takes stored content.
     async fn copy(&mut self, content: &store::Content, meta: Option<&Meta>) -> Result<(), String> {
         let mut at = 0;
         while at < content.len() {

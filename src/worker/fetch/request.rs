@@ -13,15 +13,12 @@ use crate::http::target::Uri;
 use crate::store::spool::SpoolReader;
 use crate::worker::stored::Stored;
 
-/// A request that is to be made.
 pub struct FetchRequest {
     /// The head as presented.
     pub head: RequestHead,
-    /// Its target URI.
     pub uri: Uri,
     /// The use of its response.
     pub purpose: Purpose,
-    /// Its content.
     pub content: Option<RequestContent>,
     /// The client asks to switch protocols.
     pub upgrade: bool,
@@ -47,7 +44,6 @@ pub enum Purpose {
     Relay,
     /// The store, where it may be stored.
     Store {
-        /// Its key.
         key: Key,
         /// The response that is stored.
         known: Known,

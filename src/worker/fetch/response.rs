@@ -94,7 +94,6 @@ impl Context<'_> {
         }
     }
 
-    /// The keys of what is stored under these URIs.
     fn keys(self, uris: &[Uri]) -> Vec<Key> {
         let both = |uri| {
             let uri = cache_uri(&self.request.settings, uri);

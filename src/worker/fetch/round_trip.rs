@@ -32,9 +32,7 @@ pub enum Reply {
 
 /// A final response's head, and the connection its content comes on.
 pub struct Response {
-    /// The head.
     pub head: ResponseHead,
-    /// The connection.
     pub connection: Connection,
 }
 

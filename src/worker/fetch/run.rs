@@ -22,7 +22,6 @@ pub enum Visibility {
     Listed(Option<ClaimGuard>),
 }
 
-/// Starts a fetch.
 pub fn begin(worker: &Rc<Worker>, request: FetchRequest, visibility: Visibility) -> Ticket {
     let (claim, listed) = match visibility {
         Visibility::Own => (None, false),

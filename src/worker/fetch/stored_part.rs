@@ -10,7 +10,6 @@ use crate::worker::stored::Stored;
 
 /// A stored part of what is to be fetched.
 pub struct StoredPart {
-    /// The stored response.
     pub stored: Rc<Stored>,
     /// The part of the representation that it has.
     pub held: PartialContent,
@@ -35,7 +34,6 @@ impl StoredPart {
         (self.ask == Ask::Validity).then_some(&self.stored)
     }
 
-    /// The range that is asked for.
     pub fn missing(&self) -> Option<ByteRange> {
         match self.ask {
             Ask::Missing(range) => Some(range),

@@ -218,7 +218,6 @@ pub struct Ticket {
 pub enum FetchEvent {
     /// A 1xx response to pass on (RFC 9110 §15.2).
     Interim(Rc<ResponseHead>),
-    /// Its outcome.
     Outcome(FetchOutcome),
 }
 

@@ -18,9 +18,7 @@ const RENEWED: Duration = Duration::from_secs(2);
 /// The guards that tell others of a fetch, until it has nothing that they may have too.
 #[derive(Default)]
 pub struct Announcements {
-    /// For other workers.
     pub claim: Option<ClaimGuard>,
-    /// For other hosts.
     pub lease: Option<LeaseGuard>,
 }
 

@@ -38,9 +38,7 @@ pub enum FetchOutcome {
 
 /// A response from the origin server.
 pub struct Answer {
-    /// Its head.
     pub head: ResponseHead,
-    /// The framing of its content.
     pub framing: Framing,
     /// Its own request asked for a range, so that it is for that alone.
     pub ranged: bool,
@@ -48,7 +46,6 @@ pub struct Answer {
     pub part: Option<PartialContent>,
     /// The status as received, which is 206 where the head is that of more.
     pub received: u16,
-    /// Its content.
     pub spool: Rc<Spool>,
     /// Its use for others; or the reason why it isn't stored, and is only for the client that asked.
     pub sharing: Result<Shareable, NoStoreReason>,
@@ -56,7 +53,6 @@ pub struct Answer {
 
 /// The conditions under which others share a response that is being stored.
 pub struct Shareable {
-    /// The facts of its freshness.
     pub facts: Facts,
     /// The names of the fields that select the variant.
     pub selecting: Vec<String>,
@@ -80,7 +76,6 @@ pub enum NoStoreReason {
     Rules(UncacheableReason),
     /// The request was not one that the cache has a part in.
     Bypass,
-    /// There is no store that works.
     NoStore,
     /// It is larger than the largest object that is stored.
     TooLarge,
@@ -100,7 +95,6 @@ impl NoStoreReason {
 
 /// A 101 response and the connection that speaks another protocol from here on.
 pub struct Switched {
-    /// The 101.
     pub head: ResponseHead,
     /// The connection, and what was read from it beyond the head.
     pub connection: RefCell<Option<(Stream, BytesMut)>>,
