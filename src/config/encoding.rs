@@ -15,15 +15,9 @@ pub fn encode(texts: &[ConfigText], workers: usize) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(&(workers as u32).to_le_bytes());
     for text in texts {
-        out.push(match text.role {
-            Role::Main => 0,
-            Role::Dropin => 1,
-            Role::CommandLine => 2,
-        });
-        for part in [
-            text.path.as_os_str().as_encoded_bytes(),
-            text.toml.as_bytes(),
-        ] {
+        out.push(text.role as u8);
+        let path = text.path.as_os_str().as_encoded_bytes();
+        for part in [path, text.toml.as_bytes()] {
             out.extend_from_slice(&(part.len() as u32).to_le_bytes());
             out.extend_from_slice(part);
         }
@@ -40,19 +34,15 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, ConfigError> {
 }
 
 fn decode_texts(bytes: &[u8]) -> Result<(Vec<ConfigText>, usize), ConfigError> {
-    let mut rest = bytes.strip_prefix(MAGIC).ok_or(ConfigError::Damaged(
-        "it doesn't begin as one of this version",
-    ))?;
+    let foreign = ConfigError::Damaged("it doesn't begin as one of this version");
+    let mut rest = bytes.strip_prefix(MAGIC).ok_or(foreign)?;
     let workers = take_number(&mut rest)?;
     let mut texts = Vec::new();
     while let Some((&role, after)) = rest.split_first() {
         rest = after;
-        let role = match role {
-            0 => Role::Main,
-            1 => Role::Dropin,
-            2 => Role::CommandLine,
-            _ => return Err(ConfigError::Damaged("a text of unknown kind")),
-        };
+        let roles = [Role::Main, Role::Dropin, Role::CommandLine];
+        let role = roles.into_iter().find(|known| *known as u8 == role);
+        let role = role.ok_or(ConfigError::Damaged("a text of unknown kind"))?;
         let path = PathBuf::from(take_text(&mut rest)?);
         let toml = take_text(&mut rest)?;
         texts.push(ConfigText { role, path, toml });

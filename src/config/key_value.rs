@@ -1,5 +1,6 @@
 //! One value of a text, with its key and its place: what it is read as, or why it is refused.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,12 +52,11 @@ impl<'a> KeyValue<'a> {
         prefix: &str,
         table: &'a DeTable<'a>,
     ) -> Vec<KeyValue<'a>> {
-        let with_key =
-            |(key, value): (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| KeyValue {
-                text,
-                key: format!("{prefix}{}", key.get_ref()),
-                value,
-            };
+        let with_key = |(key, value): (&'a Spanned<DeString<'a>>, _)| KeyValue {
+            text,
+            key: format!("{prefix}{}", key.get_ref()),
+            value,
+        };
         let mut entries: Vec<KeyValue> = table.iter().map(with_key).collect();
         entries.sort_by_key(|entry| entry.value.span().start);
         entries
@@ -112,22 +112,14 @@ impl<'a> KeyValue<'a> {
     }
 
     pub(super) fn network(&self) -> Result<IpNet, ConfigError> {
+        let expected = r#"an address or a network such as "192.168.1.0/24" or "2001:db8::/32""#;
         let parse = |text: &str| {
-            let network = text.parse::<IpNet>().ok();
-            network.or_else(|| {
-                text.parse()
-                    .ok()
-                    .map(|address: std::net::IpAddr| address.into())
-            })
+            let address = || text.parse::<IpAddr>().map(IpNet::from);
+            text.parse::<IpNet>().or_else(|_| address()).ok()
         };
-        self.string()
-            .and_then(parse)
-            .map(|network| network.trunc())
-            .ok_or_else(|| {
-                self.expected(
-                    r#"an address or a network such as "192.168.1.0/24" or "2001:db8::/32""#,
-                )
-            })
+        let network = self.string().and_then(parse);
+        let network = network.ok_or_else(|| self.expected(expected))?;
+        Ok(network.trunc())
     }
 
     pub(super) fn networks(&self) -> Result<Vec<IpNet>, ConfigError> {
@@ -159,13 +151,12 @@ impl<'a> KeyValue<'a> {
 
     /// A connection string. What was found isn't shown: a password may be in it.
     pub(super) fn database(&self) -> Result<Database, ConfigError> {
-        let read = self.string().map(Database::parse);
-        let read = read.unwrap_or_else(|| {
-            Err(
-                r#"expected a connection string such as "host=/run/postgresql dbname=cacheproxy""#
-                    .to_owned(),
-            )
-        });
+        let expected =
+            r#"expected a connection string such as "host=/run/postgresql dbname=cacheproxy""#;
+        let read = self
+            .string()
+            .ok_or(expected.to_owned())
+            .and_then(Database::parse);
         read.map_err(|why| self.lacks(&format!("{}: {why}", self.key)))
     }
 
@@ -236,15 +227,10 @@ impl<'a> KeyValue<'a> {
         if self.string().is_some() {
             return Ok(vec![self.glob()?]);
         }
-        let globs: Vec<String> = self
-            .elements(expected)?
-            .iter()
-            .map(KeyValue::glob)
-            .collect::<Result<_, _>>()?;
-        if globs.is_empty() {
-            return Err(self.expected(expected));
+        match self.elements(expected)?.as_slice() {
+            [] => Err(self.expected(expected)),
+            globs => globs.iter().map(KeyValue::glob).collect(),
         }
-        Ok(globs)
     }
 
     /// A list of patterns of names, which may be empty.
@@ -265,12 +251,9 @@ impl<'a> KeyValue<'a> {
 
     /// The expected, and for a plain number the hint that its unit is missing.
     fn with_unit(&self, expected: &str, unit: &str) -> String {
-        match self.integer() {
-            Some(number) => {
-                format!("{expected}; a plain number has no unit, \"{number}{unit}\" would do")
-            }
-            None => expected.to_string(),
-        }
+        self.integer().map_or(expected.to_string(), |number| {
+            format!("{expected}; a plain number has no unit, \"{number}{unit}\" would do")
+        })
     }
 }
 

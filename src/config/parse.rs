@@ -9,54 +9,17 @@ use super::error::ConfigError;
 use super::key_value::{KeyValue, refused};
 use super::rules::{Rule, Rules};
 use super::settings::{DatabaseSettings, Ports, Settings, StoreKind};
-use super::spelling::nearest;
+use super::spelling::hint;
 use super::text::{ConfigText, Role};
 use crate::cache::policy::RuleTtl;
 
-const KEYS: [&str; 22] = [
-    "workers",
-    "allow",
-    "purge_allow",
-    "connect_ports",
-    "store",
-    "store_path",
-    "store_size",
-    "min_free_disk",
-    "database",
-    "database_password_file",
-    "database_logged",
-    "largest_object",
-    "memory",
-    "ca_file",
-    "ttl",
-    "max_ttl",
-    "stale_while_revalidate",
-    "stale_if_error",
-    "access_log",
-    "max_clients",
-    "rule",
-    "timeouts",
-];
-const TIMEOUTS: [&str; 9] = [
-    "client_header",
-    "client_idle",
-    "worker_idle",
-    "connect",
-    "origin_response",
-    "origin_idle",
-    "tunnel_idle",
-    "body_stall",
-    "drain",
-];
-const RULE: [&str; 7] = [
-    "match",
-    "ttl",
-    "override",
-    "bypass",
-    "ignore_query",
-    "stale_while_revalidate",
-    "stale_if_error",
-];
+/// The keys of a text, and of its tables.
+const KEYS: &str = "workers allow purge_allow connect_ports store store_path store_size min_free_disk database \
+    database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
+    stale_if_error access_log max_clients rule timeouts";
+const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
+    body_stall drain";
+const RULE: &str = "match ttl override bypass ignore_query stale_while_revalidate stale_if_error";
 
 /// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
 pub fn parse(texts: &[ConfigText]) -> Result<Settings, ConfigError> {
@@ -104,11 +67,8 @@ impl SettingsBuilder {
             "purge_allow" => settings.purge_allow = entry.networks()?,
             "connect_ports" => {
                 let ports = entry.elements("a list of ports such as [443, 8443]")?;
-                let ports = ports
-                    .iter()
-                    .map(KeyValue::ports)
-                    .collect::<Result<_, _>>()?;
-                settings.connect_ports = Ports(ports);
+                let ports = ports.iter().map(KeyValue::ports);
+                settings.connect_ports = Ports(ports.collect::<Result<_, _>>()?);
             }
             "store" => self.is_database = entry.is_database()?,
             "store_path" => settings.store.path = entry.path("/var/cache/cacheproxy")?,
@@ -141,7 +101,7 @@ impl SettingsBuilder {
                     self.apply_timeout(&limit)?;
                 }
             }
-            _ => return Err(unknown(entry, "", &KEYS)),
+            _ => return Err(unknown(entry, "", KEYS)),
         }
         Ok(())
     }
@@ -158,7 +118,7 @@ impl SettingsBuilder {
             "tunnel_idle" => &mut times.tunnel_idle,
             "body_stall" => &mut times.body_stall,
             "drain" => &mut times.drain,
-            _ => return Err(unknown(entry, "timeouts.", &TIMEOUTS)),
+            _ => return Err(unknown(entry, "timeouts.", TIMEOUTS)),
         };
         *limit = entry.limit()?;
         Ok(())
@@ -183,7 +143,7 @@ fn rule(table: &KeyValue) -> Result<Rule, ConfigError> {
             "rule.ignore_query" => rule.ignore_query = Some(entry.names()?),
             "rule.stale_while_revalidate" => rule.stale_while_revalidate = Some(entry.lifetime()?),
             "rule.stale_if_error" => rule.stale_if_error = Some(entry.none_or_lifetime()?),
-            _ => return Err(unknown(&entry, "rule.", &RULE)),
+            _ => return Err(unknown(&entry, "rule.", RULE)),
         }
     }
     let silent = Rule {
@@ -206,17 +166,16 @@ fn rule(table: &KeyValue) -> Result<Rule, ConfigError> {
     Ok(rule)
 }
 
-fn unknown(entry: &KeyValue, table: &str, known: &[&str]) -> ConfigError {
+fn unknown(entry: &KeyValue, table: &str, known: &str) -> ConfigError {
     let key = entry.key.strip_prefix(table).unwrap_or(&entry.key);
-    let hint = match nearest(key, known) {
-        Some(name) => format!("did you mean \"{table}{name}\"?"),
-        None => format!("expected one of {}", known.join(", ")),
-    };
+    let hint = hint(table, key, known);
     entry.lacks(&format!("unknown key \"{}\": {hint}", entry.key))
 }
 
 /// Every key there is, for tests.
 #[cfg(test)]
 pub(super) fn all_keys() -> impl Iterator<Item = &'static str> {
-    KEYS.into_iter().chain(TIMEOUTS).chain(RULE)
+    [KEYS, TIMEOUTS, RULE]
+        .into_iter()
+        .flat_map(|keys| keys.split(' '))
 }

@@ -29,22 +29,13 @@ pub struct Rules(pub Vec<Rule>);
 
 /// Files that don't change under their name: packages, and files named by their digest. The rule only
 /// speaks where the origin server doesn't: some do publish a "latest.deb", and then say how long it holds.
-const NEVER_CHANGING: [&str; 8] = [
-    "*.deb",
-    "*.udeb",
-    "*.ddeb",
-    "*.dsc",
-    "*/by-hash/*",
-    "*.rpm",
-    "*.whl",
-    "*.crate",
-];
+const NEVER_CHANGING: &str = "*.deb *.udeb *.ddeb *.dsc */by-hash/* *.rpm *.whl *.crate";
 
 impl Rules {
     /// The rules that hold when the main file has none.
     pub fn built_in() -> Rules {
         Rules(vec![Rule {
-            globs: NEVER_CHANGING.map(String::from).to_vec(),
+            globs: NEVER_CHANGING.split(' ').map(String::from).collect(),
             ttl: Some(RuleTtl {
                 seconds: 30 * 24 * 60 * 60,
                 force: false,
@@ -64,9 +55,8 @@ impl Rules {
     ) -> Option<T> {
         let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
         let matching = |rule: &Rule| rule.globs.iter().any(|glob| matches(glob, path));
-        self.0
-            .iter()
-            .find_map(|rule| what(rule).filter(|_| matching(rule)))
+        let mut rules = self.0.iter();
+        rules.find_map(|rule| what(rule).filter(|_| matching(rule)))
     }
 
     /// True when responses to requests for this URI are neither stored nor reused.
@@ -78,12 +68,8 @@ impl Rules {
 
     /// The parameters of this URI's query that aren't part of the key, if there may be any.
     pub fn ignored(&self, uri: &str) -> Option<IgnoredParameters<'_>> {
-        let some = |rule: &Rule| {
-            rule.ignore_query
-                .as_ref()
-                .is_some_and(|names| !names.is_empty())
-        };
-        if !self.0.iter().any(some) {
+        let mut lists = self.0.iter().filter_map(|rule| rule.ignore_query.as_ref());
+        if lists.all(Vec::is_empty) {
             return None;
         }
         let names = self.first(uri, |rule| rule.ignore_query.as_ref())?;
@@ -117,14 +103,13 @@ fn matches(glob: &str, text: &str) -> bool {
                 at_glob += 1;
                 at_text += 1;
             }
-            _ => match star {
-                Some((after_star, taken)) => {
-                    star = Some((after_star, taken + 1));
-                    at_glob = after_star;
-                    at_text = taken + 1;
-                }
-                None => return false,
-            },
+            _ => {
+                let Some((after_star, taken)) = star else {
+                    return false;
+                };
+                star = Some((after_star, taken + 1));
+                (at_glob, at_text) = (after_star, taken + 1);
+            }
         }
     }
     glob[at_glob..].iter().all(|&left| left == b'*')

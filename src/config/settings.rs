@@ -13,7 +13,6 @@ use super::database::Database;
 use super::rules::Rules;
 use crate::cache::policy::{Policy, Ttl};
 
-/// All settings, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The number of workers: 1 to 16, "auto" already resolved.
@@ -22,7 +21,6 @@ pub struct Settings {
     pub allow: Vec<IpNet>,
     /// The networks whose clients may remove what is stored, by PURGE. Clients on Unix sockets always may.
     pub purge_allow: Vec<IpNet>,
-    /// The ports to which CONNECT is allowed.
     pub connect_ports: Ports,
     pub store: StoreChoice,
     /// The largest content that is stored, in bytes; never more than the store's size.
@@ -61,18 +59,15 @@ impl Settings {
 
     /// The freshness policy for this URI.
     pub fn policy(&self, uri: &str) -> Policy {
+        let rules = &self.rules;
+        let while_revalidate = rules.first(uri, |rule| rule.stale_while_revalidate);
+        let if_error = rules.first(uri, |rule| rule.stale_if_error);
         Policy {
             ttl: self.ttl,
             max_ttl: self.max_ttl,
-            rule: self.rules.first(uri, |rule| rule.ttl),
-            stale_while_revalidate: self
-                .rules
-                .first(uri, |rule| rule.stale_while_revalidate)
-                .unwrap_or(self.stale_while_revalidate),
-            stale_if_error: self
-                .rules
-                .first(uri, |rule| rule.stale_if_error)
-                .unwrap_or(self.stale_if_error),
+            rule: rules.first(uri, |rule| rule.ttl),
+            stale_while_revalidate: while_revalidate.unwrap_or(self.stale_while_revalidate),
+            stale_if_error: if_error.unwrap_or(self.stale_if_error),
         }
     }
 }
@@ -136,33 +131,28 @@ pub struct StoreChoice {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreKind {
-    /// Files below the directory.
     Filesystem,
     Postgres(DatabaseSettings),
 }
 
-/// The settings of a PostgreSQL database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DatabaseSettings {
     pub database: Database,
-    /// The file that has the password, absolute.
+    /// Absolute.
     pub password_file: Option<PathBuf>,
     /// True when what is stored survives a crash of the server.
     pub logged: bool,
 }
 
-/// Ranges of ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports(pub Vec<RangeInclusive<u16>>);
 
 impl Ports {
-    /// True when one of the ranges has this port.
     pub fn contains(&self, port: u16) -> bool {
         self.0.iter().any(|range| range.contains(&port))
     }
 }
 
-/// Time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
     /// For a client to send a whole request head.

@@ -13,9 +13,7 @@ use super::parse::parse;
 use super::settings::Settings;
 use super::text::{ConfigText, Role};
 
-/// The service's main file.
 pub const MAIN: &str = "/etc/cacheproxy/cacheproxy.toml";
-/// The service's drop-ins.
 pub const DROPINS: &str = "/etc/cacheproxy/conf.d";
 
 /// The places that a configuration is read from.
@@ -68,12 +66,11 @@ impl Loaded {
 
 /// Reads and validates the configuration.
 pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
-    let mut texts = Vec::new();
     let default = Overrides {
         store_path: source.default_store.clone(),
         ..Overrides::default()
     };
-    texts.extend(command_line(&default)?);
+    let mut texts = Vec::from_iter(command_line(&default)?);
     if let Some(main) = &source.main {
         texts.push(read(Role::Main, main)?);
     }
@@ -83,20 +80,18 @@ pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
         }
     }
     texts.extend(command_line(&source.overrides)?);
-    let settings = parse(&texts)?;
     Ok(Loaded {
         source: source.clone(),
+        settings: parse(&texts)?,
         texts,
-        settings,
     })
 }
 
 fn read(role: Role, path: &Path) -> Result<ConfigText, ConfigError> {
-    let toml = fs::read_to_string(path).map_err(|reason| unreadable(path, &reason))?;
     Ok(ConfigText {
         role,
         path: path.to_path_buf(),
-        toml,
+        toml: fs::read_to_string(path).map_err(|reason| unreadable(path, &reason))?,
     })
 }
 
@@ -109,9 +104,8 @@ fn dropins(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|reason| unreadable(directory, &reason))?;
-        let name = entry.file_name();
-        let hidden = name.as_encoded_bytes().starts_with(b".");
-        if !hidden && name.as_encoded_bytes().ends_with(b".toml") {
+        let name = entry.file_name().into_encoded_bytes();
+        if !name.starts_with(b".") && name.ends_with(b".toml") {
             found.push(entry.path());
         }
     }

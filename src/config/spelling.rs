@@ -1,11 +1,12 @@
 //! The guess at what was meant by a name that isn't known.
 
-/// The known name that this one is a slip of, if it is near to one.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let nearest = known.iter().min_by_key(|known| distance(name, known));
-    nearest
-        .copied()
-        .filter(|known| distance(name, known) <= 1 + known.len() / 4)
+/// Hints at the known name, of these with a space between, that this one is a slip of, or at all of them.
+pub(super) fn hint(prefix: &str, name: &str, known: &str) -> String {
+    let nearest = known.split(' ').min_by_key(|known| distance(name, known));
+    match nearest.filter(|known| distance(name, known) <= 1 + known.len() / 4) {
+        Some(known) => format!("did you mean \"{prefix}{known}\"?"),
+        None => format!("expected one of {}", known.replace(' ', ", ")),
+    }
 }
 
 /// The number of characters to insert, remove or replace to make one text of the other.

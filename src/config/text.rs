@@ -20,9 +20,9 @@ pub struct ConfigText {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The main file: its rules take the place of the built-in ones.
-    Main,
+    Main = 0,
     /// A drop-in: its rules are tried before those of the files read before it.
-    Dropin,
+    Dropin = 1,
     /// The options of the command line.
-    CommandLine,
+    CommandLine = 2,
 }

@@ -25,10 +25,8 @@ const SIZES: [(&str, u64); 9] = [
 
 /// The duration that a text such as "30s", "250ms" or "7d" means.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    scaled(text, |unit| {
-        DURATIONS.iter().find(|(name, _)| *name == unit)
-    })
-    .map(Duration::from_millis)
+    let named = |unit: &str| DURATIONS.iter().find(|(name, _)| *name == unit);
+    scaled(text, named).map(Duration::from_millis)
 }
 
 /// The number of bytes that a text such as "500MB" or "10GiB" means. "KB" and "K" are taken too.

@@ -20,10 +20,8 @@ impl Database {
             Some(rest) => read::url(rest, text.len() - rest.len())?,
             None => read::words(text)?,
         };
-        let database = Database {
-            text: text.to_owned(),
-            values,
-        };
+        let text = text.to_owned();
+        let database = Database { text, values };
         database.validate()?;
         Ok(database)
     }
@@ -35,16 +33,13 @@ impl Database {
 
     /// Each name and its value, decoded; several hosts are lists with commas.
     fn values(&self) -> impl Iterator<Item = (&str, &str)> {
-        let values = self.values.iter();
-        values.map(|(name, value)| (name.as_str(), value.as_str()))
+        (self.values.iter()).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value of this name, if it says one.
     pub fn value(&self, name: &str) -> Option<&str> {
-        let mut values = self.values();
-        values
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.values()
+            .find_map(|(known, value)| (known == name).then_some(value))
     }
 
     /// The same with this password.
@@ -135,11 +130,10 @@ impl Database {
 impl Default for Database {
     fn default() -> Database {
         let values = [("host", "/run/postgresql"), ("dbname", "cacheproxy")];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Database {
             text: "host=/run/postgresql dbname=cacheproxy".to_owned(),
-            values: values
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .to_vec(),
+            values: values.to_vec(),
         }
     }
 }
@@ -154,13 +148,11 @@ impl fmt::Debug for Database {
 fn word(name: &str, value: &str) -> String {
     let plain =
         !value.is_empty() && !value.contains(['\'', '\\']) && !value.contains(char::is_whitespace);
-    match plain {
-        true => format!("{name}={value}"),
-        false => {
-            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-            format!("{name}='{value}'")
-        }
+    if plain {
+        return format!("{name}={value}");
     }
+    let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("{name}='{value}'")
 }
 
 fn is_number(name: &str) -> bool {

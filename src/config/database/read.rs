@@ -1,30 +1,11 @@
 //! The two forms of a connection string, taken apart into names and values, each with its place in the text.
 
-use crate::config::spelling::nearest;
+use crate::config::spelling::hint;
 
 /// The parameters that a connection string may have, in libpq's words.
-const NAMES: [&str; 20] = [
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "target_session_attrs",
-    "load_balance_hosts",
-    "channel_binding",
-    "application_name",
-    "options",
-    "connect_timeout",
-    "tcp_user_timeout",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-];
+const NAMES: &str = "host hostaddr port dbname user password sslmode sslrootcert sslcert sslkey \
+    target_session_attrs load_balance_hosts channel_binding application_name options connect_timeout \
+    tcp_user_timeout keepalives keepalives_idle keepalives_interval";
 
 /// Takes note of a value whose name is at this byte.
 fn put(
@@ -33,7 +14,7 @@ fn put(
     name: &str,
     value: String,
 ) -> Result<(), String> {
-    if !NAMES.contains(&name) {
+    if !NAMES.split(' ').any(|known| known == name) {
         // It may be the rest of a password that should have been quoted.
         let shown = match values.iter().any(|(name, _)| name == "password") {
             true => String::new(),
@@ -41,10 +22,7 @@ fn put(
         };
         let hint = match name {
             "passfile" | "service" => "it isn't supported; see database_password_file".to_owned(),
-            _ => match nearest(name, &NAMES) {
-                Some(name) => format!("did you mean \"{name}\"?"),
-                None => format!("expected one of {}", NAMES.join(", ")),
-            },
+            _ => hint("", name, NAMES),
         };
         return Err(format!("{}: unknown parameter{shown}: {hint}", place(at)));
     }
@@ -68,10 +46,8 @@ pub(super) fn words(text: &str) -> Result<Vec<(String, String)>, String> {
             return Ok(values);
         }
         let begin = at;
-        let name = text[at..]
-            .split(['=', ' ', '\t', '\n'])
-            .next()
-            .unwrap_or_default();
+        let mut words = text[at..].split(['=', ' ', '\t', '\n']);
+        let name = words.next().unwrap_or_default();
         at += name.len();
         at += spaces(&text[at..]);
         if !text[at..].starts_with('=') {
@@ -80,8 +56,7 @@ pub(super) fn words(text: &str) -> Result<Vec<(String, String)>, String> {
                 place(begin)
             ));
         }
-        at += 1;
-        at += spaces(&text[at..]);
+        at += 1 + spaces(&text[at + 1..]);
         let (value, taken) = value(&text[at..])
             .ok_or_else(|| format!("{}: the quote that begins here never ends", place(at)))?;
         at += taken;
@@ -123,16 +98,14 @@ pub(super) fn url(rest: &str, begin: usize) -> Result<Vec<(String, String)>, Str
     };
     let mut values = Vec::new();
     let mut set = |at, name: &str, text: &str| -> Result<(), String> {
-        let value = decoded(text).ok_or_else(|| {
-            format!(
-                "{}: {name} has a % without two hexadecimal digits",
-                place(at)
-            )
-        })?;
-        if value.is_empty() {
-            return Ok(());
+        match decoded(text) {
+            Some(value) if value.is_empty() => Ok(()),
+            Some(value) => put(&mut values, at, name, value),
+            None => {
+                let why = "has a % without two hexadecimal digits";
+                Err(format!("{}: {name} {why}", place(at)))
+            }
         }
-        put(&mut values, at, name, value)
     };
     let (mut hosts, mut ports) = (Vec::new(), Vec::new());
     for server in servers.split(',').filter(|server| !server.is_empty()) {
