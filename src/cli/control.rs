@@ -15,34 +15,20 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// More than any answer has.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
-/// Tell how the running proxy does: workers, clients, requests, hits.
 #[derive(Debug, clap::Args)]
-pub(super) struct StatusArgs {
+pub(super) struct ControlArgs {
     /// The directory of the proxy's sockets; `cacheproxy run` says which it uses
     #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
     runtime_dir: PathBuf,
 }
 
-/// Read the configuration again, in the supervisor and every worker; if it is wrong, nothing changes.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "For the installed service, `systemctl reload cacheproxy` does the same.")]
-pub(super) struct ReloadArgs {
-    /// The directory of the proxy's sockets; `cacheproxy run` says which it uses
-    #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
-    runtime_dir: PathBuf,
+pub(super) fn status(args: &ControlArgs) -> Result<(), Failure> {
+    let text = ask(&args.runtime_dir, "status")?.map_err(Failure::unavailable)?;
+    output::print(&text)
 }
 
-pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
-    let answer = ask(&args.runtime_dir, "status")?;
-    match answer {
-        Ok(text) => output::print(&text),
-        Err(reason) => Err(Failure::unavailable(reason)),
-    }
-}
-
-pub(super) fn reload(args: &ReloadArgs) -> Result<(), Failure> {
-    let answer = ask(&args.runtime_dir, "reload")?;
-    match answer {
+pub(super) fn reload(args: &ControlArgs) -> Result<(), Failure> {
+    match ask(&args.runtime_dir, "reload")? {
         Ok(text) if text.is_empty() => output::print("reloaded\n"),
         Ok(text) => output::print(&text),
         Err(reason) => Err(Failure::config(format!(
@@ -61,9 +47,9 @@ fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Fail
     let socket = runtime_dir.join("control.sock");
     let answer = exchange(&socket, request).map_err(|error| unreachable(&socket, &error))?;
     read_answer(&answer).ok_or_else(|| {
+        let socket = socket.display();
         Failure::unavailable(format!(
-            "{}: an answer that makes no sense: {answer:?}",
-            socket.display()
+            "{socket}: an answer that makes no sense: {answer:?}"
         ))
     })
 }
@@ -147,7 +133,7 @@ mod tests {
             client.write_all(b"error: bad file\n").unwrap();
             line
         });
-        let args = ReloadArgs {
+        let args = ControlArgs {
             runtime_dir: dir.path().to_path_buf(),
         };
         let failure = reload(&args).unwrap_err();
@@ -161,7 +147,7 @@ mod tests {
     #[test]
     fn nobody_there() {
         let dir = tempfile::tempdir().unwrap();
-        let args = StatusArgs {
+        let args = ControlArgs {
             runtime_dir: dir.path().to_path_buf(),
         };
         assert_eq!(status(&args).unwrap_err().exit, Exit::Unavailable);

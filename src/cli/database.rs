@@ -67,8 +67,8 @@ impl DatabaseAccess {
 
     pub(super) fn session(&self) -> Result<Session, Failure> {
         let file = self.settings.password_file.as_deref();
-        postgres::connect(self.settings.database.as_str(), file, TIMEOUT)
-            .map_err(|why| self.failed(why))
+        let session = postgres::connect(self.settings.database.as_str(), file, TIMEOUT);
+        session.map_err(|why| self.failed(why))
     }
 
     /// The rows of stored responses, which have to be of this version.
@@ -90,17 +90,13 @@ impl DatabaseAccess {
             Ok(SchemaInit::Created) => Ok("made the schema \"cacheproxy\""),
             Ok(SchemaInit::Upgraded(_)) => Ok("brought the schema \"cacheproxy\" up to date"),
             Ok(SchemaInit::Current) => Ok("the schema \"cacheproxy\" is there and up to date"),
-            Err(error) => {
-                let state = self
-                    .session()
-                    .and_then(|mut session| self.look(&mut session));
-                match state {
-                    Ok(state) if state.version.is_none() || !state.may_write => {
-                        Err(unusable(&state))
-                    }
-                    _ => Err(self.refused(&error)),
-                }
-            }
+            Err(error) => match self
+                .session()
+                .and_then(|mut session| self.look(&mut session))
+            {
+                Ok(state) if state.version.is_none() || !state.may_write => Err(unusable(&state)),
+                _ => Err(self.refused(&error)),
+            },
         }
     }
 
@@ -131,19 +127,14 @@ impl DatabaseAccess {
     }
 
     fn failed(&self, why: StoreError) -> Failure {
-        let local = self
-            .settings
-            .database
-            .value("host")
-            .is_none_or(|host| host.starts_with('/'));
-        let advice = match (&why, local) {
-            (StoreError::Database { reason, .. }, true) if is_absent(reason) => {
-                "; is PostgreSQL running on this machine (`systemctl status postgresql`)?"
-            }
-            (StoreError::Database { reason, .. }, false) if is_absent(reason) => {
-                "; is \"database\" right, and may this machine connect there?"
-            }
-            _ => "",
+        // It is the network that says no.
+        let absent = matches!(&why, StoreError::Database { reason, .. }
+            if reason.contains("connecting to server") || reason.contains("no answer in time"));
+        let host = self.settings.database.value("host");
+        let advice = match host.is_none_or(|host| host.starts_with('/')) {
+            _ if !absent => "",
+            true => "; is PostgreSQL running on this machine (`systemctl status postgresql`)?",
+            false => "; is \"database\" right, and may this machine connect there?",
         };
         Failure::unavailable(format!("{why}{advice}"))
     }
@@ -151,11 +142,6 @@ impl DatabaseAccess {
     fn refused(&self, error: &SchemaError) -> Failure {
         Failure::unavailable(format!("{}: {error}", self.settings.database.place()))
     }
-}
-
-/// True when it is the network that says no.
-fn is_absent(reason: &str) -> bool {
-    reason.contains("connecting to server") || reason.contains("no answer in time")
 }
 
 /// The failure of a database of this state, and what to do.

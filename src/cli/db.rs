@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::database::DatabaseAccess;
 use super::output::{self, amount};
 use super::store_args::StoreArgs;
+use crate::store::postgres::schema::SchemaState;
 use crate::sys::exit::Failure;
 
 /// Make or look at the database of the PostgreSQL store.
@@ -50,29 +51,27 @@ fn database(store: &StoreArgs) -> Result<DatabaseAccess, Failure> {
 fn status(database: &DatabaseAccess) -> Result<(), Failure> {
     let mut session = database.session()?;
     let state = database.look(&mut session)?;
-    let mut text = format!(
-        "PostgreSQL {}, database {}, user {}\n",
-        state.server, state.database, state.user
-    );
-    match state.version {
-        None => text.push_str("no schema \"cacheproxy\" yet\n"),
-        Some(version) => {
-            text.push_str(&format!("schema \"cacheproxy\" of version {version}"));
-            let row = session.query_first(COUNT, &[]);
-            let row = row.map_err(Failure::unavailable)?;
-            if let Some(row) = row {
-                let logged = match row.get::<_, Option<bool>>(3) {
-                    Some(true) => "unlogged",
-                    _ => "logged",
-                };
-                text.push_str(&format!(
-                    ", {logged}\n{} stored responses, {}, {} hits\n",
-                    row.get::<_, i64>(0),
-                    amount(row.get::<_, i64>(1) as u64),
-                    row.get::<_, i64>(2),
-                ));
-            }
-        }
+    let SchemaState {
+        server,
+        database,
+        user,
+        version,
+        ..
+    } = state;
+    let mut text = format!("PostgreSQL {server}, database {database}, user {user}\n");
+    let Some(version) = version else {
+        return output::print(&(text + "no schema \"cacheproxy\" yet\n"));
+    };
+    text.push_str(&format!("schema \"cacheproxy\" of version {version}"));
+    let row = session.query_first(COUNT, &[]);
+    if let Some(row) = row.map_err(Failure::unavailable)? {
+        let unlogged = row.get::<_, Option<bool>>(3) == Some(true);
+        let logged = if unlogged { "unlogged" } else { "logged" };
+        let [count, bytes, hits] = [0, 1, 2].map(|column| row.get::<_, i64>(column));
+        let size = amount(bytes as u64);
+        text.push_str(&format!(
+            ", {logged}\n{count} stored responses, {size}, {hits} hits\n"
+        ));
     }
     output::print(&text)
 }

@@ -51,13 +51,12 @@ fn field(text: &str) -> Result<(String, String), String> {
 pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let store = args.store.open()?;
     let lines = args.fields.iter();
+    let lines = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let head = RequestHead {
         method: Method::Get,
         target: args.uri.as_bytes().clone(),
         version: Version::Http11,
-        fields: lines
-            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-            .collect(),
+        fields: lines.collect(),
     };
     let uri = args.uri.as_str();
     let cache_uri = worker::cache_uri(&store.settings, &args.uri);
@@ -147,11 +146,8 @@ fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
     let ExplainedResponse { info, facts, hits } = known;
     let meta = &info.meta;
     let age = facts.current_age(now);
-    let mut text = format!(
-        "Status {}, {} of content",
-        meta.status,
-        amount(info.content)
-    );
+    let (status, size) = (meta.status, amount(info.content));
+    let mut text = format!("Status {status}, {size} of content");
     match fields_of(&meta.variant).as_str() {
         "" => text.push_str(".\n"),
         fields => {
@@ -159,20 +155,11 @@ fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
         }
     }
     let lifetime = facts.lifetime.seconds;
-    let _ = match lifetime.checked_sub(age).filter(|left| *left > 0) {
-        Some(left) => writeln!(
-            text,
-            "   Its age is {}, and it is fresh for {} more.",
-            duration(age),
-            duration(left)
-        ),
-        None => writeln!(
-            text,
-            "   Its age is {}, and it is stale since {}.",
-            duration(age),
-            duration(age - lifetime.min(age))
-        ),
+    let state = match lifetime.checked_sub(age).filter(|left| *left > 0) {
+        Some(left) => format!("fresh for {} more", duration(left)),
+        None => format!("stale since {}", duration(age - lifetime.min(age))),
     };
+    let _ = writeln!(text, "   Its age is {}, and it is {state}.", duration(age));
     let capped = if facts.lifetime.capped {
         ", cut short by max_ttl"
     } else {
@@ -187,18 +174,15 @@ fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
     let validators: Vec<String> = conditional_fields(&meta.fields)
         .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
         .collect();
-    let _ = match validators.is_empty() {
-        true => writeln!(
-            text,
-            "   It has no validator, so a stale one is fetched anew."
-        ),
-        false => writeln!(text, "   It is validated with {}.", validators.join(", ")),
-    };
-    let _ = match hits {
-        Some(1) => writeln!(text, "   It answered about 1 request."),
-        Some(hits) => writeln!(text, "   It answered about {hits} requests."),
-        None => Ok(()),
-    };
+    match validators.as_slice() {
+        [] => text.push_str("   It has no validator, so a stale one is fetched anew.\n"),
+        some => text.push_str(&format!("   It is validated with {}.\n", some.join(", "))),
+    }
+    match hits {
+        Some(1) => text.push_str("   It answered about 1 request.\n"),
+        Some(hits) => text.push_str(&format!("   It answered about {hits} requests.\n")),
+        None => {}
+    }
     text
 }
 

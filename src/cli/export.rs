@@ -32,7 +32,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
     let out = output(file)?;
     let store = args.store.open()?;
     let unwritten = |error: io::Error| match file {
-        Some(file) => Failure::unavailable(format!("{}: {error}", file.display())),
+        Some(file) => Failure::at(file, error),
         None => Failure::unavailable(format!("the archive can't be written: {error}")),
     };
     let mut progress = Progress::begin("exported");
@@ -59,25 +59,19 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
     failed.map_or(Ok(()), |error| Err(unwritten(error)))?;
     let (count, bytes) = writer.written();
     writer.end().map_err(unwritten)?;
-    progress.say(&format!(
-        "exported {count} stored responses, {}",
-        amount(bytes)
-    ));
+    let size = amount(bytes);
+    progress.say(&format!("exported {count} stored responses, {size}"));
     Ok(())
 }
 
 fn output(file: Option<&Path>) -> Result<Box<dyn Write>, Failure> {
-    let Some(file) = file else {
-        let out = io::stdout();
-        if out.is_terminal() {
-            return Err(Failure::usage(
-                "an archive is nothing for a terminal: name a file, or write it to a pipe",
-            ));
-        }
-        return Ok(Box::new(out));
-    };
-    match File::create(file) {
-        Ok(out) => Ok(Box::new(out)),
-        Err(error) => Err(Failure::unavailable(format!("{}: {error}", file.display()))),
+    match file {
+        Some(file) => Ok(Box::new(
+            File::create(file).map_err(|error| Failure::at(file, error))?,
+        )),
+        None if io::stdout().is_terminal() => Err(Failure::usage(
+            "an archive is nothing for a terminal: name a file, or write it to a pipe",
+        )),
+        None => Ok(Box::new(io::stdout())),
     }
 }

@@ -49,17 +49,13 @@ pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
 }
 
 fn input(file: Option<&Path>) -> Result<Box<dyn io::Read>, Failure> {
-    let Some(file) = file else {
-        let input = io::stdin();
-        if input.is_terminal() {
-            return Err(Failure::usage(
-                "an archive is expected: name a file, or give it by a pipe",
-            ));
-        }
-        return Ok(Box::new(input));
-    };
-    match File::open(file) {
-        Ok(input) => Ok(Box::new(input)),
-        Err(error) => Err(Failure::unavailable(format!("{}: {error}", file.display()))),
+    match file {
+        Some(file) => Ok(Box::new(
+            File::open(file).map_err(|error| Failure::at(file, error))?,
+        )),
+        None if io::stdin().is_terminal() => Err(Failure::usage(
+            "an archive is expected: name a file, or give it by a pipe",
+        )),
+        None => Ok(Box::new(io::stdin())),
     }
 }

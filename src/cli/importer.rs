@@ -44,11 +44,8 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn report(&self) -> String {
-        let mut text = format!(
-            "imported {} stored responses, {}",
-            self.stored,
-            amount(self.bytes)
-        );
+        let (count, size) = (self.stored, amount(self.bytes));
+        let mut text = format!("imported {count} stored responses, {size}");
         let rest = [
             (self.newer, "left out, as the store has them as new"),
             (
@@ -83,10 +80,7 @@ pub(super) struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn begin(
-        handle: &'a StoreHandle,
-        runtime_dir: &'a Path,
-    ) -> Result<Importer<'a>, Failure> {
+    pub(super) fn begin(handle: &'a StoreHandle, runtime_dir: &'a Path) -> Result<Self, Failure> {
         let (store, shared) = handle.store()?;
         Ok(Importer {
             handle,
@@ -139,7 +133,9 @@ impl<'a> Importer<'a> {
             Verdict::Damaged => self.tally.damaged += 1,
             Verdict::Spoiled => self.tally.spoiled += 1,
         }
-        failed.map_or(Ok(()), |error| Err(Failure::unavailable(error)))?;
+        if let Some(error) = failed {
+            return Err(Failure::unavailable(error));
+        }
         if verdict != Verdict::Whole {
             return Ok(());
         }
@@ -174,9 +170,8 @@ impl<'a> Importer<'a> {
             return Ok(Destination::Nowhere);
         }
         if archived.content <= SMALL {
-            return Ok(Destination::Memory(Vec::with_capacity(
-                archived.content as usize,
-            )));
+            let content = Vec::with_capacity(archived.content as usize);
+            return Ok(Destination::Memory(content));
         }
         let begun = self.with_room(&|store| store.begin(&archived.meta, Some(archived.content)));
         let draft = begun.map_err(Failure::unavailable)?;
@@ -202,14 +197,11 @@ impl<'a> Importer<'a> {
             Ok(()) => {
                 self.tally.stored += 1;
                 self.tally.bytes += len;
-                Ok(())
             }
-            Err(StoreError::Gone) => {
-                self.tally.newer += 1;
-                Ok(())
-            }
-            Err(error) => Err(Failure::unavailable(error)),
+            Err(StoreError::Gone) => self.tally.newer += 1,
+            Err(error) => return Err(Failure::unavailable(error)),
         }
+        Ok(())
     }
 
     /// Does what needs room in the store. While a proxy runs it can make some.
@@ -217,15 +209,14 @@ impl<'a> Importer<'a> {
         &self,
         work: &dyn Fn(&dyn Store) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut outcome = work(&*self.store);
         for _ in 0..ATTEMPTS {
+            let outcome = work(&*self.store);
             if !matches!(outcome, Err(StoreError::Full { .. })) || self.handle.shared.is_none() {
-                break;
+                return outcome;
             }
             control::rescan(self.runtime_dir);
             sleep(Duration::from_secs(1));
-            outcome = work(&*self.store);
         }
-        outcome
+        work(&*self.store)
     }
 }

@@ -38,7 +38,6 @@ enum Sort {
     Age,
 }
 
-/// A line of the list.
 struct ListLine {
     size: u64,
     age: u64,
@@ -81,10 +80,7 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
 }
 
 fn table(rows: &[ListLine]) -> String {
-    let mut text = format!(
-        "{:>11} {:>10} {:>7} {:>4}  url\n",
-        "size", "age", "hits", "used"
-    );
+    let mut text = "       size        age    hits used  url\n".to_owned();
     for row in rows {
         let used = match row.used {
             Some(true) => "yes",
@@ -93,15 +89,14 @@ fn table(rows: &[ListLine]) -> String {
         };
         let hits = row.hits.map_or("-".to_owned(), |hits| hits.to_string());
         let (size, age) = (amount(row.size), duration(row.age));
-        let variant = match row.variant.as_str() {
-            "" => String::new(),
-            variant => format!("  [{variant}]"),
+        let (uri, variant) = match row.variant.as_str() {
+            "" => (&row.uri, String::new()),
+            variant => (&row.uri, format!("  [{variant}]")),
         };
         // Writing to a String can't fail.
         let _ = writeln!(
             text,
-            "{size:>11} {age:>10} {hits:>7} {used:>4}  {}{variant}",
-            row.uri
+            "{size:>11} {age:>10} {hits:>7} {used:>4}  {uri}{variant}"
         );
     }
     let bytes = rows.iter().map(|row| row.size).sum();

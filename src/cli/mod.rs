@@ -60,8 +60,13 @@ enum Command {
     Supervisor(service::SupervisorArgs),
     Worker(service::WorkerArgs),
     Check(check::CheckArgs),
-    Status(control::StatusArgs),
-    Reload(control::ReloadArgs),
+    /// Tell how the running proxy does: workers, clients, requests, hits.
+    Status(control::ControlArgs),
+    /// Read the configuration again, in the supervisor and every worker; if it is wrong, nothing changes.
+    #[command(
+        after_help = "For the installed service, `systemctl reload cacheproxy` does the same."
+    )]
+    Reload(control::ControlArgs),
     Purge(purge::PurgeArgs),
     List(list::ListArgs),
     Explain(explain::ExplainArgs),
@@ -79,11 +84,10 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Where help or a complaint can't be printed there is nobody to read it.
             let _ = error.print();
-            let asked_for = !error.use_stderr();
-            return if asked_for {
-                ExitCode::SUCCESS
-            } else {
-                Exit::Usage.into()
+            return match error.use_stderr() {
+                true => Exit::Usage.into(),
+                // Help was asked for.
+                false => ExitCode::SUCCESS,
             };
         }
     };

@@ -70,15 +70,12 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
 }
 
 fn matches(args: &PurgeArgs, key: &Key) -> bool {
-    let Ok(text) = std::str::from_utf8(key.text()) else {
-        return false;
-    };
+    let text = std::str::from_utf8(key.text()).unwrap_or_default();
     let Some((_, text)) = text.split_once(' ') else {
         return false;
     };
-    args.prefix
-        .iter()
-        .any(|prefix| text.starts_with(prefix.as_str()))
+    let mut prefixes = args.prefix.iter();
+    prefixes.any(|prefix| text.starts_with(prefix.as_str()))
         || url::parse(text).is_ok_and(|uri| args.host.iter().any(|host| url::is_of(&uri, host)))
 }
 

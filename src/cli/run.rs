@@ -71,7 +71,6 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     })
 }
 
-/// The store's place, for messages.
 fn place(store: &StoreChoice) -> String {
     match &store.kind {
         StoreKind::Filesystem => store.path.display().to_string(),
@@ -113,10 +112,9 @@ struct RuntimeDir(PathBuf);
 
 impl RuntimeDir {
     fn make() -> Result<RuntimeDir, Failure> {
-        let base = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let base = base
-            .filter(|base| base.is_dir())
-            .unwrap_or_else(env::temp_dir);
+        let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let base = runtime.filter(|runtime| runtime.is_dir());
+        let base = base.unwrap_or_else(env::temp_dir);
         let id = std::process::id();
         // A directory that someone else left there, or put there, is never used.
         for attempt in 0..100 {
@@ -130,10 +128,8 @@ impl RuntimeDir {
                 }
             }
         }
-        let base = base.display();
-        Err(Failure::unavailable(format!(
-            "can't make a directory for sockets in {base}"
-        )))
+        let why = format!("can't make a directory for sockets in {}", base.display());
+        Err(Failure::unavailable(why))
     }
 }
 

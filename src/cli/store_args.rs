@@ -65,8 +65,9 @@ impl StoreArgs {
 
     /// The settings of the proxy that uses the store.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
-        let loaded = config::load(&self.source()?).map_err(Failure::config)?;
-        Ok(loaded.settings)
+        Ok(config::load(&self.source()?)
+            .map_err(Failure::config)?
+            .settings)
     }
 
     fn handle(
@@ -74,7 +75,7 @@ impl StoreArgs {
         settings: Settings,
         database: Option<DatabaseAccess>,
     ) -> Result<StoreHandle, Failure> {
-        let admin: Box<dyn StoreAdmin> = match &database {
+        let admin: Box<dyn StoreAdmin> = match database {
             None => Box::new(Directory::of(&settings.store.path)),
             Some(database) => Box::new(database.admin()?),
         };
@@ -141,10 +142,8 @@ fn owner(path: &Path) -> Result<User, Failure> {
     if own != 0 && own != metadata.uid() {
         return Err(not_yours(path));
     }
-    Ok(User {
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-    })
+    let (uid, gid) = (metadata.uid(), metadata.gid());
+    Ok(User { uid, gid })
 }
 
 fn not_yours(path: &Path) -> Failure {

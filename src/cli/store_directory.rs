@@ -1,5 +1,6 @@
 //! The store's directory: made before anything is served, or only tried, and said what is wrong with it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -24,28 +25,26 @@ pub(super) fn check(path: &Path) -> Result<Option<String>, Failure> {
     let service = user::named(SERVICE_USER);
     let own = user::effective();
     let own_place = path.starts_with(SERVICE_STORE);
+    let shown = path.display();
     if own_place && !path.exists() {
         return Ok(Some(format!(
-            "{} will be made when the service starts",
-            path.display()
+            "{shown} will be made when the service starts"
         )));
     }
     match service {
         Some(service) if own == 0 => try_as(&service, path),
         Some(service) if own != service.uid => {
-            let path = path.display();
             return Ok(Some(format!(
-                "whether {path} is writable wasn't tried: run this as root for that"
+                "whether {shown} is writable wasn't tried: run this as root for that"
             )));
         }
         _ => disk::try_writing(path),
     }
     .map_err(|error| unusable(path, &error))?;
     Ok((!own_place && service.is_some()).then(|| {
-        let path = path.display();
         format!(
-            "the service's sandbox lets it write only below {SERVICE_STORE}: for {path}, put \
-             [Service] and ReadWritePaths={path} into `systemctl edit cacheproxy.service` and \
+            "the service's sandbox lets it write only below {SERVICE_STORE}: for {shown}, put \
+             [Service] and ReadWritePaths={shown} into `systemctl edit cacheproxy.service` and \
              `systemctl edit cacheproxy@.service`"
         )
     }))
@@ -54,15 +53,11 @@ pub(super) fn check(path: &Path) -> Result<Option<String>, Failure> {
 /// Tries as another user, in a process of its own: that takes every directory above and every ACL into account.
 fn try_as(user: &User, directory: &Path) -> io::Result<()> {
     std::fs::metadata(directory)?;
+    let [is_directory, writable, usable, and] = ["-d", "-w", "-x", "-a"].map(OsStr::new);
+    let directory = directory.as_os_str();
     let usable = Command::new("test")
-        .arg("-d")
-        .arg(directory)
-        .arg("-a")
-        .arg("-w")
-        .arg(directory)
-        .arg("-a")
-        .arg("-x")
-        .arg(directory)
+        .args([is_directory, directory, and, writable, directory])
+        .args([and, usable, directory])
         .gid(user.gid)
         .uid(user.uid)
         .current_dir("/")

@@ -20,56 +20,47 @@ pub(super) fn summary(loaded: &Loaded) -> String {
 }
 
 fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
-    let list = |items: Vec<String>| {
-        if items.is_empty() {
-            "none".to_string()
-        } else {
-            items.join(", ")
-        }
-    };
     let ttl = match settings.ttl {
         Ttl::Heuristic => "heuristic".to_string(),
         Ttl::Fixed(fixed) => duration(fixed),
     };
-    let or_none = |limit: Option<u64>| limit.map_or("none".to_string(), duration);
+    let while_validated = duration(settings.stale_while_revalidate);
+    let on_errors = or_none(settings.stale_if_error);
+    let access_log = if settings.access_log { "on" } else { "off" };
+    let memory = display_size(settings.memory);
     let mut rows = vec![
         ("workers", settings.workers.to_string()),
-        (
-            "clients from",
-            list(settings.allow.iter().map(display_network).collect()),
-        ),
-        (
-            "PURGE from",
-            list(settings.purge_allow.iter().map(display_network).collect()),
-        ),
+        ("clients from", list(&settings.allow, display_network)),
+        ("PURGE from", list(&settings.purge_allow, display_network)),
         ("clients at most", settings.max_clients.to_string()),
         (
             "CONNECT to ports",
-            list(settings.connect_ports.0.iter().map(display_ports).collect()),
+            list(&settings.connect_ports.0, display_ports),
         ),
         ("store", store(&settings.store)),
         ("largest object", display_size(settings.largest_object)),
-        (
-            "memory",
-            format!("{} in each worker", display_size(settings.memory)),
-        ),
+        ("memory", format!("{memory} in each worker")),
         ("ttl", ttl),
         ("max_ttl", or_none(settings.max_ttl)),
         (
             "stale at most",
-            format!(
-                "{} while validated, {} on errors",
-                duration(settings.stale_while_revalidate),
-                or_none(settings.stale_if_error)
-            ),
+            format!("{while_validated} while validated, {on_errors} on errors"),
         ),
-        (
-            "access log",
-            if settings.access_log { "on" } else { "off" }.to_string(),
-        ),
+        ("access log", access_log.to_string()),
     ];
     rows.extend(settings.rules.0.iter().map(|each| ("rule", rule(each))));
     rows
+}
+
+fn list<T>(items: &[T], display: fn(&T) -> String) -> String {
+    if items.is_empty() {
+        return "none".to_string();
+    }
+    items.iter().map(display).collect::<Vec<_>>().join(", ")
+}
+
+fn or_none(limit: Option<u64>) -> String {
+    limit.map_or("none".to_string(), duration)
 }
 
 fn store(choice: &StoreChoice) -> String {
@@ -79,27 +70,29 @@ fn store(choice: &StoreChoice) -> String {
             "{path}, at most {size}, leaving {} of the disk free",
             display_size(choice.min_free)
         ),
-        StoreKind::Postgres(settings) => format!(
-            "PostgreSQL: {}, at most {size}, {}, by way of {path}",
-            settings.database.masked(),
-            if settings.logged {
+        StoreKind::Postgres(settings) => {
+            let database = settings.database.masked();
+            let logged = if settings.logged {
                 "logged"
             } else {
                 "unlogged"
-            },
-        ),
+            };
+            format!("PostgreSQL: {database}, at most {size}, {logged}, by way of {path}")
+        }
     }
 }
 
 fn rule(rule: &Rule) -> String {
     let mut says = Vec::new();
     if let Some(ttl) = rule.ttl {
-        let force = if ttl.force {
-            " whatever the origin says"
-        } else {
-            ""
-        };
-        says.push(format!("{}{force}", duration(ttl.seconds)));
+        says.push(
+            duration(ttl.seconds)
+                + if ttl.force {
+                    " whatever the origin says"
+                } else {
+                    ""
+                },
+        );
     }
     if rule.bypass == Some(true) {
         says.push("never cached".to_string());
@@ -111,8 +104,7 @@ fn rule(rule: &Rule) -> String {
         says.push(format!("stale {} while validated", duration(limit)));
     }
     if let Some(limit) = rule.stale_if_error {
-        let limit = limit.map_or("none".to_string(), duration);
-        says.push(format!("stale {limit} on errors"));
+        says.push(format!("stale {} on errors", or_none(limit)));
     }
     format!("{} for {}", says.join(", "), rule.globs.join(" "))
 }

@@ -1,6 +1,8 @@
 //! Exit codes as in sysexits(3), and the failure that ends a process.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The reason why a process ends, as its exit code tells.
@@ -25,7 +27,8 @@ impl From<Exit> for ExitCode {
 }
 
 /// The end of a process: its exit code, and the message for a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Failure {
     pub exit: Exit,
     /// Says what happened and, where that helps, what to do.
@@ -52,22 +55,17 @@ impl Failure {
         Failure::with(Exit::NoPermission, message)
     }
 
+    /// A file that can't be opened or written.
+    pub fn at(file: &Path, error: io::Error) -> Failure {
+        Failure::unavailable(format!("{}: {error}", file.display()))
+    }
+
     pub fn config(message: impl fmt::Display) -> Failure {
         Failure::with(Exit::Config, message)
     }
 
     fn with(exit: Exit, message: impl fmt::Display) -> Failure {
-        Failure {
-            exit,
-            message: message.to_string(),
-        }
+        let message = message.to_string();
+        Failure { exit, message }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Failure {}
