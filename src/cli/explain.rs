@@ -227,7 +227,7 @@ fn verdict(
     }
 }
 
-/// What the origin server is asked, in words. `number` is that of the stored response, or 0.
+/// Says in words what the origin server is asked. `number` is that of the stored response, or 0.
 fn asked(question: Question, candidates: &Candidates<'_>, number: usize) -> String {
     match question {
         Question::Validate { why, on_error } => {

@@ -12,7 +12,6 @@ use crate::sys::shared::Shared;
 pub struct StoredInfo {
     /// Its metadata, without trailers.
     pub meta: Meta,
-    /// The length of its content.
     pub content: u64,
     /// The bytes that count against the limit.
     pub size: u64,

@@ -11,16 +11,15 @@ use super::{StoreError, Whole};
 
 /// The content of a stored response.
 #[derive(Debug, Clone)]
+#[allow(missing_docs)]
 pub enum Content {
     /// All of it.
     Memory(Bytes),
     /// Part of a file, which may be unlinked at any time but does not change.
     File {
-        /// The file.
         file: Arc<File>,
         /// Where the content begins in it.
         offset: u64,
-        /// The length of the content.
         len: u64,
     },
     /// Elsewhere, to be read piece by piece.
@@ -64,12 +63,10 @@ impl Content {
     /// Reads the content part by part, until `take` is false.
     pub fn each_part(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), StoreError> {
         match self {
-            Content::Memory(bytes) => {
-                take(bytes);
-            }
+            Content::Memory(bytes) => drop(take(bytes)),
             Content::File { file, offset, len } => {
                 let read = each_part_of_file(file, *offset, *len, take);
-                read.map_err(|error| StoreError::at("the content's file".as_ref(), error))?;
+                read.map_err(StoreError::at("the content's file".as_ref()))?;
             }
             Content::Pieces(pieces) => {
                 let mut at = 0;

@@ -28,11 +28,10 @@ pub struct Draft {
 impl Draft {
     /// Writes the part of the content that begins at `at`, once there is room for it.
     pub fn write_at(&self, part: &[u8], at: u64) -> Result<(), StoreError> {
-        self.reservation
-            .cover(self.content_offset + at + part.len() as u64)?;
-        self.file
-            .write_all_at(part, self.content_offset + at)
-            .map_err(|error| StoreError::at(&self.reservation.path, error))
+        let at = self.content_offset + at;
+        self.reservation.cover(at + part.len() as u64)?;
+        let written = self.file.write_all_at(part, at);
+        written.map_err(StoreError::at(&self.reservation.path))
     }
 }
 
@@ -83,22 +82,20 @@ impl Reservation {
                 "{bytes} bytes more would leave less disk free than the floor that is set until others are evicted"
             )
         } else {
+            let limit = self.shared.limit();
             format!(
-                "{bytes} bytes more would exceed its limit of {} bytes until others are evicted",
-                self.shared.limit()
+                "{bytes} bytes more would exceed its limit of {limit} bytes until others are evicted"
             )
         };
-        Err(StoreError::Full {
-            path: self.path.clone(),
-            reason,
-        })
+        let path = self.path.clone();
+        Err(StoreError::Full { path, reason })
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.shared
-            .release(self.worker, self.reserved.load(Relaxed));
+        let reserved = self.reserved.load(Relaxed);
+        self.shared.release(self.worker, reserved);
     }
 }
 

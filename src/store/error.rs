@@ -7,39 +7,29 @@ use thiserror::Error;
 
 /// Why a store could not do what was asked. None of these fails a request.
 #[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum StoreError {
     /// No room: the size limit is reached, the disk is full or a quota is.
     #[error("no room in the store at {path}: {reason}")]
     Full {
-        /// The store or the file in it.
         path: PathBuf,
         /// Which limit, and what to do.
         reason: String,
     },
-    /// The store's directory may not be written.
     #[error(
         "cannot write to the store at {path}: {source}; it must be a directory that belongs to the \
          user that cacheproxy runs as, on a file system mounted read-write"
     )]
-    NotWritable {
-        /// The directory or file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// The stored response was removed or replaced meanwhile; nothing is wrong.
+    NotWritable { path: PathBuf, source: io::Error },
     #[error("the stored response was removed or replaced meanwhile")]
     Gone,
-    /// The metadata is larger than a record holds.
     #[error("the response's metadata takes {0} bytes, more than a stored response may have")]
     MetaTooLarge(usize),
     /// Its `Vary` and the variant it was to be stored as do not go together.
     #[error("no request could ever select the response by its Vary field")]
     Unselectable,
-    /// The database refused or failed what was asked.
     #[error("the database at {server} failed: {reason}")]
     Database {
-        /// Which server.
         server: String,
         /// Its reason, and what to do.
         reason: String,
@@ -47,34 +37,30 @@ pub enum StoreError {
     /// The database can't be reached, which was said when it began.
     #[error("the database at {server} can't be used until it is back: {reason}")]
     Unreachable {
-        /// Which server.
         server: String,
         /// Why, when it was last tried.
         reason: String,
     },
     /// Any other failure of the operating system.
     #[error("the store failed at {path}: {source}; see whether the disk is in order")]
-    Io {
-        /// The directory or file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 impl StoreError {
-    /// The error that an operation on `path` ended with, told apart by its kind.
-    pub fn at(path: &Path, source: io::Error) -> StoreError {
+    /// Makes the error that an operation on `path` ended with, told apart by its kind.
+    pub fn at(path: &Path) -> impl Fn(io::Error) -> StoreError + Copy {
         use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let path = path.to_path_buf();
-        let kind = source.kind();
-        if matches!(kind, StorageFull | QuotaExceeded) {
-            let reason = format!("{source}; free some disk or lower the store's size");
-            StoreError::Full { path, reason }
-        } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
-            StoreError::NotWritable { path, source }
-        } else {
-            StoreError::Io { path, source }
+        move |source| {
+            let path = path.to_path_buf();
+            let kind = source.kind();
+            if matches!(kind, StorageFull | QuotaExceeded) {
+                let reason = format!("{source}; free some disk or lower the store's size");
+                StoreError::Full { path, reason }
+            } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
+                StoreError::NotWritable { path, source }
+            } else {
+                StoreError::Io { path, source }
+            }
         }
     }
 
@@ -107,7 +93,7 @@ mod tests {
         ];
         for (number, expected) in table {
             let source = io::Error::from_raw_os_error(number);
-            let error = StoreError::at(Path::new("/store"), source);
+            let error = StoreError::at(Path::new("/store"))(source);
             let kind = match &error {
                 StoreError::Full { .. } => "full",
                 StoreError::NotWritable { .. } => "not writable",

@@ -111,9 +111,8 @@ impl<T: Clone> MemoryTier<T> {
     /// True when some variant of this key is at hand and current.
     pub fn has_variants(&self, key: &Key) -> bool {
         let generation = self.shared.generation(key.hash());
-        self.cache
-            .peek(key.hash())
-            .is_some_and(|slot| slot.key == *key && slot.generation == generation)
+        let slot = self.cache.peek(key.hash());
+        slot.is_some_and(|slot| slot.key == *key && slot.generation == generation)
     }
 
     #[cfg(test)]
@@ -204,6 +203,9 @@ mod tests {
         assert_eq!(tier.lookup(&key, &gzip).as_deref(), Some("new"));
         tier.insert(&meta(&key, "", &plain), next, 10, "newer".into());
         assert_eq!(tier.lookup(&key, &gzip).as_deref(), Some("newer"));
+        // As when the store removes what it has of the key.
+        shared.next_generation(key.hash());
+        assert_eq!(tier.lookup(&key, &gzip), None);
     }
 
     #[test]

@@ -110,10 +110,9 @@ pub enum Found {
 
 /// A stored response.
 #[derive(Debug, Clone)]
+#[allow(missing_docs)]
 pub struct Object {
-    /// Everything but the content.
     pub meta: Meta,
-    /// The content.
     pub content: Content,
     /// The key's generation before the lookup: what a copy in the memory tier is current for.
     pub generation: u32,
@@ -126,21 +125,19 @@ pub struct Object {
 pub enum Whole {
     /// Held in memory, in pieces.
     Memory(Vec<Bytes>),
-    /// Written to a draft.
+    /// Written to a draft: so many bytes with this checksum.
+    #[allow(missing_docs)]
     Draft {
-        /// The draft.
         draft: Draft,
-        /// The number of bytes that were written to it.
         len: u64,
-        /// The checksum of all of them, in order.
         checksum: Checksum,
     },
 }
 
 /// A response that was stored or removed, as announced to the evictor.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub struct Published {
-    /// The hash of the key.
     pub hash: Hash,
     /// The hash of the variant; zero without `Vary`.
     pub variant: Hash,
@@ -152,12 +149,11 @@ pub struct Published {
 
 /// Uses of a stored response.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
 pub struct Used {
-    /// The hash of the key.
     pub hash: Hash,
     /// The hash of the variant; zero without `Vary`.
     pub variant: Hash,
-    /// Their number.
     pub hits: u64,
 }
 

@@ -126,14 +126,15 @@ impl Sieve {
             newer: NONE,
             older: NONE,
         };
-        let index = if self.free == NONE {
-            self.nodes.push(node);
-            (self.nodes.len() - 1) as u32
-        } else {
-            let index = self.free;
-            self.free = self.nodes[index as usize].newer;
-            self.nodes[index as usize] = node;
-            index
+        let index = match self.free {
+            NONE => {
+                self.nodes.push(node);
+                (self.nodes.len() - 1) as u32
+            }
+            free => {
+                self.free = std::mem::replace(&mut self.nodes[free as usize], node).newer;
+                free
+            }
         };
         self.places.insert(entry.place(), index);
         Some(index)
@@ -143,8 +144,7 @@ impl Sieve {
     pub fn remove(&mut self, place: &Hash) -> Option<SieveEntry> {
         let index = self.places.remove(place)?;
         let node = &self.nodes[index as usize];
-        let (newer, older) = (node.newer, node.older);
-        let entry = entry(node);
+        let (newer, older, entry) = (node.newer, node.older, entry(node));
         match newer {
             NONE => self.head = older,
             newer => self.nodes[newer as usize].older = older,
@@ -165,22 +165,17 @@ impl Sieve {
     /// Removes and returns the entry that goes next: the first from the hand towards the head that was
     /// not visited; `take_visited` says whether one was, and clears it.
     pub fn evict(&mut self, mut take_visited: impl FnMut(&Hash) -> bool) -> Option<SieveEntry> {
-        let mut hand = if self.hand == NONE {
-            self.tail
-        } else {
-            self.hand
-        };
+        // From the newest on to the oldest again.
+        let tail = self.tail;
+        let around = |index| if index == NONE { tail } else { index };
+        let mut hand = around(self.hand);
         // Bits are set while the hand moves: after one whole round the next entry goes all the same.
         for _ in 0..self.len() {
             let node = &self.nodes[hand as usize];
             if !take_visited(&entry(node).place()) {
                 break;
             }
-            hand = if node.newer == NONE {
-                self.tail
-            } else {
-                node.newer
-            };
+            hand = around(node.newer);
         }
         if hand == NONE {
             return None;

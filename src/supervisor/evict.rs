@@ -49,7 +49,7 @@ impl Evictor {
         let thread = std::thread::Builder::new()
             .name("evict".to_owned())
             .spawn(|| thread.run())
-            .map_err(|error| StoreError::at(path, error))?;
+            .map_err(StoreError::at(path))?;
         Ok(Evictor {
             sender,
             requests,

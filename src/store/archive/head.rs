@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
-use crate::http::fields::{Fields, FieldsBuilder};
+use crate::http::fields::FieldsBuilder;
 use crate::http::target::Uri;
 
 /// Follows "from" where the response came from the proxy's own machine or link.
@@ -57,9 +57,8 @@ fn is_end(byte: u8) -> bool {
 
 /// The metadata that these lines say; an error says what is wrong with them.
 pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
-    let text = text
-        .strip_suffix(b"\n")
-        .ok_or("a head without a last line's end")?;
+    let text = text.strip_suffix(b"\n");
+    let text = text.ok_or("a head without a last line's end")?;
     let (mut key, mut variant, mut status) = (None, Vec::new(), None);
     let (mut requested, mut received, mut local) = (None, None, false);
     let (mut fields, mut trailers) = (FieldsBuilder::default(), FieldsBuilder::default());
@@ -94,21 +93,15 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         local,
         status,
         reason,
-        fields: built(fields),
-        trailers: built(trailers),
+        fields: fields.build(),
+        trailers: trailers.build(),
     })
-}
-
-fn built(fields: FieldsBuilder) -> Fields {
-    fields.build()
 }
 
 fn read_key(text: &[u8]) -> Result<Key, &'static str> {
     let key = Key::new(text.to_vec());
-    let uri = key
-        .uri()
-        .map(|uri| Uri::parse(&Bytes::copy_from_slice(uri)));
-    match uri {
+    let uri = key.uri().map(Bytes::copy_from_slice);
+    match uri.map(|uri| Uri::parse(&uri)) {
         Some(Ok(uri)) if text.ends_with(uri.as_bytes()) => Ok(key),
         _ => Err("a key that isn't GET or HEAD and a URI"),
     }
@@ -135,9 +128,7 @@ fn push(fields: &mut FieldsBuilder, line: &[u8]) -> Result<(), &'static str> {
     let colon = line.iter().position(|byte| *byte == b':');
     let colon = colon.filter(|at| *at > 0);
     let (name, value) = line.split_at(colon.ok_or("a field without a colon")?);
-    let value = value
-        .strip_prefix(b": ")
-        .ok_or("a field without a colon and a space")?;
-    fields.push(name, value);
+    let value = value.strip_prefix(b": ");
+    fields.push(name, value.ok_or("a field without a colon and a space")?);
     Ok(())
 }

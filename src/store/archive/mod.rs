@@ -23,22 +23,15 @@ const SPOILED: &str = "spoiled";
 
 /// The reason why an archive can't be read any further.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
 pub enum ArchiveError {
-    /// The operating system's reason.
     #[error("the archive can't be read: {0}")]
     Io(#[from] std::io::Error),
-    /// It ends too early.
     #[error("the archive is cut short at byte {0}; make it again")]
     CutShort(u64),
     /// It isn't one, or not one of this version.
     #[error("{0}")]
     Other(String),
-    /// Something in it makes no sense.
     #[error("the archive is damaged at byte {at}: {why}")]
-    Damaged {
-        /// The place in bytes.
-        at: u64,
-        /// The fault there.
-        why: &'static str,
-    },
+    Damaged { at: u64, why: &'static str },
 }

@@ -1,6 +1,6 @@
 //! Reading an archive: nothing in it is believed before it is checked, and content is passed on part by part.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 
 use super::{ArchiveError, BEGIN, MOST_HEAD, MOST_LINE, SPOILED, VERSION, head};
 use crate::cache::stored::Meta;
@@ -27,7 +27,7 @@ pub struct Archived {
 /// Tells if a response is what was archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// It is what was archived.
     Whole,
     /// It was damaged since it was archived.
     Damaged,
@@ -38,11 +38,8 @@ pub enum Verdict {
 impl<R: BufRead> ArchiveReader<R> {
     /// Reads the beginning.
     pub fn open(input: R) -> Result<ArchiveReader<R>, ArchiveError> {
-        let mut reader = ArchiveReader {
-            input,
-            at: 0,
-            count: 0,
-        };
+        let (at, count) = (0, 0);
+        let mut reader = ArchiveReader { input, at, count };
         let first = match reader.line() {
             Err(ArchiveError::Io(error)) => return Err(ArchiveError::Io(error)),
             line => line.unwrap_or_default(),
@@ -130,15 +127,13 @@ impl<R: BufRead> ArchiveReader<R> {
 
     fn exact(&mut self, bytes: &mut [u8]) -> Result<(), ArchiveError> {
         match self.input.read_exact(bytes) {
-            Ok(()) => {
-                self.at += bytes.len() as u64;
-                Ok(())
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Err(ArchiveError::CutShort(self.at));
             }
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Err(ArchiveError::CutShort(self.at))
-            }
-            Err(error) => Err(error.into()),
+            outcome => outcome?,
         }
+        self.at += bytes.len() as u64;
+        Ok(())
     }
 
     /// A line without its end.
@@ -148,16 +143,11 @@ impl<R: BufRead> ArchiveReader<R> {
         limited.read_until(b'\n', &mut line)?;
         let at = self.at;
         self.at += line.len() as u64;
-        if line.pop() != Some(b'\n') {
-            return Err(match line.len() + 1 < MOST_LINE {
-                true => ArchiveError::CutShort(self.at),
-                false => {
-                    let why = "a line that is too long";
-                    ArchiveError::Damaged { at, why }
-                }
-            });
+        let damaged = |why| ArchiveError::Damaged { at, why };
+        match line.pop() {
+            Some(b'\n') => String::from_utf8(line).map_err(|_| damaged("a line that is no text")),
+            _ if line.len() + 1 < MOST_LINE => Err(ArchiveError::CutShort(self.at)),
+            _ => Err(damaged("a line that is too long")),
         }
-        let why = "a line that is no text";
-        String::from_utf8(line).map_err(|_| ArchiveError::Damaged { at, why })
     }
 }

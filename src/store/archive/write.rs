@@ -26,11 +26,8 @@ impl<W: Write> ArchiveWriter<W> {
     /// Begins an archive.
     pub fn begin(mut out: W) -> io::Result<ArchiveWriter<W>> {
         writeln!(out, "{BEGIN}{VERSION}")?;
-        Ok(ArchiveWriter {
-            out,
-            count: 0,
-            bytes: 0,
-        })
+        let (count, bytes) = (0, 0);
+        Ok(ArchiveWriter { out, count, bytes })
     }
 
     /// The responses that were put into it, and their bytes of content.

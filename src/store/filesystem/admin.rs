@@ -36,7 +36,7 @@ impl Directory {
     ) -> Result<(), StoreError> {
         for number in 0..=u8::MAX {
             let path = self.root.directory(number);
-            let at = |error| StoreError::at(&path, error);
+            let at = StoreError::at(&path);
             let entries = match std::fs::read_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 entries => entries.map_err(at)?,
@@ -52,14 +52,12 @@ impl Directory {
 
     /// The record in this file; None for an index, damage or nothing.
     fn seen(&self, path: &Path) -> Result<Option<StoredInfo>, StoreError> {
-        let at = |error| StoreError::at(path, error);
         let Some(file) = self.root.open(path, false)? else {
             return Ok(None);
         };
         match head(&file) {
-            Ok(seen) => Ok(seen),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(at(error)),
+            seen => seen.map_err(StoreError::at(path)),
         }
     }
 

@@ -109,11 +109,9 @@ impl FilesystemStore {
     fn verify(&self, file: &File, record: &Record) -> Result<bool, StoreError> {
         let (hash, variant) = (record.meta.key.hash(), record.meta.variant.hash());
         let path = self.root.file(hash, variant);
-        let at = |error| StoreError::at(&path, error);
-        let _once = self
-            .verifying
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let at = StoreError::at(&path);
+        let once = self.verifying.lock();
+        let _once = once.unwrap_or_else(PoisonError::into_inner);
         // Another request may have verified it meanwhile, or its metadata was just being changed.
         let lock = self.root.lock(hash)?;
         if let StoredFile::Record(now) = read(file).map_err(at)? {

@@ -37,7 +37,7 @@ impl DirectoryMaintenance {
     /// Every stored response in the directory with this number, with the time it was last modified.
     pub fn scan(&self, number: u8) -> Result<Vec<(u64, SieveEntry)>, StoreError> {
         let path = self.root.directory(number);
-        let at = |error| StoreError::at(&path, error);
+        let at = StoreError::at(&path);
         let names = match std::fs::read_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             names => names.map_err(at)?,
@@ -95,8 +95,8 @@ impl DirectoryMaintenance {
                 return Ok(());
             }
         }
-        self.root
-            .unlink(&self.root.file(&entry.hash, &entry.variant))?;
+        let file = self.root.file(&entry.hash, &entry.variant);
+        self.root.unlink(&file)?;
         if entry.variant != NO_VARIANT {
             self.root.unlist(&entry.hash, &entry.variant)?;
         }
@@ -105,15 +105,14 @@ impl DirectoryMaintenance {
     }
 
     fn has_variants(&self, hash: &Hash, index: &Index) -> bool {
-        index
-            .variants()
-            .any(|variant| self.root.file(hash, variant).exists())
+        let mut variants = index.variants();
+        variants.any(|variant| self.root.file(hash, variant).exists())
     }
 
     /// Removes temporary files that a process left behind; returns how many.
     pub fn remove_leftovers(&self, now: SystemTime) -> Result<usize, StoreError> {
         let path = self.root.temporaries();
-        let at = |error| StoreError::at(&path, error);
+        let at = StoreError::at(&path);
         let mut removed = 0;
         for name in std::fs::read_dir(&path).map_err(at)? {
             let path = name.map_err(at)?.path();
@@ -133,13 +132,13 @@ impl DirectoryMaintenance {
 
     /// Bytes free on the store's file system.
     pub fn free(&self) -> Result<u64, StoreError> {
-        disk::free(self.root.path()).map_err(|error| StoreError::at(self.root.path(), error))
+        disk::free(self.root.path()).map_err(StoreError::at(self.root.path()))
     }
 
     /// Waits until everything stored has reached the disk, and notes it, so that it need not be
     /// verified after a reboot.
     pub fn mark_synced(&self, now: SystemTime) -> Result<(), StoreError> {
-        let at = |error| StoreError::at(self.root.path(), error);
+        let at = StoreError::at(self.root.path());
         let directory = File::open(self.root.path()).map_err(at)?;
         disk::sync(&directory).map_err(at)?;
         let since_epoch = now.duration_since(UNIX_EPOCH);
@@ -161,9 +160,8 @@ fn is_leftover(path: &Path, now: SystemTime) -> bool {
         return false;
     };
     let modified = file.metadata().and_then(|metadata| metadata.modified());
-    let old = modified.is_ok_and(|modified| {
-        now.duration_since(modified)
-            .is_ok_and(|elapsed| elapsed >= LEFTOVER)
-    });
-    old && !disk::is_in_use(&file)
+    let age = modified
+        .ok()
+        .and_then(|modified| now.duration_since(modified).ok());
+    age.is_some_and(|age| age >= LEFTOVER) && !disk::is_in_use(&file)
 }

@@ -68,8 +68,8 @@ impl FilesystemStore {
 
     /// Removes one stored response, under the directory's lock, and remembers to announce it.
     fn displace(&self, hash: &Hash, variant: &Hash) -> Result<(), StoreError> {
-        self.removed
-            .remember(self.root.remove_one(&self.shared, hash, variant)?);
+        let removed = self.root.remove_one(&self.shared, hash, variant)?;
+        self.removed.remember(removed);
         Ok(())
     }
 }

@@ -55,9 +55,7 @@ impl FilesystemStore {
         let lock = self.root.lock(&hash)?;
         // Asked under the lock: who makes the key invalid counts first and then waits for the lock, so
         // that it is either seen here or removes what is stored here.
-        if invalidation_epoch.is_some_and(|invalidation_epoch| {
-            invalidation_epoch != self.shared.invalidations(&hash)
-        }) {
+        if invalidation_epoch.is_some_and(|epoch| epoch != self.shared.invalidations(&hash)) {
             return Err(StoreError::Gone);
         }
         let target = self.root.file(&hash, &variant);
@@ -108,14 +106,13 @@ impl FilesystemStore {
     fn list(&self, meta: &Meta, names: Vec<String>) -> Result<(), StoreError> {
         let (hash, variant) = (meta.key.hash(), meta.variant.hash());
         let path = self.root.file(hash, &NO_VARIANT);
-        let index = match self.root.index(hash)? {
-            Some(index) if index.key == *meta.key.text() => Some(index),
-            Some(_) | None => None,
-        };
-        if let Some(index) = &index {
-            if index.is_first(&names, variant) {
-                return Ok(());
-            }
+        let index = self.root.index(hash)?;
+        let index = index.filter(|index| index.key == *meta.key.text());
+        if index
+            .as_ref()
+            .is_some_and(|index| index.is_first(&names, variant))
+        {
+            return Ok(());
         }
         // The index takes the place of a response without Vary, if there is one.
         if index.is_none() {

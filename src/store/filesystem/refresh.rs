@@ -30,9 +30,7 @@ impl FilesystemStore {
             // What is at hand of it is stored anew.
             return self.publish(meta, object.content.to_whole()?, invalidation_epoch);
         };
-        let StoredFile::Record(record) =
-            read(&file).map_err(|error| StoreError::at(&path, error))?
-        else {
+        let StoredFile::Record(record) = read(&file).map_err(StoreError::at(&path))? else {
             return Err(StoreError::Gone);
         };
         if record.meta.key != object.meta.key
@@ -49,7 +47,7 @@ impl FilesystemStore {
             drop(lock);
             return self.copy(&file, &record, meta, invalidation_epoch);
         }
-        change_in_place(&file, &record, &head).map_err(|error| StoreError::at(&path, error))?;
+        change_in_place(&file, &record, &head).map_err(StoreError::at(&path))?;
         let generation = self.shared.next_generation(hash);
         let size = counted(record.file.len(), variant);
         self.shared.announce(size);
@@ -78,7 +76,7 @@ impl FilesystemStore {
         let draft = self.begin(meta, Some(content))?;
         let (to, to_offset) = (&draft.file, draft.content_offset);
         disk::copy(file, content_offset, to, to_offset, content)
-            .map_err(|error| StoreError::at(self.root.path(), error))?;
+            .map_err(StoreError::at(self.root.path()))?;
         let written = self.complete(meta, draft, content, content_checksum)?;
         self.install(meta, written, invalidation_epoch)
     }

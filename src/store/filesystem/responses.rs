@@ -23,7 +23,7 @@ impl Root {
         let Some(file) = self.open(&path, false)? else {
             return Ok(None);
         };
-        let found = read(&file).map_err(|error| StoreError::at(&path, error))?;
+        let found = read(&file).map_err(StoreError::at(&path))?;
         Ok(Some((file, found)))
     }
 
@@ -38,7 +38,7 @@ impl Root {
         if file.read_exact_at(&mut beginning, 0).is_err() || !is_index(&beginning) {
             return Ok(None);
         }
-        match read(&file).map_err(|error| StoreError::at(&path, error))? {
+        match read(&file).map_err(StoreError::at(&path))? {
             StoredFile::Index(index) => Ok(Some(index)),
             StoredFile::Record(_) | StoredFile::Bad(_) => Ok(None),
         }

@@ -48,8 +48,7 @@ impl Root {
     pub fn prepare(path: &Path) -> Result<Root, StoreError> {
         let root = Root::at(path);
         for directory in [path.to_path_buf(), path.join("v1"), root.temporaries()] {
-            disk::prepare_directory(&directory)
-                .map_err(|error| StoreError::at(&directory, error))?;
+            disk::prepare_directory(&directory).map_err(StoreError::at(&directory))?;
         }
         let tag = path.join("CACHEDIR.TAG");
         if !tag.exists() {
@@ -73,11 +72,10 @@ impl Root {
 
     /// The file of this key and variant.
     pub fn file(&self, hash: &Hash, variant: &Hash) -> PathBuf {
-        let mut name = hex(hash);
-        if *variant != NO_VARIANT {
-            name.push('-');
-            name.push_str(&hex(variant));
-        }
+        let name = match *variant {
+            NO_VARIANT => hex(hash),
+            _ => format!("{}-{}", hex(hash), hex(variant)),
+        };
         self.directory(hash[0]).join(name)
     }
 
@@ -96,15 +94,14 @@ impl Root {
             }
             lock => lock,
         };
-        lock.map_err(|error| StoreError::at(&directory, error))
+        lock.map_err(StoreError::at(&directory))
     }
 
     /// Opens the file of this key and variant; None when there is none.
     pub fn open(&self, path: &Path, write: bool) -> Result<Option<File>, StoreError> {
         match disk::open(path, write) {
-            Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::at(path, error)),
+            file => file.map(Some).map_err(StoreError::at(path)),
         }
     }
 
@@ -113,11 +110,14 @@ impl Root {
         let directory = self.temporaries();
         if !self.no_unnamed.load(Relaxed) {
             match disk::unnamed(&directory) {
-                Ok(file) => return Ok((file, None)),
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                     self.no_unnamed.store(true, Relaxed);
                 }
-                Err(error) => return Err(StoreError::at(&directory, error)),
+                file => {
+                    return file
+                        .map(|file| (file, None))
+                        .map_err(StoreError::at(&directory));
+                }
             }
         }
         let name = self.temporary_name();
@@ -127,7 +127,7 @@ impl Root {
             .create_new(true)
             .mode(0o640)
             .open(name.path())
-            .map_err(|error| StoreError::at(name.path(), error))?;
+            .map_err(StoreError::at(name.path()))?;
         // Only keeps it from being taken for a leftover.
         let _ = disk::mark_in_use(&file);
         Ok((file, Some(name)))
@@ -149,20 +149,17 @@ impl Root {
             Some(name) => name,
             None => {
                 let name = self.temporary_name();
-                disk::name(file, name.path())
-                    .map_err(|error| StoreError::at(name.path(), error))?;
+                disk::name(file, name.path()).map_err(StoreError::at(name.path()))?;
                 name
             }
         };
-        name.rename(target)
-            .map_err(|error| StoreError::at(target, error))
+        name.rename(target).map_err(StoreError::at(target))
     }
 
     /// Makes `content` the whole of the file at `target`, at once.
     pub fn replace(&self, target: &Path, content: &[u8]) -> Result<(), StoreError> {
         let (mut file, name) = self.temporary()?;
-        file.write_all(content)
-            .map_err(|error| StoreError::at(target, error))?;
+        file.write_all(content).map_err(StoreError::at(target))?;
         self.place(&file, name, target)
     }
 
@@ -173,9 +170,8 @@ impl Root {
             Ok(metadata.len())
         });
         match outcome {
-            Ok(length) => Ok(Some(length)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::at(path, error)),
+            length => length.map(Some).map_err(StoreError::at(path)),
         }
     }
 }

@@ -29,9 +29,10 @@ impl Synced {
 
     /// True when everything stamped in this boot at this time is known to have reached the disk.
     pub fn covers(&self, boot: &[u8; 16], stamp: u64) -> bool {
+        let is_before = |time| stamp.saturating_add(STAMPED_BACK) < time;
         self.0
             .iter()
-            .any(|(listed, time)| listed == boot && stamp.saturating_add(STAMPED_BACK) < *time)
+            .any(|(listed, time)| listed == boot && is_before(*time))
     }
 
     /// Notes that everything stamped in this boot before `time` has reached the disk.
@@ -40,10 +41,8 @@ impl Synced {
         let surplus = (self.0.len() + 1).saturating_sub(MOST_BOOTS);
         self.0.drain(..surplus);
         self.0.push((boot, time));
-        let lines = self
-            .0
-            .iter()
-            .map(|(boot, time)| format!("{} {time}\n", hex(boot)));
+        let boots = self.0.iter();
+        let lines = boots.map(|(boot, time)| format!("{} {time}\n", hex(boot)));
         let text: String = lines.collect();
         root.replace(&root.path().join("synced"), text.as_bytes())
     }

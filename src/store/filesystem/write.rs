@@ -3,6 +3,7 @@
 //! No fsync: after an unclean boot, lengths and checksums decide what is still good.
 
 use std::fs::{File, FileTimes};
+use std::iter::once;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,14 +27,6 @@ pub(super) struct UnnamedRecord {
     pub(super) reservation: Reservation,
 }
 
-/// The content of a record, and the size of the slots before it.
-struct StoredContent {
-    slot: u32,
-    offset: u64,
-    len: u64,
-    checksum: u128,
-}
-
 impl FilesystemStore {
     pub(super) fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
         let slot = slot_for(coding::encode(meta)?.len());
@@ -42,8 +35,7 @@ impl FilesystemStore {
         let reservation = self.reserve(length, meta.variant.hash())?;
         let (file, name) = self.root.temporary()?;
         if expected.is_some() {
-            disk::allocate(&file, length)
-                .map_err(|error| StoreError::at(self.root.path(), error))?;
+            disk::allocate(&file, length).map_err(StoreError::at(self.root.path()))?;
         }
         Ok(Draft {
             file: Arc::new(file),
@@ -55,12 +47,8 @@ impl FilesystemStore {
     }
 
     fn reserve(&self, length: u64, variant: &Hash) -> Result<Reservation, StoreError> {
-        Reservation::reserve(
-            &self.shared,
-            self.worker,
-            self.root.path(),
-            counted(length, variant),
-        )
+        let size = counted(length, variant);
+        Reservation::reserve(&self.shared, self.worker, self.root.path(), size)
     }
 
     /// Writes a record whose content is in memory.
@@ -69,20 +57,20 @@ impl FilesystemStore {
         meta: &Meta,
         parts: &[bytes::Bytes],
     ) -> Result<UnnamedRecord, StoreError> {
-        let at = |error| StoreError::at(self.root.path(), error);
+        let at = StoreError::at(self.root.path());
         let head = coding::encode(meta)?;
         let trailers = coding::encode_trailers(&meta.trailers)?;
         let mut checksum = Checksum::new();
         parts.iter().for_each(|part| checksum.update(part));
         let content: u64 = parts.iter().map(|part| part.len() as u64).sum();
-        let slot_size = slot_for(head.len());
-        let stored = StoredContent {
-            slot: slot_size,
-            offset: content_offset(slot_size, false),
-            len: content,
-            checksum: checksum.finish(),
+        let slot = slot_for(head.len());
+        let prelude = Prelude {
+            slot,
+            content_offset: content_offset(slot, false),
+            content,
+            content_checksum: checksum.finish(),
+            ..self.prelude(&trailers)
         };
-        let prelude = self.prelude(&stored, &trailers);
         let length = prelude.content_offset + content + trailers.len() as u64;
         let reservation = self.reserve(length, meta.variant.hash())?;
         let (file, name) = self.root.temporary()?;
@@ -93,12 +81,9 @@ impl FilesystemStore {
             bytes.extend_from_slice(&trailers);
             file.write_all_at(&bytes, 0).map_err(at)?;
         } else {
+            let content = parts.iter().map(|part| &part[..]);
             let mut offset = 0;
-            for part in [&bytes[..]]
-                .into_iter()
-                .chain(parts.iter().map(|part| &part[..]))
-                .chain([&trailers[..]])
-            {
+            for part in once(&bytes[..]).chain(content).chain(once(&trailers[..])) {
                 file.write_all_at(part, offset).map_err(at)?;
                 offset += part.len() as u64;
             }
@@ -120,34 +105,27 @@ impl FilesystemStore {
         content: u64,
         checksum: u128,
     ) -> Result<UnnamedRecord, StoreError> {
-        let at = |error| StoreError::at(self.root.path(), error);
+        let at = StoreError::at(self.root.path());
         let head = coding::encode(meta)?;
         if slot_for(head.len()) > draft.slot {
             // The metadata grew beyond the room left for it when the draft was begun.
             let larger = self.begin(meta, Some(content))?;
-            disk::copy(
-                &draft.file,
-                draft.content_offset,
-                &larger.file,
-                larger.content_offset,
-                content,
-            )
-            .map_err(at)?;
+            let (from, to) = (draft.content_offset, larger.content_offset);
+            disk::copy(&draft.file, from, &larger.file, to, content).map_err(at)?;
             return self.complete(meta, larger, content, checksum);
         }
         let trailers = coding::encode_trailers(&meta.trailers)?;
-        let stored = StoredContent {
+        let prelude = Prelude {
             slot: draft.slot,
-            offset: draft.content_offset,
-            len: content,
-            checksum,
+            content_offset: draft.content_offset,
+            content,
+            content_checksum: checksum,
+            ..self.prelude(&trailers)
         };
-        let prelude = self.prelude(&stored, &trailers);
         let end = prelude.content_offset + content;
         let length = end + trailers.len() as u64;
-        draft
-            .reservation
-            .cover(counted(length, meta.variant.hash()))?;
+        let size = counted(length, meta.variant.hash());
+        draft.reservation.cover(size)?;
         let file = &draft.file;
         file.write_all_at(&opening(&prelude, &head), 0)
             .and_then(|()| file.write_all_at(&trailers, end))
@@ -162,19 +140,16 @@ impl FilesystemStore {
         })
     }
 
-    fn prelude(&self, stored: &StoredContent, trailers: &[u8]) -> Prelude {
+    /// The prelude of a record with these trailers that is written now, without what it says of the content.
+    fn prelude(&self, trailers: &[u8]) -> Prelude {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = since_epoch.map_or(0, |elapsed| elapsed.as_secs());
         Prelude {
-            slot: stored.slot,
-            changes: 0,
-            content_offset: stored.offset,
-            content: stored.len,
-            content_checksum: stored.checksum,
             trailers: trailers.len() as u32,
             trailers_checksum: Checksum::of(trailers),
             boot: self.shared.boot(),
             stamp: now.saturating_sub(STAMPED_BACK),
+            ..Prelude::default()
         }
     }
 }

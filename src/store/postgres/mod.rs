@@ -93,8 +93,7 @@ impl PostgresStore {
         shared: Arc<Shared>,
     ) -> Result<PostgresStore, StoreError> {
         let connector = Connector::new(&options.database, options.password_file.clone())?;
-        disk::prepare_directory(&options.spool)
-            .map_err(|error| StoreError::at(&options.spool, error))?;
+        disk::prepare_directory(&options.spool).map_err(StoreError::at(&options.spool))?;
         let worker = options.worker;
         // What a worker with this index had reserved before went with it.
         shared.release_all(worker);
@@ -127,7 +126,7 @@ impl PostgresStore {
             maintenance: DatabaseMaintenance::new(options.limit, Instant::now()),
         };
         let started = reconnect.start().and_then(|()| listener.start(messages));
-        started.map_err(|error| StoreError::at(&options.spool, error))?;
+        started.map_err(StoreError::at(&options.spool))?;
         Ok(PostgresStore {
             pool,
             shared,
@@ -177,11 +176,11 @@ fn temporary(spool: &Path) -> Result<File, StoreError> {
                 .write(true)
                 .create_new(true)
                 .open(&path)
-                .map_err(|error| StoreError::at(&path, error))?;
-            std::fs::remove_file(&path).map_err(|error| StoreError::at(&path, error))?;
+                .map_err(StoreError::at(&path))?;
+            std::fs::remove_file(&path).map_err(StoreError::at(&path))?;
             Ok(file)
         }
-        file => file.map_err(|error| StoreError::at(spool, error)),
+        file => file.map_err(StoreError::at(spool)),
     }
 }
 

@@ -86,7 +86,7 @@ impl PostgresStore {
         };
         let outcome = if length <= PIECE {
             let bytes = source.read(0, length as usize);
-            let bytes = bytes.map_err(|error| StoreError::at(&self.spool, error))?;
+            let bytes = bytes.map_err(StoreError::at(&self.spool))?;
             self.pool.change(CHANGE, |session| {
                 self.publish_row(session, &new, RowContent::Whole(&bytes))
             })?
@@ -125,7 +125,7 @@ impl PostgresStore {
             Ok(outcome)
         })?;
         match unreadable {
-            Some(error) => Err(StoreError::at(&self.spool, error)),
+            Some(error) => Err(StoreError::at(&self.spool)(error)),
             None => Ok(outcome),
         }
     }

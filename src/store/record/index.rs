@@ -35,26 +35,26 @@ pub struct Index {
 impl Index {
     /// The index of a key that has no variants yet.
     pub fn new(key: Bytes) -> Index {
+        let (sets, variants) = (Vec::new(), Vec::new());
         Index {
             key,
-            sets: Vec::new(),
-            variants: Vec::new(),
+            sets,
+            variants,
         }
     }
 
     /// The hashes of the variants that `request` selects, most recent first.
     pub fn selected(&self, request: &Fields) -> Vec<Variant> {
-        let of_sets: Vec<_> = self
+        let of_sets = self
             .sets
             .iter()
-            .map(|names| vary::variant_of(names, request))
-            .collect();
-        self.variants
-            .iter()
-            .map(|(set, hash)| (&of_sets[usize::from(*set)], hash))
-            .filter(|(variant, hash)| variant.hash() == *hash)
-            .map(|(variant, _)| variant.clone())
-            .collect()
+            .map(|names| vary::variant_of(names, request));
+        let of_sets: Vec<_> = of_sets.collect();
+        let selected = self.variants.iter().filter_map(|(set, hash)| {
+            let variant = &of_sets[usize::from(*set)];
+            (variant.hash() == hash).then(|| variant.clone())
+        });
+        selected.collect()
     }
 
     /// The hashes of all variants.

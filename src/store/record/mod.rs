@@ -12,7 +12,7 @@ mod text;
 
 use super::checksum::Checksum;
 
-/// The size of the prelude.
+/// The size of a prelude.
 pub const PRELUDE: usize = 128;
 
 /// The most bytes that encoded metadata, and trailers, may take.
@@ -35,21 +35,18 @@ const SLOT_HEADER: usize = 24;
 const PAGE: u64 = 4096;
 
 /// The beginning of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub struct Prelude {
     /// The size of each of the two slots.
     pub slot: u32,
     /// Counts the changes of metadata; the current slot is its lowest bit.
     pub changes: u32,
-    /// The place where the content begins.
     pub content_offset: u64,
-    /// The length of the content.
     pub content: u64,
-    /// The checksum of the content.
     pub content_checksum: u128,
     /// The length of the encoded trailers, which follow the content.
     pub trailers: u32,
-    /// Their checksum.
     pub trailers_checksum: u128,
     /// The boot in which the content was last known to be whole.
     pub boot: [u8; 16],
@@ -87,22 +84,22 @@ impl Prelude {
         if bytes[..8] != *MAGIC {
             return Err("it is not a record");
         }
-        if u32_at(bytes, 8) != VERSION {
+        if u32::from_le_bytes(bytes_at(bytes, 8)) != VERSION {
             return Err("it is of another version");
         }
-        if u128_at(bytes, 72) != Checksum::of(&bytes[..72]) {
+        if u128::from_le_bytes(bytes_at(bytes, 72)) != Checksum::of(&bytes[..72]) {
             return Err("its prelude does not check");
         }
         let prelude = Prelude {
-            slot: u32_at(bytes, 12),
-            changes: u32_at(bytes, 88),
-            content_offset: u64_at(bytes, 16),
-            content: u64_at(bytes, 24),
-            content_checksum: u128_at(bytes, 32),
-            trailers: u32_at(bytes, 48),
-            trailers_checksum: u128_at(bytes, 56),
-            boot: u128_at(bytes, 96).to_le_bytes(),
-            stamp: u64_at(bytes, 112),
+            slot: u32::from_le_bytes(bytes_at(bytes, 12)),
+            changes: u32::from_le_bytes(bytes_at(bytes, 88)),
+            content_offset: u64::from_le_bytes(bytes_at(bytes, 16)),
+            content: u64::from_le_bytes(bytes_at(bytes, 24)),
+            content_checksum: u128::from_le_bytes(bytes_at(bytes, 32)),
+            trailers: u32::from_le_bytes(bytes_at(bytes, 48)),
+            trailers_checksum: u128::from_le_bytes(bytes_at(bytes, 56)),
+            boot: bytes_at(bytes, 96),
+            stamp: u64::from_le_bytes(bytes_at(bytes, 112)),
         };
         if word(prelude.changes) != bytes[88..96] {
             return Err("the word for the current slot does not check");
@@ -133,7 +130,7 @@ impl Prelude {
     }
 
     fn slots_end(&self) -> u64 {
-        PRELUDE as u64 + 2 * u64::from(self.slot)
+        content_offset(self.slot, false)
     }
 
     /// True when metadata of this many bytes fits a slot.
@@ -144,12 +141,8 @@ impl Prelude {
 
 /// The eight bytes that say which slot is current: the count of changes, and a check of it.
 pub fn word(changes: u32) -> [u8; 8] {
-    let count = changes.to_le_bytes();
-    let check = (Checksum::of(&count) as u32).to_le_bytes();
-    let mut word = [0; 8];
-    word[..4].copy_from_slice(&count);
-    word[4..].copy_from_slice(&check);
-    word
+    let check = Checksum::of(&changes.to_le_bytes()) as u32;
+    (u64::from(check) << 32 | u64::from(changes)).to_le_bytes()
 }
 
 /// The slot size for metadata of this many bytes, with room for it to grow by.
@@ -161,11 +154,7 @@ pub fn slot_for(meta: usize) -> u32 {
 /// The place of content behind two slots of this size; `aligned` for a draft.
 pub fn content_offset(slot: u32, aligned: bool) -> u64 {
     let end = PRELUDE as u64 + 2 * u64::from(slot);
-    if aligned {
-        end.next_multiple_of(PAGE)
-    } else {
-        end
-    }
+    end.next_multiple_of(if aligned { PAGE } else { 1 })
 }
 
 /// The bytes of a slot: the length of the encoded metadata, its checksum, and itself.
@@ -180,28 +169,16 @@ pub fn slot(meta: &[u8]) -> Vec<u8> {
 /// The encoded metadata in a slot, as a range of `slot`; None when it does not check.
 pub fn in_slot(slot: &[u8]) -> Option<std::ops::Range<usize>> {
     let header = slot.get(..SLOT_HEADER)?;
-    let length = usize::try_from(u64_at(header, 0)).ok()?;
+    let length = usize::try_from(u64::from_le_bytes(bytes_at(header, 0))).ok()?;
     let range = SLOT_HEADER..SLOT_HEADER.checked_add(length)?;
     let meta = slot.get(range.clone())?;
-    (Checksum::of(meta) == u128_at(header, 8)).then_some(range)
+    (Checksum::of(meta) == u128::from_le_bytes(bytes_at(header, 8))).then_some(range)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
-}
-
-fn u128_at(bytes: &[u8], at: usize) -> u128 {
-    let mut word = [0; 16];
-    word.copy_from_slice(&bytes[at..at + 16]);
-    u128::from_le_bytes(word)
+fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut found = [0; N];
+    found.copy_from_slice(&bytes[at..at + N]);
+    found
 }
 
 #[cfg(test)]

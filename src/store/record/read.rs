@@ -31,8 +31,8 @@ pub enum StoredFile {
 
 /// A record as read.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub struct Record {
-    /// Its prelude.
     pub prelude: Prelude,
     /// The metadata, trailers included.
     pub meta: Meta,

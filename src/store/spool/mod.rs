@@ -97,10 +97,8 @@ impl Spool {
     /// A reader from the start, or `None` when the start is no longer there.
     pub fn reader(self: &Rc<Spool>) -> Option<SpoolReader> {
         let mut inner = self.inner.borrow_mut();
-        if inner.first > inner.written {
-            return None;
-        }
-        Some(SpoolReader::new(self.clone(), inner.add_reader()))
+        let is_there = inner.first <= inner.written;
+        is_there.then(|| SpoolReader::new(self.clone(), inner.add_reader()))
     }
 
     pub fn len(&self) -> u64 {
@@ -129,16 +127,13 @@ impl Spool {
 impl Inner {
     /// A place for a reader from the start.
     fn add_reader(&mut self) -> usize {
-        match self.readers.iter().position(Option::is_none) {
-            Some(free) => {
-                self.readers[free] = Some(0);
-                free
-            }
-            None => {
-                self.readers.push(Some(0));
-                self.readers.len() - 1
-            }
+        let free = self.readers.iter().position(Option::is_none);
+        if free.is_none() {
+            self.readers.push(None);
         }
+        let place = free.unwrap_or(self.readers.len() - 1);
+        self.readers[place] = Some(0);
+        place
     }
 
     /// The position of the reader that is furthest behind.

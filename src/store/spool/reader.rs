@@ -46,7 +46,7 @@ impl SpoolReader {
     pub fn narrow(&mut self, part: Range<u64>) {
         self.position = part.start;
         self.until = part.end;
-        self.note_position();
+        self.note_position(Some(part.start));
     }
 
     /// The next piece, as soon as there is one. A piece counts as read when it is asked for.
@@ -101,13 +101,13 @@ impl SpoolReader {
             Piece::End(_) => return,
         };
         self.position += len;
-        self.note_position();
+        self.note_position(Some(self.position));
     }
 
-    /// Notes its position for the writer.
-    fn note_position(&self) {
+    /// Notes its position for the writer, or that it is gone.
+    fn note_position(&self, position: Option<u64>) {
         let mut inner = self.spool.inner.borrow_mut();
-        inner.readers[self.place] = Some(self.position);
+        inner.readers[self.place] = position;
         inner.trim();
         drop(inner);
         // A writer may be waiting for it.
@@ -117,10 +117,6 @@ impl SpoolReader {
 
 impl Drop for SpoolReader {
     fn drop(&mut self) {
-        let mut inner = self.spool.inner.borrow_mut();
-        inner.readers[self.place] = None;
-        inner.trim();
-        drop(inner);
-        self.spool.notifier.notify();
+        self.note_position(None);
     }
 }

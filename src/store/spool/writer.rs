@@ -89,15 +89,12 @@ impl SpoolWriter {
     /// Waits until the slowest reader is near enough. Without any reader a full window waits for
     /// one; the fetch ends from outside when none will come.
     async fn wait_for_window(&self) {
-        let spool = &self.spool;
-        spool
-            .notifier
-            .until(|| {
-                let inner = spool.inner.borrow();
-                let taken = inner.slowest().unwrap_or(0).max(inner.written);
-                (inner.len.saturating_sub(taken) < WINDOW).then_some(())
-            })
-            .await;
+        let is_near = || {
+            let inner = self.spool.inner.borrow();
+            let taken = inner.slowest().unwrap_or(0).max(inner.written);
+            (inner.len.saturating_sub(taken) < WINDOW).then_some(())
+        };
+        self.spool.notifier.until(is_near).await;
     }
 
     /// Has the draft's file at most `behind` bytes behind; starts a write when none is under way.
@@ -152,28 +149,20 @@ impl SpoolWriter {
         let Some(write) = self.writing.take() else {
             return Ok(());
         };
-        match done {
-            Ok(()) => {
-                let mut inner = self.spool.inner.borrow_mut();
-                inner.written = write.written_then;
-                inner.trim();
-                drop(inner);
-                self.spool.notifier.notify();
-                Ok(())
-            }
-            Err(error) => {
-                self.give_up_keeping();
-                Err(error)
-            }
-        }
+        done.inspect_err(|_| self.give_up_keeping())?;
+        let mut inner = self.spool.inner.borrow_mut();
+        inner.written = write.written_then;
+        inner.trim();
+        drop(inner);
+        self.spool.notifier.notify();
+        Ok(())
     }
 
     /// Says that the content is whole; what it holds, when it was kept.
     pub async fn finish(mut self, trailers: Fields) -> Result<Option<Whole>, StoreError> {
         // Readers don't wait for the disk: what the file lacks is in memory.
-        self.end(ContentEnd::Whole {
-            trailers: Rc::new(trailers),
-        });
+        let trailers = Rc::new(trailers);
+        self.end(ContentEnd::Whole { trailers });
         self.kept().await
     }
 
