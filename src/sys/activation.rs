@@ -6,6 +6,7 @@
 
 use std::env;
 use std::io;
+use std::iter::repeat;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use listenfd::ListenFd;
@@ -17,10 +18,9 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 pub fn sockets() -> io::Result<Vec<(String, OwnedFd)>> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut listen = ListenFd::from_env();
-    let mut names = names.split(':');
+    let names = names.split(':').chain(repeat(""));
     let mut out = Vec::with_capacity(listen.len());
-    for index in 0..listen.len() {
-        let name = names.next().unwrap_or_default().to_owned();
+    for (index, name) in (0..listen.len()).zip(names) {
         let Some(raw) = listen.take_raw_fd(index)? else {
             continue;
         };
@@ -30,7 +30,7 @@ pub fn sockets() -> io::Result<Vec<(String, OwnedFd)>> {
         // systemd passes blocking sockets on, and an event loop must not wait in accept().
         let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
         fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        out.push((name, fd));
+        out.push((name.to_owned(), fd));
     }
     Ok(out)
 }

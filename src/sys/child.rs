@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
+use nix::errno::Errno;
 use nix::libc;
 
 use super::{fds, signals};
@@ -43,8 +44,5 @@ fn pass(raw: RawFd) -> io::Result<()> {
             libc::dup2(raw, FIRST)
         }
     };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    Ok(Errno::result(result).map(drop)?)
 }

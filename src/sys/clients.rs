@@ -50,10 +50,8 @@ fn is_left_over(path: &Path, address: &SockAddr) -> bool {
     let Ok(probe) = Socket::new(Domain::UNIX, Type::STREAM, None) else {
         return false;
     };
-    let refused = probe
-        .connect(address)
-        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    is_socket && refused
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && probe.connect(address).is_err_and(refused)
 }
 
 /// The address a listener is bound to; none for a Unix socket.
@@ -67,10 +65,8 @@ pub fn local_address(listener: impl AsFd) -> io::Result<Option<SocketAddr>> {
 pub fn adopt_listener(listener: &OwnedFd) -> io::Result<()> {
     let socket = socket2::SockRef::from(listener);
     if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a listening stream socket",
-        ));
+        let why = "it is not a listening stream socket";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     // Fails on a Unix socket, which has no such delay.
     let _ = socket.set_tcp_nodelay(true);
@@ -110,15 +106,12 @@ pub enum AcceptFailure {
 impl AcceptFailure {
     /// The meaning of an error of `accept` (accept(2)).
     pub fn of(error: &io::Error) -> AcceptFailure {
+        use AcceptFailure::{Exhausted, Listener, Nobody, This};
         match error.raw_os_error() {
-            Some(libc::EAGAIN) => AcceptFailure::Nobody,
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                AcceptFailure::Exhausted
-            }
-            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP) => {
-                AcceptFailure::Listener
-            }
-            _ => AcceptFailure::This,
+            Some(libc::EAGAIN) => Nobody,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Exhausted,
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP) => Listener,
+            _ => This,
         }
     }
 }

@@ -18,10 +18,9 @@ pub const DIRECTORY_MODE: u32 = 0o700;
 /// Makes a directory of a store if it isn't there, and those above it, and finds out whether this process can
 /// write to it.
 pub fn prepare_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(DIRECTORY_MODE)
-        .create(path)?;
+    let mut directories = DirBuilder::new();
+    directories.recursive(true).mode(DIRECTORY_MODE);
+    directories.create(path)?;
     try_writing(path)
 }
 
@@ -40,12 +39,13 @@ pub fn try_writing(directory: &Path) -> io::Result<()> {
 /// Opens a file for reading, and for writing too with `write`. Links are not followed, and a pipe
 /// or device found in its place cannot block.
 pub fn open(path: &Path, write: bool) -> io::Result<File> {
-    let file = File::options()
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let mut options = File::options();
+    options
         .read(true)
         .write(write)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    Ok(file)
+        .custom_flags(flags)
+        .open(path)
 }
 
 /// A new file in the directory's file system that has no name: it is gone when it is closed unless
@@ -69,14 +69,8 @@ pub fn unnamed(directory: &Path) -> io::Result<File> {
 /// Gives an unnamed file its name; `AlreadyExists` when it is taken.
 pub fn name(file: &File, path: &Path) -> io::Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    linkat(
-        AT_FDCWD,
-        source.as_str(),
-        AT_FDCWD,
-        path,
-        AtFlags::AT_SYMLINK_FOLLOW,
-    )?;
-    Ok(())
+    let flags = AtFlags::AT_SYMLINK_FOLLOW;
+    Ok(linkat(AT_FDCWD, source.as_str(), AT_FDCWD, path, flags)?)
 }
 
 /// An exclusive lock on an open file or directory, held until it is dropped.
@@ -85,10 +79,9 @@ pub struct Lock(#[allow(dead_code)] File);
 
 /// Waits for the exclusive lock on a directory.
 pub fn lock_directory(path: &Path) -> io::Result<Lock> {
-    let directory = File::options()
-        .read(true)
-        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
-        .open(path)?;
+    let mut options = File::options();
+    options.custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW);
+    let directory = options.read(true).open(path)?;
     loop {
         match flock(&directory, libc::LOCK_EX) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -109,8 +102,7 @@ pub fn is_in_use(file: &File) -> bool {
 
 fn flock(file: &File, how: libc::c_int) -> io::Result<()> {
     // SAFETY: flock takes an open fd and flags, and touches no memory of ours.
-    Errno::result(unsafe { libc::flock(file.as_raw_fd(), how) })?;
-    Ok(())
+    Ok(Errno::result(unsafe { libc::flock(file.as_raw_fd(), how) }).map(drop)?)
 }
 
 /// Sets room on disk aside for a file's first `length` bytes, where the file system can.
@@ -122,16 +114,15 @@ pub fn allocate(file: &File, length: u64) -> io::Result<()> {
     }
 }
 
-/// Copies `length` bytes from one place in a file to a place in another, inside the kernel where it can.
+/// Copies `left` bytes from one place in a file to a place in another, inside the kernel where it can.
 pub fn copy(
     from: &File,
     mut from_offset: u64,
     to: &File,
     mut to_offset: u64,
-    length: u64,
+    mut left: u64,
 ) -> io::Result<()> {
     const STEP: u64 = 256 << 20;
-    let mut left = length;
     let mut in_kernel = true;
     while left > 0 {
         let copied = if in_kernel {
@@ -178,8 +169,7 @@ pub fn free(path: &Path) -> io::Result<u64> {
 
 /// Waits until everything written to the file system that `file` is on has reached the disk.
 pub fn sync(file: &File) -> io::Result<()> {
-    syncfs(file)?;
-    Ok(())
+    Ok(syncfs(file)?)
 }
 
 /// Makes a named pipe, for tests of what opening one would do.

@@ -32,7 +32,6 @@ impl Interest {
     }
 }
 
-/// The events of an fd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
     /// The number it was added with.
@@ -63,9 +62,8 @@ impl Poll {
 
     /// Waits for this fd from now on.
     pub fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(self
-            .epoll
-            .add(fd, EpollEvent::new(interest.flags(), token))?)
+        let event = EpollEvent::new(interest.flags(), token);
+        Ok(self.epoll.add(fd, event)?)
     }
 
     /// Changes what is waited for.

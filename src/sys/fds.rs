@@ -24,10 +24,10 @@ struct ControlBuffer([u8; CONTROL]);
 
 /// A message as it came.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub struct ReceivedMessage {
     /// Bytes written into the buffer.
     pub bytes: usize,
-    /// The fds that came with them.
     pub fds: Vec<OwnedFd>,
     /// True when the kernel had to cut off bytes or fds (a peer that breaks the protocol, or no fds left here).
     pub truncated: bool,
@@ -79,10 +79,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     let mut control = ControlBuffer([0; CONTROL]);
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let (bytes, flags) = {
-        let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control.0), flags)?;
-        (got.bytes, got.flags)
-    };
+    let got = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control.0), flags)?;
+    let (bytes, flags) = (got.bytes, got.flags);
     Ok(ReceivedMessage {
         bytes,
         fds: owned(&control),

@@ -7,14 +7,12 @@ use tokio::sync::Notify;
 
 /// Wakes all who wait, whenever it is notified.
 #[derive(Debug, Default)]
-pub struct Notifier {
-    waiting: Notify,
-}
+pub struct Notifier(Notify);
 
 impl Notifier {
     /// Wakes every waiting task; each looks at its condition again.
     pub fn notify(&self) {
-        self.waiting.notify_waiters();
+        self.0.notify_waiters();
     }
 
     /// Waits until `condition` holds.
@@ -25,7 +23,7 @@ impl Notifier {
     /// Waits until `look` finds something, looking now and after each notification.
     pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         loop {
-            let mut notified = pin!(self.waiting.notified());
+            let mut notified = pin!(self.0.notified());
             // In the queue before looking, so that no notification in between is missed.
             notified.as_mut().enable();
             if let Some(found) = look() {

@@ -15,10 +15,9 @@ pub fn ready() {
 
 /// The configuration is being read again; `ready` follows.
 pub fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
-    }
+    let mut state = vec![NotifyState::Reloading];
+    state.extend(NotifyState::monotonic_usec_now());
+    tell(&state);
 }
 
 pub fn stopping() {
@@ -36,7 +35,6 @@ pub fn stopping_takes(limit: Duration) {
     tell(&[NotifyState::Custom(&field)]);
 }
 
-/// The process is alive.
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }

@@ -10,15 +10,11 @@ use nix::sys::socket::{
     listen as listen_on, socket,
 };
 
+const UNIX: AddressFamily = AddressFamily::Unix;
 const FLAGS: SockFlag = SockFlag::SOCK_CLOEXEC.union(SockFlag::SOCK_NONBLOCK);
 
 fn new_socket() -> io::Result<OwnedFd> {
-    Ok(socket(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        FLAGS,
-        None,
-    )?)
+    Ok(socket(UNIX, SockType::SeqPacket, FLAGS, None)?)
 }
 
 /// Listens at `path`, which must not exist yet.
@@ -48,10 +44,5 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
 #[cfg(any(test, feature = "internals"))]
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     use nix::sys::socket::socketpair;
-    Ok(socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        FLAGS,
-    )?)
+    Ok(socketpair(UNIX, SockType::SeqPacket, None, FLAGS)?)
 }

@@ -33,27 +33,20 @@ impl Signals {
 
     /// The next signal, if one has come.
     pub fn next(&self) -> io::Result<Option<SignalRequest>> {
-        let Some(info) = self.0.read_signal()? else {
-            return Ok(None);
-        };
-        let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-        Ok(match Signal::try_from(number) {
-            Ok(Signal::SIGHUP) => Some(SignalRequest::Reload),
-            Ok(Signal::SIGCHLD) => Some(SignalRequest::Child),
-            _ => Some(SignalRequest::Stop),
-        })
+        let signal = self.0.read_signal()?;
+        Ok(
+            signal.map(|info| match Signal::try_from(info.ssi_signo as i32) {
+                Ok(Signal::SIGHUP) => SignalRequest::Reload,
+                Ok(Signal::SIGCHLD) => SignalRequest::Child,
+                _ => SignalRequest::Stop,
+            }),
+        )
     }
 }
 
 fn taken() -> SigSet {
-    [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGCHLD,
-    ]
-    .into_iter()
-    .collect()
+    use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+    SigSet::from_iter([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
 }
 
 /// Starts a thread, say, that has every signal blocked from its first moment, so that each goes to a thread that
@@ -69,11 +62,8 @@ pub fn left_to_others<T>(start: impl FnOnce() -> T) -> io::Result<T> {
 
 /// Unblocks every signal: for a child between fork and exec, which inherits the mask.
 pub(super) fn unblock_all() -> io::Result<()> {
-    Ok(pthread_sigmask(
-        SigmaskHow::SIG_SETMASK,
-        Some(&SigSet::empty()),
-        None,
-    )?)
+    let none = SigSet::empty();
+    Ok(pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&none), None)?)
 }
 
 impl AsFd for Signals {

@@ -30,14 +30,8 @@ impl Relay {
         let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
         let taken = loop {
             let mut guard = from.inner().readable().await?;
-            match splice(
-                from.inner().get_ref(),
-                None,
-                &self.pipe_in,
-                None,
-                MOST,
-                flags,
-            ) {
+            let socket = from.inner().get_ref();
+            match splice(socket, None, &self.pipe_in, None, MOST, flags) {
                 Ok(taken) => {
                     guard.retain_ready();
                     break taken;
@@ -50,14 +44,8 @@ impl Relay {
         };
         let mut left = taken;
         while left > 0 {
-            match splice(
-                &self.pipe_out,
-                None,
-                to.inner().get_ref(),
-                None,
-                left,
-                flags,
-            ) {
+            let socket = to.inner().get_ref();
+            match splice(&self.pipe_out, None, socket, None, left, flags) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(given) => left -= given,
                 Err(nix::Error::EAGAIN) => to.until_writable().await?,

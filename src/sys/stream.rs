@@ -21,37 +21,27 @@ const SENDFILE_MOST: u64 = 1 << 20;
 
 /// A connected stream socket registered with the event loop of this thread.
 #[derive(Debug)]
-pub struct Stream {
-    socket: AsyncFd<Socket>,
-}
+pub struct Stream(AsyncFd<Socket>);
 
 impl Stream {
     /// Registers a connected socket that is non-blocking already, as the supervisor accepts them; a
     /// blocking one would stop the event loop.
     pub fn new(fd: OwnedFd) -> io::Result<Stream> {
-        Ok(Stream {
-            socket: register(Socket::from(fd))?,
-        })
+        register(Socket::from(fd))
     }
 
     /// Connects to `address`. The caller bounds the time.
     pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM.nonblocking().cloexec(),
-            Some(Protocol::TCP),
-        )?;
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
         match socket.connect(&address.into()) {
-            Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(nix::libc::EINPROGRESS) => {}
-            Err(error) => return Err(error),
+            outcome => outcome?,
         }
-        let stream = Stream {
-            socket: register(socket)?,
-        };
-        stream.socket.writable().await?.retain_ready();
-        match stream.socket.get_ref().take_error()? {
+        let stream = register(socket)?;
+        stream.0.writable().await?.retain_ready();
+        match stream.0.get_ref().take_error()? {
             Some(error) => Err(error),
             None => Ok(stream),
         }
@@ -59,7 +49,7 @@ impl Stream {
 
     /// Leaves the event loop and gives the descriptor back.
     pub fn into_fd(self) -> OwnedFd {
-        self.socket.into_inner().into()
+        self.0.into_inner().into()
     }
 
     /// Appends what there is to read to `buffer`'s spare capacity, waiting until `deadline`.
@@ -71,8 +61,8 @@ impl Stream {
     /// As [`Stream::read`], without a deadline.
     pub async fn read_some(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         loop {
-            let mut guard = self.socket.ready(Interest::READABLE).await?;
-            match read_once(self.socket.get_ref(), buffer) {
+            let mut guard = self.0.ready(Interest::READABLE).await?;
+            match read_once(self.0.get_ref(), buffer) {
                 // A short read emptied the socket: the next one may wait for the event at once.
                 Ok((read, true)) => {
                     guard.clear_ready();
@@ -91,19 +81,19 @@ impl Stream {
 
     /// Reads what is there without waiting; `WouldBlock` when there is nothing.
     pub fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        read_once(self.socket.get_ref(), buffer).map(|(read, _)| read)
+        read_once(self.0.get_ref(), buffer).map(|(read, _)| read)
     }
 
     /// True when the peer has, as far as the event loop has heard, neither closed nor sent anything:
     /// the state in which an idle connection may be used. Costs a system call only when in doubt.
     pub fn is_quiet(&self) -> bool {
         let mut task = std::task::Context::from_waker(std::task::Waker::noop());
-        let std::task::Poll::Ready(ready) = self.socket.poll_read_ready(&mut task) else {
+        let std::task::Poll::Ready(ready) = self.0.poll_read_ready(&mut task) else {
             return true;
         };
         let Ok(mut guard) = ready else { return false };
         let mut probe = BytesMut::with_capacity(1);
-        match read_once(self.socket.get_ref(), &mut probe) {
+        match read_once(self.0.get_ref(), &mut probe) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 guard.clear_ready();
                 true
@@ -118,7 +108,7 @@ impl Stream {
         let mut parts = parts;
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
-            match self.socket.get_ref().write_vectored(parts) {
+            match self.0.get_ref().write_vectored(parts) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => IoSlice::advance_slices(&mut parts, written),
                 Err(error) => self.wait_to_write(error, timeout).await?,
@@ -133,7 +123,7 @@ impl Stream {
         let mut rest = part;
         while !rest.is_empty() {
             let flags = nix::libc::MSG_MORE | nix::libc::MSG_NOSIGNAL;
-            match self.socket.get_ref().send_with_flags(rest, flags) {
+            match self.0.get_ref().send_with_flags(rest, flags) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) => self.wait_to_write(error, timeout).await?,
             }
@@ -154,7 +144,7 @@ impl Stream {
         while at < end {
             let mut position = at as nix::libc::off_t;
             let most = (end - at).min(SENDFILE_MOST) as usize;
-            match sendfile(self.socket.get_ref(), file, Some(&mut position), most) {
+            match sendfile(self.0.get_ref(), file, Some(&mut position), most) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(sent) => {
                     at += sent as u64;
@@ -183,8 +173,8 @@ impl Stream {
         // The readiness remembered may be older than the full buffer: ask the kernel once more
         // whether there is room, and wait for the event if not.
         loop {
-            let mut guard = self.socket.writable().await?;
-            if is_writable(self.socket.get_ref())? {
+            let mut guard = self.0.writable().await?;
+            if is_writable(self.0.get_ref())? {
                 guard.retain_ready();
                 return Ok(());
             }
@@ -194,26 +184,26 @@ impl Stream {
 
     /// Says that nothing more will be written.
     pub fn shut_write(&self) -> io::Result<()> {
-        self.socket.get_ref().shutdown(Shutdown::Write)
+        self.0.get_ref().shutdown(Shutdown::Write)
     }
 
     /// Makes the coming close a reset, so that a peer whose content ends with the connection can
     /// tell that it is not whole.
     pub fn reset_on_close(&self) {
         // Without effect on Unix sockets; there a truncated content can't be told apart.
-        let _ = SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.0.get_ref()).set_linger(Some(Duration::ZERO));
     }
 
     /// The socket itself, for splice.
     pub(super) fn inner(&self) -> &AsyncFd<Socket> {
-        &self.socket
+        &self.0
     }
 }
 
 /// Registers a socket with the event loop of this thread.
-fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+fn register(socket: Socket) -> io::Result<Stream> {
     // SAFETY: a Socket owns its fd and never changes or closes it before it is dropped.
-    Ok(unsafe { AsyncFd::register(socket) }?)
+    Ok(Stream(unsafe { AsyncFd::register(socket) }?))
 }
 
 /// Registers an fd of any kind that can be polled with the event loop of this thread.

@@ -18,10 +18,8 @@ pub fn effective() -> u32 {
 /// The user of this name, if the system knows one.
 pub fn named(name: &str) -> Option<User> {
     let user = nix::unistd::User::from_name(name).ok()??;
-    Some(User {
-        uid: user.uid.as_raw(),
-        gid: user.gid.as_raw(),
-    })
+    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+    Some(User { uid, gid })
 }
 
 /// Goes on as this user, for good: what root may do for somebody is done as that user.

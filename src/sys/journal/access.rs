@@ -10,12 +10,11 @@ use log::Level;
 use super::line::{Line, escaped};
 use crate::http::target::masked;
 
-/// A request that was served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLine {
     /// The client's address; none for a client on a Unix socket.
     pub client: Option<IpAddr>,
-    /// The request's method, as received.
+    /// As received.
     pub method: Bytes,
     /// The target URI, or the request target where that isn't one. Credentials are masked here.
     pub uri: Bytes,
@@ -32,10 +31,8 @@ pub struct AccessLine {
 impl AccessLine {
     /// As the journal has it: `127.0.0.1 GET http://host/path 200 hit 1234B 0.2ms`.
     pub(super) fn line(&self) -> Line {
-        let client = match self.client {
-            Some(address) => address.to_canonical().to_string(),
-            None => "unix".to_string(),
-        };
+        let of = |address: IpAddr| address.to_canonical().to_string();
+        let client = self.client.map_or("unix".to_string(), of);
         let method = escaped(&self.method);
         let uri = escaped(&masked(&self.uri));
         let AccessLine {
@@ -61,9 +58,7 @@ impl AccessLine {
             level: Level::Info,
             target: "access".to_string(),
             message,
-            fields: fields
-                .map(|(name, value)| (Cow::Borrowed(name), value))
-                .into(),
+            fields: Vec::from(fields.map(|(name, value)| (Cow::Borrowed(name), value))),
         }
     }
 }

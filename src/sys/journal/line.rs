@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
-/// A line: its level, its message, its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) level: Level,
@@ -49,8 +48,8 @@ struct JournalFields(Vec<(Cow<'static, str>, String)>);
 impl<'kvs> VisitSource<'kvs> for JournalFields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         let key = key.as_str().to_ascii_uppercase();
-        self.0
-            .push((format!("CACHEPROXY_{key}").into(), value.to_string()));
+        let name = format!("CACHEPROXY_{key}").into();
+        self.0.push((name, value.to_string()));
         Ok(())
     }
 }

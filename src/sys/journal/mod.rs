@@ -90,11 +90,11 @@ impl Drop for Guard {
 /// Debug lines are written only when the environment has `CACHEPROXY_LOG=debug`.
 pub fn start(who: Identity) -> Guard {
     let (entries, waiting) = sync_channel(QUEUE);
+    let dropped = Arc::<AtomicU64>::default();
     let queue = LineQueue {
         entries,
-        dropped: Arc::default(),
+        dropped: dropped.clone(),
     };
-    let dropped = Arc::clone(&queue.dropped);
     if JOURNAL.set(Journal(queue)).is_ok() {
         let writer = LineWriter::for_stderr(who);
         let thread = thread::Builder::new().name("journal".to_string());
@@ -165,10 +165,9 @@ fn write_all(waiting: &Receiver<Queued>, dropped: &AtomicU64, mut writer: LineWr
             last_report = Some(Instant::now());
             continue;
         }
-        let next = if unreported > 0 {
-            waiting.recv_timeout(wait)
-        } else {
-            waiting.recv().map_err(RecvTimeoutError::from)
+        let next = match unreported {
+            0 => waiting.recv().map_err(RecvTimeoutError::from),
+            1.. => waiting.recv_timeout(wait),
         };
         match next {
             Ok(Queued::Line(line)) => writer.write(&line),

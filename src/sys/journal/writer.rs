@@ -17,7 +17,6 @@ pub enum Identity {
     Worker(u16),
 }
 
-/// The place that lines are written to.
 pub(super) enum LineWriter {
     Journald(JournalLog),
     Console {
@@ -52,8 +51,8 @@ impl LineWriter {
                 let mut record = Record::builder();
                 record.level(shifted(line.level)).target(&line.target);
                 record.key_values(line);
-                let _ =
-                    journald.journal_send(&record.args(format_args!("{}", line.message)).build());
+                let message = &line.message;
+                let _ = journald.journal_send(&record.args(format_args!("{message}")).build());
             }
             LineWriter::Console { tag, out } => {
                 let _ = out.write_all(console(tag, line).as_bytes());

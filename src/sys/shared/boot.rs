@@ -7,9 +7,8 @@ use std::io::Read;
 pub(super) fn id() -> Option<[u8; 16]> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let digits = text.trim().replace('-', "");
-    u128::from_str_radix(&digits, 16)
-        .ok()
-        .map(u128::to_be_bytes)
+    let id = u128::from_str_radix(&digits, 16);
+    id.ok().map(u128::to_be_bytes)
 }
 
 /// An id that no other boot has.

@@ -4,7 +4,7 @@
 //! A hint, never a lock: nobody waits for an entry. A full bucket, two hashes that look alike or a worker
 //! that died cost a second fetch or a detour, and nothing else.
 
-use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire};
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
 
 use super::layout::Bucket;
 use super::mapping::Shared;
@@ -54,11 +54,8 @@ impl Shared {
     pub fn unclaim(&self, hash: &[u8; 16], worker: u16) {
         let (bucket, tag) = self.bucket(hash);
         let entry = tag | u64::from(worker);
-        for slot in &bucket.0 {
-            if slot.compare_exchange(entry, 0, AcqRel, Acquire).is_ok() {
-                return;
-            }
-        }
+        let ends = |slot: &AtomicU64| slot.compare_exchange(entry, 0, AcqRel, Acquire).is_ok();
+        bucket.0.iter().any(ends);
     }
 
     /// Ends every claim of a worker that has gone, takes no more clients, or has just started.

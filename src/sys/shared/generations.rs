@@ -14,17 +14,15 @@ impl Shared {
 
     /// Begins a new generation of this key, after what is stored for it has changed; returns it.
     pub fn next_generation(&self, hash: &[u8; 16]) -> u32 {
-        self.generation_of(hash)
-            .fetch_add(1, AcqRel)
-            .wrapping_add(1)
+        let before = self.generation_of(hash).fetch_add(1, AcqRel);
+        before.wrapping_add(1)
     }
 
     /// The count of times that keys with this hash were made invalid by unsafe requests, here and elsewhere. What was
     /// asked of an origin server before this changed must not be stored after it.
     pub fn invalidations(&self, hash: &[u8; 16]) -> u32 {
-        let here = self.invalidations_of(hash);
-        here.load(Acquire)
-            .wrapping_add(self.invalidations_elsewhere(hash))
+        let here = self.invalidations_of(hash).load(Acquire);
+        here.wrapping_add(self.invalidations_elsewhere(hash))
     }
 
     /// Counts that this key was made invalid. To be called before what is stored is removed.

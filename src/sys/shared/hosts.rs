@@ -56,10 +56,8 @@ impl Shared {
     /// The slots for which the database is known to have counted anything.
     pub fn invalidations_noted(&self) -> impl Iterator<Item = (u16, u32)> {
         let counts = self.layout().elsewhere.iter().enumerate();
-        counts.filter_map(|(slot, count)| match count.load(Acquire) {
-            0 => None,
-            count => Some((slot as u16, count)),
-        })
+        let counts = counts.map(|(slot, count)| (slot as u16, count.load(Acquire)));
+        counts.filter(|(_, count)| *count != 0)
     }
 
     /// The slot in which it is counted how often keys with this hash were made invalid.

@@ -90,11 +90,10 @@ pub(super) struct WorkerBits(AtomicU64);
 
 impl WorkerBits {
     pub(super) fn set(&self, index: usize, value: bool) {
-        if value {
-            self.0.fetch_or(bit(index), Ordering::AcqRel);
-        } else {
-            self.0.fetch_and(!bit(index), Ordering::AcqRel);
-        }
+        match value {
+            true => self.0.fetch_or(bit(index), Ordering::AcqRel),
+            false => self.0.fetch_and(!bit(index), Ordering::AcqRel),
+        };
     }
 
     pub(super) fn has(&self, index: usize) -> bool {
@@ -117,8 +116,8 @@ fn bit(index: usize) -> u64 {
 /// The counts of one worker. Only ever added to.
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
+#[allow(missing_docs)]
 pub struct Counters {
-    /// Requests answered.
     pub requests: AtomicU64,
     /// Requests answered from the cache.
     pub hits: AtomicU64,

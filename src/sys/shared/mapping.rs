@@ -1,6 +1,6 @@
 //! The file mapped: made where it is missing or of another layout, and refused where it is neither.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -35,13 +35,9 @@ impl Shared {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        let shared = Shared::initialise(file)?;
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let shared = Shared::initialise(options.open(&temporary)?)?;
         std::fs::rename(&temporary, path)?;
         Ok(shared)
     }
@@ -64,8 +60,7 @@ impl Shared {
 
     fn initialise(file: File) -> io::Result<Shared> {
         file.set_len(SIZE as u64)?;
-        let map = MmapOptions::new().len(SIZE).map_raw(&file)?;
-        let shared = Shared { file, map };
+        let shared = Shared::mapped(file)?;
         let layout = shared.layout();
         layout.version.store(VERSION, Relaxed);
         layout.size.store(SIZE as u32, Relaxed);
@@ -83,8 +78,7 @@ impl Shared {
         if length != SIZE as u64 {
             return Err(foreign(&format!("its size is {length} bytes, not {SIZE}")));
         }
-        let map = MmapOptions::new().len(SIZE).map_raw(&file)?;
-        let shared = Shared { file, map };
+        let shared = Shared::mapped(file)?;
         let layout = shared.layout();
         if layout.magic.load(Relaxed) != MAGIC
             || layout.version.load(Relaxed) != VERSION
@@ -93,6 +87,11 @@ impl Shared {
             return Err(foreign("it is of another version"));
         }
         Ok(shared)
+    }
+
+    fn mapped(file: File) -> io::Result<Shared> {
+        let map = MmapOptions::new().len(SIZE).map_raw(&file)?;
+        Ok(Shared { file, map })
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -126,10 +125,8 @@ impl Shared {
 }
 
 fn foreign(why: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("not a shared file of this version of cacheproxy: {why}"),
-    )
+    let why = format!("not a shared file of this version of cacheproxy: {why}");
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 #[cfg(test)]
@@ -143,11 +140,7 @@ mod tests {
         let path = dir.path().join("shared");
         for text in [&b""[..], b"short", &vec![0; SIZE], &vec![1; SIZE + 1]] {
             std::fs::write(&path, text).unwrap();
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(&path)
-                .unwrap();
+            let file = File::options().read(true).write(true).open(&path).unwrap();
             assert!(Shared::from_fd(file.into()).is_err());
             Shared::create(&path).unwrap().set_limit(5);
             assert_eq!(
