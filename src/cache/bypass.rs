@@ -36,11 +36,6 @@ impl Bypass {
             Forward::Bypass
         }
     }
-
-    /// The detail in Cache-Status.
-    pub fn token(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// The reason why the cache has no part in this request; `None` when it has.

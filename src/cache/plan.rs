@@ -131,7 +131,7 @@ impl Obtain {
     /// The detail in Cache-Status.
     pub fn detail(&self) -> Option<&'static str> {
         match self.question {
-            Question::Validate { why, .. } | Question::ValidatePart { why } => Some(why.token()),
+            Question::Validate { why, .. } | Question::ValidatePart { why } => Some(why.into()),
             Question::Complete(_) | Question::Fetch => {
                 (self.scope == Scope::AsPresented).then_some("range")
             }

@@ -82,10 +82,6 @@ impl ValidateReason {
             Forward::Stale
         }
     }
-
-    pub fn token(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// The use of a stored response when the origin server doesn't answer (RFC 9111 §4.2.4, RFC 5861 §4).

@@ -57,12 +57,6 @@ pub enum Forward {
     Partial,
 }
 
-impl Forward {
-    pub fn token(self) -> &'static str {
-        self.into()
-    }
-}
-
 impl<'a> CacheStatus<'a> {
     /// Answered from the store with this much freshness left.
     pub fn hit(ttl: i64) -> CacheStatus<'a> {
@@ -119,7 +113,7 @@ impl<'a> CacheStatus<'a> {
                 collapsed,
             } => {
                 out.put_slice(b"; fwd=");
-                out.put_slice(why.token().as_bytes());
+                out.put_slice(<&str>::from(why).as_bytes());
                 if let Some(status) = status {
                     integer(out, "; fwd-status=", i64::from(status));
                 }

@@ -24,12 +24,9 @@ pub struct Fields {
 impl Fields {
     /// Every field line as (name, value), in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> + Clone {
-        self.spans.iter().map(|span| {
-            (
-                &self.text[span.name.0 as usize..span.name.1 as usize],
-                &self.text[span.value.0 as usize..span.value.1 as usize],
-            )
-        })
+        let part = |(start, end): (u32, u32)| &self.text[start as usize..end as usize];
+        let line = move |span: &Span| (part(span.name), part(span.value));
+        self.spans.iter().map(line)
     }
 
     /// The buffer that the lines lie in: of a head that was parsed, the whole head as it was received.

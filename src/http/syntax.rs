@@ -1,24 +1,13 @@
 //! The grammar that fields share (RFC 9110 §5.5, §5.6): lists, optional whitespace, numbers, tokens.
 
 /// The members of one comma-separated list value (RFC 9110 §5.6.1.2), quoted strings respected.
-pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    Elements { rest: value }.filter(|element| !element.is_empty())
-}
-
-struct Elements<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.rest.is_empty() {
+pub fn elements(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let members = std::iter::from_fn(move || {
+        if rest.is_empty() {
             return None;
         }
-        let mut quoted = false;
-        let mut escaped = false;
-        let end = self.rest.iter().position(|&byte| {
+        let (mut quoted, mut escaped) = (false, false);
+        let comma = rest.iter().position(|&byte| {
             match byte {
                 _ if escaped => escaped = false,
                 b'\\' if quoted => escaped = true,
@@ -28,13 +17,11 @@ impl<'a> Iterator for Elements<'a> {
             }
             false
         });
-        let (element, rest) = match end {
-            Some(comma) => (&self.rest[..comma], &self.rest[comma + 1..]),
-            None => (self.rest, &self.rest[self.rest.len()..]),
-        };
-        self.rest = rest;
+        let (element, after) = rest.split_at(comma.unwrap_or(rest.len()));
+        rest = after.get(1..).unwrap_or_default();
         Some(trim(element))
-    }
+    });
+    members.filter(|element| !element.is_empty())
 }
 
 /// Without the optional whitespace (SP and HTAB) at both ends (RFC 9110 §5.6.3).

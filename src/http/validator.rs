@@ -101,10 +101,8 @@ fn split_tag(text: &[u8]) -> Option<(EntityTag<'_>, &[u8])> {
     let end = memchr::memchr(b'"', quoted)?;
     let opaque = &quoted[..end];
     let allowed = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..);
-    opaque
-        .iter()
-        .all(allowed)
-        .then(|| (EntityTag { weak, opaque }, &quoted[end + 1..]))
+    let valid = opaque.iter().all(allowed);
+    valid.then(|| (EntityTag { weak, opaque }, &quoted[end + 1..]))
 }
 
 #[cfg(test)]

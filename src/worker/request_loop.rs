@@ -70,7 +70,9 @@ enum Departure {
     Close,
 }
 
-const CLOSE: ControlFlow<Departure> = ControlFlow::Break(Departure::Close);
+type Step = ControlFlow<Departure>;
+
+const CLOSE: Step = Step::Break(Departure::Close);
 
 struct RequestLoop {
     worker: Rc<Worker>,
@@ -87,14 +89,14 @@ impl RequestLoop {
         self.client.buffer.reserve(READ);
         let _ = self.client.stream.try_read(&mut self.client.buffer);
         loop {
-            if let ControlFlow::Break(departure) = self.step().await {
+            if let Step::Break(departure) = self.step().await {
                 return departure;
             }
         }
     }
 
     /// Answers the next request, or waits for more of it.
-    async fn step(&mut self) -> ControlFlow<Departure> {
+    async fn step(&mut self) -> Step {
         let settings = self.worker.settings();
         let limits = HeadLimits::default();
         match parse_request(&mut self.client.buffer, &mut self.scanned, &limits) {
@@ -110,18 +112,14 @@ impl RequestLoop {
         }
     }
 
-    async fn answer(
-        &mut self,
-        head: RequestHead,
-        settings: Rc<Settings>,
-    ) -> ControlFlow<Departure> {
+    async fn answer(&mut self, head: RequestHead, settings: Rc<Settings>) -> Step {
         self.head_since = None;
         let stall = settings.times.body_stall;
         let after = exchange::serve(&self.worker, &mut self.client, head, settings).await;
         self.client.handed = false;
         match after {
-            After::HandOver(other) => ControlFlow::Break(Departure::HandOver(other)),
-            After::Keep if self.client.out.len() < GATHER => ControlFlow::Continue(()),
+            After::HandOver(other) => Step::Break(Departure::HandOver(other)),
+            After::Keep if self.client.out.len() < GATHER => Step::Continue(()),
             After::Keep => self.flush(stall).await,
             After::Close => {
                 self.flush(stall).await?;
@@ -132,20 +130,18 @@ impl RequestLoop {
         }
     }
 
-    async fn flush(&mut self, stall: Duration) -> ControlFlow<Departure> {
-        match self.client.flush(stall).await {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => CLOSE,
-        }
+    async fn flush(&mut self, stall: Duration) -> Step {
+        let flushed = self.client.flush(stall).await;
+        flushed.map_or(CLOSE, Step::Continue)
     }
 
     /// Waits for bytes: for the rest of a head as long as a head may take, else as long as an idle
     /// client is kept here.
-    async fn read_more(&mut self, settings: &Settings) -> ControlFlow<Departure> {
+    async fn read_more(&mut self, settings: &Settings) -> Step {
         let RequestLoop { worker, client, .. } = self;
         if worker.phase.draining() {
             // Even if its next request is there already: a busy client would never leave.
-            return ControlFlow::Break(self.leave());
+            return Step::Break(self.leave());
         }
         let now = Instant::now();
         let idle = client.buffer.is_empty();
@@ -165,19 +161,19 @@ impl RequestLoop {
         let read = tokio::select! {
             biased;
             read = client.stream.read(&mut client.buffer, deadline) => read,
-            () = worker.phase.drains() => return ControlFlow::Break(self.leave()),
+            () = worker.phase.drains() => return Step::Break(self.leave()),
             // Without a supervisor it kept its idle clients; a new one gets them back.
             () = worker.phase.supervision_changes(supervised), if idle => {
-                return ControlFlow::Continue(());
+                return Step::Continue(());
             }
         };
         match read {
-            Ok(1..) => ControlFlow::Continue(()),
+            Ok(1..) => Step::Continue(()),
             Err(why) if why.kind() == io::ErrorKind::TimedOut && idle => {
                 match (supervised, self.worker.phase.supervised()) {
-                    (_, true) => ControlFlow::Break(Departure::Return),
+                    (_, true) => Step::Break(Departure::Return),
                     // The supervisor went in this very moment: the short wait was for its sake.
-                    (true, false) => ControlFlow::Continue(()),
+                    (true, false) => Step::Continue(()),
                     (false, false) => CLOSE,
                 }
             }
@@ -199,7 +195,7 @@ impl RequestLoop {
         }
     }
 
-    async fn refuse(&mut self, status: u16, why: &str, stall: Duration) -> ControlFlow<Departure> {
+    async fn refuse(&mut self, status: u16, why: &str, stall: Duration) -> Step {
         exchange::log_refused(&self.worker, &self.client, status);
         let out = &mut self.client.out;
         pages::refusal(out, Version::Http11, status, why, false, true);
@@ -208,7 +204,7 @@ impl RequestLoop {
 
     /// Writes the last response, then reads on for a moment: closing with unread bytes would reset the
     /// connection, and the client might never see the response (RFC 9112 §9.6).
-    async fn linger(&mut self, stall: Duration) -> ControlFlow<Departure> {
+    async fn linger(&mut self, stall: Duration) -> Step {
         let client = &mut self.client;
         if client.flush(stall).await.is_err() || client.stream.shut_write().is_err() {
             return CLOSE;

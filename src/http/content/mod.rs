@@ -67,11 +67,8 @@ impl ContentDecoder {
 
     /// Takes note of the peer's closing: all well when the message is complete or ends this way.
     pub fn eof(&self) -> Result<(), ContentError> {
-        if self.is_complete() || matches!(self.rest, Rest::UntilClose) {
-            Ok(())
-        } else {
-            Err(ContentError::Incomplete)
-        }
+        let ended = self.is_complete() || matches!(self.rest, Rest::UntilClose);
+        ended.then_some(()).ok_or(ContentError::Incomplete)
     }
 }
 

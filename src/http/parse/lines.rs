@@ -8,14 +8,11 @@ use super::limits::HeadLimits;
 /// A section of a message that [`whole_lines`] finds the end of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
-    /// A request's head, whose request line begins at `start`.
+    /// A head whose request line begins at `start`, after empty lines.
     Request {
-        /// The length of the empty lines before it.
         start: usize,
     },
-    /// A response's head.
     Response,
-    /// A trailer section.
     Trailers,
 }
 

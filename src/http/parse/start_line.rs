@@ -2,7 +2,7 @@
 
 use super::error::HeadError;
 use crate::http::head::Version;
-use crate::http::syntax::{is_field_byte, is_tchar};
+use crate::http::syntax::{is_field_byte, is_tchar, number};
 
 /// Refuses at once what can't become a request line: the method must be a token so far.
 pub(super) fn method_so_far(line: &[u8]) -> Result<(), HeadError> {
@@ -54,10 +54,8 @@ pub(super) fn status_line(line: &[u8]) -> Result<StatusLine<'_>, HeadError> {
         return Err(HeadError::StatusLine);
     };
     let version = version(name, HeadError::StatusLine)?;
-    let status = match line.get(9..12) {
-        Some(digits) if digits.iter().all(u8::is_ascii_digit) => digits
-            .iter()
-            .fold(0, |status, digit| status * 10 + u16::from(digit - b'0')),
+    let status = match line.get(9..12).and_then(number) {
+        Some(status @ 100..) => status as u16,
         _ => return Err(HeadError::StatusLine),
     };
     let reason = match line.get(12) {
@@ -65,7 +63,7 @@ pub(super) fn status_line(line: &[u8]) -> Result<StatusLine<'_>, HeadError> {
         Some(b' ') => &line[13..],
         Some(_) => return Err(HeadError::StatusLine),
     };
-    if status < 100 || !reason.iter().copied().all(is_field_byte) {
+    if !reason.iter().copied().all(is_field_byte) {
         return Err(HeadError::StatusLine);
     }
     Ok(StatusLine {
@@ -78,17 +76,9 @@ pub(super) fn status_line(line: &[u8]) -> Result<StatusLine<'_>, HeadError> {
 /// The version that a name means; `malformed` where it isn't one at all.
 fn version(name: &[u8], malformed: HeadError) -> Result<Version, HeadError> {
     match name {
-        b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            if *major == b'1' {
-                Ok(Version::Http11)
-            } else {
-                Err(HeadError::Version)
-            }
-        }
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'] => Ok(Version::Http11),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(HeadError::Version),
         _ => Err(malformed),
     }
 }

@@ -31,7 +31,7 @@ impl Exchange<'_> {
         self.record.outcome = RequestOutcome::Bypass;
         let request = self.fetch_request(uri, Purpose::Relay, Scope::AsPresented);
         let mut status = CacheStatus::forwarded(why.forward());
-        status.detail = Some(why.token());
+        status.detail = Some(why.into());
         self.relay(request, status).await
     }
 
