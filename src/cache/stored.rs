@@ -89,9 +89,8 @@ pub(super) fn dated(fields: Fields, received: UnixSeconds) -> Fields {
         return fields;
     }
     let date = date::format(received);
-    let others = fields
-        .iter()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
+    let is_other = |(name, _): &(&[u8], _)| !name.eq_ignore_ascii_case(b"date");
+    let others = fields.iter().filter(is_other);
     others.chain([(&b"Date"[..], &date[..])]).collect()
 }
 

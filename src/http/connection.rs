@@ -86,9 +86,8 @@ impl<'a> HopByHop<'a> {
 
 /// True for the name of a trailer field that may be passed on.
 pub fn may_be_trailer(name: &[u8]) -> bool {
-    ![HOP_BY_HOP, NEEDED, NEVER_TRAILERS]
-        .iter()
-        .any(|list| is_one_of(name, list))
+    let never = [HOP_BY_HOP, NEEDED, NEVER_TRAILERS];
+    !never.iter().any(|list| is_one_of(name, list))
 }
 
 /// True if the sender of a message means to keep its connection (RFC 9112 §9.3), as far as version

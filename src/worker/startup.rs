@@ -16,8 +16,7 @@ use crate::sys::shared::Shared;
 /// Makes worker `index` of the settings and the shared memory that a supervisor sent.
 pub(super) fn build(index: u16, settings: OwnedFd, shared: OwnedFd) -> Result<Worker, Failure> {
     let settings = read_settings(settings).map_err(Failure::config)?;
-    let shared = Shared::from_fd(shared).map_err(Failure::unavailable)?;
-    let shared = Arc::new(shared);
+    let shared = Arc::new(Shared::from_fd(shared).map_err(Failure::unavailable)?);
     // Claims of a worker that died with this number.
     shared.unclaim_all(index);
     let pseudonym = pseudonym(&shared);

@@ -97,10 +97,8 @@ impl StoreWriter {
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
         let (job, outcome) = job(change);
-        self.jobs
-            .send(job)
-            .await
-            .map_err(|_| StoreWriterError::Ended)?;
+        // A job that isn't taken is dropped, and its outcome with it.
+        let _ = self.jobs.send(job).await;
         outcome.await.map_err(|_| StoreWriterError::Ended)
     }
 }

@@ -35,22 +35,15 @@ pub(super) enum Argument<'a> {
 impl<'a> Directive<'a> {
     /// The directive that a list member holds.
     fn of(member: &'a [u8]) -> Directive<'a> {
-        let Some(equals) = member.iter().position(|&byte| byte == b'=') else {
-            return Directive {
-                name: member,
-                argument: Argument::None,
-            };
+        let equals = member.iter().position(|&byte| byte == b'=');
+        let (name, argument) = match equals.map(|equals| member.split_at(equals)) {
+            None => (member, Argument::None),
+            Some((name, text)) if trim(name) != name || trim(&text[1..]) != &text[1..] => {
+                (trim(name), Argument::Malformed)
+            }
+            Some((name, text)) => (name, Argument::of(&text[1..])),
         };
-        let (name, argument) = (&member[..equals], &member[equals + 1..]);
-        let spaced = trim(name) != name || trim(argument) != argument;
-        Directive {
-            name: trim(name),
-            argument: if spaced {
-                Argument::Malformed
-            } else {
-                Argument::of(argument)
-            },
-        }
+        Directive { name, argument }
     }
 
     /// True for the directive of that name.

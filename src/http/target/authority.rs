@@ -42,11 +42,10 @@ impl Authority {
         let HostPort { host, port } = HostPort::parse(text)?;
         let port = port.ok_or(UriError::Port)?;
         let host_end = host.len();
-        let text = if host.iter().any(u8::is_ascii_uppercase) {
-            Bytes::from(text.to_ascii_lowercase())
-        } else {
-            text.clone()
-        };
+        let mut text = text.clone();
+        if host.iter().any(u8::is_ascii_uppercase) {
+            text = text.to_ascii_lowercase().into();
+        }
         Ok(Authority {
             text,
             host_end,
