@@ -12,7 +12,6 @@ use crate::store::postgres::session::Session;
 use crate::sys::exit::Failure;
 use crate::sys::{credentials, user};
 
-/// The user that the service runs as.
 pub(super) const SERVICE_USER: &str = "cacheproxy";
 /// The file that README has the credential come from.
 const CREDENTIAL_FILE: &str = "/etc/cacheproxy/database-password";
@@ -21,14 +20,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The time that it waits for another that makes the schema.
 const INIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where a store is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NamedBy {
     Configuration,
     CommandLine,
 }
 
-/// The way to a database.
 pub(super) struct DatabaseAccess {
     settings: DatabaseSettings,
     /// True when the configuration itself has a password.

@@ -141,7 +141,6 @@ impl ExplainedResponse {
     }
 }
 
-/// One stored response.
 fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
     let ExplainedResponse { info, facts, hits } = known;
     let meta = &info.meta;
@@ -186,7 +185,6 @@ fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
     text
 }
 
-/// The plan for the request, in words.
 fn verdict(
     request: &Presented<'_>,
     known: &[ExplainedResponse],

@@ -92,7 +92,6 @@ impl<'a> Importer<'a> {
         })
     }
 
-    /// Stores every response of the archive.
     pub(super) fn all(&mut self, reader: &mut ArchiveReader<impl BufRead>) -> Result<(), Failure> {
         while let Some(archived) = reader.next_response().map_err(unread)? {
             self.one(reader, archived)?;
@@ -158,7 +157,6 @@ impl<'a> Importer<'a> {
         self.count(published.map(drop), len)
     }
 
-    /// The place that this response's content is to go to.
     fn destination(&mut self, archived: &Archived) -> Result<Destination, Failure> {
         let settings = &self.handle.settings;
         if archived.content > settings.largest_object.min(settings.store.size) {

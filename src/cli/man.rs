@@ -12,7 +12,6 @@ pub(super) struct ManArgs {
     directory: PathBuf,
 }
 
-/// Writes the pages of the whole program, which `program` is the root of.
 pub(super) fn man(args: &ManArgs, program: clap::Command) -> Result<(), Failure> {
     clap_mangen::generate_to(program, &args.directory).map_err(|error| {
         let directory = args.directory.display();

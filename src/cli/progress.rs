@@ -23,7 +23,6 @@ impl Progress {
         }
     }
 
-    /// So many are done, with so many bytes of content.
     pub(super) fn at(&mut self, count: u64, bytes: u64) {
         let now = Instant::now();
         if self.terminal && self.next <= now {

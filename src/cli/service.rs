@@ -9,7 +9,6 @@ use crate::sys::exit::Failure;
 use crate::sys::journal::{self, Identity};
 use crate::worker;
 
-/// The directory of the service's sockets.
 pub(super) const RUNTIME_DIR: &str = "/run/cacheproxy";
 
 /// Accept clients and give them to workers; started by systemd as cacheproxy.service.

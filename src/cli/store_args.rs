@@ -63,7 +63,6 @@ impl StoreArgs {
         }
     }
 
-    /// The settings of the proxy that uses the store.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         Ok(config::load(&self.source()?)
             .map_err(Failure::config)?

@@ -35,7 +35,6 @@ impl StoreHandle {
         stored.used.or_else(visited)
     }
 
-    /// The facts that decide over a stored response's freshness.
     pub(super) fn facts(&self, stored: &StoredInfo, uri: &str) -> Facts {
         Facts::of(&stored.meta, &self.settings.policy(uri))
     }

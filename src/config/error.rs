@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 
-/// The refusal of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     #[error("{}: can't be read: {reason}", .path.display())]
@@ -18,7 +17,6 @@ pub enum ConfigError {
         /// The key, what was found, what was expected.
         problem: String,
     },
-    /// Bytes that aren't an encoded configuration.
     #[error("the configuration handed over by the supervisor is damaged: {0}")]
     Damaged(&'static str),
 }

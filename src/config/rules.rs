@@ -11,7 +11,6 @@ use crate::cache::policy::RuleTtl;
 pub struct Rule {
     /// Globs; one that matches is enough.
     pub globs: Vec<String>,
-    /// The freshness lifetime.
     pub ttl: Option<RuleTtl>,
     /// True when nothing is stored or answered from the store.
     pub bypass: Option<bool>,
@@ -82,7 +81,6 @@ impl Rules {
 pub struct IgnoredParameters<'a>(&'a [String]);
 
 impl IgnoredParameters<'_> {
-    /// True when the parameter with this name is one of them.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|glob| matches(glob, name))
     }

@@ -47,17 +47,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// True when a client at this address may use the proxy.
     pub fn allows(&self, client: IpAddr) -> bool {
         contains(&self.allow, client)
     }
 
-    /// True when a client at this address may remove what is stored.
     pub fn allows_purge(&self, client: IpAddr) -> bool {
         contains(&self.purge_allow, client)
     }
 
-    /// The freshness policy for this URI.
     pub fn policy(&self, uri: &str) -> Policy {
         let rules = &self.rules;
         let while_revalidate = rules.first(uri, |rule| rule.stale_while_revalidate);
@@ -117,7 +114,6 @@ pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16))
 }
 
-/// A store: its kind, its place and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreChoice {
     pub kind: StoreKind,

@@ -16,7 +16,6 @@ use super::text::{ConfigText, Role};
 pub const MAIN: &str = "/etc/cacheproxy/cacheproxy.toml";
 pub const DROPINS: &str = "/etc/cacheproxy/conf.d";
 
-/// The places that a configuration is read from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigSource {
     /// The main file; the built-in defaults when there is none. It has to be readable.
@@ -64,7 +63,6 @@ impl Loaded {
     }
 }
 
-/// Reads and validates the configuration.
 pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
     let default = Overrides {
         store_path: source.default_store.clone(),

@@ -7,7 +7,6 @@ use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
 use crate::sys::shared::Shared;
 
-/// A stored response.
 #[derive(Debug, Clone)]
 pub struct StoredInfo {
     /// Its metadata, without trailers.
@@ -22,7 +21,6 @@ pub struct StoredInfo {
 }
 
 impl StoredInfo {
-    /// Where its visited bit lies.
     pub fn place(&self) -> Hash {
         place(self.meta.key.hash(), self.meta.variant.hash())
     }

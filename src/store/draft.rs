@@ -124,7 +124,6 @@ impl TemporaryName {
         &self.path
     }
 
-    /// Gives the file its lasting name, in place of whatever has it.
     pub(crate) fn rename(mut self, target: &Path) -> std::io::Result<()> {
         std::fs::rename(&self.path, target)?;
         self.renamed = true;

@@ -52,7 +52,6 @@ impl<T> Weighter<Hash, KeyEntry<T>> for ByWeight {
 }
 
 impl<T: Clone> MemoryTier<T> {
-    /// A tier of at most `capacity` bytes.
     pub fn new(capacity: u64, shared: Arc<Shared>) -> MemoryTier<T> {
         // Only the size that the table is first made for; 16 KiB is a usual small response.
         let entries = usize::try_from(capacity / (16 << 10)).unwrap_or(usize::MAX);

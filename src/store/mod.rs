@@ -10,7 +10,7 @@ mod checksum;
 mod content;
 mod draft;
 mod error;
-pub mod filesystem;
+pub(crate) mod filesystem;
 mod lease;
 pub(crate) mod memory;
 pub(crate) mod open;

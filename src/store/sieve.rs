@@ -13,7 +13,6 @@ pub const BLOCK: u64 = 4096;
 
 const NONE: u32 = u32::MAX;
 
-/// One stored response in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SieveEntry {
     pub hash: Hash,
@@ -24,7 +23,6 @@ pub struct SieveEntry {
 }
 
 impl SieveEntry {
-    /// The place of its visited bit.
     pub fn place(&self) -> Hash {
         place(&self.hash, &self.variant)
     }
@@ -77,7 +75,6 @@ impl Sieve {
         self.blocks * BLOCK
     }
 
-    /// True when this place has an entry.
     pub fn contains(&self, place: &Hash) -> bool {
         self.places.contains_key(place)
     }
@@ -140,7 +137,6 @@ impl Sieve {
         Some(index)
     }
 
-    /// Removes the entry of this place and returns it.
     pub fn remove(&mut self, place: &Hash) -> Option<SieveEntry> {
         let index = self.places.remove(place)?;
         let node = &self.nodes[index as usize];
@@ -185,7 +181,6 @@ impl Sieve {
         self.remove(&place)
     }
 
-    /// Removes every entry for which `keep` is false.
     pub fn retain(&mut self, mut keep: impl FnMut(&SieveEntry) -> bool) {
         let mut at = self.tail;
         while at != NONE {

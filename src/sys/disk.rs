@@ -77,7 +77,6 @@ pub fn name(file: &File, path: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code)] File);
 
-/// Waits for the exclusive lock on a directory.
 pub fn lock_directory(path: &Path) -> io::Result<Lock> {
     let mut options = File::options();
     options.custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW);
@@ -95,7 +94,6 @@ pub fn mark_in_use(file: &File) -> io::Result<()> {
     flock(file, libc::LOCK_SH | libc::LOCK_NB)
 }
 
-/// True when somebody has marked the file as in use.
 pub fn is_in_use(file: &File) -> bool {
     flock(file, libc::LOCK_EX | libc::LOCK_NB).is_err()
 }

@@ -13,7 +13,6 @@ pub enum Interest {
     Read,
     /// The same, and room to send.
     ReadWrite,
-    /// Only room to send.
     Write,
     /// The first bytes or the end of a client, once.
     FirstBytes,
@@ -36,7 +35,6 @@ impl Interest {
 pub struct Ready {
     /// The number it was added with.
     pub token: u64,
-    /// There is room to send.
     pub writable: bool,
     /// The peer has finished sending; bytes it sent before may be there.
     pub finished: bool,
@@ -60,13 +58,11 @@ impl Poll {
         })
     }
 
-    /// Waits for this fd from now on.
     pub fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         let event = EpollEvent::new(interest.flags(), token);
         Ok(self.epoll.add(fd, event)?)
     }
 
-    /// Changes what is waited for.
     pub fn change(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         let mut event = EpollEvent::new(interest.flags(), token);
         Ok(self.epoll.modify(fd, &mut event)?)

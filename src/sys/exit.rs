@@ -40,17 +40,14 @@ impl Failure {
         Failure::with(Exit::Usage, message)
     }
 
-    /// Input that is damaged.
     pub fn data(message: impl fmt::Display) -> Failure {
         Failure::with(Exit::Data, message)
     }
 
-    /// Something that isn't there or can't be reached.
     pub fn unavailable(message: impl fmt::Display) -> Failure {
         Failure::with(Exit::Unavailable, message)
     }
 
-    /// Something the user may not do.
     pub fn no_permission(message: impl fmt::Display) -> Failure {
         Failure::with(Exit::NoPermission, message)
     }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// True when systemd waits for notifications.
 pub fn is_configured() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// The wish that a signal stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignalRequest {
     /// SIGTERM, or SIGINT from a terminal: end.
@@ -31,7 +30,6 @@ impl Signals {
         Ok(Signals(SignalFd::with_flags(&set, flags)?))
     }
 
-    /// The next signal, if one has come.
     pub fn next(&self) -> io::Result<Option<SignalRequest>> {
         let signal = self.0.read_signal()?;
         Ok(

@@ -19,7 +19,6 @@ use tokio::time::{Instant, timeout_at};
 /// The most that one sendfile call is asked for, so that one client doesn't hold the event loop.
 const SENDFILE_MOST: u64 = 1 << 20;
 
-/// A connected stream socket registered with the event loop of this thread.
 #[derive(Debug)]
 pub struct Stream(AsyncFd<Socket>);
 
@@ -47,7 +46,6 @@ impl Stream {
         }
     }
 
-    /// Leaves the event loop and gives the descriptor back.
     pub fn into_fd(self) -> OwnedFd {
         self.0.into_inner().into()
     }
@@ -182,7 +180,6 @@ impl Stream {
         }
     }
 
-    /// Says that nothing more will be written.
     pub fn shut_write(&self) -> io::Result<()> {
         self.0.get_ref().shutdown(Shutdown::Write)
     }
@@ -194,13 +191,11 @@ impl Stream {
         let _ = SockRef::from(self.0.get_ref()).set_linger(Some(Duration::ZERO));
     }
 
-    /// The socket itself, for splice.
     pub(super) fn inner(&self) -> &AsyncFd<Socket> {
         &self.0
     }
 }
 
-/// Registers a socket with the event loop of this thread.
 fn register(socket: Socket) -> io::Result<Stream> {
     // SAFETY: a Socket owns its fd and never changes or closes it before it is dropped.
     Ok(Stream(unsafe { AsyncFd::register(socket) }?))
@@ -212,7 +207,6 @@ pub fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     Ok(unsafe { AsyncFd::register(fd) }?)
 }
 
-/// Waits until an fd that could not be written to can be again.
 pub async fn wait_writable(fd: &AsyncFd<OwnedFd>) -> io::Result<()> {
     fd.writable().await?.clear_ready();
     Ok(())

@@ -10,7 +10,6 @@ pub struct User {
     pub gid: u32,
 }
 
-/// The effective user id of this process.
 pub fn effective() -> u32 {
     nix::unistd::geteuid().as_raw()
 }

@@ -26,7 +26,6 @@ impl Database {
         Ok(database)
     }
 
-    /// The connection string as it was given, with its password.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -36,13 +35,11 @@ impl Database {
         (self.values.iter()).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The value of this name, if it says one.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values()
             .find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// The same with this password.
     pub fn with_password(&self, password: &str) -> Database {
         let mut values = self.values.clone();
         values.retain(|(name, _)| name != "password");
@@ -144,7 +141,6 @@ impl fmt::Debug for Database {
     }
 }
 
-/// One word of a connection string.
 fn word(name: &str, value: &str) -> String {
     let plain =
         !value.is_empty() && !value.contains(['\'', '\\']) && !value.contains(char::is_whitespace);

@@ -15,7 +15,6 @@ use crate::store::record::read::{StoredFile, read_head};
 use crate::store::{Object, Published, StoreError};
 use crate::sys::shared::Shared;
 
-/// A store's directory, as it is.
 #[derive(Debug)]
 pub struct Directory {
     root: Root,
@@ -29,7 +28,6 @@ impl Directory {
         }
     }
 
-    /// Calls `visit` with the path of every file in the store.
     fn each_file(
         &self,
         visit: &mut dyn FnMut(&Path) -> Result<ControlFlow<()>, StoreError>,

@@ -20,7 +20,6 @@ use crate::sys::shared::Shared;
 /// Temporary files untouched for this long belong to nobody, unless they are marked as in use.
 const LEFTOVER: Duration = Duration::from_secs(60);
 
-/// A store's directory, for the evictor.
 pub struct DirectoryMaintenance {
     root: Root,
     shared: Arc<Shared>,
@@ -123,14 +122,12 @@ impl DirectoryMaintenance {
         Ok(removed)
     }
 
-    /// The directories' own size, in bytes of disk.
     pub fn directories(&self) -> u64 {
         let of = |number| std::fs::metadata(self.root.directory(number));
         let blocks = (0..=u8::MAX).filter_map(|number| Some(of(number).ok()?.blocks()));
         blocks.sum::<u64>() * 512
     }
 
-    /// Bytes free on the store's file system.
     pub fn free(&self) -> Result<u64, StoreError> {
         disk::free(self.root.path()).map_err(StoreError::at(self.root.path()))
     }

@@ -27,16 +27,13 @@ use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::sys::shared::Shared;
 
-/// The place of a store, and its user.
 #[derive(Debug, Clone)]
 pub struct FilesystemOptions {
-    /// The store's directory.
     pub path: PathBuf,
     /// The index of the worker that opens it, for whom room is reserved.
     pub worker: usize,
 }
 
-/// A store in a directory.
 pub struct FilesystemStore {
     root: Root,
     shared: Arc<Shared>,

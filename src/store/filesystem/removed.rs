@@ -7,7 +7,6 @@ use crate::store::Published;
 /// More removals than this are not remembered; the evictor finds them gone.
 pub(super) const MOST: usize = 4096;
 
-/// Removals that are still to be announced.
 #[derive(Debug, Default)]
 pub(super) struct Removed(Mutex<Vec<Published>>);
 

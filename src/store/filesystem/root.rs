@@ -21,7 +21,6 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 /// The variant hash of a response without `Vary`.
 pub const NO_VARIANT: Hash = [0; 16];
 
-/// The directory of a store.
 #[derive(Debug)]
 pub struct Root {
     path: PathBuf,
@@ -70,7 +69,6 @@ impl Root {
         self.path.join(format!("v1/{number:02x}"))
     }
 
-    /// The file of this key and variant.
     pub fn file(&self, hash: &Hash, variant: &Hash) -> PathBuf {
         let name = match *variant {
             NO_VARIANT => hex(hash),

@@ -36,7 +36,6 @@ pub enum Keep {
     Window,
 }
 
-/// The end of the content.
 #[derive(Debug, Clone)]
 pub enum ContentEnd {
     Whole {
@@ -109,7 +108,6 @@ impl Spool {
         self.inner.borrow().end.clone()
     }
 
-    /// True when all of the content is there.
     pub fn is_whole(&self) -> bool {
         matches!(self.inner.borrow().end, Some(ContentEnd::Whole { .. }))
     }
@@ -136,7 +134,6 @@ impl Inner {
         place
     }
 
-    /// The position of the reader that is furthest behind.
     fn slowest(&self) -> Option<u64> {
         self.readers.iter().flatten().copied().min()
     }

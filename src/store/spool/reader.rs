@@ -57,7 +57,6 @@ impl SpoolReader {
         piece
     }
 
-    /// The next piece if there is one now.
     pub fn next_now(&mut self) -> Option<Piece> {
         let piece = self.look()?;
         self.take(&piece);

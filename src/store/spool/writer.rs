@@ -20,7 +20,6 @@ pub struct SpoolWriter {
     writing: Option<PendingWrite>,
 }
 
-/// A write to the draft's file that is under way.
 #[derive(Debug)]
 struct PendingWrite {
     task: JoinHandle<Result<(), StoreError>>,
@@ -60,7 +59,6 @@ impl SpoolWriter {
         inner.trim();
     }
 
-    /// True when all the content is being kept.
     pub fn keeps_all(&self) -> bool {
         self.spool.keeps_all()
     }

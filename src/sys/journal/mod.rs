@@ -37,7 +37,6 @@ enum Queued {
     Last(SyncSender<()>),
 }
 
-/// The way into the queue.
 struct LineQueue {
     entries: SyncSender<Queued>,
     dropped: Arc<AtomicU64>,
@@ -45,7 +44,6 @@ struct LineQueue {
 
 static JOURNAL: OnceLock<Journal> = OnceLock::new();
 
-/// The queue as `log` sees it.
 struct Journal(LineQueue);
 
 impl LineQueue {
@@ -120,7 +118,6 @@ pub fn last_words(message: &str) {
     eprintln!("{priority}cacheproxy: {message}");
 }
 
-/// Puts the line of a request that was served into the journal.
 pub fn access(access: AccessLine) {
     if let Some(journal) = JOURNAL.get() {
         journal.0.push(Queued::Access(access));
