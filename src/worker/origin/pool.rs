@@ -52,13 +52,16 @@ impl ConnectionPool {
         if all.values().map(Vec::len).sum::<usize>() >= MOST {
             return;
         }
-        let stack = all.entry(origin.into()).or_default();
-        if stack.len() < MOST_FOR_ONE {
-            stack.push(Idle {
-                transport,
-                address,
-                since: Instant::now(),
-            });
+        let idle = Idle {
+            transport,
+            address,
+            since: Instant::now(),
+        };
+        // The name is copied for an origin's first connection alone.
+        match all.get_mut(origin) {
+            Some(stack) if stack.len() < MOST_FOR_ONE => stack.push(idle),
+            Some(_) => {}
+            None => drop(all.insert(origin.into(), vec![idle])),
         }
     }
 
