@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::filesystem::{FilesystemOptions, FilesystemStore};
+use super::filesystem::FilesystemStore;
 use super::postgres::{PostgresOptions, PostgresStore};
 use super::{Store, StoreError};
 use crate::config::{StoreChoice, StoreKind};
@@ -20,10 +20,7 @@ pub(crate) fn open(
 ) -> Result<Arc<dyn Store>, StoreError> {
     let path = choice.path.clone();
     Ok(match &choice.kind {
-        StoreKind::Filesystem => {
-            let options = FilesystemOptions { path, worker };
-            Arc::new(FilesystemStore::open(&options, shared.clone())?)
-        }
+        StoreKind::Filesystem => Arc::new(FilesystemStore::open(&path, worker, shared.clone())?),
         StoreKind::Postgres(settings) => {
             let given = || credentials::given(CREDENTIAL);
             let options = PostgresOptions {

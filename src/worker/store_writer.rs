@@ -132,19 +132,17 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+    use crate::store::filesystem::FilesystemStore;
     use crate::sys::shared::Shared;
 
     #[tokio::test(flavor = "current_thread")]
     async fn what_does_not_fit_is_refused_and_counted() {
         let dir = tempfile::tempdir().unwrap();
-        let options = FilesystemOptions {
-            path: dir.path().join("store"),
-            worker: 1,
-        };
         let shared = Arc::new(Shared::anonymous().unwrap());
-        let writer =
-            StoreWriter::start(Arc::new(FilesystemStore::open(&options, shared).unwrap())).unwrap();
+        let writer = StoreWriter::start(Arc::new(
+            FilesystemStore::open(&dir.path().join("store"), 1, shared).unwrap(),
+        ))
+        .unwrap();
         let (open, gate) = sync_channel::<()>(1);
         let blocked = writer.run(0, move |_| gate.recv().is_ok());
         let many = async {

@@ -16,16 +16,12 @@ use crate::store::{Object, Published, StoreError};
 use crate::sys::shared::Shared;
 
 #[derive(Debug)]
-pub struct Directory {
-    root: Root,
-}
+pub struct Directory(Root);
 
 impl Directory {
     /// The store at `path`, which may have nothing in it or not be there.
     pub fn of(path: &Path) -> Directory {
-        Directory {
-            root: Root::at(path),
-        }
+        Directory(Root::at(path))
     }
 
     fn each_file(
@@ -33,7 +29,7 @@ impl Directory {
         visit: &mut dyn FnMut(&Path) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         for number in 0..=u8::MAX {
-            let path = self.root.directory(number);
+            let path = self.0.directory(number);
             let at = StoreError::at(&path);
             let entries = match std::fs::read_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -50,7 +46,7 @@ impl Directory {
 
     /// The record in this file; None for an index, damage or nothing.
     fn seen(&self, path: &Path) -> Result<Option<StoredInfo>, StoreError> {
-        let Some(file) = self.root.open(path, false)? else {
+        let Some(file) = self.0.open(path, false)? else {
             return Ok(None);
         };
         match head(&file) {
@@ -61,7 +57,7 @@ impl Directory {
 
     /// The response in this file, whole; None for an index, a variant's file, damage or nothing.
     fn whole(&self, hash: &Hash, variant: &Hash) -> Result<Option<Object>, StoreError> {
-        Ok(match self.root.read(hash, variant)? {
+        Ok(match self.0.read(hash, variant)? {
             Some((file, StoredFile::Record(record))) => Some(record.into_object(file, 0)),
             _ => None,
         })
@@ -69,7 +65,7 @@ impl Directory {
 
     /// The variants under this hash, most recent first.
     fn variants(&self, hash: &Hash) -> Result<Vec<Hash>, StoreError> {
-        Ok(match self.root.index(hash)? {
+        Ok(match self.0.index(hash)? {
             Some(index) => index.variants().copied().collect(),
             None => vec![NO_VARIANT],
         })
@@ -111,7 +107,7 @@ impl StoreAdmin for Directory {
         let hash = key.hash();
         let mut found = Vec::new();
         for variant in self.variants(hash)? {
-            let seen = self.seen(&self.root.file(hash, &variant))?;
+            let seen = self.seen(&self.0.file(hash, &variant))?;
             found.extend(seen.filter(|seen| seen.meta.key == *key));
         }
         Ok(found)
@@ -120,8 +116,8 @@ impl StoreAdmin for Directory {
     fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
         shared.invalidate(key.hash());
         // Taking the lock would make a directory, which then belonged to who purges.
-        let removed = if self.root.directory(key.hash()[0]).is_dir() {
-            self.root.remove(shared, key)?
+        let removed = if self.0.directory(key.hash()[0]).is_dir() {
+            self.0.remove(shared, key)?
         } else {
             Vec::new()
         };
@@ -171,7 +167,7 @@ mod tests {
     use super::*;
     use crate::cache::stored::Meta;
     use crate::http::fields::Fields;
-    use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+    use crate::store::filesystem::FilesystemStore;
     use crate::store::{Found, Whole};
 
     fn meta(uri: &str, language: Option<&str>) -> Meta {
@@ -205,8 +201,7 @@ mod tests {
         let path = dir.path().join("store");
         let admin = Directory::of(&path);
         admin.each(&mut |_| panic!("there is nothing")).unwrap();
-        let options = FilesystemOptions { path, worker: 1 };
-        let store = FilesystemStore::open(&options, shared.clone()).unwrap();
+        let store = FilesystemStore::open(&path, 1, shared.clone()).unwrap();
         let rows = [
             ("http://a/1", None),
             ("http://a/2", Some("de")),

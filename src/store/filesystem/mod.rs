@@ -14,7 +14,7 @@ mod root;
 mod synced;
 mod write;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use removed::Removed;
@@ -27,13 +27,6 @@ use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::sys::shared::Shared;
 
-#[derive(Debug, Clone)]
-pub struct FilesystemOptions {
-    pub path: PathBuf,
-    /// The index of the worker that opens it, for whom room is reserved.
-    pub worker: usize,
-}
-
 pub struct FilesystemStore {
     root: Root,
     shared: Arc<Shared>,
@@ -45,19 +38,17 @@ pub struct FilesystemStore {
 }
 
 impl FilesystemStore {
-    /// Opens the store, making it where there is none. Refused when it cannot be written.
-    pub fn open(
-        options: &FilesystemOptions,
-        shared: Arc<Shared>,
-    ) -> Result<FilesystemStore, StoreError> {
-        let root = Root::prepare(&options.path)?;
+    /// Opens the store for the worker with this index, making it where there is none. Refused when it cannot be
+    /// written.
+    pub fn open(path: &Path, worker: usize, shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let root = Root::prepare(path)?;
         // What a worker with this index had reserved before went with it.
-        shared.release_all(options.worker);
+        shared.release_all(worker);
         Ok(FilesystemStore {
             synced: Synced::read(root.path()),
             root,
             shared,
-            worker: options.worker,
+            worker,
             removed: Removed::default(),
             verifying: Mutex::new(()),
         })

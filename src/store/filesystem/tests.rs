@@ -23,11 +23,7 @@ struct Bench {
 }
 
 fn open(path: &Path, shared: &Arc<Shared>, worker: usize) -> FilesystemStore {
-    let options = FilesystemOptions {
-        path: path.to_path_buf(),
-        worker,
-    };
-    FilesystemStore::open(&options, Arc::clone(shared)).unwrap()
+    FilesystemStore::open(path, worker, Arc::clone(shared)).unwrap()
 }
 
 fn bench() -> Bench {

@@ -15,7 +15,7 @@ use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::ipc::Object;
-use crate::store::filesystem::{FilesystemOptions, FilesystemStore};
+use crate::store::filesystem::FilesystemStore;
 use crate::store::sieve::Sieve;
 use crate::store::{Found, Published, Store, Whole};
 
@@ -31,11 +31,7 @@ fn bench(limit: u64) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let shared = Arc::new(Shared::anonymous().unwrap());
     shared.set_limit(limit);
-    let options = FilesystemOptions {
-        path: dir.path().to_path_buf(),
-        worker: 0,
-    };
-    let store = FilesystemStore::open(&options, Arc::clone(&shared)).unwrap();
+    let store = FilesystemStore::open(dir.path(), 0, Arc::clone(&shared)).unwrap();
     Bench { dir, shared, store }
 }
 
@@ -142,11 +138,7 @@ fn a_restart_finds_what_is_stored_in_its_order() {
     // As after a reboot: the shared memory is new.
     let Bench { dir, .. } = first;
     let shared = Arc::new(Shared::anonymous().unwrap());
-    let options = FilesystemOptions {
-        path: dir.path().to_path_buf(),
-        worker: 0,
-    };
-    let store = FilesystemStore::open(&options, Arc::clone(&shared)).unwrap();
+    let store = FilesystemStore::open(dir.path(), 0, Arc::clone(&shared)).unwrap();
     let bench = Bench { dir, shared, store };
     let evictor = bench.start(0);
     let published = bench.publish("GET http://a/new").unwrap();
