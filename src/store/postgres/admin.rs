@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -50,6 +50,7 @@ const REMOVE_ALL: &str = "DELETE FROM cacheproxy.response r USING unnest($1::byt
     WHERE r.key_hash = k.hash AND r.method = k.method AND r.uri = k.uri RETURNING r.key_hash, r.variant_hash, r.size";
 
 /// The responses in a database.
+#[derive(Clone)]
 pub struct Rows {
     session: Arc<Mutex<Session>>,
     server: String,
@@ -73,7 +74,16 @@ impl Rows {
         &self,
         work: impl FnOnce(&mut Session) -> Result<T, postgres::Error>,
     ) -> Result<T, StoreError> {
-        run(&self.session, &self.server, work)
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.set_deadline(Instant::now() + TIMEOUT);
+        work(&mut session).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &postgres::Error) -> StoreError {
+        StoreError::Database {
+            server: self.server.clone(),
+            reason: reason(error),
+        }
     }
 
     /// Calls `visit` with the rows of this statement, which begin with what [`row::meta`] reads and the id.
@@ -89,7 +99,7 @@ impl Rows {
             let rows = self.run(|session| session.query(sql, &[&after, &last]))?;
             for row in &rows {
                 after = row.get(10);
-                let went_on = visit(row).map_err(|error| failed(&self.server, &error))?;
+                let went_on = visit(row).map_err(|error| self.failed(&error))?;
                 if went_on.is_break() {
                     return Ok(());
                 }
@@ -105,8 +115,7 @@ impl Rows {
         let content = match row.try_get::<_, Option<&[u8]>>(13)? {
             Some(content) => Content::Memory(Bytes::copy_from_slice(content)),
             None => Content::Pieces(Arc::new(AdminPieces {
-                session: self.session.clone(),
-                server: self.server.clone(),
+                rows: self.clone(),
                 id: row.try_get::<_, Option<i64>>(14)?.unwrap_or_default(),
                 length: row.try_get::<_, i64>(11)? as u64,
             })),
@@ -203,27 +212,9 @@ impl StoreAdmin for Rows {
     }
 }
 
-fn run<T>(
-    session: &Mutex<Session>,
-    server: &str,
-    work: impl FnOnce(&mut Session) -> Result<T, postgres::Error>,
-) -> Result<T, StoreError> {
-    let mut session: MutexGuard<Session> = session.lock().unwrap_or_else(PoisonError::into_inner);
-    session.set_deadline(Instant::now() + TIMEOUT);
-    work(&mut session).map_err(|error| failed(server, &error))
-}
-
-fn failed(server: &str, error: &postgres::Error) -> StoreError {
-    StoreError::Database {
-        server: server.to_owned(),
-        reason: reason(error),
-    }
-}
-
 /// Large content, read over the same connection.
 struct AdminPieces {
-    session: Arc<Mutex<Session>>,
-    server: String,
+    rows: Rows,
     id: i64,
     length: u64,
 }
@@ -241,9 +232,9 @@ impl Pieces for AdminPieces {
 
     fn read(&self, at: u64) -> Result<Bytes, StoreError> {
         let number = (at / content::PIECE) as i32;
-        let row = run(&self.session, &self.server, |session| {
-            session.query_first(READ, &[&self.id, &number])
-        })?;
+        let row = self
+            .rows
+            .run(|session| session.query_first(READ, &[&self.id, &number]))?;
         content::within(row, self.length, at)
     }
 }

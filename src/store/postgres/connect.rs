@@ -4,16 +4,16 @@
 //! A server that takes writes is preferred; one that doesn't is better than none, for what is stored.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime;
 use tokio::time;
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::{is_crowded, reason, refuses_writes};
-use super::session::Session;
+use super::session::{Driver, Session};
 use super::tls;
 use crate::config::Database;
 use crate::store::StoreError;
@@ -31,6 +31,7 @@ pub struct Connector {
     /// One for each host, in the order they are tried.
     hosts: Vec<Config>,
     tls: MakeRustlsConnect,
+    pub(super) driver: Arc<Driver>,
     password_file: Option<PathBuf>,
     /// True when a server that takes no writes may do.
     any: bool,
@@ -38,14 +39,16 @@ pub struct Connector {
 }
 
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ConnectError {
     /// The reason in words.
     pub why: String,
     /// True when the server is there, and has too many connections.
     pub crowded: bool,
     /// True when the server is there, and takes no writes.
-    read_only: bool,
+    pub(super) read_only: bool,
+    /// The breaker's era, where a pool asked for it while the circuit was closed.
+    pub(super) era: u64,
 }
 
 impl ConnectError {
@@ -55,6 +58,7 @@ impl ConnectError {
             why,
             crowded: false,
             read_only: false,
+            era: 0,
         }
     }
 }
@@ -68,7 +72,9 @@ impl Connector {
         };
         let database = Database::parse(database).map_err(refused)?;
         let tls = tls::config(&database).map_err(refused)?;
+        let driver = Driver::start().map_err(|why| refused(why.to_string()))?;
         Ok(Connector {
+            driver: Arc::new(driver),
             hosts: each_host(&database),
             tls: MakeRustlsConnect::new(tls),
             password_file,
@@ -89,37 +95,29 @@ impl Connector {
 
     /// Connects to the first host that answers, within this time.
     pub fn connect(&self, timeout: Duration) -> Result<Session, ConnectError> {
-        let until = Instant::now() + timeout;
+        let connecting = self.connect_until(Instant::now() + timeout);
+        self.driver.block_on(connecting)
+    }
+
+    /// Connects to the first host that answers, until then.
+    pub(super) async fn connect_until(&self, until: Instant) -> Result<Session, ConnectError> {
         let password = self.password()?;
-        let mut failed = None;
+        let mut failed = ConnectError::of("no host is named".to_owned());
         let mut read_only = None;
-        for (at, host) in self.hosts.iter().enumerate() {
-            let mut config = host.clone();
-            if let Some(password) = &password {
-                config.password(password);
+        for host in 0..self.hosts.len() {
+            match self.try_host(host, false, password.as_deref(), until).await {
+                Ok(session) => return Ok(session),
+                Err(error) => failed = error,
             }
-            match self.try_host(&config, until) {
-                Ok(mut session) => {
-                    session.host = at;
-                    return Ok(session);
-                }
-                Err(error) => {
-                    if error.read_only && self.any {
-                        read_only.get_or_insert((at, config));
-                    }
-                    failed = Some(error);
-                }
+            if failed.read_only && self.any {
+                read_only.get_or_insert(host);
             }
         }
-        if let Some((at, mut config)) = read_only {
-            config.target_session_attrs(TargetSessionAttrs::Any);
-            if let Ok(mut session) = self.try_host(&config, until) {
-                session.read_only = true;
-                session.host = at;
-                return Ok(session);
-            }
+        if let Some(host) = read_only {
+            let session = self.try_host(host, true, password.as_deref(), until).await;
+            return session.map_err(|_| failed);
         }
-        Err(failed.unwrap_or_else(|| ConnectError::of("no host is named".to_owned())))
+        Err(failed)
     }
 
     /// The failure of this server for this reason.
@@ -130,43 +128,49 @@ impl Connector {
         }
     }
 
-    /// A session with one host.
-    fn try_host(&self, config: &Config, until: Instant) -> Result<Session, ConnectError> {
+    /// A session with one host, though it takes no writes where `read_only` says so.
+    async fn try_host(
+        &self,
+        host: usize,
+        read_only: bool,
+        password: Option<&[u8]>,
+        until: Instant,
+    ) -> Result<Session, ConnectError> {
+        let mut config = self.hosts[host].clone();
+        if let Some(password) = password {
+            config.password(password);
+        }
+        if read_only {
+            config.target_session_attrs(TargetSessionAttrs::Any);
+        }
         let own = config.get_connect_timeout().copied();
         let left = until.saturating_duration_since(Instant::now());
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|why| ConnectError::of(format!("no connection can be made: {why}")))?;
+        let connecting = async {
+            let (client, connection) = config.connect(self.tls.clone()).await?;
+            let mut session = Session::new(self.driver.clone(), client, connection);
+            session.client.batch_execute(SETTINGS).await?;
+            (session.host, session.read_only) = (host, read_only);
+            Ok(session)
+        };
+        let connected = time::timeout(own.map_or(left, |own| own.min(left)), connecting).await;
         let late = |_| {
             let why = "no answer in time; see whether the server is up and reachable";
             ConnectError::of(why.to_owned())
         };
-        let refused = |why| ConnectError {
+        connected.map_err(late)?.map_err(|why| ConnectError {
             why: reason(&why),
             crowded: is_crowded(&why),
             read_only: refuses_writes(&why),
-        };
-        let timeout = own.map_or(left, |own| own.min(left));
-        let connecting = async { time::timeout(timeout, config.connect(self.tls.clone())).await };
-        let connected = runtime.block_on(connecting).map_err(late)?;
-        let (client, connection) = connected.map_err(refused)?;
-        let mut session = Session::new(runtime, client, connection);
-        session.set_deadline(Instant::now() + timeout);
-        session.batch(SETTINGS).map_err(refused)?;
-        Ok(session)
+            era: 0,
+        })
     }
 
     fn password(&self) -> Result<Option<Vec<u8>>, ConnectError> {
         let Some(path) = &self.password_file else {
             return Ok(None);
         };
-        let text = std::fs::read(path).map_err(|why| {
-            ConnectError::of(format!(
-                "the password can't be read from {}: {why}",
-                path.display()
-            ))
-        })?;
+        let refused = |why| format!("the password can't be read from {}: {why}", path.display());
+        let text = std::fs::read(path).map_err(|why| ConnectError::of(refused(why)))?;
         let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next();
         Ok(line.map(<[u8]>::to_vec))
     }

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use postgres::Row;
 
 use super::pool::{CHANGE, LOOKUP, Pool};
-use super::session::{Parameters, Session};
+use super::session::Session;
 use crate::store::{Pieces, StoreError};
 
 /// The length of every piece but the last.
@@ -67,7 +67,6 @@ pub fn write(session: &mut Session, source: &Source<'_>, length: u64) -> Result<
             .iter()
             .map(|(number, piece)| [&id as _, *number as _, piece as _])
             .collect();
-        let rows: Vec<&Parameters<'_>> = rows.iter().map(|row| &row[..]).collect();
         session.execute_each(WRITE, &rows)?;
     }
     Ok(id)
@@ -147,9 +146,8 @@ impl Pieces for StoredPieces {
         })?;
         if self.is_to_be_kept() {
             // Where it can't be, what is there is read all the same.
-            let _ = self
-                .pool
-                .run(LOOKUP, |session| session.execute(KEEP, &[&vec![self.id]]));
+            let keep = |session: &mut Session| session.execute(KEEP, &[&vec![self.id]]);
+            let _ = self.pool.run(LOOKUP, keep);
         }
         within(row, self.length, at)
     }

@@ -4,10 +4,12 @@
 //! After the connection was lost, anything may have changed unheard, so nothing at hand is used any more.
 //! The same thread flushes hits and, on one host at a time, does the maintenance: connections are few.
 
-use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
+
+use postgres::Error;
 
 use super::failure::reason;
 use super::hits::Hits;
@@ -64,32 +66,21 @@ pub enum ToListener {
     Closed,
 }
 
-/// Why listening ended.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error("{}", reason(.0))]
-    Database(#[from] postgres::Error),
-    #[error(transparent)]
-    Connection(#[from] io::Error),
-}
-
 impl Listener {
     /// Starts the thread.
-    pub fn start(mut self, messages: Receiver<ToListener>) -> io::Result<()> {
-        std::thread::Builder::new()
-            .name("listen".to_owned())
-            .spawn(move || self.run(&messages))?;
-        Ok(())
+    pub fn start(mut self, messages: Receiver<ToListener>) {
+        let driver = self.pool.connector.driver.clone();
+        driver.spawn_blocking(move || self.run(&messages));
     }
 
     fn run(&mut self, messages: &Receiver<ToListener>) {
         let mut pause = PAUSE[0];
         loop {
-            let ended = match self.pool.connect(TIMEOUT) {
+            let ended = match self.pool.connector.connect(TIMEOUT) {
                 Ok(mut session) => {
                     let ended = self.listen(&mut session, messages);
                     pause = PAUSE[0];
-                    ended.map_err(|lost| lost.to_string())
+                    ended.map_err(|lost| reason(&lost))
                 }
                 Err(error) => Err(error.why),
             };
@@ -113,7 +104,7 @@ impl Listener {
         &mut self,
         session: &mut Session,
         messages: &Receiver<ToListener>,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), Error> {
         session.set_deadline(Instant::now() + TIMEOUT);
         session.batch(SETTINGS)?;
         session.batch(LISTEN)?;
@@ -126,16 +117,13 @@ impl Listener {
                 Ok(ToListener::Reached) | Err(TryRecvError::Empty) => {}
             }
             let due = check.min(self.maintenance.due()).min(self.hits.due());
-            let nap = due.saturating_duration_since(Instant::now()).min(NAP);
-            let mut heard = session.notification(nap)?;
-            while let Some(notification) = heard {
+            let mut nap = due.saturating_duration_since(Instant::now()).min(NAP);
+            while let Some(notification) = session.notification(mem::take(&mut nap))? {
+                let payload = notification.payload();
                 match notification.channel() {
-                    "cacheproxy" => self.handle(notification.payload(), session)?,
-                    _ => self
-                        .maintenance
-                        .want(notification.payload().parse().unwrap_or(0)),
+                    "cacheproxy" => self.handle(payload, session)?,
+                    _ => self.maintenance.want(payload.parse().unwrap_or(0)),
                 }
-                heard = session.notification(Duration::ZERO)?;
             }
             let now = Instant::now();
             session.set_deadline(now + TIMEOUT);
@@ -156,7 +144,7 @@ impl Listener {
     }
 
     /// Nothing that was at hand before is used any more; what was made invalid meanwhile is counted.
-    fn catch_up(&self, session: &mut Session) -> Result<(), Lost> {
+    fn catch_up(&self, session: &mut Session) -> Result<(), Error> {
         let mut slots: std::collections::HashMap<u16, u32> =
             self.shared.invalidations_noted().collect();
         for row in session.query(COUNTS, &[])? {
@@ -175,7 +163,7 @@ impl Listener {
         Ok(())
     }
 
-    fn handle(&self, payload: &str, session: &mut Session) -> Result<(), Lost> {
+    fn handle(&self, payload: &str, session: &mut Session) -> Result<(), Error> {
         match parse(payload) {
             Some(News::Changed(change)) => {
                 let slot = Shared::invalidation_slot(&change.hash);

@@ -1,22 +1,20 @@
 //! Finding the stored response that a request selects: one round trip for a miss and for a hit without
 //! `Vary`, a second one for the content of a variant.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use postgres::Row;
 
 use super::PostgresStore;
 use super::content::StoredPieces;
-use super::pool;
+use super::{pool, row};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::store::checksum::Checksum;
 use crate::store::{Content, Found, Object, SMALL, StoreError};
-
-use std::sync::Arc;
-
-use super::row;
 
 /// Most recent first, with what is stored as a part only, whose content nobody has asked for yet. What begins
 /// it is read by [`row::meta`].
@@ -50,7 +48,7 @@ impl PostgresStore {
         let part = part.as_ref().unwrap_or(key);
         loop {
             let (hash, part_hash) = (&key.hash()[..], &part.hash()[..]);
-            let found = self.pool.run(pool::LOOKUP, |session| {
+            let mut found = self.pool.run(pool::LOOKUP, |session| {
                 let rows = session.query(LOOKUP, &[&hash, &part_hash])?;
                 rows.iter()
                     .map(Candidate::read)
@@ -60,17 +58,13 @@ impl PostgresStore {
                 self.shared.note_stored(part.hash());
             }
             // Rows of another key with the same hash are none of this key's.
-            let mut found: Vec<_> = found
-                .into_iter()
-                .filter(|one| one.meta.key == *key)
-                .collect();
+            found.retain(|one| one.meta.key == *key);
             if found.is_empty() {
                 return Ok(Found::Nothing);
             }
-            let selected = found
-                .iter()
-                .position(|one| one.meta.variant == vary::variant_of(&one.vary, request));
-            let Some(selected) = selected else {
+            let is_selected =
+                |one: &Candidate| one.meta.variant == vary::variant_of(&one.vary, request);
+            let Some(selected) = found.iter().position(is_selected) else {
                 return Ok(Found::OtherVariants);
             };
             let candidate = found.swap_remove(selected);

@@ -10,11 +10,11 @@ mod content;
 mod expiry;
 mod failure;
 mod hits;
-mod lanes;
 mod lease;
 mod listen;
 mod lookup;
 mod maintenance;
+mod manager;
 mod pending_invalidations;
 mod pool;
 mod publish;
@@ -100,11 +100,8 @@ impl PostgresStore {
         // The only keys asked about are those of parts, which are noted when they are seen.
         shared.all_stored_are_noted();
         let host = format!("{:032x}", u128::from_be_bytes(shared.host()));
-        let pending_invalidations = Arc::new(PendingInvalidations::new(
-            shared.clone(),
-            worker,
-            host.clone(),
-        ));
+        let pending = PendingInvalidations::new(shared.clone(), worker, host.clone());
+        let pending_invalidations = Arc::new(pending);
         let pool = Arc::new(Pool::new(connector, shared.clone(), worker));
         let waiters = Arc::new(LeaseWaiters::default());
         let hits = Arc::new(Hits::new(Instant::now()));
@@ -125,8 +122,8 @@ impl PostgresStore {
             hits: hits.clone(),
             maintenance: DatabaseMaintenance::new(options.limit, Instant::now()),
         };
-        let started = reconnect.start().and_then(|()| listener.start(messages));
-        started.map_err(StoreError::at(&options.spool))?;
+        reconnect.start();
+        listener.start(messages);
         Ok(PostgresStore {
             pool,
             shared,

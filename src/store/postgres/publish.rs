@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::PostgresStore;
 use super::content::{self, PIECE, Source, WriteError};
-use super::pool::CHANGE;
 use super::row::Columns;
 use super::session::{Parameters, Session};
 use crate::cache::key::{Hash, Key};
@@ -87,9 +86,8 @@ impl PostgresStore {
         let outcome = if length <= PIECE {
             let bytes = source.read(0, length as usize);
             let bytes = bytes.map_err(StoreError::at(&self.spool))?;
-            self.pool.change(CHANGE, |session| {
-                self.publish_row(session, &new, RowContent::Whole(&bytes))
-            })?
+            self.pool
+                .change(|session| self.publish_row(session, &new, RowContent::Whole(&bytes)))?
         } else {
             self.wait_for_room(new.size())?;
             self.publish_pieces(&new, &source)?
@@ -107,7 +105,7 @@ impl PostgresStore {
         source: &Source<'_>,
     ) -> Result<PublishOutcome, StoreError> {
         let mut unreadable = None;
-        let outcome = self.pool.change(CHANGE, |session| {
+        let outcome = self.pool.change(|session| {
             session.begin()?;
             let id = match content::write(session, source, new.length) {
                 Ok(id) => id,
@@ -140,7 +138,7 @@ impl PostgresStore {
     fn wait_for_room(&self, size: u64) -> Result<(), StoreError> {
         let (give_up, mut nap) = (Instant::now() + FOR_ROOM, FOR_ROOM / 1000);
         loop {
-            let room = self.pool.change(CHANGE, |session| {
+            let room = self.pool.change(|session| {
                 let row = session.query_first(HAS_ROOM, &[&(size as i64), &self.limit])?;
                 row.map_or(Ok(false), |row| row.try_get(0))
             })?;

@@ -1,7 +1,6 @@
 //! The thread that reaches the server, at first and whenever the circuit breaker has opened. Before anybody uses the
 //! server again it has the schema, knows every key that was made invalid, and nothing at hand is believed.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -29,34 +28,29 @@ pub(super) struct Reconnect {
 
 impl Reconnect {
     /// Starts the thread, which ends with the pool.
-    pub(super) fn start(self) -> io::Result<()> {
-        std::thread::Builder::new()
-            .name("database".to_owned())
-            .spawn(move || {
-                while self.pool.wait_until_due() {
-                    match self.connect() {
-                        Ok(session) => {
-                            self.pool.reached(session);
-                            // It is gone only when nobody has to hear any more.
-                            let _ = self.listener.send(ToListener::Reached);
-                        }
-                        Err(why) => self.pool.attempt_failed(&why),
+    pub(super) fn start(self) {
+        let driver = self.pool.connector.driver.clone();
+        driver.spawn_blocking(move || {
+            while self.pool.wait_until_due() {
+                match self.connect() {
+                    Ok(session) => {
+                        self.pool.reached(session);
+                        // It is gone only when nobody has to hear any more.
+                        let _ = self.listener.send(ToListener::Reached);
                     }
+                    Err(why) => self.pool.attempt_failed(&why),
                 }
-            })?;
-        Ok(())
+            }
+        });
     }
 
     fn connect(&self) -> Result<Session, String> {
-        let connected = self.pool.connect(TIMEOUT);
+        let connected = self.pool.connector.connect(TIMEOUT);
         let mut session = connected.map_err(|error| error.why)?;
         session.set_deadline(Instant::now() + TIMEOUT);
-        match schema::init(&mut session, self.logged) {
-            Ok(SchemaInit::Current) => {}
-            Ok(SchemaInit::Created | SchemaInit::Upgraded(_)) => {
-                log::info!("made the schema \"cacheproxy\" in the database")
-            }
-            Err(why) => return Err(why.to_string()),
+        let made = schema::init(&mut session, self.logged).map_err(|why| why.to_string())?;
+        if !matches!(made, SchemaInit::Current) {
+            log::info!("made the schema \"cacheproxy\" in the database");
         }
         // Changes may not have been heard while the server was away.
         self.shared.next_generation_of_all();

@@ -2,7 +2,6 @@
 //! same content.
 
 use super::PostgresStore;
-use super::pool::CHANGE;
 use super::publish::PublishOutcome;
 use super::row::Columns;
 use super::session::Parameters;
@@ -26,7 +25,7 @@ impl PostgresStore {
         let size = columns.size + length;
         let checksum = object.checksum.to_le_bytes();
         let old_variant = object.meta.variant.hash();
-        let outcome = self.pool.change(CHANGE, |session| {
+        let outcome = self.pool.change(|session| {
             let parameters: [&Parameters<'_>; 3] = [
                 &[&self.host, &known],
                 &columns.parameters(),

@@ -4,7 +4,6 @@
 use postgres::Error;
 
 use super::PostgresStore;
-use super::pool::CHANGE;
 use super::row::{Text, invalidation_count, split};
 use super::session::Session;
 use crate::cache::key::Key;
@@ -15,10 +14,8 @@ const REMOVE: &str = "SELECT counted, variants, sizes FROM cacheproxy.remove($1,
 
 impl PostgresStore {
     pub(super) fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
-        let removed = self.pool.change(CHANGE, |session| {
-            remove(session, &self.host, &self.shared, key)
-        });
-        removed.inspect_err(|_| {
+        let work = |session: &mut Session| remove(session, &self.host, &self.shared, key);
+        self.pool.change(work).inspect_err(|_| {
             self.pending_invalidations.add(key);
             // Nothing at hand is used any more all the same.
             self.shared.next_generation(key.hash());

@@ -1,6 +1,5 @@
-//! One connection to the database with its prepared statements: used by one thread at a time, which drives it
-//! meanwhile, with a deadline for everything it does. A thread that drove all of them would cost each statement two
-//! changes of thread, which is as much as a short statement itself.
+//! One connection to the database with its prepared statements: used by one thread at a time, while the store's
+//! own drives it, with a deadline for everything it does.
 //!
 //! Work that is overdue ends with its connection: the answer to a query that nobody waits for any more can't be
 //! told from the next one's.
@@ -8,13 +7,15 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
+use std::ops::Deref;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use postgres::types::ToSql;
 use postgres::{Error, Row, Statement};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout};
@@ -31,18 +32,51 @@ type Wire = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::St
 /// More notifications than this wait for nobody: then the connection ends, and with it what was not heard.
 const NOTIFICATIONS: usize = 64 << 10;
 
+/// The runtime of a store's connections, on one thread of its own; None once it is being dropped.
+pub(super) struct Driver(Option<Runtime>);
+
+impl Driver {
+    pub(super) fn start() -> io::Result<Driver> {
+        let mut one = Builder::new_multi_thread();
+        let one = one.worker_threads(1).thread_name("postgres").enable_all();
+        one.build().map(|runtime| Driver(Some(runtime)))
+    }
+}
+
+impl Deref for Driver {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        self.0.as_ref().expect("taken only when it is dropped")
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Dropping it in place is not allowed where an event loop runs.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// A connection.
 pub struct Session {
-    /// None once the session is being dropped.
-    runtime: Option<Runtime>,
+    driver: Arc<Driver>,
     connection: AbortHandle,
-    client: Client,
+    pub(super) client: Client,
     statements: HashMap<&'static str, Statement>,
     notifications: mpsc::Receiver<Notification>,
     deadline: Instant,
-    overdue: bool,
+    /// True when it was closed because something took too long.
+    pub(super) overdue: bool,
     in_transaction: bool,
-    since: Instant,
+    /// The time when it was connected.
+    pub(super) since: Instant,
+    /// The breaker's era when it was connected, for those of a pool.
+    pub(super) era: u64,
+    /// Held while it is one of its pool's.
+    pub(super) counted: Option<Arc<()>>,
     /// The host that it is with, of those that are tried.
     pub(super) host: usize,
     /// True when the server took the connection for reading alone.
@@ -51,11 +85,11 @@ pub struct Session {
 
 impl Session {
     /// A session on a connection that stands.
-    pub(super) fn new(runtime: Runtime, client: Client, connection: Wire) -> Session {
+    pub(super) fn new(driver: Arc<Driver>, client: Client, connection: Wire) -> Session {
         let (heard, notifications) = mpsc::channel(NOTIFICATIONS);
         Session {
-            connection: runtime.spawn(converse(connection, heard)).abort_handle(),
-            runtime: Some(runtime),
+            connection: driver.spawn(converse(connection, heard)).abort_handle(),
+            driver,
             client,
             statements: HashMap::new(),
             notifications,
@@ -63,6 +97,8 @@ impl Session {
             overdue: false,
             in_transaction: false,
             since: Instant::now(),
+            era: 0,
+            counted: None,
             host: 0,
             read_only: false,
         }
@@ -73,19 +109,9 @@ impl Session {
         self.deadline = deadline;
     }
 
-    /// The time when it was connected.
-    pub(super) fn since(&self) -> Instant {
-        self.since
-    }
-
     /// True when the connection can't be used any more.
     pub(super) fn is_closed(&self) -> bool {
         self.overdue || self.client.is_closed()
-    }
-
-    /// True when it was closed because something took too long.
-    pub(super) fn is_overdue(&self) -> bool {
-        self.overdue
     }
 
     /// True when others may use it after this.
@@ -123,15 +149,15 @@ impl Session {
     }
 
     /// Executes a statement with each of these in turn, sent without waiting for one another's outcome.
-    pub(super) fn execute_each(
+    pub(super) fn execute_each<const N: usize>(
         &mut self,
         sql: &'static str,
-        each: &[&Parameters<'_>],
+        each: &[[&(dyn ToSql + Sync); N]],
     ) -> Result<(), Error> {
         let statement = self.prepare(sql)?;
         self.run(async |client| {
             let each = each.iter();
-            try_join_all(each.map(|parameters| client.execute(&statement, parameters))).await?;
+            try_join_all(each.map(|row| client.execute(&statement, row))).await?;
             Ok(())
         })
     }
@@ -156,18 +182,20 @@ impl Session {
 
     /// Rolls back what was begun and not committed.
     pub(super) fn roll_back(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.in_transaction) {
+        if self.in_transaction {
             self.batch("ROLLBACK")?;
+            self.in_transaction = false;
         }
         Ok(())
     }
 
     /// The next notification, if there is one within this time. Fails when the connection ends.
-    pub(super) fn notification(&mut self, within: Duration) -> io::Result<Option<Notification>> {
+    pub(super) fn notification(&mut self, within: Duration) -> Result<Option<Notification>, Error> {
         let notifications = &mut self.notifications;
         let next = async { timeout(within, notifications.recv()).await };
-        match driving(&self.runtime).block_on(next) {
-            Ok(None) => Err(io::ErrorKind::ConnectionAborted.into()),
+        match self.driver.block_on(next) {
+            // What is asked of it then fails for the reason.
+            Ok(None) => self.batch("").map(|()| None),
             Ok(notification) => Ok(notification),
             Err(_) => Ok(None),
         }
@@ -184,7 +212,7 @@ impl Session {
 
     fn run<T>(&mut self, work: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Error> {
         let until = tokio::time::Instant::from_std(self.deadline);
-        driving(&self.runtime).block_on(async {
+        self.driver.block_on(async {
             let mut work = pin!(work(&self.client));
             tokio::select! {
                 biased;
@@ -199,16 +227,10 @@ impl Session {
     }
 }
 
-fn driving(runtime: &Option<Runtime>) -> &Runtime {
-    runtime.as_ref().expect("taken only when it is dropped")
-}
-
 impl Drop for Session {
     fn drop(&mut self) {
-        // Dropping it in place is not allowed where an event loop runs.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        // What the server still owes is not waited for.
+        self.connection.abort();
     }
 }
 
