@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::exchange::{self, After};
-use super::pages;
+use super::pages::PageWriter;
 use super::state::Worker;
 use crate::config::Settings;
-use crate::http::head::{RequestHead, Version};
+use crate::http::head::RequestHead;
 use crate::http::parse::{HeadLimits, parse_request};
 use crate::ipc::{Assigned, MAX_READ};
 
@@ -197,8 +197,7 @@ impl RequestLoop {
 
     async fn refuse(&mut self, status: u16, why: &str, stall: Duration) -> Step {
         exchange::log_refused(&self.worker, &self.client, status);
-        let out = &mut self.client.out;
-        pages::refusal(out, Version::Http11, status, why, false, true);
+        PageWriter::closing(&mut self.client.out).refusal(status, why);
         self.linger(stall).await
     }
 

@@ -106,8 +106,8 @@ impl managed::Manager for Manager {
         let era = self.state.borrow().breaker.check().ok().flatten();
         let connected = match era {
             Some(_) => self.connect().await,
-            // Nobody reads why, since the circuit is open for a reason of its own.
-            None => Err(ConnectError::of(String::new())),
+            // Only the reason why the circuit is open is told.
+            None => Err(ConnectError::of("the circuit is open".to_owned())),
         };
         let era = era.unwrap_or(0);
         let mut session = connected.map_err(|error| ConnectError { era, ..error })?;

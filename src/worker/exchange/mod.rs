@@ -28,7 +28,7 @@ use candidates::CandidateSet;
 use route::{Refusal, Route, route};
 
 use super::client::Client;
-use super::pages;
+use super::pages::PageWriter;
 use super::state::{Worker, now};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::plan::{Plan, Presented, plan};
@@ -202,12 +202,15 @@ impl Exchange<'_> {
         }
     }
 
+    /// The way of a page of the proxy's own to this client.
+    fn page(&mut self) -> PageWriter<'_> {
+        PageWriter::answering(&mut self.client.out, &self.head, self.keep)
+    }
+
     /// Refuses the request with a reason that the client sees.
     fn refuse(&mut self, status: u16, why: &str) -> After {
         self.settle_content();
-        let with_content = self.head.method != Method::Head;
-        let (out, version) = (&mut self.client.out, self.head.version);
-        pages::refusal(out, version, status, why, self.keep, with_content);
+        self.page().refusal(status, why);
         self.record.status = status;
         self.record.outcome = RequestOutcome::Refused;
         log::debug!("{status}: {why}");

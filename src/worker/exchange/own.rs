@@ -5,24 +5,22 @@ use bytes::Bytes;
 use super::access_log::RequestOutcome;
 use super::{After, Exchange};
 use crate::http::head::Method;
-use crate::worker::pages;
+use crate::worker::pages::PageWriter;
 
 impl Exchange<'_> {
     pub(super) fn own_page(&mut self, path: &Bytes) -> After {
         self.settle_content();
-        let with_content = self.head.method != Method::Head;
-        let out = &mut self.client.out;
-        pages::own(out, &self.head, path, self.keep, with_content);
+        self.page().own(path);
         self.answered_itself()
     }
 
     pub(super) fn own_options(&mut self) -> After {
         self.settle_content();
-        let out = &mut self.client.out;
+        let page = PageWriter::answering(&mut self.client.out, &self.head, self.keep);
         if self.head.method == Method::Trace {
-            pages::trace(out, &self.head, self.keep);
+            page.trace(&self.head);
         } else {
-            pages::options(out, &self.head, self.keep);
+            page.options();
         }
         self.answered_itself()
     }

@@ -6,7 +6,6 @@ use super::{After, Exchange};
 use crate::cache::key::Key;
 use crate::http::target::Uri;
 use crate::worker::fetch;
-use crate::worker::pages;
 use crate::worker::state::cache_uri;
 
 impl Exchange<'_> {
@@ -19,8 +18,7 @@ impl Exchange<'_> {
         }
         self.settle_content();
         let text = format!("purged: {removed} stored\n");
-        let (out, version) = (&mut self.client.out, self.head.version);
-        pages::done(out, version, &text, self.keep);
+        self.page().done(&text);
         self.record.status = 200;
         self.record.outcome = RequestOutcome::Purge;
         log::info!("{uri} was purged by a client");

@@ -14,7 +14,6 @@ use crate::cache::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::framing::Framing;
-use crate::worker::pages::unsatisfiable;
 use crate::worker::waiting_list::Answer;
 
 impl Exchange<'_> {
@@ -89,8 +88,7 @@ impl Exchange<'_> {
     pub(super) fn unsatisfiable(&mut self, length: u64, status: &CacheStatus<'_>) -> After {
         let mut value = BytesMut::with_capacity(64);
         status.write(&mut value);
-        let (out, version) = (&mut self.client.out, self.head.version);
-        unsatisfiable(out, version, length, &value, self.keep);
+        self.page().unsatisfiable(length, &value);
         self.record.status = 416;
         self.after()
     }
