@@ -134,7 +134,7 @@ impl TemporaryName {
 impl Drop for TemporaryName {
     fn drop(&mut self) {
         if !self.renamed {
-            // What cannot be removed now is removed as a leftover at the next start.
+            // Files that can't be removed now are removed as leftovers at the next start.
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Why a store could not do what was asked. None of these fails a request.
+/// A failure of a store. None of these fails a request.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
 pub enum StoreError {
@@ -13,7 +13,7 @@ pub enum StoreError {
     #[error("no room in the store at {path}: {reason}")]
     Full {
         path: PathBuf,
-        /// Which limit, and what to do.
+        /// The limit, and what to do.
         reason: String,
     },
     #[error(
@@ -38,7 +38,7 @@ pub enum StoreError {
     #[error("the database at {server} can't be used until it is back: {reason}")]
     Unreachable {
         server: String,
-        /// Why, when it was last tried.
+        /// The reason, when it was last tried.
         reason: String,
     },
     /// Any other failure of the operating system.

@@ -28,7 +28,7 @@ impl DiskWatch {
         min_free: u64,
         shared: Arc<Shared>,
     ) -> io::Result<DiskWatch> {
-        // What another kind of store had left there is of no meaning here.
+        // Leftovers of another kind of store are of no meaning here.
         shared.forget_announced();
         shared.set_stored(0);
         let min_free = Arc::new(AtomicU64::new(min_free));

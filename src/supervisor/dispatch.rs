@@ -104,7 +104,7 @@ impl Queue {
             let Some(client) = client.filter(|it| it.place == ClientPlace::Queued) else {
                 continue;
             };
-            // Who is for one worker waits until that one's channel has room.
+            // A client that is for one worker waits until that one's channel has room.
             let wanted = client.wanted.and_then(|worker| links.ready(worker));
             if let Some(to) = wanted.or_else(|| balance.choose()) {
                 shares.entry(to).or_default().push(id);

@@ -1,7 +1,7 @@
 //! The phases of a supervisor's life. At its end under systemd, idle clients move to the workers, which live on; in
 //! the foreground the workers are told to stop too, and are waited for.
 //!
-//! What a phase asks for is done by the event loop.
+//! The event loop does what a phase asks for.
 
 use std::time::{Duration, Instant};
 

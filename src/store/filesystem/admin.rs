@@ -235,7 +235,7 @@ mod tests {
         let found = store.lookup(&two, &request(Some("de"))).unwrap();
         assert!(matches!(found, Found::Nothing));
         assert!(admin.purge(&two, &shared).unwrap().is_empty());
-        // What was being fetched before is not stored after.
+        // Responses that were being fetched before are not stored after.
         let late = Whole::Memory(vec!["content".into()]);
         let late = store.publish(&meta("http://a/2", Some("de")), late, Some(before.1));
         assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");

@@ -42,7 +42,7 @@ impl FilesystemStore {
     /// written.
     pub fn open(path: &Path, worker: usize, shared: Arc<Shared>) -> Result<Self, StoreError> {
         let root = Root::prepare(path)?;
-        // What a worker with this index had reserved before went with it.
+        // The reservations of a worker that had this index before went with it.
         shared.release_all(worker);
         Ok(FilesystemStore {
             synced: Synced::read(root.path()),

@@ -27,7 +27,7 @@ impl FilesystemStore {
         let lock = self.root.lock(hash)?;
         let Some(file) = self.root.open(&path, true)? else {
             drop(lock);
-            // What is at hand of it is stored anew.
+            // Its content at hand is stored anew.
             return self.publish(meta, object.content.to_whole()?, invalidation_epoch);
         };
         let StoredFile::Record(record) = read(&file).map_err(StoreError::at(&path))? else {

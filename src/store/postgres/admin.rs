@@ -203,7 +203,7 @@ impl StoreAdmin for Rows {
                 });
             }
         }
-        // What was read of them meanwhile goes from memory again, on every host and at once on this one.
+        // Copies read meanwhile go from memory again, on every host and at once on this one.
         self.run(|session| session.execute(TELL_ALL, &[&HOST]))?;
         for key in &keys {
             shared.next_generation(key.hash());

@@ -38,7 +38,7 @@ pub struct Connector {
     server: String,
 }
 
-/// Why there is no connection.
+/// A reason why there is no connection.
 #[derive(Debug, Clone)]
 pub struct ConnectError {
     /// The reason in words.

@@ -32,7 +32,7 @@ pub enum Source<'a> {
     File(&'a File),
 }
 
-/// Why content was not written: the database or the file that it lies in failed.
+/// The failure of the database, or of the file that content lies in, for which it was not written.
 pub enum WriteError {
     Database(postgres::Error),
     Source(std::io::Error),

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use postgres::Error;
 use postgres::error::SqlState;
 
-/// Why something failed, and what to do about it where that can be said.
+/// The reason of a failure, and what to do about it where that can be said.
 pub fn reason(error: &Error) -> String {
     let Some(code) = error.code() else {
         return match error.source() {
@@ -56,7 +56,7 @@ pub fn is_passing(error: &Error) -> bool {
 /// True when the connection is of no more use after this, or what is prepared on it.
 pub fn ends_session(error: &Error) -> bool {
     let Some(error) = error.as_db_error() else {
-        // What was asked for could not be told to the server, or its answer not be understood.
+        // The question could not be told to the server, or its answer not be understood.
         return true;
     };
     let code = error.code().code();

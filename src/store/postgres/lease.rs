@@ -1,4 +1,4 @@
-//! Which host fetches a key, so that a herd on many hosts makes one request to the origin server: a lease
+//! Leases: one host fetches a key, so that a herd on many hosts makes one request to the origin server: a lease
 //! in the database, which runs out by itself when its host is gone.
 //!
 //! A hint, never a lock: whoever can't tell fetches, and nobody waits long.
@@ -85,7 +85,7 @@ impl LeaseWaiters {
     /// Tells everybody who waits for this key.
     pub fn wake(&self, hash: &Hash, news: LeaseNews) {
         for sender in self.lock().keys.remove(hash).into_iter().flatten() {
-            // Who has stopped waiting needs no news.
+            // One that has stopped waiting needs no news.
             let _ = sender.send(news);
         }
     }
@@ -113,7 +113,7 @@ pub fn lease(pool: &Pool, host: &str, waiters: &LeaseWaiters, key: &Key) -> Leas
             news,
             left: Duration::from_millis(left.max(0) as u64),
         },
-        // What fails here fails in lookups and changes too, and is told there.
+        // A failure here is one in lookups and changes too, and is told there.
         Ok(None) | Err(_) => Lease::None,
     }
 }

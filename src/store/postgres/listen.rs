@@ -168,7 +168,7 @@ impl Listener {
             Some(News::Changed(change)) => {
                 let slot = Shared::invalidation_slot(&change.hash);
                 self.shared.note_invalidations(slot, change.count);
-                // What this host does itself begins a generation there and then.
+                // This host's own changes begin a generation there and then.
                 if change.host != self.host {
                     self.shared.note_change(&[change.hash], change.number);
                 }

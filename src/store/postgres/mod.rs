@@ -95,7 +95,7 @@ impl PostgresStore {
         let connector = Connector::new(&options.database, options.password_file.clone())?;
         disk::prepare_directory(&options.spool).map_err(StoreError::at(&options.spool))?;
         let worker = options.worker;
-        // What a worker with this index had reserved before went with it.
+        // The reservations of a worker that had this index before went with it.
         shared.release_all(worker);
         // The only keys asked about are those of parts, which are noted when they are seen.
         shared.all_stored_are_noted();

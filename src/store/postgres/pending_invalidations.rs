@@ -37,7 +37,7 @@ struct Keys {
 impl PendingInvalidations {
     /// None yet, in the worker with this index.
     pub fn new(shared: Arc<Shared>, worker: usize, host: String) -> PendingInvalidations {
-        // What a worker with this index knew before went with it.
+        // The knowledge of a worker that had this index before went with it.
         shared.set_pending_invalidations(worker, false);
         PendingInvalidations {
             any: AtomicBool::new(false),
@@ -87,7 +87,7 @@ impl PendingInvalidations {
             session.query(REMOVE_ALL, &[&self.host])?;
             self.shared.invalidate_all();
             self.shared.next_generation_of_all();
-            // What came meanwhile is in it too, or is added again by who failed.
+            // Those that came meanwhile are in it too, or are added again by who failed.
             self.lock().all = false;
         }
         for key in &some {

@@ -41,7 +41,7 @@ impl PostgresStore {
         })?;
         match &outcome[..] {
             "refreshed" => self.published(meta, PublishOutcome::Stored, size, before),
-            // What is at hand of it is stored anew.
+            // Its content at hand is stored anew.
             "missing" => self.publish(meta, object.content.to_whole()?, invalidation_epoch),
             _ => Err(StoreError::Gone),
         }

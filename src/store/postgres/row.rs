@@ -64,7 +64,7 @@ fn bytes(text: &str) -> Cow<'_, [u8]> {
     if text.is_ascii() {
         return Cow::Borrowed(text.as_bytes());
     }
-    // What somebody else wrote there may have others; they can't be in a message.
+    // Rows that somebody else wrote may have others; they can't be in a message.
     text.chars()
         .map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?'))
         .collect()

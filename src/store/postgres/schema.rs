@@ -34,7 +34,7 @@ pub enum SchemaInit {
     Current,
 }
 
-/// Why the schema can't be used.
+/// The reason why the schema can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// It is newer than this program.
@@ -119,7 +119,7 @@ pub fn init(session: &mut Session, logged: bool) -> Result<SchemaInit, SchemaErr
     let done = make(session, logged);
     match &done {
         Ok(_) => session.commit()?,
-        // What failed already is told.
+        // An earlier failure is told.
         Err(_) => drop(session.roll_back()),
     }
     done

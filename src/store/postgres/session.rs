@@ -194,7 +194,7 @@ impl Session {
         let notifications = &mut self.notifications;
         let next = async { timeout(within, notifications.recv()).await };
         match self.driver.block_on(next) {
-            // What is asked of it then fails for the reason.
+            // Everything asked of it then fails for the reason.
             Ok(None) => self.batch("").map(|()| None),
             Ok(notification) => Ok(notification),
             Err(_) => Ok(None),
@@ -229,7 +229,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // What the server still owes is not waited for.
+        // An answer that the server still owes is not waited for.
         self.connection.abort();
     }
 }

@@ -104,7 +104,7 @@ impl Supervisor {
             return self.take_back(id, clients, Some(worker), now);
         }
         if to.is_none() {
-            // What it claimed, if it did, is nobody's.
+            // Its claims, if it had any, are nobody's.
             self.shared.unclaim_all(worker);
         }
         let tokens = clients.iter().map(|client| client.token).collect();

@@ -68,7 +68,7 @@ impl Bench {
         let list = |path: &Path| std::fs::read_dir(path).unwrap().map(|name| name.unwrap());
         list(&self.dir.path().join("v1"))
             .flat_map(|directory| list(&directory.path()))
-            // What is evicted meanwhile takes nothing.
+            // A response evicted meanwhile takes nothing.
             .filter_map(|file| file.metadata().ok())
             .map(|file| file.len().next_multiple_of(4096))
             .sum()
@@ -146,7 +146,7 @@ fn a_restart_finds_what_is_stored_in_its_order() {
     assert!(bench.has("GET http://a/0"), "hits work at once");
     eventually("all is counted", || bench.shared.stored() == 41 * SIZE);
     eventually("once", || bench.shared.used() == bench.on_disk());
-    // What was published since is the newest.
+    // The response published since is the newest.
     bench.shared.set_limit(4 * SIZE);
     // A little room is always kept, so only three fit.
     eventually("less is stored", || bench.on_disk() <= 3 * SIZE);

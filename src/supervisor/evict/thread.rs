@@ -97,7 +97,7 @@ impl EvictorThread {
     /// when it was told to stop.
     fn hear(&mut self) -> bool {
         let mut wait = if self.scan.is_some() || self.is_over() {
-            // What has just failed may well fail again: not at full speed.
+            // A failure may well come again: not at full speed.
             if self.failed { AGAIN } else { Duration::ZERO }
         } else if self.heard || self.shared.is_full() {
             BUSY

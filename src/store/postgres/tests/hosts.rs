@@ -165,7 +165,7 @@ fn what_was_asked_for_before_another_host_made_it_invalid_is_not_stored() {
     let invalidation_epoch = two.shared.invalidations(meta.key.hash());
     one.shared.invalidate(meta.key.hash());
     one.store.remove(&meta.key).unwrap();
-    // Whether or not this host has heard of it.
+    // This host may have heard of it or not.
     let whole = || Whole::Memory(vec![content(10, 1)]);
     let late = two.store.publish(&meta, whole(), Some(invalidation_epoch));
     assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
@@ -230,7 +230,7 @@ fn nothing_made_invalid_while_the_connection_was_lost_is_used() {
         Some(invalidation_epoch),
     );
     assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
-    // What the database has forgotten is counted there again.
+    // Invalidations that the database has forgotten are counted there again.
     let heard = two.shared.invalidations_elsewhere(&hash);
     server.sql(name, "DELETE FROM cacheproxy.invalidation");
     cut(server, name, true);
@@ -283,7 +283,7 @@ fn what_is_made_invalid_without_the_database_is_removed_before_it_is_used_again(
 fn one_host_at_a_time_has_the_lease() {
     let (one, two) = two();
     let key = Key::new("GET http://hosts/lease");
-    // What the second host is told: of the publishing, the release, the end of the first.
+    // The second host is told of the publishing, the release, the end of the first.
     let asks = || match two.store.lease(&key) {
         Lease::Theirs { news, left } => (news, left),
         other @ (Lease::None | Lease::Ours | Lease::Fetched) => panic!("{other:?}"),

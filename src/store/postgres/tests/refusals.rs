@@ -4,7 +4,7 @@ use super::*;
 use crate::cache::key::Key;
 use crate::postgres_server::{Authority, Login};
 
-/// Why the store can't be used.
+/// The reason why the store can't be used.
 fn refusal(bench: &Bench) -> String {
     let found = bench
         .store
