@@ -48,6 +48,17 @@ enum LookedUp {
 }
 
 impl CandidateSet {
+    fn of(key: Key, generation: u32) -> CandidateSet {
+        CandidateSet {
+            key,
+            generation,
+            stored: None,
+            other_variants: false,
+            part: None,
+            growing: None,
+        }
+    }
+
     fn take(&mut self, found: LookedUp) {
         match found {
             LookedUp::Stored(stored) => self.stored = Some(stored),
@@ -100,7 +111,8 @@ impl Exchange<'_> {
     /// The stored response if it is at hand.
     pub(super) fn at_hand(&self, uri: &Uri) -> CandidateSet {
         let uri = &cache_uri(&self.settings, uri);
-        let mut candidates = self.no_candidates(Key::of(uri));
+        // Answered at once or looked for again, so that the generation is of no use.
+        let mut candidates = CandidateSet::of(Key::of(uri), 0);
         candidates.stored = self.worker.at_hand(&candidates.key, &self.head.fields);
         if candidates.stored.is_none() && self.head.method == Method::Head {
             candidates.stored = self.worker.at_hand(&Key::of_head(uri), &self.head.fields);
@@ -109,14 +121,8 @@ impl Exchange<'_> {
     }
 
     fn no_candidates(&self, key: Key) -> CandidateSet {
-        CandidateSet {
-            generation: self.worker.shared.generation(key.hash()),
-            key,
-            stored: None,
-            other_variants: false,
-            part: None,
-            growing: None,
-        }
+        let generation = self.worker.shared.generation(key.hash());
+        CandidateSet::of(key, generation)
     }
 
     /// All candidates, in this worker and in the store; none where the cache has no part in the request.
