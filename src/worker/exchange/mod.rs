@@ -21,6 +21,7 @@ mod trailers;
 mod tunnel;
 mod upload;
 
+use std::io;
 use std::rc::Rc;
 
 use access_log::{RequestOutcome, RequestRecord};
@@ -133,32 +134,23 @@ impl Exchange<'_> {
     }
 
     async fn follow(&mut self, route: Route) -> After {
-        let now = match &route {
-            Route::OwnPage(path) => Some(self.own_page(path)),
-            Route::OwnOptions => Some(self.own_options()),
-            Route::Cache(uri) => self.answer_now(uri),
-            Route::Pass(_) | Route::Purge(_) | Route::Tunnel(_) => None,
-        };
-        if let Some(after) = now {
-            return after;
+        // Each way that may wait is in an allocation of its own, so that a client's task stays small.
+        match route {
+            Route::OwnPage(path) => self.own_page(&path),
+            Route::OwnOptions => self.own_options(),
+            Route::Cache(uri) => match self.answer_now(&uri) {
+                Some(after) => after,
+                None => Box::pin(self.answer(uri)).await,
+            },
+            Route::Pass(uri) => Box::pin(self.pass(uri)).await,
+            Route::Purge(uri) => Box::pin(self.purge(&uri)).await,
+            Route::Tunnel(authority) => Box::pin(self.tunnel(&authority)).await,
         }
-        // The answers to earlier requests must not wait for what this one waits for.
-        let stall = self.settings.times.body_stall;
-        if self.client.flush(stall).await.is_err() {
-            return After::Over;
-        }
-        // Everything that may wait is in one allocation, so that a client's task stays small.
-        Box::pin(self.follow_further(route)).await
     }
 
-    async fn follow_further(&mut self, route: Route) -> After {
-        match route {
-            Route::OwnPage(_) | Route::OwnOptions => self.after(),
-            Route::Cache(uri) => self.answer(uri).await,
-            Route::Pass(uri) => self.pass(uri).await,
-            Route::Purge(uri) => self.purge(&uri).await,
-            Route::Tunnel(authority) => self.tunnel(&authority).await,
-        }
+    /// Writes the answers to earlier requests, which must not wait for what this one waits for.
+    async fn flush(&mut self) -> io::Result<()> {
+        self.client.flush(self.settings.times.body_stall).await
     }
 
     /// The whole way of a hit that has nothing to wait for: the memory tier has a response with content small enough
@@ -174,6 +166,9 @@ impl Exchange<'_> {
     }
 
     async fn answer(&mut self, uri: Uri) -> After {
+        if self.flush().await.is_err() {
+            return After::Over;
+        }
         loop {
             let candidates = self.gather(&uri).await;
             match self.plan(&candidates) {

@@ -10,6 +10,9 @@ use crate::worker::state::cache_uri;
 
 impl Exchange<'_> {
     pub(super) async fn purge(&mut self, uri: &Uri) -> After {
+        if self.flush().await.is_err() {
+            return After::Over;
+        }
         let cache_uri = cache_uri(&self.settings, uri);
         let keys = vec![Key::of(&cache_uri), Key::of_head(&cache_uri)];
         let removed = fetch::invalidate(self.worker, keys).await;

@@ -37,6 +37,9 @@ impl Exchange<'_> {
 
     /// Forwards a request that the cache can't answer: another method, content, an upgrade.
     pub(super) async fn pass(&mut self, uri: Uri) -> After {
+        if self.flush().await.is_err() {
+            return After::Over;
+        }
         self.record.outcome = RequestOutcome::Pass;
         let has_method = matches!(self.head.method, Method::Get | Method::Head);
         let status = CacheStatus::forwarded(match has_method {

@@ -10,6 +10,9 @@ use crate::worker::waiting_list::FetchError;
 impl Exchange<'_> {
     /// Connects and passes bytes until both directions have ended.
     pub(super) async fn tunnel(&mut self, authority: &Authority) -> After {
+        if self.flush().await.is_err() {
+            return After::Over;
+        }
         // The client's next bytes aren't a request.
         self.keep = false;
         let (host, port) = (authority.host(), authority.port());

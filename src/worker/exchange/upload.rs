@@ -29,10 +29,6 @@ impl Exchange<'_> {
         writer: SpoolWriter,
     ) -> Result<FetchOutcome, After> {
         let timeout = self.settings.times.body_stall;
-        // Responses to earlier requests of the pipeline must not wait for this content.
-        if self.client.flush(timeout).await.is_err() {
-            return Err(After::Over);
-        }
         let client = &mut *self.client;
         let upload = Upload {
             stream: &client.stream,
