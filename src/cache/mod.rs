@@ -3,6 +3,8 @@
 
 pub(crate) mod age;
 pub(crate) mod bypass;
+#[cfg(test)]
+mod cost;
 pub mod directives;
 pub(crate) mod freshness;
 pub(crate) mod invalidation;

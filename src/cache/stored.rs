@@ -71,13 +71,13 @@ impl Meta {
 /// Content-Length is left out since the content's length is known better by who stores it; the response
 /// to a HEAD request, which comes without its content, gets it back.
 pub fn storable(fields: &Fields) -> Fields {
-    let hop = HopByHop::of(fields);
+    let (hop, withheld) = (HopByHop::of(fields), withheld(fields));
     fields
         .iter()
         .filter(|(name, _)| {
             !hop.drops(name)
                 && !name.eq_ignore_ascii_case(b"content-length")
-                && !withheld(fields, name)
+                && !withheld.contains(name)
         })
         .collect()
 }

@@ -9,6 +9,7 @@ use super::vary;
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
 use crate::http::head::{Method, ResponseHead};
+use crate::http::names::FieldNames;
 use crate::http::syntax::is_one_of;
 use crate::http::validator::{EntityTag, EntityTags};
 
@@ -72,13 +73,12 @@ pub fn update(stored: &Fields, new: &Fields) -> Fields {
         .iter()
         .filter(|(name, _)| !is_one_of(name, &NOT_UPDATED))
         .collect();
-    let replaced = |name: &[u8]| {
-        name.eq_ignore_ascii_case(b"age")
-            || new.iter().any(|(new, _)| new.eq_ignore_ascii_case(name))
-    };
+    let brought: FieldNames<'_> = new.iter().map(|(name, _)| name).collect();
+    let withheld = withheld(&new);
+    let replaced = |name: &[u8]| name.eq_ignore_ascii_case(b"age") || brought.contains(name);
     let kept = stored
         .iter()
-        .filter(|(name, _)| !replaced(name) && !withheld(&new, name));
+        .filter(|(name, _)| !replaced(name) && !withheld.contains(name));
     kept.chain(new.iter()).collect()
 }
 

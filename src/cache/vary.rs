@@ -3,6 +3,8 @@
 //! Two requests choose the same variant exactly when the texts are equal. How many variants a key may
 //! have is the store's to bound.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut, BytesMut};
 
 use super::key::Variant;
@@ -11,20 +13,27 @@ use crate::http::syntax::{is_tchar, trim};
 
 /// More selecting fields than this are as good as `*`: nothing would match twice.
 const MOST_NAMES: usize = 32;
+/// A list of more members than this is compared as it stands: nobody who means them sends so many.
+const MOST_MEMBERS: usize = 64;
 
 /// The names of the selecting fields, in lower case, sorted, each once; empty without `Vary`. `None`
 /// when no request can match: `*`, a member that is no field name, or too many.
 pub fn names(response: &Fields) -> Option<Vec<String>> {
-    let mut names = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for member in response.elements("vary") {
         if member == b"*" || !member.iter().all(|&byte| is_tchar(byte)) {
+            return None;
+        }
+        let is_member = |name: &String| name.as_bytes().eq_ignore_ascii_case(member);
+        if names.iter().any(is_member) {
+            continue;
+        } else if names.len() == MOST_NAMES {
             return None;
         }
         names.push(String::from_utf8_lossy(member).to_ascii_lowercase());
     }
     names.sort_unstable();
-    names.dedup();
-    (names.len() <= MOST_NAMES).then_some(names)
+    Some(names)
 }
 
 /// The variant that a request asks for: one line `name: value` for each of `names` (as [`names`]
@@ -49,19 +58,22 @@ pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
 /// Writes a field's value, with a space before it when it is not empty, normalised as far as the
 /// field's own grammar allows without a change of meaning.
 fn write_value(text: &mut BytesMut, name: &str, request: &Fields) {
-    let members: Vec<Vec<u8>> = match name {
+    let members: Vec<Cow<'_, [u8]>> = match name {
         // Opaque values: a comma or space in one means what its reader makes of it.
         "authorization" | "cookie" | "referer" | "user-agent" => {
-            request.all(name).map(|line| trim(line).to_vec()).collect()
+            request.all(name).map(|line| trim(line).into()).collect()
         }
         // Lists whose order says nothing: preference is in the weights (RFC 9110 §12.5).
-        "accept" | "accept-charset" | "accept-encoding" | "accept-language" => {
-            let mut members: Vec<_> = request.elements(name).map(preference).collect();
+        "accept" | "accept-charset" | "accept-encoding" | "accept-language"
+            if request.elements(name).nth(MOST_MEMBERS).is_none() =>
+        {
+            let members = request.elements(name).map(preference).map(Cow::from);
+            let mut members: Vec<_> = members.collect();
             members.sort_unstable();
             members.dedup();
             members
         }
-        _ => request.elements(name).map(<[u8]>::to_vec).collect(),
+        _ => request.elements(name).map(Cow::from).collect(),
     };
     for (index, member) in members.iter().enumerate() {
         text.put_slice(if index == 0 { b" " } else { b", " });
@@ -170,6 +182,9 @@ mod tests {
             ("accept", &["text/html;level=1, */*;q=0.1"], &["*/*;q=0.10,text/html;Level=1"], true),
             ("accept", &["text/html;level=1"], &["text/html;level=2"], false),
             ("accept", &["a/b;c=\"X\""], &["a/b;c=\"x\""], false),
+            // As many as are sorted, and more.
+            ("accept-language", &[&"de,".repeat(MOST_MEMBERS - 1), "en"], &["en, de"], true),
+            ("accept-language", &[&"de,".repeat(MOST_MEMBERS), "en"], &["en, de"], false),
         ];
         for (name, one, other, expected) in table {
             let variant = |values: &[&str]| {

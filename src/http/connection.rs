@@ -5,6 +5,7 @@
 
 use super::fields::Fields;
 use super::head::{RequestHead, ResponseHead, Version};
+use super::names::FieldNames;
 use super::syntax::is_one_of;
 
 /// Fields that never go past this hop. The proxy authentication fields are between a client and
@@ -54,33 +55,29 @@ const NEVER_TRAILERS: &[&str] = &[
 ];
 
 /// The hop-by-hop fields of one message.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct HopByHop<'a> {
-    /// The message's fields, when its Connection field names any.
-    nominating: Option<&'a Fields>,
+    /// The options of the message's Connection field, save for those about the connection alone.
+    nominated: FieldNames<'a>,
 }
 
 impl<'a> HopByHop<'a> {
     /// The hop-by-hop fields of the message with these fields.
     pub fn of(fields: &'a Fields) -> HopByHop<'a> {
-        let nominates = fields
-            .elements("connection")
-            .any(|option| !is_one_of(option, &["close", "keep-alive"]));
+        let options = fields.elements("connection");
         HopByHop {
-            nominating: nominates.then_some(fields),
+            nominated: options
+                .filter(|option| !is_one_of(option, &["close", "keep-alive"]))
+                .collect(),
         }
     }
 
     /// True for the name of a field that ends at this hop.
     pub fn drops(&self, name: &[u8]) -> bool {
         is_one_of(name, HOP_BY_HOP)
-            || self.nominating.is_some_and(|fields| {
-                !is_one_of(name, NEEDED)
-                    && !is_one_of(name, NEVER_NOMINATED)
-                    && fields
-                        .elements("connection")
-                        .any(|option| option.eq_ignore_ascii_case(name))
-            })
+            || (self.nominated.contains(name)
+                && !is_one_of(name, NEEDED)
+                && !is_one_of(name, NEVER_NOMINATED))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod forward;
 pub mod framing;
 pub mod head;
+pub mod names;
 pub mod parse;
 pub mod syntax;
 pub mod target;

@@ -5,6 +5,7 @@
 use super::request::least;
 use super::{Argument, directives};
 use crate::http::fields::Fields;
+use crate::http::names::FieldNames;
 use crate::http::syntax::{elements, is_one_of, is_tchar};
 
 /// Fields that decide whether and how a stored response is reused. A directive that would have one
@@ -78,16 +79,16 @@ impl ResponseDirectives {
     }
 }
 
-/// True for a field that `private="…"` or `no-cache="…"` names: a shared cache does not keep it, so
-/// that it is in no answer made without validation (RFC 9111 §5.2.2.4, §5.2.2.7).
-pub(in crate::cache) fn withheld(fields: &Fields, name: &[u8]) -> bool {
+/// The fields that `private="…"` or `no-cache="…"` name: a shared cache does not keep them, so that they
+/// are in no answer made without validation (RFC 9111 §5.2.2.4, §5.2.2.7).
+pub(in crate::cache) fn withheld(fields: &Fields) -> FieldNames<'_> {
     fields
         .all("cache-control")
         .flat_map(directives)
         .filter(|directive| directive.is("private") || directive.is("no-cache"))
         .filter_map(|directive| named_fields(directive.argument))
         .flat_map(elements)
-        .any(|listed| listed.eq_ignore_ascii_case(name))
+        .collect()
 }
 
 /// The list of field names in the argument of `private` or `no-cache`; `None` when the directive is
@@ -185,7 +186,7 @@ mod tests {
         ];
         for (lines, name, expected) in table {
             assert_eq!(
-                withheld(&fields(lines), name.as_bytes()),
+                withheld(&fields(lines)).contains(name.as_bytes()),
                 *expected,
                 "{lines:?}"
             );

@@ -45,10 +45,14 @@ pub(super) fn whole_lines(
     section: Section,
 ) -> Result<Option<usize>, HeadError> {
     let visible = buf.len().min(limits.head);
+    // The place where the line begins that was read last, as it is unfolded: looked for once.
+    let mut begins = None;
     while *scanned < visible {
         let at = *scanned;
         if matches!(buf[at], b' ' | b'\t') {
-            unfold(buf, at, section)?;
+            begins = Some(unfold(buf, at, begins, section)?);
+        } else {
+            begins = Some(at);
         }
         let line = &buf[at..visible];
         let Some(length) = memchr::memchr2(b'\r', b'\n', &line[..line.len().min(limits.line + 1)])
@@ -76,19 +80,29 @@ pub(super) fn whole_lines(
 }
 
 /// Deals with the line at `at`, which begins with whitespace: a response's is joined to the one
-/// before by blanking the CRLF between them, anything else is refused.
-fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> {
-    let first_field = line_end(buf).map(|end| end + 2);
-    if section != Section::Response || at == 0 || first_field == Some(at) {
+/// before by blanking the CRLF between them, anything else is refused. Returns where the line begins that it
+/// is a part of now, which may be known.
+fn unfold(
+    buf: &mut [u8],
+    at: usize,
+    begins: Option<usize>,
+    section: Section,
+) -> Result<usize, HeadError> {
+    let begins = match begins {
+        Some(begins) => begins,
+        None if at < 2 => at,
+        None => memchr::memrchr(b'\n', &buf[..at - 2]).map_or(0, |end| end + 1),
+    };
+    // There is no field yet that it could go on.
+    if section != Section::Response || at == 0 || begins == 0 {
         return Err(HeadError::Folded);
     }
-    let begins = memchr::memrchr(b'\n', &buf[..at - 2]).map_or(0, |end| end + 1);
     if !buf[begins..at].contains(&b':') {
         // A name isn't to be put together out of two lines.
         return Err(HeadError::FieldName);
     }
     buf[at - 2..at].fill(b' ');
-    Ok(())
+    Ok(begins)
 }
 
 /// The place of the CRLF of the first line.

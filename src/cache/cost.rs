@@ -1,0 +1,131 @@
+//! The time that rules take for heads of the largest size: eight times the bytes may take some eight times as long, never
+//! sixty-four times.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::directives::{RequestDirectives, ResponseDirectives};
+use super::stored::storable;
+use super::{range, validation, vary};
+use crate::http::chunked::write_last;
+use crate::http::connection::HopByHop;
+use crate::http::fields::Fields;
+use crate::http::forward::via_has_loop;
+use crate::http::head::{Method, RequestHead, Version};
+use crate::http::parse::{HeadLimits, parse_response};
+use crate::http::validator::{EntityTag, EntityTags};
+
+/// The lines of one field of many members, to so many bytes.
+fn list(name: &str, wrap: [&str; 2], members: &[String], bytes: usize) -> Vec<(String, String)> {
+    let mut lines = vec![(name.to_owned(), String::new())];
+    let mut left = bytes;
+    for member in members.iter().cycle() {
+        if left < member.len() + 1 {
+            break;
+        }
+        left -= member.len() + 1;
+        if lines.last().is_none_or(|(_, line)| line.len() > 7000) {
+            lines.push((name.to_owned(), String::new()));
+        }
+        if let Some((_, line)) = lines.last_mut() {
+            line.push_str(if line.is_empty() { "" } else { "," });
+            line.push_str(member);
+        }
+    }
+    let wrapped = lines.into_iter();
+    wrapped
+        .map(|(name, line)| (name, [wrap[0], &line, wrap[1]].concat()))
+        .collect()
+}
+
+/// A head whose size is an eighth of this many eighths of the largest: half a list, half other fields.
+fn head(name: &str, wrap: [&str; 2], member: fn(usize) -> String, eighths: usize) -> Fields {
+    let members: Vec<String> = (0..20_000).map(member).collect();
+    let mut lines = list(name, wrap, &members, eighths * 6000);
+    lines.extend((0..eighths * 14).map(|number| (format!("X-Field-{number}"), "1".to_owned())));
+    let lines = lines.iter();
+    lines
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect()
+}
+
+fn least(rounds: usize, mut work: impl FnMut()) -> Duration {
+    let timed = |_| {
+        let begun = Instant::now();
+        work();
+        begun.elapsed()
+    };
+    (0..rounds).map(timed).min().unwrap_or_default()
+}
+
+type Rule = fn(&Fields);
+/// The field, what stands around each line of members, a member, and the rule that reads them.
+type Row = (&'static str, [&'static str; 2], fn(usize) -> String, Rule);
+
+fn request(fields: &Fields) -> RequestHead {
+    RequestHead {
+        method: Method::Get,
+        target: Bytes::from_static(b"/"),
+        version: Version::Http11,
+        fields: fields.clone(),
+    }
+}
+
+#[test]
+fn heads_of_many_names_cost_what_their_bytes_cost() {
+    let name: fn(usize) -> String = |number| format!("n{number:x}");
+    let one: fn(usize) -> String = |_| "a".to_owned();
+    let tag: fn(usize) -> String = |number| format!("\"{number:x}\"");
+    let weighed: fn(usize) -> String = |number| format!("x{number:x};q=0.5");
+    #[rustfmt::skip]
+    let table: &[Row] = &[
+        ("Connection", ["", ""], name, |fields| { black_box(storable(fields)); }),
+        ("Connection", ["", ""], one, |fields| {
+            let hop = HopByHop::of(fields);
+            black_box(fields.iter().filter(|(name, _)| hop.drops(name)).count());
+        }),
+        ("Cache-Control", ["private=\"", "\""], name, |fields| { black_box(storable(fields)); }),
+        ("Cache-Control", ["no-cache=\"", "\""], one, |fields| { black_box(storable(fields)); }),
+        ("Cache-Control", ["", ""], name, |fields| {
+            black_box((RequestDirectives::of(fields), ResponseDirectives::of(fields)));
+        }),
+        ("Cache-Control", ["", ""], |_| "private=a".to_owned(), |fields| {
+            black_box((ResponseDirectives::of(fields), storable(fields)));
+        }),
+        ("X", ["", ""], name, |fields| { black_box(validation::update(fields, fields)); }),
+        ("Vary", ["", ""], name, |fields| { black_box(vary::names(fields)); }),
+        ("Vary", ["", ""], one, |fields| { black_box(vary::names(fields)); }),
+        ("Accept-Encoding", ["", ""], weighed, |fields| { black_box(vary::variant_of(&["accept-encoding"], fields)); }),
+        ("Accept-Language", ["", ""], one, |fields| { black_box(vary::variant_of(&["accept-language"], fields)); }),
+        ("If-None-Match", ["", ""], tag, |fields| {
+            let (tags, ours) = (EntityTags::of(fields, "if-none-match"), EntityTag::parse(b"\"x\""));
+            black_box(tags.zip(ours).map(|(tags, ours)| tags.weak_match(&ours)));
+        }),
+        ("If-None-Match", ["", ""], |_| "\"a\"  x".to_owned(), |fields| {
+            black_box(EntityTags::of(fields, "if-none-match"));
+        }),
+        ("Via", ["", ""], |_| "1.1 a".to_owned(), |fields| { black_box(via_has_loop(fields, "me")); }),
+        ("Range", ["bytes=", ""], |number| format!("{number}-{number}"), |fields| {
+            black_box(range::is_there(&request(fields), 5));
+        }),
+        ("X", ["", ""], name, |fields| { write_last(&mut BytesMut::new(), fields); }),
+        // A folded line of this size.
+        ("X", ["", ""], name, |fields| {
+            let folds = b"\r\n c".repeat(fields.text().len() / 4);
+            let mut head = BytesMut::from(&b"HTTP/1.1 200 OK\r\nA: b"[..]);
+            head.extend_from_slice(&[&folds, &b"\r\n\r\n"[..]].concat());
+            assert!(parse_response(&mut head, &mut 0, &HeadLimits::default()).is_ok());
+        }),
+    ];
+    for (field, wrap, member, rule) in table {
+        let [small, large] = [1, 8].map(|eighths| head(field, *wrap, *member, eighths));
+        let rounds = 7;
+        let [short, long] = [&small, &large].map(|fields| least(rounds, || rule(fields)));
+        let example = format!("{field}: {}{}", wrap[0], member(1));
+        println!("{short:>12.1?} {long:>12.1?}  {example:?}");
+        let slack = Duration::from_micros(200);
+        assert!(long < short * 32 + slack, "{example:?}: {short:?} {long:?}");
+    }
+}
