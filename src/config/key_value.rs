@@ -11,7 +11,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::database::Database;
 use super::error::ConfigError;
-use super::settings::cores;
+use super::settings::{Ports, cores};
 use super::text::ConfigText;
 use super::units;
 use crate::cache::policy::Ttl;
@@ -127,7 +127,13 @@ impl<'a> KeyValue<'a> {
         networks.iter().map(KeyValue::network).collect()
     }
 
-    pub(super) fn ports(&self) -> Result<RangeInclusive<u16>, ConfigError> {
+    pub(super) fn ports(&self) -> Result<Ports, ConfigError> {
+        let ports = self.elements("a list of ports such as [443, 8443]")?;
+        let ports: Result<_, _> = ports.iter().map(KeyValue::port_range).collect();
+        Ok(Ports(ports?))
+    }
+
+    fn port_range(&self) -> Result<RangeInclusive<u16>, ConfigError> {
         let range = |text: &str| {
             let (first, last) = text.split_once('-').unwrap_or((text, text));
             Some((first.trim().parse().ok()?, last.trim().parse().ok()?))

@@ -8,13 +8,13 @@ use toml::de::DeTable;
 use super::error::ConfigError;
 use super::key_value::{KeyValue, refused};
 use super::rules::{Rule, Rules};
-use super::settings::{DatabaseSettings, Ports, Settings, StoreKind};
+use super::settings::{DatabaseSettings, Settings, StoreKind};
 use super::spelling::hint;
 use super::text::{ConfigText, Role};
 use crate::cache::policy::RuleTtl;
 
 /// The keys of a text, and of its tables.
-const KEYS: &str = "workers allow purge_allow connect_ports store store_path store_size min_free_disk database \
+const KEYS: &str = "workers allow purge_allow http_ports connect_ports store store_path store_size min_free_disk database \
     database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
     stale_if_error access_log max_clients rule timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
@@ -65,11 +65,8 @@ impl SettingsBuilder {
             "workers" => settings.workers = entry.workers()?,
             "allow" => settings.allow = entry.networks()?,
             "purge_allow" => settings.purge_allow = entry.networks()?,
-            "connect_ports" => {
-                let ports = entry.elements("a list of ports such as [443, 8443]")?;
-                let ports = ports.iter().map(KeyValue::ports);
-                settings.connect_ports = Ports(ports.collect::<Result<_, _>>()?);
-            }
+            "http_ports" => settings.http_ports = entry.ports()?,
+            "connect_ports" => settings.connect_ports = entry.ports()?,
             "store" => self.is_database = entry.is_database()?,
             "store_path" => settings.store.path = entry.path("/var/cache/cacheproxy")?,
             "store_size" => settings.store.size = entry.size(1 << 20)?,

@@ -21,6 +21,8 @@ pub struct Settings {
     pub allow: Vec<IpNet>,
     /// The networks whose clients may remove what is stored, by PURGE. Clients on Unix sockets always may.
     pub purge_allow: Vec<IpNet>,
+    /// The ports of the origin servers of http and https URIs.
+    pub http_ports: Ports,
     pub connect_ports: Ports,
     pub store: StoreChoice,
     /// The largest content that is stored, in bytes; never more than the store's size.
@@ -75,7 +77,8 @@ impl Default for Settings {
             workers: cores(),
             allow: loopback(),
             purge_allow: loopback(),
-            connect_ports: Ports(vec![443..=443]),
+            http_ports: Ports(vec![80..=80, 443..=443, 1024..=65535]),
+            connect_ports: Ports(vec![80..=80, 443..=443]),
             store: StoreChoice {
                 kind: StoreKind::Filesystem,
                 path: PathBuf::from("/var/cache/cacheproxy"),

@@ -59,3 +59,46 @@ fn the_network_may_not_reach_loopback() {
     }
     assert_eq!(origin.connections(), 0);
 }
+
+#[test]
+fn uris_may_not_have_the_ports_of_other_services() {
+    let origin = Origin::answering(|_| passing("origin"));
+    let proxy = Proxy::start("");
+    for uri in [
+        "http://127.0.0.1:25/",
+        "http://127.0.0.1:022/",
+        "http://localhost:1023/",
+        "http://[::1]:6/",
+        "http://HTTPS///127.0.0.1:993/",
+    ] {
+        for method in ["GET", "HEAD", "POST"] {
+            let response = proxy.request(method, uri, "");
+            assert_eq!(response.status, 403, "{method} {uri}");
+            let says_why = method == "HEAD" || response.text().contains("\"http_ports\"");
+            assert!(says_why, "{uri}: {}", response.text());
+        }
+    }
+    // The ports of the web, where nobody listens, and those from 1024 on.
+    for uri in ["http://127.0.0.1/", "http://127.0.0.1:443/"] {
+        assert_ne!(proxy.get(uri).status, 403, "{uri}");
+    }
+    assert_eq!(proxy.get(&origin.uri("/")).text(), "origin");
+
+    let proxy = Proxy::start("http_ports = [80]\n");
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for lines in ["", upgrade] {
+        let refused = proxy.request("GET", &origin.uri("/"), lines);
+        assert_eq!(refused.status, 403, "{}", refused.text());
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn connect_may_go_to_the_ports_of_the_web() {
+    let proxy = Proxy::start("");
+    // Whether anybody listens there depends on the machine.
+    for (port, refused) in [(80, false), (443, false), (22, true), (8443, true)] {
+        let connect = Client::of(&proxy).request("CONNECT", &format!("127.0.0.1:{port}"), "");
+        assert_eq!(connect.status == 403, refused, "{port}: {}", connect.status);
+    }
+}

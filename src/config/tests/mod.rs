@@ -37,6 +37,7 @@ fn good_values_are_taken() {
         workers = 3
         allow = ["192.168.1.7/24", "10.0.0.1", "2001:db8::/32"]
         purge_allow = []
+        http_ports = [80, "3000 - 3999"]
         connect_ports = [443, "8000-8999"]
         store = "filesystem"
         store_path = "/srv/cache"
@@ -74,6 +75,7 @@ fn good_values_are_taken() {
         workers: 3,
         allow: networks.map(|network| network.parse().unwrap()).to_vec(),
         purge_allow: Vec::new(),
+        http_ports: Ports(vec![80..=80, 3000..=3999]),
         connect_ports: Ports(vec![443..=443, 8000..=8999]),
         store: StoreChoice {
             kind: StoreKind::Filesystem,

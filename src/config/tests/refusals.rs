@@ -89,6 +89,10 @@ const REFUSED: &[(&str, &str)] = &[
         r#"f.toml:1: connect_ports = 0: expected a port such as 443 or a range such as "8000-8999""#,
     ),
     (
+        "http_ports = [80, 65536]",
+        r#"f.toml:1: http_ports = 65536: expected a port such as 443 or a range such as "8000-8999""#,
+    ),
+    (
         "connect_ports = [\"9-8\"]",
         r#"f.toml:1: connect_ports = "9-8": expected a port such as 443 or a range such as "8000-8999""#,
     ),

@@ -72,6 +72,13 @@ pub(super) fn route(
             }
         }
         Ok(Target::Absolute(_)) if ends_here(head) => Ok(Route::OwnOptions),
+        Ok(Target::Absolute(uri)) if !settings.http_ports.contains(uri.port()) => {
+            let port = uri.port();
+            let why = format!(
+                "port {port} is not allowed here: its operator can allow it with \"http_ports\" in the configuration"
+            );
+            refused(403, why)
+        }
         Ok(Target::Absolute(uri)) => {
             let cacheable = matches!(head.method, Method::Get | Method::Head)
                 && content == ClientContent::None

@@ -81,7 +81,8 @@ def connect(box):
 def bad_requests(box):
     answers = {
         "http://nowhere.invalid/": (502, 503, 504),
-        "http://www.test:1/": (502, 503),
+        "http://www.test:1024/": (502, 503),
+        "http://www.test:25/": (403,),
     }
     for url, allowed in answers.items():
         answer = curl(box, url)
