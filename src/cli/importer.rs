@@ -171,7 +171,12 @@ impl<'a> Importer<'a> {
             let content = Vec::with_capacity(archived.content as usize);
             return Ok(Destination::Memory(content));
         }
-        let begun = self.with_room(&|store| store.begin(&archived.meta, Some(archived.content)));
+        let begun = self.with_room(&|store| {
+            let draft = store.begin(&archived.meta, Some(archived.content))?;
+            // All of it is at hand.
+            draft.reserve(archived.content)?;
+            Ok(draft)
+        });
         let draft = begun.map_err(Failure::unavailable)?;
         Ok(Destination::Draft(Box::new(draft), Checksum::new()))
     }

@@ -1,5 +1,6 @@
-//! A place for content while it is fetched: room reserved against the size limit, a file that nobody
-//! else sees. Readers may follow it while it grows; dropped unpublished, it leaves nothing behind.
+//! A place for content while it is fetched: a file that nobody else sees, and room reserved against the size limit
+//! as bytes come, whatever length was announced. Readers may follow it while it grows; dropped unpublished, it
+//! leaves nothing behind.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::error::StoreError;
 use crate::sys::shared::Shared;
 
-/// Room for content of unknown length is reserved in steps of this many bytes.
-const STEP: u64 = 1 << 20;
+/// Room reserved beyond the content that has come: for its last block, the trailers, and a share of the index.
+const BESIDE: u64 = 16 << 10;
 
 /// Content that is being fetched. Write it with [`Draft::write_at`], publish it when whole.
 #[derive(Debug)]
@@ -26,10 +27,16 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Reserves room for the first `content` bytes of the content. Never blocks.
+    pub fn reserve(&self, content: u64) -> Result<(), StoreError> {
+        let length = self.content_offset.saturating_add(content);
+        self.reservation.cover(length.saturating_add(BESIDE))
+    }
+
     /// Writes the part of the content that begins at `at`, once there is room for it.
     pub fn write_at(&self, part: &[u8], at: u64) -> Result<(), StoreError> {
+        self.reserve(at + part.len() as u64)?;
         let at = self.content_offset + at;
-        self.reservation.cover(at + part.len() as u64)?;
         let written = self.file.write_all_at(part, at);
         written.map_err(StoreError::at(&self.reservation.path))
     }
@@ -51,23 +58,42 @@ impl Reservation {
         path: &Path,
         bytes: u64,
     ) -> Result<Reservation, StoreError> {
-        let reservation = Reservation {
+        let reservation = Reservation::none(shared, worker, path);
+        reservation.add(bytes)?;
+        Ok(reservation)
+    }
+
+    /// None yet, for a file that is expected to grow to `expected` bytes: refused when the store could never hold
+    /// it, or nothing at all.
+    pub(crate) fn begin(
+        shared: &Arc<Shared>,
+        worker: usize,
+        path: &Path,
+        expected: u64,
+    ) -> Result<Reservation, StoreError> {
+        let reservation = Reservation::none(shared, worker, path);
+        if shared.is_full() || expected > shared.limit() {
+            return Err(reservation.refused(expected));
+        }
+        Ok(reservation)
+    }
+
+    fn none(shared: &Arc<Shared>, worker: usize, path: &Path) -> Reservation {
+        Reservation {
             shared: Arc::clone(shared),
             worker,
             path: path.to_path_buf(),
             reserved: AtomicU64::new(0),
-        };
-        reservation.add(bytes)?;
-        Ok(reservation)
+        }
     }
 
     /// Sees to it that `length` bytes of file are reserved.
     pub(crate) fn cover(&self, length: u64) -> Result<(), StoreError> {
         let reserved = self.reserved.load(Relaxed);
-        if length <= reserved {
-            return Ok(());
+        match length.checked_sub(reserved) {
+            None | Some(0) => Ok(()),
+            Some(more) => self.add(more),
         }
-        self.add((length - reserved).max(STEP))
     }
 
     fn add(&self, bytes: u64) -> Result<(), StoreError> {
@@ -75,6 +101,10 @@ impl Reservation {
             self.reserved.fetch_add(bytes, Relaxed);
             return Ok(());
         }
+        Err(self.refused(bytes))
+    }
+
+    fn refused(&self, bytes: u64) -> StoreError {
         let reason = if self.shared.is_full() {
             "less disk is free than min_free_disk; free some, or set that lower".to_owned()
         } else if self.shared.is_limited_by_floor() {
@@ -88,7 +118,7 @@ impl Reservation {
             )
         };
         let path = self.path.clone();
-        Err(StoreError::Full { path, reason })
+        StoreError::Full { path, reason }
     }
 }
 

@@ -46,7 +46,8 @@ pub trait Store: Send + Sync {
     /// The stored response that this request selects, most recent first (RFC 9111 §4.1).
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
 
-    /// A place for content that is being fetched, `expected` bytes long where that is known.
+    /// A place for content that is being fetched, `expected` bytes long where that was announced. Room for it is
+    /// reserved as it comes.
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError>;
 
     /// Stores a whole response in place of what it replaces. With `invalidation_epoch`, only while that is how often

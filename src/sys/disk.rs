@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, copy_file_range, fallocate};
+use nix::fcntl::{AT_FDCWD, AtFlags, copy_file_range};
 use nix::libc;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{linkat, syncfs};
@@ -101,15 +101,6 @@ pub fn is_in_use(file: &File) -> bool {
 fn flock(file: &File, how: libc::c_int) -> io::Result<()> {
     // SAFETY: flock takes an open fd and flags, and touches no memory of ours.
     Ok(Errno::result(unsafe { libc::flock(file.as_raw_fd(), how) }).map(drop)?)
-}
-
-/// Sets room on disk aside for a file's first `length` bytes, where the file system can.
-pub fn allocate(file: &File, length: u64) -> io::Result<()> {
-    let length = libc::off_t::try_from(length).unwrap_or(libc::off_t::MAX);
-    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
-        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Copies `left` bytes from one place in a file to a place in another, inside the kernel where it can.

@@ -66,6 +66,50 @@ fn the_size_limit_holds() {
 }
 
 #[test]
+fn lengths_that_are_announced_evict_nothing() {
+    let proxy = Proxy::start("store_size = \"64MiB\"\nmemory = \"0B\"\n");
+    let origin = Origin::scripted(|mut conn| {
+        while let Ok(request) = conn.request() {
+            match request.target().starts_with("/announced") {
+                false => _ = conn.send(fresh(common::pattern(200_000))),
+                true => {
+                    let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 30000000\r\n\r\n";
+                    conn.send(head);
+                    conn.send(common::pattern(400_000));
+                    conn.hold();
+                }
+            }
+        }
+    });
+    let stored = |count: usize| {
+        let all = 0..count;
+        all.filter(|number| {
+            let uri = origin.uri(&format!("/{number}"));
+            let fields = "Cache-Control: only-if-cached\r\n";
+            proxy.request("GET", &uri, fields).status == 200
+        })
+        .count()
+    };
+    for number in 0..90 {
+        proxy.get(&origin.uri(&format!("/{number}")));
+    }
+    wait_until("all are stored", TIMEOUT, || stored(90) == 90);
+    let mut clients: Vec<Client> = (0..4)
+        .map(|number| Client::asking(&proxy, &origin.uri(&format!("/announced{number}"))))
+        .collect();
+    for client in &mut clients {
+        client.response_head("GET");
+        client.wire.exactly(400_000).unwrap();
+    }
+    // Those that are stored meanwhile have the evictor look at what is used.
+    for number in 90..95 {
+        proxy.get(&origin.uri(&format!("/{number}")));
+        wait_until("it is stored", TIMEOUT, || stored(number + 1) >= number);
+    }
+    assert_eq!(stored(95), 95);
+}
+
+#[test]
 fn what_is_used_outlives_what_is_not() {
     let proxy = Proxy::start("store_size = \"4MiB\"\nmemory = \"0B\"\n");
     let origin = Origin::answering(|_| fresh(common::pattern(200_000)));

@@ -74,6 +74,7 @@ impl FilesystemStore {
             ..
         } = record.prelude;
         let draft = self.begin(meta, Some(content))?;
+        draft.reserve(content)?;
         let (to, to_offset) = (&draft.file, draft.content_offset);
         disk::copy(file, content_offset, to, to_offset, content)
             .map_err(StoreError::at(self.root.path()))?;

@@ -262,11 +262,22 @@ fn room_is_reserved_settled_and_given_back() {
     let bench = bench();
     bench.shared.set_limit(1 << 20);
     let meta = plain("GET http://a/");
+    // What the store could never hold isn't begun, and evicts nothing.
+    let refused = bench.store.begin(&meta, Some(1 << 20)).unwrap_err();
+    assert!(refused.is_full(), "{refused}");
+    assert_eq!(bench.shared.take_wanted(), 0);
+    // A length that is announced takes nothing; bytes that come do.
     let draft = bench.store.begin(&meta, Some(500_000)).unwrap();
+    assert_eq!(bench.shared.used(), 0);
+    draft.write_at(&[1; 1000], 0).unwrap();
+    assert!((1000..30_000).contains(&bench.shared.used()));
+    draft.reserve(500_000).unwrap();
     assert!(bench.shared.used() >= 500_000);
-    let refused = bench.store.begin(&meta, Some(600_000)).unwrap_err();
+    let other = bench.store.begin(&meta, Some(600_000)).unwrap();
+    let refused = other.reserve(600_000).unwrap_err();
     assert!(refused.is_full(), "{refused}");
     assert!(bench.shared.take_wanted() >= 600_000);
+    drop(other);
     let whole = Whole::Draft {
         draft,
         len: 0,
@@ -295,7 +306,9 @@ fn room_is_reserved_settled_and_given_back() {
 fn a_worker_that_was_killed_keeps_no_room() {
     let bench = bench();
     let killed = open(bench.dir.path(), &bench.shared, 1);
-    std::mem::forget(killed.begin(&plain("GET http://a/"), Some(1000)).unwrap());
+    let draft = killed.begin(&plain("GET http://a/"), Some(1000)).unwrap();
+    draft.write_at(&[1; 10], 0).unwrap();
+    std::mem::forget(draft);
     assert!(bench.shared.used() > 0);
     open(bench.dir.path(), &bench.shared, 1);
     assert_eq!(bench.shared.used(), 0);

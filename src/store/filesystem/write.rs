@@ -32,11 +32,10 @@ impl FilesystemStore {
         let slot = slot_for(coding::encode(meta)?.len());
         let content_offset = content_offset(slot, true);
         let length = content_offset.saturating_add(expected.unwrap_or(0));
-        let reservation = self.reserve(length, meta.variant.hash())?;
+        let size = counted(length, meta.variant.hash());
+        let path = self.root.path();
+        let reservation = Reservation::begin(&self.shared, self.worker, path, size)?;
         let (file, name) = self.root.temporary()?;
-        if expected.is_some() {
-            disk::allocate(&file, length).map_err(StoreError::at(self.root.path()))?;
-        }
         Ok(Draft {
             file: Arc::new(file),
             content_offset,
@@ -110,6 +109,7 @@ impl FilesystemStore {
         if slot_for(head.len()) > draft.slot {
             // The metadata grew beyond the room left for it when the draft was begun.
             let larger = self.begin(meta, Some(content))?;
+            larger.reserve(content)?;
             let (from, to) = (draft.content_offset, larger.content_offset);
             disk::copy(&draft.file, from, &larger.file, to, content).map_err(at)?;
             return self.complete(meta, larger, content, checksum);

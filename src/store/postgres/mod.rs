@@ -195,7 +195,7 @@ impl Store for PostgresStore {
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
         row::measure(meta)?;
         let length = expected.unwrap_or(0);
-        let reservation = Reservation::reserve(&self.shared, self.worker, &self.spool, length)?;
+        let reservation = Reservation::begin(&self.shared, self.worker, &self.spool, length)?;
         Ok(Draft {
             file: Arc::new(temporary(&self.spool)?),
             content_offset: 0,

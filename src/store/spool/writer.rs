@@ -3,13 +3,19 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep};
 
 use super::{ContentEnd, DraftFile, IN_MEMORY, Keep, Spool, UNWRITTEN, WINDOW};
 use crate::http::fields::Fields;
 use crate::store::{Checksum, Draft, StoreError, Whole};
+
+/// The most time that content waits for room in the store, which is made meanwhile, and the time between two tries.
+const FOR_ROOM: Duration = Duration::from_secs(1);
+const TRY_EVERY: Duration = Duration::from_millis(20);
 
 /// The one writer of a [`Spool`]. Dropped before an end was said, it cuts the content off.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub struct SpoolWriter {
     checksum: Checksum,
     draft: Option<Arc<Draft>>,
     writing: Option<PendingWrite>,
+    /// Since when the store has had no room for what comes next.
+    refused: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -34,6 +42,7 @@ impl SpoolWriter {
             checksum: Checksum::new(),
             draft: None,
             writing: None,
+            refused: None,
         }
     }
 
@@ -111,22 +120,35 @@ impl SpoolWriter {
                 }
                 let done = (&mut write.task).await;
                 self.written(done.unwrap_or(Err(StoreError::Gone)))?;
-            } else if !self.start_write(behind) {
-                return Ok(());
+            } else if !self.start_write(behind)? {
+                if self.refused.is_none() || !must_wait {
+                    return Ok(());
+                }
+                sleep(TRY_EVERY).await;
             }
         }
     }
 
-    /// Starts to write what the file lacks, if that is much or nothing may be left.
-    fn start_write(&mut self, behind: u64) -> bool {
+    /// Starts to write what the file lacks, if that is much or nothing may be left, and there is room for it.
+    fn start_write(&mut self, behind: u64) -> Result<bool, StoreError> {
         let Some(draft) = &self.draft else {
-            return false;
+            return Ok(false);
         };
         let inner = self.spool.inner.borrow();
         let lacking = inner.len - inner.written;
         if lacking == 0 || (lacking < UNWRITTEN / 8 && behind > 0) {
-            return false;
+            return Ok(false);
         }
+        if let Err(full) = draft.reserve(inner.len) {
+            let since = *self.refused.get_or_insert_with(Instant::now);
+            if since.elapsed() < FOR_ROOM {
+                return Ok(false);
+            }
+            drop(inner);
+            self.give_up_keeping();
+            return Err(full);
+        }
+        self.refused = None;
         let mut skip = inner.written - inner.first;
         let mut chunks: Vec<Bytes> = Vec::with_capacity(inner.chunks.len());
         for chunk in &inner.chunks {
@@ -140,7 +162,7 @@ impl SpoolWriter {
         drop(inner);
         let task = spawn_blocking(move || write_chunks(&draft, at, &chunks));
         self.writing = Some(PendingWrite { task, written_then });
-        true
+        Ok(true)
     }
 
     fn written(&mut self, done: Result<(), StoreError>) -> Result<(), StoreError> {

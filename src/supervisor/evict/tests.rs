@@ -41,20 +41,9 @@ impl Bench {
     }
 
     fn publish(&self, name: &str) -> Result<Published, StoreError> {
-        let meta = Meta {
-            key: Key::new(name.to_owned()),
-            variant: Variant::none(),
-            request_time: 0,
-            response_time: 0,
-            local: false,
-            status: 200,
-            reason: Bytes::new(),
-            fields: Fields::default(),
-            trailers: Fields::default(),
-        };
         let content = Bytes::from(vec![1; SIZE as usize - 1024]);
-        self.store
-            .publish(&meta, Whole::Memory(vec![content]), None)
+        let whole = Whole::Memory(vec![content]);
+        self.store.publish(&meta(name), whole, None)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -72,6 +61,20 @@ impl Bench {
             .filter_map(|file| file.metadata().ok())
             .map(|file| file.len().next_multiple_of(4096))
             .sum()
+    }
+}
+
+fn meta(name: &str) -> Meta {
+    Meta {
+        key: Key::new(name.to_owned()),
+        variant: Variant::none(),
+        request_time: 0,
+        response_time: 0,
+        local: false,
+        status: 200,
+        reason: Bytes::new(),
+        fields: Fields::default(),
+        trailers: Fields::default(),
     }
 }
 
@@ -227,6 +230,33 @@ fn room_is_made_for_what_was_refused() {
         let fits = bench.shared.used() <= 44 * SIZE;
         fits && bench.shared.reserve(1, 20 * SIZE)
     });
+    evictor.stop();
+}
+
+#[test]
+fn a_length_that_is_announced_evicts_nothing() {
+    let bench = bench(128 * SIZE);
+    let evictor = bench.start(0);
+    let tell = |published| evictor.send(EvictorMessage::Published(objects(&[published])));
+    for n in 0..90 {
+        tell(bench.publish(&n.to_string()).unwrap());
+    }
+    let drafts = (0..4).map(|_| {
+        let draft = bench.store.begin(&meta("drafts"), Some(64 * SIZE)).unwrap();
+        draft.write_at(&[1; 2 * SIZE as usize], 0).unwrap();
+        draft
+    });
+    let drafts: Vec<_> = drafts.collect();
+    // The evictor has come round when it has heard of what came last.
+    for n in 90..95 {
+        tell(bench.publish(&n.to_string()).unwrap());
+        let heard = || bench.shared.held() == bench.on_disk();
+        eventually("announced is heard", heard);
+    }
+    assert!((0..90).all(|n| bench.has(&n.to_string())));
+    // Bytes that come make room for themselves.
+    eventually("room", || drafts[0].reserve(64 * SIZE).is_ok());
+    assert!(bench.shared.used() <= 128 * SIZE);
     evictor.stop();
 }
 

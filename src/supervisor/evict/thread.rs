@@ -17,6 +17,9 @@ use crate::sys::shared::Shared;
 /// The time between two looks at the disk while there is something going on, and when there isn't.
 const BUSY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(5);
+/// The time between two looks at what is reserved while something is received, and while nothing is.
+const FILLING: Duration = Duration::from_millis(20);
+const QUIET: Duration = Duration::from_millis(250);
 /// The wait after a failure before going on.
 const AGAIN: Duration = Duration::from_millis(100);
 /// At most this often the whole store is read again.
@@ -86,6 +89,7 @@ impl EvictorThread {
             let now = Instant::now();
             self.go_on_scanning(now);
             self.look(now);
+            self.hear_wanted(now);
             self.make_room();
         }
         if let Err(error) = self.maintenance.mark_synced(SystemTime::now()) {
@@ -99,10 +103,10 @@ impl EvictorThread {
         let mut wait = if self.scan.is_some() || self.is_over() {
             // A failure may well come again: not at full speed.
             if self.failed { AGAIN } else { Duration::ZERO }
-        } else if self.heard || self.shared.is_full() {
-            BUSY
+        } else if self.shared.is_filling() {
+            FILLING
         } else {
-            IDLE
+            QUIET
         };
         self.failed = false;
         for _ in 0..BATCH {
@@ -184,10 +188,12 @@ impl EvictorThread {
         }
     }
 
-    /// Looks at the disk and at what was asked for, at most once a second; during a scan each time,
-    /// since what it finds changes what counts as used though not what is.
+    /// Looks at the disk, at most once a second; during a scan each time, since what it finds changes what counts
+    /// as used though not what is.
     fn look(&mut self, now: Instant) {
-        let lately = self.looked.is_some_and(|last| now - last < BUSY);
+        let is_busy = self.heard || self.shared.is_full() || self.shared.is_filling();
+        let wait = if is_busy { BUSY } else { IDLE };
+        let lately = self.looked.is_some_and(|last| now - last < wait);
         let floor = self.requests.min_free.load(Relaxed);
         if lately && self.scan.is_none() && floor == self.floor {
             return;
@@ -209,6 +215,10 @@ impl EvictorThread {
             }
             Err(error) => self.complain(&error),
         }
+    }
+
+    /// Keeps room for what was refused.
+    fn hear_wanted(&mut self, now: Instant) {
         let wanted = self.shared.take_wanted();
         if wanted > self.headroom && wanted <= self.shared.limit() / 2 {
             self.headroom = wanted;

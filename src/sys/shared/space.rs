@@ -57,6 +57,13 @@ impl Shared {
         reserved.fold(self.held(), u64::saturating_add)
     }
 
+    /// True while a worker has room reserved or was refused some, so that the evictor has to be quick.
+    pub fn is_filling(&self) -> bool {
+        let layout = self.layout();
+        let mut reserved = layout.reserved.iter();
+        layout.wanted.load(Relaxed) > 0 || reserved.any(|slot| slot.load(Relaxed) > 0)
+    }
+
     /// Promises `bytes` to a draft of worker `index`; false when they do not fit, which also tells
     /// the evictor how much room was wanted.
     #[must_use]
@@ -142,7 +149,7 @@ mod tests {
         shared.set_stored(40);
         assert!(shared.reserve(0, 50));
         assert!(!shared.reserve(1, 20));
-        assert_eq!(shared.take_wanted(), 20);
+        assert_eq!((shared.take_wanted(), shared.is_filling()), (20, true));
         assert_eq!(shared.used(), 90);
         shared.release(0, 50);
         shared.announce(30);
@@ -152,7 +159,8 @@ mod tests {
         assert_eq!(shared.used(), 100);
         shared.release_all(1);
         shared.release(1, 5);
-        assert_eq!(shared.used(), 70);
+        assert_eq!((shared.used(), shared.is_filling()), (70, false));
+        assert!(!shared.reserve(1, 31) && shared.is_filling());
         // (what the directories take, what that leaves of a limit of 100)
         for (bytes, left) in [(0, 100), (2, 98), (3, 97), (1000, 97), (0, 100)] {
             shared.set_directories(bytes);
