@@ -1,4 +1,5 @@
-//! `Vary` (RFC 9111 §4.1): the selecting fields of a response, and their values in a request as one text.
+//! `Vary` (RFC 9111 §4.1): the selecting fields of a response, and their values in a request as one text. A field
+//! counts as the origin server gets it: one that ends at this hop is absent, whatever the client sent.
 //!
 //! Two requests choose the same variant exactly when the texts are equal. How many variants a key may
 //! have is the store's to bound.
@@ -9,7 +10,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::key::Variant;
 use crate::http::fields::Fields;
-use crate::http::syntax::{is_tchar, trim};
+use crate::http::forward::{ForwardedFields, is_written_anew};
+use crate::http::syntax::{elements, is_tchar, trim};
 
 /// More selecting fields than this are as good as `*`: nothing would match twice.
 const MOST_NAMES: usize = 32;
@@ -17,11 +19,13 @@ const MOST_NAMES: usize = 32;
 const MOST_MEMBERS: usize = 64;
 
 /// The names of the selecting fields, in lower case, sorted, each once; empty without `Vary`. `None`
-/// when no request can match: `*`, a member that is no field name, or too many.
+/// when no request can be known to match: `*`, a member that is no field name, one that this proxy writes by itself,
+/// or too many.
 pub fn names(response: &Fields) -> Option<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for member in response.elements("vary") {
-        if member == b"*" || !member.iter().all(|&byte| is_tchar(byte)) {
+        let is_name = member.iter().all(|&byte| is_tchar(byte));
+        if member == b"*" || !is_name || is_written_anew(member) {
             return None;
         }
         let is_member = |name: &String| name.as_bytes().eq_ignore_ascii_case(member);
@@ -37,18 +41,20 @@ pub fn names(response: &Fields) -> Option<Vec<String>> {
 }
 
 /// The variant that a request asks for: one line `name: value` for each of `names` (as [`names`]
-/// returns them), or `name` alone when the request has no such field.
+/// returns them), or `name` alone when no such field of the request goes on to the origin server.
 pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
     if names.is_empty() {
         return Variant::none();
     }
     let mut text = BytesMut::with_capacity(64 * names.len());
+    let forwarded = ForwardedFields::of(request);
     for name in names {
         let name = name.as_ref();
         text.put_slice(name.as_bytes());
-        if request.has(name) {
+        let lines = forwarded.all(name);
+        if lines.clone().next().is_some() {
             text.put_u8(b':');
-            write_value(&mut text, name, request);
+            write_value(&mut text, name, lines);
         }
         text.put_u8(b'\n');
     }
@@ -57,23 +63,24 @@ pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
 
 /// Writes a field's value, with a space before it when it is not empty, normalised as far as the
 /// field's own grammar allows without a change of meaning.
-fn write_value(text: &mut BytesMut, name: &str, request: &Fields) {
+fn write_value<'a>(text: &mut BytesMut, name: &str, lines: impl Iterator<Item = &'a [u8]> + Clone) {
+    let listed = || lines.clone().flat_map(elements);
     let members: Vec<Cow<'_, [u8]>> = match name {
         // Opaque values: a comma or space in one means what its reader makes of it.
         "authorization" | "cookie" | "referer" | "user-agent" => {
-            request.all(name).map(|line| trim(line).into()).collect()
+            lines.clone().map(|line| trim(line).into()).collect()
         }
         // Lists whose order says nothing: preference is in the weights (RFC 9110 §12.5).
         "accept" | "accept-charset" | "accept-encoding" | "accept-language"
-            if request.elements(name).nth(MOST_MEMBERS).is_none() =>
+            if listed().nth(MOST_MEMBERS).is_none() =>
         {
-            let members = request.elements(name).map(preference).map(Cow::from);
+            let members = listed().map(preference).map(Cow::from);
             let mut members: Vec<_> = members.collect();
             members.sort_unstable();
             members.dedup();
             members
         }
-        _ => request.elements(name).map(Cow::from).collect(),
+        _ => listed().map(Cow::from).collect(),
     };
     for (index, member) in members.iter().enumerate() {
         text.put_slice(if index == 0 { b" " } else { b", " });
@@ -123,6 +130,9 @@ mod tests {
             (&["a", "*, b"], None),
             (&["a b"], None),
             (&["\"a\""], None),
+            (&["VIA"], None),
+            (&["a, If-None-Match"], None),
+            (&["Content-Length"], None),
         ];
         for (lines, expected) in table {
             let lines: Vec<_> = lines.iter().map(|line| ("Vary", *line)).collect();
@@ -149,6 +159,41 @@ mod tests {
             assert_eq!(variant.text(), expected, "{request:?}");
         }
         assert_eq!(variant_of::<&str>(&[], &fields(&[])), Variant::none());
+    }
+
+    /// RFC 9110 §7.6.1, §10.1.4: what ends here, or goes on as something else.
+    #[test]
+    fn a_field_counts_as_it_is_sent() {
+        let quoted = ("Connection", "\"x, Accept-Language\"");
+        #[rustfmt::skip]
+        let table: &[(&str, &[(&str, &str)], &str)] = &[
+            ("accept-language", &[("Connection", "close, Accept-Language"), ("Accept-Language", "de")], "accept-language\n"),
+            ("accept-language", &[("Accept-Language", "de"), ("Connection", "accept-LANGUAGE")], "accept-language\n"),
+            ("accept-language", &[("Connection", "x"), ("Accept-Language", "de"), ("connection", "y,Accept-Language,")], "accept-language\n"),
+            ("accept-language", &[("Connection", "close"), ("Accept-Language", "de")], "accept-language: de\n"),
+            ("accept-language", &[quoted, ("Accept-Language", "de")], "accept-language: de\n"),
+            ("cookie", &[("Connection", "Cookie"), ("Cookie", "a=1")], "cookie\n"),
+            ("x-a", &[("Connection", "X-A"), ("X-A", "1"), ("X-A", "2")], "x-a\n"),
+            // Fields that Connection can't take away.
+            ("authorization", &[("Connection", "Authorization"), ("Authorization", "a")], "authorization: a\n"),
+            ("range", &[("Connection", "Range"), ("Range", "bytes=0-")], "range: bytes=0-\n"),
+            // Fields of this hop.
+            ("connection", &[("Connection", "x")], "connection\n"),
+            ("connection", &[("Connection", "TE"), ("TE", "trailers")], "connection: TE\n"),
+            ("te", &[("TE", "gzip, Trailers;q=1, trailers")], "te: trailers\n"),
+            ("te", &[("TE", "gzip")], "te\n"),
+            ("keep-alive", &[("Keep-Alive", "5")], "keep-alive\n"),
+            ("upgrade", &[("Upgrade", "h2c")], "upgrade\n"),
+            ("proxy-connection", &[("Proxy-Connection", "close")], "proxy-connection\n"),
+            ("proxy-authorization", &[("Proxy-Authorization", "Basic x")], "proxy-authorization\n"),
+            ("proxy-foo", &[("Proxy-Foo", "1")], "proxy-foo: 1\n"),
+            // Made of the target URI, which is the same for all.
+            ("host", &[("Host", "A.example:80")], "host\n"),
+        ];
+        for (name, request, expected) in table {
+            let variant = variant_of(&[name], &fields(request));
+            assert_eq!(variant.text(), expected, "{request:?}");
+        }
     }
 
     #[test]

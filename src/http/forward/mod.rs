@@ -7,7 +7,10 @@ mod own_fields;
 mod request;
 mod response;
 
-pub use request::{RequestAs, ends_here, is_condition, via_has_loop, write_request};
+pub use request::{
+    ForwardedFields, RequestAs, ends_here, is_condition, is_written_anew, via_has_loop,
+    write_request,
+};
 pub(crate) use response::{ResponseAs, framing_for, write_response_head};
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! Request heads as they go out to origin servers, and the limits on how far they go.
+//!
+//! Which of the client's fields go on is decided by [`ForwardedFields`] alone: what is sent is what selects a variant.
 
 use bytes::{BufMut, BytesMut};
 
@@ -37,13 +39,12 @@ pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &Re
     }
     out.put_slice(b" HTTP/1.1\r\n");
     write_line(out, b"Host", uri.authority().as_bytes());
-    let hop = HopByHop::of(&head.fields);
+    let forwarded = ForwardedFields::of(&head.fields);
     let conditional = how.extra.iter().any(|(name, _)| is_condition(name));
     for (name, value) in head.fields.iter() {
         let mut extra = how.extra.iter();
-        if hop.drops(name)
+        if forwarded.drops(name)
             || is_framing(name, how.framing)
-            || name.eq_ignore_ascii_case(b"host")
             || extra.any(|(new, _)| new.eq_ignore_ascii_case(name))
             || (conditional && is_condition(name))
             || is_one_of(name, how.without)
@@ -59,19 +60,67 @@ pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &Re
         write_line(out, name, value);
     }
     write_framing(out, how.framing);
-    write_request_options(out, head, how.upgrade);
+    write_request_options(out, &forwarded, how.upgrade);
     write_via(out, head.version, how.pseudonym);
     out.put_slice(b"\r\n");
 }
 
+/// The fields of a client's request as they go on to an origin server, but for those that [`is_written_anew`].
+#[derive(Debug)]
+pub struct ForwardedFields<'a> {
+    received: &'a Fields,
+    hop: HopByHop<'a>,
+    /// The client takes trailer fields, which is all that TE goes out with (RFC 9110 §10.1.4).
+    trailers: bool,
+}
+
+impl<'a> ForwardedFields<'a> {
+    /// The fields that go on of these.
+    pub fn of(received: &'a Fields) -> ForwardedFields<'a> {
+        ForwardedFields {
+            received,
+            hop: HopByHop::of(received),
+            trailers: received.has_token("te", "trailers"),
+        }
+    }
+
+    /// True for the name of a field whose lines end here. Host is made of the target URI.
+    fn drops(&self, name: &[u8]) -> bool {
+        name.eq_ignore_ascii_case(b"host") || self.hop.drops(name)
+    }
+
+    /// The values of the lines with this name that go out, where the request asks for no switch of protocols. None of
+    /// Host: it is the same for all requests for a target URI.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
+        let received = (!self.drops(name.as_bytes())).then_some(self.received);
+        let options = self.trailers.then_some(match name {
+            "te" => Some(&b"trailers"[..]),
+            "connection" => Some(&b"TE"[..]),
+            _ => None,
+        });
+        let is_named = move |line: &&[u8]| line.eq_ignore_ascii_case(name.as_bytes());
+        let lines = received.into_iter().flat_map(Fields::iter);
+        let lines = lines.filter(move |(line, _)| is_named(line));
+        let lines = lines.map(|(_, value)| value);
+        lines.chain(options.flatten())
+    }
+}
+
+/// True for a field that this proxy writes anew in each request by what it asks itself: framing, conditions, and Via,
+/// which tells the client's version. Nothing of it can be said from the fields of a client's request.
+pub fn is_written_anew(name: &[u8]) -> bool {
+    const WRITTEN: &[&str] = &["via", "content-length", "transfer-encoding", "trailer"];
+    is_one_of(name, WRITTEN) || is_condition(name)
+}
+
 /// TE and Upgrade with the Connection field that names them (RFC 9110 §10.1.4, §7.8).
-fn write_request_options(out: &mut BytesMut, head: &RequestHead, upgrade: bool) {
-    let trailers = head.fields.has_token("te", "trailers");
+fn write_request_options(out: &mut BytesMut, forwarded: &ForwardedFields<'_>, upgrade: bool) {
+    let trailers = forwarded.trailers;
     if trailers {
         write_line(out, b"TE", b"trailers");
     }
     if upgrade {
-        for protocols in head.fields.all("upgrade") {
+        for protocols in forwarded.received.all("upgrade") {
             write_line(out, b"Upgrade", protocols);
         }
     }
