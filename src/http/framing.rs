@@ -8,9 +8,10 @@ use super::head::{Method, RequestHead, ResponseHead, Version};
 use super::syntax::{number, trim};
 
 /// The delimitation of a message's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Framing {
     /// There is no content, whatever the fields say.
+    #[default]
     None,
     /// So many bytes.
     Length(u64),

@@ -60,6 +60,33 @@ impl Method {
     pub fn is_idempotent(&self) -> bool {
         self.is_safe() || matches!(self, Method::Put | Method::Delete)
     }
+
+    /// True for a method whose definition gives content a meaning, so that any server reads it: RFC 9110 §9.3.3 and
+    /// §9.3.4, RFC 5789, WebDAV (RFC 3253, 3648, 3744, 4791, 4918, 5323, 5842), and QUERY. For GET, HEAD and DELETE there
+    /// is none, for OPTIONS none yet (RFC 9110 §9.3.7).
+    pub fn has_meaningful_content(&self) -> bool {
+        match self {
+            Method::Post | Method::Put => true,
+            Method::Get | Method::Head | Method::Delete => false,
+            Method::Connect | Method::Options | Method::Trace => false,
+            Method::Other(token) => matches!(
+                token.as_ref(),
+                b"PATCH"
+                    | b"QUERY"
+                    | b"PROPFIND"
+                    | b"PROPPATCH"
+                    | b"LOCK"
+                    | b"REPORT"
+                    | b"SEARCH"
+                    | b"ACL"
+                    | b"MKCALENDAR"
+                    | b"ORDERPATCH"
+                    | b"BIND"
+                    | b"UNBIND"
+                    | b"REBIND"
+            ),
+        }
+    }
 }
 
 /// The HTTP/1 minor version of a message (RFC 9112 §2.3).

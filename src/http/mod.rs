@@ -11,6 +11,7 @@ pub mod framing;
 pub mod head;
 pub mod names;
 pub mod parse;
+pub mod persistence;
 pub mod syntax;
 pub mod target;
 #[cfg(test)]

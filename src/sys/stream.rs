@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, IoSlice, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -82,22 +83,10 @@ impl Stream {
         read_once(self.0.get_ref(), buffer).map(|(read, _)| read)
     }
 
-    /// True when the peer has, as far as the event loop has heard, neither closed nor sent anything:
-    /// the state in which an idle connection may be used. Costs a system call only when in doubt.
+    /// True when the peer has neither closed nor sent anything that wasn't read: the state in which an idle
+    /// connection may be used.
     pub fn is_quiet(&self) -> bool {
-        let mut task = std::task::Context::from_waker(std::task::Waker::noop());
-        let std::task::Poll::Ready(ready) = self.0.poll_read_ready(&mut task) else {
-            return true;
-        };
-        let Ok(mut guard) = ready else { return false };
-        let mut probe = BytesMut::with_capacity(1);
-        match read_once(self.0.get_ref(), &mut probe) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                guard.clear_ready();
-                true
-            }
-            _ => false,
-        }
+        is_quiet(self.0.get_ref())
     }
 
     /// Writes all of `parts` in order, each call gathering as much as there is; the deadline is
@@ -234,6 +223,13 @@ fn read_once(socket: &Socket, buffer: &mut BytesMut) -> io::Result<(usize, bool)
     unsafe { buffer.advance_mut(read) };
     // At the end of the stream readiness stays, so that the next read sees the end again.
     Ok((read, read > 0 && read < spare))
+}
+
+/// True when there is nothing to read on a non-blocking socket, neither bytes nor its end. Asks the kernel: the event
+/// loop may not have heard yet.
+pub fn is_quiet<'a>(socket: impl Into<SockRef<'a>>) -> bool {
+    let peeked = socket.into().peek(&mut [MaybeUninit::uninit()]);
+    peeked.is_err_and(|why| why.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn is_writable(socket: &Socket) -> io::Result<bool> {

@@ -12,6 +12,7 @@ mod long;
 mod origins;
 mod requests;
 mod responses;
+mod reuse;
 mod trailers;
 
 const MIB: u64 = 1 << 20;

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use tokio::time::timeout;
 
 use super::request::FetchRequest;
+use crate::http::persistence::RequestCourse;
 use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ReachError;
@@ -25,8 +26,8 @@ pub struct Connection {
     /// Bytes read from it and not yet taken.
     pub buffer: BytesMut,
     pub address: IpAddr,
-    /// True when all of the request went out, without which it can't be used again.
-    pub request_sent: bool,
+    /// The course of the request on it, which decides whether it is used again.
+    pub course: RequestCourse,
     /// True when it served a request before.
     pub reused: bool,
 }
@@ -37,7 +38,7 @@ impl Connection {
             transport,
             buffer: BytesMut::with_capacity(FIRST_READ),
             address,
-            request_sent: false,
+            course: RequestCourse::default(),
             reused,
         }
     }

@@ -20,10 +20,10 @@ use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
 use crate::cache::validation::head_agrees;
 use crate::cache::vary;
-use crate::http::connection::origin_persists;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
+use crate::http::persistence::may_be_used_again;
 use crate::http::target::Uri;
 use crate::store::spool::{Keep, Spool, SpoolWriter};
 use crate::worker::origin::guard::is_local;
@@ -252,17 +252,18 @@ impl Context<'_> {
         }
     }
 
-    /// Keeps the connection for the next request, when it is at the end of the response and stays open.
+    /// Keeps the connection for the next request, when it is at the end of the response and fit for one.
     fn give_back(self, connection: Connection, head: &ResponseHead, framing: Framing) {
-        let reusable = connection.request_sent
-            && connection.buffer.is_empty()
-            && framing != Framing::UntilClose
-            && origin_persists(head);
-        if reusable {
-            let Connection {
-                transport, address, ..
-            } = connection;
-            let origin = self.request.uri.origin();
+        let Connection {
+            transport,
+            buffer,
+            address,
+            course,
+            ..
+        } = connection;
+        let request = self.request;
+        if buffer.is_empty() && may_be_used_again(&request.head, &course, head, framing) {
+            let origin = request.uri.origin();
             self.worker.pool.put(origin, transport, address);
         }
     }

@@ -2,6 +2,7 @@
 //! connection where there is one, once more over a new one when that turns out closed, with the
 //! request's content going out while the response is awaited.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::pin;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use tokio::time::{self, Instant, sleep_until};
 
 use super::connection::{Connection, FIRST_READ, idle_connection, new_connection};
 use super::request::{FetchRequest, RequestContent};
-use super::send::{ContentNotSent, request_head, send_content};
+use super::send::{ContentNotSent, ContentWay, request_head, send_content};
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, HeadLimits, parse_response};
+use crate::http::persistence::RequestSent;
 use crate::sys::stream::Stream;
 use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
@@ -90,28 +92,37 @@ async fn converse(
     let Connection {
         transport,
         buffer,
-        request_sent,
+        course,
         reused,
         ..
     } = &mut connection;
     let transport: &Transport = transport;
+    let progress = ResponseProgress::default();
     let reading = Reading {
         request,
         transport,
         buffer,
+        progress: &progress,
         reused: *reused,
     };
+    course.upgrade = request.upgrade;
     let head = match content {
         None => {
-            *request_sent = true;
+            course.sent = RequestSent::Whole;
             let reading = reading.final_head(fetch);
             time::timeout(limit, reading)
                 .await
                 .unwrap_or_else(|_| Err(timed_out(request, limit)))?
         }
         Some(content) => {
+            course.content = content.framing;
+            let way = ContentWay {
+                transport,
+                timeout,
+                response_begun: &progress.begun,
+            };
             let mut reading = pin!(reading.final_head(fetch));
-            let mut sending = pin!(send_content(transport, content, timeout));
+            let mut sending = pin!(send_content(way, content));
             let mut sending_ended = false;
             let mut deadline = Instant::now();
             // The origin may answer, or ask for the content, before it has all of it.
@@ -119,10 +130,13 @@ async fn converse(
                 tokio::select! {
                     biased;
                     sent = &mut sending, if !sending_ended => {
-                        if let Err(ContentNotSent::ByClient) = sent {
-                            return Err(Failed::Answered(FetchError::ClientContent));
-                        }
-                        *request_sent = sent.is_ok();
+                        course.sent = match sent {
+                            Ok(sent) => sent,
+                            Err(ContentNotSent::ByOrigin) => RequestSent::Partly,
+                            Err(ContentNotSent::ByClient) => {
+                                return Err(Failed::Answered(FetchError::ClientContent));
+                            }
+                        };
                         sending_ended = true;
                         deadline = Instant::now() + limit;
                     }
@@ -134,6 +148,7 @@ async fn converse(
             }
         }
     };
+    course.continues = progress.continues.get();
     if head.status == 101 {
         // A TLS connection is never asked to switch.
         let Transport::Plain(stream) = connection.transport else {
@@ -144,11 +159,21 @@ async fn converse(
     Ok(Reply::Response(Response { head, connection }))
 }
 
+/// The part of a response that has come while its request is still being sent.
+#[derive(Default)]
+struct ResponseProgress {
+    /// Some of a head that isn't whole yet.
+    begun: Cell<bool>,
+    /// The number of 100 (Continue) responses.
+    continues: Cell<usize>,
+}
+
 /// The head of the response being read.
 struct Reading<'a> {
     request: &'a FetchRequest,
     transport: &'a Transport,
     buffer: &'a mut BytesMut,
+    progress: &'a ResponseProgress,
     /// Only a connection that served before may have been closed for its age: a new one is not
     /// tried again.
     reused: bool,
@@ -173,10 +198,13 @@ impl Reading<'_> {
                     if interim > MOST_INTERIM {
                         return Err(Failed::Answered(FetchError::Interim(request.host())));
                     }
+                    let continues = &self.progress.continues;
+                    continues.set(continues.get() + usize::from(head.status == 100));
                     fetch.add_interim(head);
                     continue;
                 }
             }
+            self.progress.begun.set(!self.buffer.is_empty());
             self.buffer.reserve(FIRST_READ);
             let failure = match self.transport.read_some(self.buffer).await {
                 Ok(1..) => {

@@ -1,5 +1,6 @@
 //! The request as it goes to the origin server: its head, and its content as it comes.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::cache::validation::conditional_fields;
 use crate::http::chunked;
 use crate::http::forward::{RequestAs, write_request};
 use crate::http::framing::Framing;
+use crate::http::persistence::RequestSent;
 use crate::store::spool::{ContentEnd, Piece};
 use crate::worker::origin::transport::Transport;
 
@@ -57,41 +59,63 @@ pub enum ContentNotSent {
     ByOrigin,
 }
 
+/// The way of a request's content to the origin server.
+pub struct ContentWay<'a> {
+    pub transport: &'a Transport,
+    /// The longest that nothing is taken.
+    pub timeout: Duration,
+    /// True while some of a final response's head has come.
+    pub response_begun: &'a Cell<bool>,
+}
+
 /// Sends the content as it comes.
 pub async fn send_content(
-    transport: &Transport,
+    way: ContentWay<'_>,
     content: &mut RequestContent,
-    timeout: Duration,
-) -> Result<(), ContentNotSent> {
-    let failed = |_: io::Error| ContentNotSent::ByOrigin;
-    loop {
-        let mut frame = BytesMut::new();
-        match content.reader.next().await {
-            Piece::Memory(data) if content.framing == Framing::Chunked => {
-                chunked::write_chunk_head(&mut frame, data.len());
-                let parts = &mut [
-                    IoSlice::new(&frame),
-                    IoSlice::new(&data),
-                    IoSlice::new(chunked::CRLF),
-                ];
-                transport.write_all(parts, timeout).await.map_err(failed)?;
-            }
+) -> Result<RequestSent, ContentNotSent> {
+    let mut sent = RequestSent::Whole;
+    let mut left = content.framing.length();
+    // Its length says where it ends: the response may come before its source says so too.
+    while left != Some(0) {
+        let piece = content.reader.next().await;
+        if way.response_begun.get() || !way.transport.has_quiet_socket() {
+            sent = RequestSent::Late;
+        }
+        match piece {
             Piece::Memory(data) => {
-                let parts = &mut [IoSlice::new(&data)];
-                transport.write_all(parts, timeout).await.map_err(failed)?;
+                way.send_piece(&data, content.framing).await?;
+                left = left.map(|left| left.saturating_sub(data.len() as u64));
             }
             Piece::End(ContentEnd::Whole { trailers }) => {
                 if content.framing == Framing::Chunked {
+                    let mut frame = BytesMut::new();
                     chunked::write_last(&mut frame, &trailers);
-                    let parts = &mut [IoSlice::new(&frame)];
-                    transport.write_all(parts, timeout).await.map_err(failed)?;
+                    way.write(&mut [IoSlice::new(&frame)]).await?;
                 }
-                return Ok(());
+                break;
             }
             // Request content is a window and never in a file.
             Piece::File { .. } | Piece::End(ContentEnd::Cut(_)) => {
                 return Err(ContentNotSent::ByClient);
             }
         }
+    }
+    Ok(sent)
+}
+
+impl ContentWay<'_> {
+    async fn send_piece(&self, data: &[u8], framing: Framing) -> Result<(), ContentNotSent> {
+        if framing != Framing::Chunked {
+            return self.write(&mut [IoSlice::new(data)]).await;
+        }
+        let mut head = BytesMut::new();
+        chunked::write_chunk_head(&mut head, data.len());
+        let parts = [&head, data, chunked::CRLF];
+        self.write(&mut parts.map(IoSlice::new)).await
+    }
+
+    async fn write(&self, parts: &mut [IoSlice<'_>]) -> Result<(), ContentNotSent> {
+        let written = self.transport.write_all(parts, self.timeout).await;
+        written.map_err(|_: io::Error| ContentNotSent::ByOrigin)
     }
 }

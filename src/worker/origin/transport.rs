@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-use crate::sys::stream::{Stream, within};
+use crate::sys::stream::{Stream, is_quiet, within};
 
 pub(crate) enum Transport {
     Plain(Stream),
@@ -55,17 +55,26 @@ impl Transport {
         }
     }
 
-    /// Tells whether the peer has neither closed nor sent content: an idle connection that may be used.
-    /// Session tickets of TLS may come at any time.
+    /// True when the peer has neither closed nor sent anything that wasn't read: an idle connection that may be used.
+    /// With TLS any record that waits counts: it could be content.
     pub(crate) fn is_quiet(&self) -> bool {
+        let Transport::Tls(tls) = self else {
+            return self.has_quiet_socket();
+        };
+        // What was read and not yet taken, and a close_notify, are seen by the session alone.
+        let mut task = Context::from_waker(Waker::noop());
+        let mut probe = BytesMut::with_capacity(1);
+        self.has_quiet_socket() && {
+            let mut tls = tls.borrow_mut();
+            pin!(tls.read_buf(&mut probe)).poll(&mut task).is_pending()
+        }
+    }
+
+    /// True when nothing waits to be read from the socket; takes nothing from it, so that it may be read meanwhile.
+    pub(crate) fn has_quiet_socket(&self) -> bool {
         match self {
             Transport::Plain(stream) => stream.is_quiet(),
-            Transport::Tls(tls) => {
-                let mut task = Context::from_waker(Waker::noop());
-                let mut probe = BytesMut::with_capacity(1);
-                let mut tls = tls.borrow_mut();
-                pin!(tls.read_buf(&mut probe)).poll(&mut task).is_pending()
-            }
+            Transport::Tls(tls) => is_quiet(tls.borrow().get_ref().0),
         }
     }
 }

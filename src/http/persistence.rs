@@ -1,0 +1,73 @@
+//! The next request on a connection to an origin server (RFC 9112 §9.3): may there be one after what has passed on it? In
+//! doubt there is none: what an origin server reads or sends otherwise than we think would become another client's
+//! request or response.
+//!
+//! What waits to be read on an idle connection is seen by whoever keeps it.
+
+use super::connection::origin_persists;
+use super::framing::{Framing, equal_lengths};
+use super::head::{RequestHead, ResponseHead};
+
+/// The course of a request on a connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestCourse {
+    /// The framing of its content.
+    pub content: Framing,
+    /// The protocols that it asked to switch to were sent on.
+    pub upgrade: bool,
+    /// The part of it that was sent.
+    pub sent: RequestSent,
+    /// The number of 100 (Continue) responses.
+    pub continues: usize,
+}
+
+/// The part of a request that was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RequestSent {
+    /// Not all of it.
+    #[default]
+    Partly,
+    /// All of it, but the response came before its end.
+    Late,
+    /// All of it, before the response came.
+    Whole,
+}
+
+/// True when a connection may take another request after this response, when all of that has been read and nothing
+/// else.
+pub fn may_be_used_again(
+    request: &RequestHead,
+    course: &RequestCourse,
+    response: &ResponseHead,
+    framing: Framing,
+) -> bool {
+    framing != Framing::UntilClose
+        && origin_persists(response)
+        && takes_content(request, course.content)
+        && !has_content_after_all(response)
+        && is_as_expected(request, course)
+}
+
+/// True unless there was content and the method gives it no meaning: a server that ignores it would read it as the
+/// next request (RFC 9110 §9.3.1).
+fn takes_content(request: &RequestHead, content: Framing) -> bool {
+    matches!(content, Framing::None | Framing::Length(0)) || request.method.has_meaningful_content()
+}
+
+/// True for a 204 that announces content, which some servers send.
+fn has_content_after_all(response: &ResponseHead) -> bool {
+    let fields = &response.fields;
+    let announced = || !matches!(equal_lengths(fields), Ok(None | Some(0)));
+    response.status == 204 && (fields.has("transfer-encoding") || announced())
+}
+
+/// True when all that the request asked of the connection was done: the content taken before the response, no switch
+/// declined (RFC 9110 §7.8), a 100 sent where it was expected and only there (§10.1.1).
+fn is_as_expected(request: &RequestHead, course: &RequestCourse) -> bool {
+    let expects = request.fields.has("expect");
+    course.sent == RequestSent::Whole && !course.upgrade && course.continues == usize::from(expects)
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests;
