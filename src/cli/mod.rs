@@ -32,7 +32,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::sys::exit::{Exit, Failure};
-use crate::sys::journal;
+use crate::sys::{inspection, journal};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -102,9 +102,9 @@ pub fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Run(args) => run::run(args),
-        Command::Supervisor(args) => service::supervisor(args),
-        Command::Worker(args) => service::worker(args),
+        Command::Run(args) => uninspected(|| run::run(args)),
+        Command::Supervisor(args) => uninspected(|| service::supervisor(args)),
+        Command::Worker(args) => uninspected(|| service::worker(args)),
         Command::Check(args) => check::check(&args),
         Command::Status(args) => control::status(&args),
         Command::Reload(args) => control::reload(&args),
@@ -116,6 +116,14 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Db(args) => db::db(&args),
         Command::Man(args) => man::man(&args, Cli::command()),
     }
+}
+
+/// Goes on where no other process of the same user can look: before a password or a client's byte is in memory.
+fn uninspected(role: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    inspection::forbid().map_err(|error| {
+        Failure::unavailable(format!("this process can't be closed to others: {error}"))
+    })?;
+    role()
 }
 
 #[cfg(test)]

@@ -19,6 +19,13 @@ pub enum Peer {
     Unix,
 }
 
+impl Peer {
+    /// The peer at this address: an IPv4 client of an IPv6 socket has its IPv4 address.
+    pub fn tcp(address: SocketAddr) -> Peer {
+        Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    }
+}
+
 impl Encode for Peer {
     fn encode<'a>(&'a self, out: &mut Vec<u8>, _: &mut Vec<BorrowedFd<'a>>) {
         match self {

@@ -72,7 +72,7 @@ impl Sieve {
     }
 
     pub fn bytes(&self) -> u64 {
-        self.blocks * BLOCK
+        self.blocks.saturating_mul(BLOCK)
     }
 
     pub fn contains(&self, place: &Hash) -> bool {

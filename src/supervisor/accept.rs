@@ -1,15 +1,16 @@
 //! Accepting clients, and when not to: no fds left, or as many clients as there may be. Clients that aren't accepted wait in the kernel's queue.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use super::claims::Origins;
 use super::listen;
 use super::start::Listen;
 use super::token::Token;
 use crate::ipc::Peer;
 use crate::sys::clients::{self, AcceptFailure};
+use crate::sys::connection;
 use crate::sys::epoll::{Interest, Poll};
 use crate::sys::exit::Failure;
 use crate::sys::limits;
@@ -64,6 +65,15 @@ impl Listeners {
         })
     }
 
+    /// The ends at which their clients are connected here.
+    pub(super) fn origins(&self) -> Origins {
+        let ends = self.listeners.iter();
+        Origins::new(
+            ends.filter_map(|it| connection::local_end(it).ok())
+                .collect(),
+        )
+    }
+
     pub(super) fn watch(&self, poll: &Poll) -> io::Result<()> {
         for (listener, index) in self.listeners.iter().zip(0..) {
             poll.add(listener, Token::Listener(index).number(), Interest::Read)?;
@@ -103,7 +113,7 @@ impl Listeners {
             };
             match clients::accept(listener) {
                 Ok((fd, address)) => {
-                    accepted.push((fd, address.map_or(Peer::Unix, canonical)));
+                    accepted.push((fd, address.map_or(Peer::Unix, Peer::tcp)));
                 }
                 Err(error) => match AcceptFailure::of(&error) {
                     AcceptFailure::Nobody => break,
@@ -182,9 +192,4 @@ impl Listeners {
             Closed::Full | Closed::Stopping => None,
         }
     }
-}
-
-/// An IPv4 client of an IPv6 socket has its IPv4 address.
-fn canonical(address: SocketAddr) -> Peer {
-    Peer::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }

@@ -6,8 +6,10 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use super::claims::TakenClient;
 use super::token::{ClientId, LinkId};
 use crate::ipc::{Peer, Returned};
+use crate::sys::connection;
 
 /// The place of a client on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,12 @@ pub(super) struct Client {
     pub place: ClientPlace,
     /// Tenths of a second since the supervisor started: a quarter of an `Instant`'s size.
     since: u32,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        connection::close_without_waiting(&self.fd);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -131,18 +139,19 @@ impl Clients {
         }
     }
 
-    /// Removes those of these clients that were sent over this channel, since the worker has them now, and counts them.
-    pub(super) fn taken(&mut self, by: LinkId, ids: &[u64]) -> usize {
-        let before = self.len();
+    /// Removes those of these clients that were sent over this channel, since the worker has them now, and lists them.
+    pub(super) fn taken(&mut self, by: LinkId, ids: &[u64]) -> Vec<(u64, TakenClient)> {
+        let mut taken = Vec::with_capacity(ids.len());
         for id in ids.iter().map(|number| ClientId::from_number(*number)) {
-            if self
-                .find(id)
-                .is_some_and(|it| it.place == ClientPlace::Sent(by))
-            {
+            let was_sent = |it: &Client| it.place == ClientPlace::Sent(by);
+            if let Some(client) = self.find(id).filter(|it| was_sent(it)) {
+                let (peer, cookie) = (client.peer, connection::cookie(&client.fd));
+                let cookie = cookie.unwrap_or_default();
+                taken.push((id.number(), TakenClient { peer, cookie }));
                 self.remove(id);
             }
         }
-        before - self.len()
+        taken
     }
 
     pub(super) fn place(&mut self, id: ClientId, place: ClientPlace, now: Instant) {

@@ -17,7 +17,7 @@ use crate::sys::fds::MAX_FDS;
 
 /// The workers that clients can go to, with the number of clients each has.
 struct Balance {
-    open: Vec<(LinkId, u32)>,
+    open: Vec<(LinkId, usize)>,
     /// Where the round begins among those equally loaded.
     next: usize,
 }
@@ -92,7 +92,7 @@ impl Queue {
     /// The clients that each worker is to get, which are taken out of the queue.
     fn shares(&mut self, clients: &Clients, links: &Links) -> BTreeMap<LinkId, Vec<ClientId>> {
         let open = links.iter().filter(|(_, link)| link.is_open());
-        let open: Vec<_> = open.map(|(id, link)| (id, link.load)).collect();
+        let open: Vec<_> = open.map(|(id, link)| (id, link.load())).collect();
         let mut shares = BTreeMap::<_, Vec<_>>::new();
         if open.is_empty() {
             return shares;
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn clients_go_to_the_least_loaded_and_equals_take_turns() {
         // (loads before, next, clients, how many each gets)
-        type Row = (&'static [u32], usize, u64, &'static [usize]);
+        type Row = (&'static [usize], usize, u64, &'static [usize]);
         let rows: [Row; 7] = [
             (&[], 0, 3, &[]),
             (&[0], 0, 3, &[3]),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::accept::{Listeners, Occupancy};
+use super::claims::Origins;
 use super::clients::Clients;
 use super::control::Control;
 use super::dispatch::Queue;
@@ -38,6 +39,7 @@ pub(super) struct Supervisor {
     signals: Signals,
     listeners: Listeners,
     clients: Clients,
+    origins: Origins,
     parking: Parking,
     queue: Queue,
     links: Links,
@@ -65,6 +67,7 @@ impl Supervisor {
         let poll = Poll::new(EVENTS).map_err(unavailable("epoll"))?;
         let supervisor = Supervisor {
             clients: Clients::new(seed(), now),
+            origins: listeners.origins(),
             parking: Parking::new(now),
             queue: Queue::default(),
             links: Links::default(),

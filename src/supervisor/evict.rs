@@ -24,8 +24,9 @@ use crate::store::StoreError;
 use crate::store::filesystem::maintenance::DirectoryMaintenance;
 use crate::sys::shared::Shared;
 
-/// Messages waiting for the thread; what does not fit is found by reading the store again.
+/// Messages waiting for the thread, and objects in them; what does not fit is found by reading the store again.
 const QUEUE: usize = 16 * 1024;
+const QUEUED_OBJECTS: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Evictor {
@@ -59,9 +60,15 @@ impl Evictor {
 
     /// Tells of what a worker has published or removed. Never waits.
     pub(super) fn send(&self, message: EvictorMessage) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(message) {
-            self.rescan();
+        let (count, queued) = (message.objects(), &self.requests.queued);
+        if queued.fetch_add(count, Relaxed) + count <= QUEUED_OBJECTS {
+            match self.sender.try_send(message) {
+                Err(TrySendError::Full(_)) => {}
+                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
+            }
         }
+        queued.fetch_sub(count, Relaxed);
+        self.rescan();
     }
 
     /// Asks for the store to be read again, because a worker ended without telling all that it did.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::claims::{HeldClients, TakenClient};
 use super::token::ClientId;
 use super::unsent::{SharedFds, Unsent};
 use crate::ipc::{ChannelError, Received, Sent, SupervisorChannel, ToSupervisor, ToWorker};
@@ -49,8 +50,8 @@ enum Blocked {
 pub(super) struct Link {
     pub slot: usize,
     pub stage: WorkerStage,
-    /// The number of its clients: assigned, not yet returned or closed.
-    pub load: u32,
+    /// The clients that it has taken.
+    pub held: HeldClients,
     /// Its process id, once it has said Hello.
     pub pid: u32,
     /// The number of clients sent to it and not taken yet.
@@ -68,7 +69,7 @@ impl Link {
         Link {
             slot,
             stage: WorkerStage::Greeting,
-            load: 0,
+            held: HeldClients::default(),
             pid: 0,
             untaken: 0,
             channel,
@@ -87,7 +88,7 @@ impl Link {
     }
 
     /// Takes the worker's Hello, after which it takes clients. An error when it isn't the worker that was called.
-    pub(super) fn greeted(&mut self, pid: u32, worker: u16, clients: u32) -> Result<(), LinkEnd> {
+    pub(super) fn greeted(&mut self, pid: u32, worker: u16) -> Result<(), LinkEnd> {
         if usize::from(worker) != self.slot + 1 || self.stage != WorkerStage::Greeting {
             let called = self.slot + 1;
             log::error!(
@@ -97,8 +98,10 @@ impl Link {
         }
         self.stage = WorkerStage::Ready;
         self.pid = pid;
-        self.load = clients;
-        log::info!("worker {worker} is ready (pid {pid}, {clients} clients)");
+        log::info!(
+            "worker {worker} is ready (pid {pid}, {} clients)",
+            self.held.len()
+        );
         Ok(())
     }
 
@@ -106,25 +109,24 @@ impl Link {
     pub(super) fn drains(&mut self) {
         self.stage = WorkerStage::Draining;
         let untaken = std::mem::take(&mut self.untaken);
-        self.lighten(untaken);
         let worker = self.slot + 1;
         log::info!("worker {worker} drains; {untaken} clients go to others");
     }
 
     /// The worker has so many clients more, and hasn't taken them yet.
     pub(super) fn assigned(&mut self, clients: usize) {
-        self.load += clients as u32;
         self.untaken += clients;
     }
 
-    /// The worker has taken so many of the clients sent to it.
-    pub(super) fn taken(&mut self, clients: usize) {
-        self.untaken = self.untaken.saturating_sub(clients);
+    /// The worker has taken these of the clients sent to it.
+    pub(super) fn taken(&mut self, clients: Vec<(u64, TakenClient)>) {
+        self.untaken = self.untaken.saturating_sub(clients.len());
+        self.held.takes(clients);
     }
 
-    pub(super) fn lighten(&mut self, clients: usize) {
-        let clients = u32::try_from(clients).unwrap_or(u32::MAX);
-        self.load = self.load.saturating_sub(clients);
+    /// The number of clients that it has, or is to have.
+    pub(super) fn load(&self) -> usize {
+        self.held.len() + self.untaken
     }
 
     pub(super) fn push(&mut self, message: Unsent) {
@@ -180,13 +182,13 @@ impl Link {
     }
 
     fn broken(&self, error: &ChannelError) -> LinkEnd {
-        log::error!("worker {}: {error}; its channel is closed", self.slot + 1);
-        LinkEnd::Broken
+        self.breaks(&error)
     }
 
-    /// The number of its clients that the supervisor no longer has.
-    pub(super) fn clients(&self) -> usize {
-        (self.load as usize).saturating_sub(self.untaken)
+    /// The end of a channel whose worker isn't to be believed, or can't be reached.
+    pub(super) fn breaks(&self, why: &dyn std::fmt::Display) -> LinkEnd {
+        log::error!("worker {}: {why}; its channel is closed", self.slot + 1);
+        LinkEnd::Broken
     }
 
     /// Notes that the channel has room again. True when it was awaited.

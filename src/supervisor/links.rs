@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::link::{Link, LinkEnd, WorkerStage};
 use super::token::{LinkId, Token};
-use crate::ipc::SupervisorChannel;
+use crate::ipc::{Returned, SupervisorChannel};
 use crate::sys::epoll::{Interest, Poll};
 
 #[derive(Debug, Default)]
@@ -72,7 +72,15 @@ impl Links {
 
     /// The number of clients that workers have taken.
     pub(super) fn clients(&self) -> usize {
-        self.links.values().map(Link::clients).sum()
+        self.links.values().map(|link| link.held.len()).sum()
+    }
+
+    /// Those of these clients that are another worker's, by their names.
+    pub(super) fn held_elsewhere(&self, by: LinkId, clients: &[Returned]) -> Vec<u64> {
+        let others = || self.iter().filter(|(id, _)| *id != by);
+        let is_anothers = |id: &u64| others().any(|(_, link)| link.held.has(*id));
+        let ids = clients.iter().map(|client| client.id);
+        ids.filter(is_anothers).collect()
     }
 
     pub(super) fn adjust_interest(&mut self, id: LinkId, poll: &Poll) {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod claims;
 mod clients;
 mod control;
 mod disk_watch;

@@ -9,16 +9,20 @@ use std::time::{Duration, Instant};
 use super::token::LinkId;
 use crate::config::{self, Loaded, Settings};
 use crate::sys::exit::Failure;
+use crate::sys::rate::OncePerMinute;
 use crate::sys::{memory_file, notify};
 
 /// The time in which workers have to answer before a reload counts as done without them.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The characters of a worker's reason that are repeated.
+const LONGEST_REASON: usize = 1000;
 
 #[derive(Debug)]
 pub(super) struct CurrentSettings {
     loaded: Loaded,
     memory: OwnedFd,
     reload: Option<Reload>,
+    warnings: OncePerMinute,
 }
 
 #[derive(Debug)]
@@ -35,6 +39,7 @@ impl CurrentSettings {
             memory: to_memory(&loaded).map_err(Failure::unavailable)?,
             loaded,
             reload: None,
+            warnings: OncePerMinute::default(),
         })
     }
 
@@ -81,9 +86,16 @@ impl CurrentSettings {
         }
     }
 
-    pub(super) fn refused(&mut self, link: LinkId, worker: usize, reason: &str) {
-        log::error!("worker {worker} keeps its old settings: {reason}");
-        if let Some(reload) = &mut self.reload {
+    /// A worker says why it can't use the settings: once for a reload, and for people to read.
+    pub(super) fn refused(&mut self, link: LinkId, worker: usize, reason: &str, now: Instant) {
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let reason: String = reason.chars().take(LONGEST_REASON).map(plain).collect();
+        let reload = self.reload.as_mut();
+        let reload = reload.filter(|reload| reload.waiting.contains(&link));
+        if reload.is_some() || self.warnings.is_due(now) {
+            log::error!("worker {worker} keeps its old settings: {reason}");
+        }
+        if let Some(reload) = reload {
             reload.refused.push(format!("worker {worker}: {reason}"));
             reload.waiting.remove(&link);
         }

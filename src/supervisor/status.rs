@@ -160,7 +160,7 @@ impl Overview<'_> {
 }
 
 fn describe(link: &Link) -> String {
-    format!("pid {}, {} clients", link.pid, link.load)
+    format!("pid {}, {} clients", link.pid, link.load())
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use nix::libc;
 use nix::sys::socket::{MsgFlags, recvmsg, send as send_bytes};
 use sendfd::SendWithFd;
 
+use super::connection;
+
 /// The most fds that go with one message.
 pub const MAX_FDS: usize = 16;
 
@@ -106,7 +108,10 @@ fn owned(control: &ControlBuffer) -> Vec<OwnedFd> {
             let mut number = [0; size_of::<RawFd>()];
             number.copy_from_slice(chunk);
             // SAFETY: the kernel has just installed this fd for this process; nobody else knows it.
-            unsafe { OwnedFd::from_raw_fd(RawFd::from_ne_bytes(number)) }
+            let fd = unsafe { OwnedFd::from_raw_fd(RawFd::from_ne_bytes(number)) };
+            // Also what is refused is closed.
+            connection::close_without_waiting(&fd);
+            fd
         })
         .collect()
 }

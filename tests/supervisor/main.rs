@@ -4,6 +4,7 @@
 
 mod handed_over;
 mod stage;
+mod taken_over;
 
 use std::io::Write;
 use std::net::Shutdown;

@@ -75,6 +75,7 @@ impl Stage {
         let listener = clients::listen_unix(&path).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cacheproxy"));
         command
+            .env("CACHEPROXY_DUMPABLE", "1")
             .arg("supervisor")
             .arg("--config")
             .arg(self.dir.path().join("cacheproxy.toml"))
@@ -141,6 +142,19 @@ impl Stage {
     pub fn ended(&mut self) -> bool {
         let child = self.supervisor.as_mut().unwrap();
         wait_for("the supervisor's end", || child.try_wait().unwrap()).success()
+    }
+
+    /// The memory that it has in use, in bytes.
+    pub fn memory(&self) -> u64 {
+        let pid = self.supervisor.as_ref().unwrap().id();
+        let pages = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
+        let pages: u64 = pages.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
+    pub fn open_fds(&self) -> usize {
+        let pid = self.supervisor.as_ref().unwrap().id();
+        fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
     }
 
     /// The processor time it has used.

@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use super::Supervisor;
 use crate::ipc::{Returned, SupervisorChannel, ToSupervisor};
+use crate::supervisor::claims::Verdict;
 use crate::supervisor::clients::ClientPlace;
 use crate::supervisor::evict::EvictorMessage;
-use crate::supervisor::link::{Link, LinkEnd};
+use crate::supervisor::link::{Link, LinkEnd, WorkerStage};
 use crate::supervisor::roster::SlotState;
 use crate::supervisor::stop::LifePhase;
-use crate::supervisor::token::LinkId;
+use crate::supervisor::token::{ClientId, LinkId};
 use crate::supervisor::unsent::{SharedFds, Unsent};
 
 /// The most messages that are taken from one channel before others have their turn.
@@ -58,9 +59,15 @@ impl Supervisor {
     }
 
     fn message(&mut self, id: LinkId, message: ToSupervisor, now: Instant) {
+        let share = self.share_of_clients();
         let Some(link) = self.links.find_mut(id) else {
             return;
         };
+        let is_hello = matches!(message, ToSupervisor::Hello { .. });
+        if link.stage == WorkerStage::Greeting && !is_hello {
+            let end = link.breaks(&"it said something before its Hello");
+            return self.lose(id, end, now);
+        }
         match message {
             ToSupervisor::Hello {
                 pid,
@@ -69,7 +76,8 @@ impl Supervisor {
                 ..
             } => {
                 let slot = link.slot;
-                if let Err(end) = link.greeted(pid, worker, clients) {
+                link.held.claims(clients, share);
+                if let Err(end) = link.greeted(pid, worker) {
                     return self.lose(id, end, now);
                 }
                 self.roster.greeted(slot, id, now);
@@ -77,7 +85,7 @@ impl Supervisor {
             }
             ToSupervisor::SettingsApplied => self.settings.applied(id),
             ToSupervisor::SettingsRefused { reason } => {
-                self.settings.refused(id, link.slot + 1, &reason);
+                self.settings.refused(id, link.slot + 1, &reason, now);
             }
             // The worker has them now: our copies go.
             ToSupervisor::Taken { ids } => link.taken(self.clients.taken(id, &ids)),
@@ -87,7 +95,8 @@ impl Supervisor {
             ToSupervisor::HandOver { worker, clients } => {
                 self.handed_over(id, worker, clients, now);
             }
-            ToSupervisor::Closed { ids } => link.lighten(ids.len()),
+            ToSupervisor::Closed { ids } => link.held.end(&ids),
+            ToSupervisor::Draining if link.stage == WorkerStage::Draining => {}
             ToSupervisor::Draining => self.drains(id, now),
             ToSupervisor::Published { objects } => {
                 self.disk.hear(EvictorMessage::Published(objects))
@@ -112,13 +121,34 @@ impl Supervisor {
     }
 
     fn take_back(&mut self, id: LinkId, back: Vec<Returned>, wanted: Option<u16>, now: Instant) {
-        if let Some(link) = self.links.find_mut(id) {
-            link.lighten(back.len());
-        }
+        let others = self.links.held_elsewhere(id, &back);
+        let Some(link) = self.links.find_mut(id) else {
+            return;
+        };
         let tokens = back.iter().map(|client| client.token).collect();
-        let take = |client| self.clients.returned(id, client, wanted, now);
-        let clients = back.into_iter().map(take).collect();
+        let mut clients = Vec::with_capacity(back.len());
+        for client in back {
+            let is_here = self.clients.find(ClientId::from_number(client.id));
+            if is_here.is_some() || others.contains(&client.id) {
+                continue;
+            }
+            match link.held.gives_back(&client, &mut self.origins) {
+                Verdict::Genuine => clients.push(self.clients.returned(id, client, wanted, now)),
+                Verdict::Stranger => {}
+                Verdict::False => {
+                    let end = link.breaks(&"it gave back a client that isn't the one it had");
+                    return self.lose(id, end, now);
+                }
+            }
+        }
         self.tell(id, Unsent::ReturnsTaken { tokens, clients }, now);
+    }
+
+    /// The clients of a supervisor before that one worker may say it has: all of them where it is the only one.
+    fn share_of_clients(&self) -> u32 {
+        let settings = self.settings.current();
+        let share = settings.max_clients.div_ceil(settings.workers.max(1));
+        u32::try_from(share).unwrap_or(u32::MAX)
     }
 
     /// Gives the clients that the worker hasn't taken to others, and its slot to its successor.

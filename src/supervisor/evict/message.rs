@@ -1,6 +1,6 @@
 //! The messages to the evictor's thread, and what is requested of it beside them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use crate::ipc::Object;
 
@@ -8,6 +8,15 @@ pub(in crate::supervisor) enum EvictorMessage {
     Published(Vec<Object>),
     Removed(Vec<Object>),
     Stop,
+}
+
+impl EvictorMessage {
+    pub(super) fn objects(&self) -> usize {
+        match self {
+            EvictorMessage::Published(objects) | EvictorMessage::Removed(objects) => objects.len(),
+            EvictorMessage::Stop => 0,
+        }
+    }
 }
 
 /// Requests that are never lost, however full the queue of messages is.
@@ -18,4 +27,6 @@ pub(super) struct EvictorRequests {
     /// Do so soon: much was removed.
     pub soon: AtomicBool,
     pub min_free: AtomicU64,
+    /// The objects in the messages that wait.
+    pub queued: AtomicUsize,
 }

@@ -66,7 +66,7 @@ impl Scan {
             Ok(found) => {
                 for (_, entry) in &found {
                     shared.note_stored(&entry.hash);
-                    self.bytes += entry.size;
+                    self.bytes = self.bytes.saturating_add(entry.size);
                 }
                 self.found.extend(found);
             }

@@ -10,7 +10,7 @@ use super::scan::Scan;
 use crate::ipc::Object;
 use crate::store::StoreError;
 use crate::store::filesystem::maintenance::DirectoryMaintenance;
-use crate::store::sieve::{Sieve, SieveEntry};
+use crate::store::sieve::{BLOCK, Sieve, SieveEntry};
 use crate::sys::rate::OncePerMinute;
 use crate::sys::shared::Shared;
 
@@ -110,7 +110,10 @@ impl EvictorThread {
         };
         self.failed = false;
         for _ in 0..BATCH {
-            match self.receiver.recv_timeout(wait) {
+            let message = self.receiver.recv_timeout(wait);
+            let count = message.as_ref().map_or(0, EvictorMessage::objects);
+            self.requests.queued.fetch_sub(count, Relaxed);
+            match message {
                 Ok(EvictorMessage::Published(objects)) => {
                     objects.iter().for_each(|it| self.publish(it))
                 }
@@ -271,6 +274,7 @@ pub(super) fn entry(object: &Object) -> SieveEntry {
     SieveEntry {
         hash: object.hash,
         variant: object.variant,
-        size: object.size,
+        // Nothing takes less: so the limit bounds what a worker can make this queue hold.
+        size: object.size.max(BLOCK),
     }
 }

@@ -35,6 +35,8 @@ pub fn command_through(through: &[String], runtime: &Path) -> Command {
     command
         .env("XDG_RUNTIME_DIR", runtime)
         .env("HOME", runtime)
+        // Tests look at its descriptors, whoever runs them.
+        .env("CACHEPROXY_DUMPABLE", "1")
         .stdin(Stdio::null());
     command
 }
