@@ -16,7 +16,8 @@ use nix::unistd::Pid;
 const WORKERS: usize = 4;
 
 fn proxy() -> Proxy {
-    let proxy = Proxy::with("").workers(WORKERS).start();
+    let config = "purge_allow = [\"127.0.0.1\"]\n";
+    let proxy = Proxy::with(config).workers(WORKERS).start();
     wait_until("workers are ready", TIMEOUT, || {
         let log = proxy.log();
         log.iter().filter(|line| line.contains("is ready")).count() == WORKERS

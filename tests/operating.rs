@@ -3,13 +3,16 @@
 
 mod common;
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::origin::{fresh, ok};
+use common::other_user::other_user;
 use common::proxy::run;
 use common::{Client, Origin, Proxy};
 
@@ -203,14 +206,15 @@ fn purge_requests_are_for_those_allowed() {
     let socket = tempfile::tempdir().unwrap();
     let origin = Origin::answering(|_| fresh("content"));
     let uri = origin.uri("/");
+    let here = "purge_allow = [\"127.0.0.1\"]\n";
     let elsewhere = "purge_allow = [\"192.0.2.0/24\"]\n";
     let path = socket.path().join("p.sock");
     // The configuration, whether on a Unix socket, and what PURGE is answered twice.
     let rows = [
-        ("", false, [200, 404]),
+        (here, false, [200, 404]),
         (elsewhere, false, [403, 403]),
-        ("purge_allow = []\n", false, [403, 403]),
-        (elsewhere, true, [200, 404]),
+        ("", false, [403, 403]),
+        ("", true, [200, 404]),
     ];
     for (config, unix, expected) in rows {
         let setup = Proxy::with(config).workers(2);
@@ -229,6 +233,34 @@ fn purge_requests_are_for_those_allowed() {
         assert_eq!(origin.count() - asked, fetched, "{config} {unix}");
         assert_eq!(origin.last().method(), "GET");
     }
+}
+
+#[test]
+fn other_users_may_not_purge_through_a_unix_socket() {
+    let socket = tempfile::tempdir().unwrap();
+    let path = socket.path().join("p.sock");
+    let origin = Origin::answering(|_| fresh("content"));
+    let uri = origin.uri("/");
+    let proxy = Proxy::with("").listen_also(path.to_str().unwrap()).start();
+    proxy.get(&uri);
+    wait_for_stored(&proxy, 1);
+    let authority = origin.authority();
+    let request = format!("PURGE {uri} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    for path in [socket.path(), &path] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
+    }
+    let Some(other) = other_user(&path, &request, 1) else {
+        eprintln!("not root: no other user to try it as");
+        return;
+    };
+    let said = other.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(
+        said.contains("HTTP/1.1 403 ") && said.contains("cacheproxy purge"),
+        "{said}"
+    );
+    assert!(proxy.get(&uri).is_hit());
+    assert_eq!(purge_through(&path, &uri), 200);
 }
 
 /// The status of a PURGE on a Unix socket.

@@ -19,7 +19,7 @@ pub struct Settings {
     pub workers: usize,
     /// The networks whose clients may use the proxy. Clients on Unix sockets always may.
     pub allow: Vec<IpNet>,
-    /// The networks whose clients may remove what is stored, by PURGE. Clients on Unix sockets always may.
+    /// The networks whose clients may remove what is stored, by PURGE.
     pub purge_allow: Vec<IpNet>,
     /// The ports of the origin servers of http and https URIs.
     pub http_ports: Ports,
@@ -76,7 +76,7 @@ impl Default for Settings {
         Settings {
             workers: cores(),
             allow: loopback(),
-            purge_allow: loopback(),
+            purge_allow: Vec::new(),
             http_ports: Ports(vec![80..=80, 443..=443, 1024..=65535]),
             connect_ports: Ports(vec![80..=80, 443..=443]),
             store: StoreChoice {

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io::{self, IoSlice, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -22,6 +22,12 @@ const SENDFILE_MOST: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub struct Stream(AsyncFd<Socket>);
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
 
 impl Stream {
     /// Registers a connected socket that is non-blocking already, as the supervisor accepts them; a

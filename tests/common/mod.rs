@@ -10,6 +10,7 @@ pub mod contents;
 pub mod conversation;
 pub mod message;
 pub mod origin;
+pub mod other_user;
 pub mod postgres;
 pub mod proxy;
 pub mod wire;

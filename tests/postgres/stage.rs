@@ -21,7 +21,7 @@ pub fn name(connection: &str) -> &str {
 /// A proxy with one worker on this database.
 #[track_caller]
 pub fn proxy(connection: &str) -> Proxy {
-    Proxy::with("access_log = false\n")
+    Proxy::with("access_log = false\npurge_allow = [\"127.0.0.1\"]\n")
         .database(connection)
         .start()
 }

@@ -19,7 +19,7 @@ pub(super) enum Route {
     /// To the proxy itself, with OPTIONS or TRACE.
     OwnOptions,
     Tunnel(Authority),
-    /// All that is stored of it is to go.
+    /// All that is stored of it is to go, if the client may have that.
     Purge(Uri),
     /// To the origin server; the cache has no part in it.
     Pass(Uri),
@@ -60,17 +60,7 @@ pub(super) fn route(
         Ok(Target::Origin { path }) => Ok(Route::OwnPage(path)),
         Ok(Target::Asterisk) => Ok(Route::OwnOptions),
         Ok(Target::Authority(authority)) => Ok(Route::Tunnel(authority)),
-        Ok(Target::Absolute(uri)) if is_purge(&head.method) => {
-            match client.filter(|address| !settings.allows_purge(*address)) {
-                None => Ok(Route::Purge(uri)),
-                Some(address) => refused(
-                    403,
-                    format!(
-                        "{address} may not purge: its operator can allow it with \"purge_allow\" in the configuration"
-                    ),
-                ),
-            }
-        }
+        Ok(Target::Absolute(uri)) if is_purge(&head.method) => Ok(Route::Purge(uri)),
         Ok(Target::Absolute(_)) if ends_here(head) => Ok(Route::OwnOptions),
         Ok(Target::Absolute(uri)) if !settings.http_ports.contains(uri.port()) => {
             let port = uri.port();
