@@ -17,7 +17,7 @@ use crate::cache::vary;
 use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, Version};
-use crate::http::target::Uri;
+use crate::http::target::TargetUri;
 use crate::store::admin::StoredInfo;
 use crate::sys::exit::Failure;
 use crate::worker;
@@ -30,8 +30,8 @@ Examples:
   sudo cacheproxy explain -H 'Accept-Encoding: gzip' -H 'Cache-Control: max-age=0' http://example.com/")]
 pub(super) struct ExplainArgs {
     /// The URL
-    #[arg(value_name = "URL", value_parser = url::parse)]
-    uri: Uri,
+    #[arg(value_name = "URL", value_parser = url::target)]
+    target: TargetUri,
     /// A field of the request that is explained; may be given several times
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
     fields: Vec<(String, String)>,
@@ -52,14 +52,19 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let store = args.store.open()?;
     let lines = args.fields.iter();
     let lines = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let head = RequestHead {
+    let uri = &args.target.uri;
+    let mut head = RequestHead {
         method: Method::Get,
-        target: args.uri.as_bytes().clone(),
+        target: uri.as_bytes().clone(),
         version: Version::Http11,
         fields: lines.collect(),
     };
-    let uri = args.uri.as_str();
-    let cache_uri = worker::cache_uri(&store.settings, &args.uri);
+    if let Some(fields) = args.target.authorized(&head.fields) {
+        head.fields = fields;
+    }
+    let cache_uri = worker::cache_uri(&store.settings, uri);
+    let by_key = cache_uri != *uri;
+    let uri = uri.as_str();
     let of_key = |key: Key| -> Result<Vec<ExplainedResponse>, Failure> {
         let infos = store.admin.of_key(&key);
         let known = infos.map_err(Failure::unavailable)?.into_iter();
@@ -90,7 +95,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
         // Writing to a String can't fail.
         let _ = write!(text, "\n{}. {}", at + 1, described(known, now));
     }
-    if cache_uri != args.uri {
+    if by_key {
         let _ = writeln!(
             text,
             "\nIts key is {cache_uri}: a rule of the configuration ignores the rest of its query."
@@ -107,7 +112,10 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
             amount(part.info.content)
         );
     }
-    let verdict = verdict(&presented, &known, &parts, now);
+    let verdict = match args.target.refused(&head.fields) {
+        Some(why) => format!("it is refused with 403: {why}."),
+        None => verdict(&presented, &known, &parts, now),
+    };
     let _ = writeln!(text, "\nA GET request now: {verdict}");
     output::print(&text)
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::output::{self, amount, duration};
 use super::store_args::StoreArgs;
-use super::url;
+use super::url::HostFilter;
 use crate::cache::key::Variant;
 use crate::http::date::UnixSeconds;
 use crate::sys::exit::Failure;
@@ -22,8 +22,8 @@ responses share a count. \"used\" is whether it was asked for since eviction las
 It is for root and the service's user.")]
 pub(super) struct ListArgs {
     /// Only what is stored of this host, or of this host:port
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
+    #[arg(long, value_name = "HOST", value_parser = HostFilter::parse)]
+    host: Option<HostFilter>,
     /// Largest first, those used most first, or oldest first; by URL without it
     #[arg(long, value_enum)]
     sort: Option<Sort>,
@@ -56,8 +56,7 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
         // A response to HEAD has a key of its own, and so has a part.
         let uri = key.strip_prefix("GET ").unwrap_or(&key).to_owned();
         let bare = uri.split_once(' ').map_or(&*uri, |(_, bare)| bare);
-        let of = |host: &String| url::parse(bare).is_ok_and(|uri| url::is_of(&uri, host));
-        if args.host.as_ref().is_none_or(of) {
+        if args.host.as_ref().is_none_or(|host| host.has(bare)) {
             rows.push(ListLine {
                 size: stored.size,
                 age: store.facts(&stored, bare).current_age(now),

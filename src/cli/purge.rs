@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::output::{self, amount};
 use super::store_args::StoreArgs;
+use super::url::HostFilter;
 use super::{control, url};
 use crate::cache::key::Key;
 use crate::http::target::Uri;
@@ -30,8 +31,8 @@ pub(super) struct PurgeArgs {
     #[arg(long, value_name = "URL", value_parser = url::parse)]
     prefix: Vec<Uri>,
     /// Remove everything of this host, or of this host:port only
-    #[arg(long, value_name = "HOST")]
-    host: Vec<String>,
+    #[arg(long, value_name = "HOST", value_parser = HostFilter::parse)]
+    host: Vec<HostFilter>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -76,7 +77,7 @@ fn matches(args: &PurgeArgs, key: &Key) -> bool {
     };
     let mut prefixes = args.prefix.iter();
     prefixes.any(|prefix| text.starts_with(prefix.as_str()))
-        || url::parse(text).is_ok_and(|uri| args.host.iter().any(|host| url::is_of(&uri, host)))
+        || args.host.iter().any(|host| host.has(text))
 }
 
 fn report(removed: &[Published]) -> String {
@@ -131,6 +132,13 @@ mod tests {
             ("--host a.example:81", "GET http://a.example/", false),
             ("--host example", "GET http://a.example/", false),
             ("--host b --host a", "GET http://a/", true),
+            ("--host a", "GET https://a/", true),
+            ("--host HTTPS///a:444", "GET https://a:444/", true),
+            ("--host http://https///A/", "GET https://a/", true),
+            ("--host HTTPS///a", "GET http://a/", false),
+            ("--prefix http://HTTPS///a:443/x", "GET https://a/xy", true),
+            ("--prefix http://https///a", "GET https://a/xy", true),
+            ("--prefix http://HTTPS///a/x", "GET http://a/xy", false),
         ];
         for (line, key, meant) in table {
             let words = ["purge"].into_iter().chain(line.split(' '));

@@ -10,6 +10,7 @@ use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, RequestHead, Version};
 use crate::http::syntax::is_one_of;
+use crate::http::target::masked;
 
 /// Fields that TRACE must not echo (RFC 9110 §9.3.8).
 const SENSITIVE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -115,7 +116,7 @@ impl<'a> PageWriter<'a> {
         let mut echo = BytesMut::with_capacity(512);
         echo.put_slice(request.method.as_bytes());
         echo.put_u8(b' ');
-        echo.put_slice(&request.target);
+        echo.put_slice(&masked(&request.target));
         echo.put_slice(match request.version {
             Version::Http10 => b" HTTP/1.0\r\n",
             Version::Http11 => b" HTTP/1.1\r\n",
@@ -147,6 +148,7 @@ impl<'a> PageWriter<'a> {
             via: None,
             extra: page.extra,
             without: &[],
+            through_http: None,
         };
         let reason = reason(page.status).as_bytes();
         write_response_head(self.out, page.status, reason, &fields.build(), &how);

@@ -42,6 +42,11 @@ impl Stored {
         ByteRange { first, len }
     }
 
+    /// The framing of all of its content.
+    pub fn framing(&self) -> Framing {
+        framing(&self.object.meta, &self.object.content)
+    }
+
     /// Its weight in the memory tier, in bytes. Content in a file weighs its descriptor, so that
     /// their number is bounded too.
     pub fn weight(&self) -> u64 {
@@ -55,20 +60,23 @@ impl Stored {
     }
 }
 
+fn framing(meta: &Meta, content: &Content) -> Framing {
+    match meta.key.is_for_head() || matches!(meta.status, 204 | 304) {
+        true => Framing::None,
+        false => Framing::Length(content.len()),
+    }
+}
+
 /// The head without its last line, so that Age, Cache-Status and Connection can follow.
 fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
-    let framing = if meta.key.is_for_head() || matches!(meta.status, 204 | 304) {
-        Framing::None
-    } else {
-        Framing::Length(content.len())
-    };
     let how = ResponseAs {
-        framing,
+        framing: framing(meta, content),
         keep_alive: true,
         client: Version::Http11,
         via: Some((Version::Http11, pseudonym)),
         extra: &[],
         without: &["age"],
+        through_http: None,
     };
     let mut out = BytesMut::with_capacity(512);
     write_response_head(&mut out, meta.status, &meta.reason, &meta.fields, &how);

@@ -110,9 +110,10 @@ fn same_response(one: &ResponseHead, other: &ResponseHead) -> bool {
 /// A request as it goes on: what is written is one head, framed the same, for the same target.
 fn hold_forwarded(head: &RequestHead) {
     let Ok(target) = Target::of(head) else { return };
-    let (Target::Absolute(uri), Ok(framing)) = (target, request_framing(head)) else {
+    let (Target::Absolute(target), Ok(framing)) = (target, request_framing(head)) else {
         return;
     };
+    let uri = target.uri;
     let mut out = BytesMut::new();
     let how = RequestAs {
         framing,

@@ -8,6 +8,7 @@ mod common;
 mod cached;
 mod origin;
 mod refused;
+mod through_http;
 
 use common::{Client, Proxy};
 

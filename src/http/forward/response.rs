@@ -8,6 +8,7 @@ use crate::http::fields::{Fields, write_line};
 use crate::http::framing::{self, Framing};
 use crate::http::head::Version;
 use crate::http::syntax::is_one_of;
+use crate::http::target::{Uri, reference_through_http};
 
 /// The form in which a response goes out.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,11 @@ pub(crate) struct ResponseAs<'a> {
     pub extra: &'a [(&'a [u8], &'a [u8])],
     /// Names of the fields that are not to go out.
     pub without: &'a [&'a str],
+    /// The target URI of a client that named it through http ([`UriForm::ThroughHttp`]): references to other
+    /// resources go out in that form, and cookies not at all, since all https sites would get them.
+    ///
+    /// [`UriForm::ThroughHttp`]: crate::http::target::UriForm::ThroughHttp
+    pub through_http: Option<&'a Uri>,
 }
 
 /// Writes the head of a response to a client. The status line always says HTTP/1.1, which is what
@@ -38,8 +44,12 @@ pub(crate) fn write_response_head(
     write_status_line(out, status, reason);
     let hop = HopByHop::of(fields);
     for (name, value) in fields.iter() {
-        if !(hop.drops(name) || is_framing(name, how.framing) || is_one_of(name, how.without)) {
-            write_line(out, name, value);
+        if hop.drops(name) || is_framing(name, how.framing) || is_one_of(name, how.without) {
+            continue;
+        }
+        match how.through_http {
+            None => write_line(out, name, value),
+            Some(base) => write_through_http(out, base, name, value),
         }
     }
     for (name, value) in how.extra {
@@ -57,6 +67,18 @@ pub(crate) fn write_response_head(
     }
     write_response_options(out, status, fields, how);
     out.put_slice(b"\r\n");
+}
+
+/// Writes a field for a client that named the target URI through http.
+fn write_through_http(out: &mut BytesMut, base: &Uri, name: &[u8], value: &[u8]) {
+    if is_one_of(name, &["set-cookie", "set-cookie2"]) {
+        return;
+    }
+    let refers = is_one_of(name, &["location", "content-location"]);
+    match reference_through_http(base, value).filter(|_| refers) {
+        Some(reference) => write_line(out, name, &reference),
+        None => write_line(out, name, value),
+    }
 }
 
 fn write_status_line(out: &mut BytesMut, status: u16, reason: &[u8]) {

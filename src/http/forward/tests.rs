@@ -8,7 +8,7 @@ use super::*;
 use crate::http::framing::Framing;
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::http::parse::{HeadLimits, parse_request, parse_response};
-use crate::http::target::Target;
+use crate::http::target::{Target, TargetUri};
 
 const PLAIN: RequestAs<'_> = RequestAs {
     framing: Framing::None,
@@ -41,7 +41,7 @@ fn response(text: &str) -> ResponseHead {
 
 fn sent(text: &str, how: &RequestAs<'_>) -> String {
     let head = request(text);
-    let Ok(Target::Absolute(uri)) = Target::of(&head) else {
+    let Ok(Target::Absolute(TargetUri { uri, .. })) = Target::of(&head) else {
         panic!("no URI in {text}");
     };
     let mut out = BytesMut::new();

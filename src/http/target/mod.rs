@@ -5,6 +5,8 @@
 //! one that names another authority is refused. Which targets are served is the worker's decision.
 
 mod authority;
+mod target_uri;
+mod through_http;
 mod uri;
 
 use std::borrow::Cow;
@@ -12,6 +14,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 pub use authority::{Authority, UriError};
+pub use target_uri::{TargetUri, UriForm};
+pub use through_http::reference as reference_through_http;
 pub use uri::{Scheme, Uri};
 
 use super::head::{Method, RequestHead, Version};
@@ -46,7 +50,7 @@ impl TargetError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A resource on an origin server (absolute-form).
-    Absolute(Uri),
+    Absolute(TargetUri),
     /// A tunnel (authority-form, CONNECT only).
     Authority(Authority),
     /// The proxy itself (asterisk-form, OPTIONS only).
@@ -81,20 +85,10 @@ impl Target {
         if target.as_ref() == b"*" && head.method == Method::Options {
             return Ok(Target::Asterisk);
         }
-        let uri = Uri::parse(target)?;
+        let (uri, userinfo) = Uri::parse_with_userinfo(target)?;
         let default = uri.scheme().default_port();
         agree(host, uri.bracketed_host(), uri.port(), default)?;
-        Ok(Target::Absolute(through_http(&uri)?.unwrap_or(uri)))
-    }
-}
-
-/// The https URI that `http://HTTPS///host/path` stands for: clients that send https URIs only into
-/// tunnels, as apt does, have a cache fetch them so.
-fn through_http(uri: &Uri) -> Result<Option<Uri>, UriError> {
-    let named = uri.scheme() == Scheme::Http && uri.authority() == "https";
-    match uri.path_and_query().strip_prefix("///") {
-        Some(rest) if named => Uri::parse(&Bytes::from(format!("https://{rest}"))).map(Some),
-        _ => Ok(None),
+        Ok(Target::Absolute(TargetUri::named_by(uri, userinfo)?))
     }
 }
 
@@ -126,15 +120,39 @@ fn agree(
 }
 
 /// A request target or URI without the credentials that it may have, for people to see:
-/// `http://user:secret@host/` becomes `http://***@host/`.
+/// `http://user:secret@host/` becomes `http://***@host/`, as does what follows `http://HTTPS///`, or nearly that.
 pub fn masked(target: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'@', target).is_none() {
+        return Cow::Borrowed(target);
+    }
     let start = memchr::memmem::find(target, b"://").map_or(0, |at| at + 3);
-    let authority = &target[start..];
-    let end = authority.iter().position(|byte| b"/?#".contains(byte));
-    let authority = &authority[..end.unwrap_or(authority.len())];
+    let (scheme, rest) = target.split_at(start);
+    let end = rest.iter().position(|byte| b"?#".contains(byte));
+    let (hierarchy, query) = rest.split_at(end.unwrap_or(rest.len()));
+    let mut segments = hierarchy.split(|&byte| byte == b'/');
+    let authority = without_userinfo(segments.next().unwrap_or_default());
+    let host = authority.split(|byte| b"@:".contains(byte));
+    let through_http = host
+        .into_iter()
+        .any(|part| part.eq_ignore_ascii_case(b"https"));
+    let mut shown = [scheme, &authority].concat();
+    let mut after_empty = false;
+    for segment in segments {
+        shown.push(b'/');
+        match through_http && after_empty {
+            true => shown.extend_from_slice(&without_userinfo(segment)),
+            false => shown.extend_from_slice(segment),
+        }
+        after_empty = segment.is_empty();
+    }
+    shown.extend_from_slice(query);
+    Cow::Owned(shown)
+}
+
+fn without_userinfo(authority: &[u8]) -> Cow<'_, [u8]> {
     match memchr::memrchr(b'@', authority) {
-        None => Cow::Borrowed(target),
-        Some(at) => Cow::Owned([&target[..start], b"***", &target[start + at..]].concat()),
+        Some(at) => Cow::Owned([b"***", &authority[at..]].concat()),
+        None => Cow::Borrowed(authority),
     }
 }
 

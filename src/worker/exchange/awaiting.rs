@@ -66,6 +66,7 @@ pub fn interim(out: &mut BytesMut, head: &ResponseHead, client: Version, pseudon
         via: Some((head.version, pseudonym)),
         extra: &[],
         without: &[],
+        through_http: None,
     };
     write_response_head(out, head.status, &head.reason, &head.fields, &how);
 }

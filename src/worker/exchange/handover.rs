@@ -47,6 +47,7 @@ impl Exchange<'_> {
         let phase = &self.worker.phase;
         let length = self.head.fields.text().len() + self.client.buffer.len();
         !self.client.handed
+            && !self.has_own_field
             && phase.supervised()
             && !phase.draining()
             && self.client.out.is_empty()

@@ -37,7 +37,7 @@ use crate::config::Settings;
 use crate::http::connection::client_persists;
 use crate::http::framing::{Framing, request_framing};
 use crate::http::head::{Method, RequestHead};
-use crate::http::target::Uri;
+use crate::http::target::{TargetUri, Uri, UriForm};
 
 pub use access_log::log_refused;
 
@@ -74,6 +74,10 @@ pub struct Exchange<'a> {
     client: &'a mut Client,
     head: RequestHead,
     content: ClientContent,
+    /// The target URI where it was named through http.
+    through_http: Option<Uri>,
+    /// The head has a field that wasn't received, so that it can't be put back.
+    has_own_field: bool,
     /// The connection may stay open afterwards.
     keep: bool,
     /// For the plan of a request that the cache may answer.
@@ -95,6 +99,8 @@ pub async fn serve(
         settings,
         client,
         content: ClientContent::None,
+        through_http: None,
+        has_own_field: false,
         keep: client_persists(&head),
         directives: RequestDirectives::default(),
         bypassed_by_rule: false,
@@ -138,14 +144,33 @@ impl Exchange<'_> {
         match route {
             Route::OwnPage(path) => self.own_page(&path),
             Route::OwnOptions => self.own_options(),
-            Route::Cache(uri) => match self.answer_now(&uri) {
-                Some(after) => after,
-                None => Box::pin(self.answer(uri)).await,
-            },
-            Route::Pass(uri) => Box::pin(self.pass(uri)).await,
+            Route::Cache(target) => {
+                let uri = self.addressed(target);
+                match self.answer_now(&uri) {
+                    Some(after) => after,
+                    None => Box::pin(self.answer(uri)).await,
+                }
+            }
+            Route::Pass(target) => {
+                let uri = self.addressed(target);
+                Box::pin(self.pass(uri)).await
+            }
             Route::Purge(uri) => Box::pin(self.purge(&uri)).await,
             Route::Tunnel(authority) => Box::pin(self.tunnel(&authority)).await,
         }
+    }
+
+    /// Takes over what a target says besides its URI: credentials, which become the field that they would have been
+    /// in, and the form of the response.
+    fn addressed(&mut self, target: TargetUri) -> Uri {
+        if let Some(fields) = target.authorized(&self.head.fields) {
+            self.head.fields = fields;
+            self.has_own_field = true;
+        }
+        if target.form == UriForm::ThroughHttp {
+            self.through_http = Some(target.uri.clone());
+        }
+        target.uri
     }
 
     /// Writes the answers to earlier requests, which must not wait for what this one waits for.

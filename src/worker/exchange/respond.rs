@@ -172,7 +172,14 @@ impl Exchange<'_> {
     fn stored_head(&mut self, from: FromStore<'_>) -> bool {
         let (head, keep, stored) = (&self.head, self.keep, from.stored);
         let out = &mut self.client.out;
-        match client_condition(&head.method, &head.fields, &stored.object.meta) {
+        let meta = &stored.object.meta;
+        match client_condition(&head.method, &head.fields, meta) {
+            // Its references are to be in that form, too.
+            Condition::Send if self.through_http.is_some() => {
+                let (with_content, framing) = (head.method != Method::Head, stored.framing());
+                self.made_head(from, meta.status, &meta.fields, framing, None, &["age"]);
+                with_content
+            }
             Condition::Send => {
                 out.reserve(stored.rendered.len() + 256);
                 out.put_slice(&stored.rendered);
@@ -183,11 +190,11 @@ impl Exchange<'_> {
                     (true, Version::Http11) => {}
                 }
                 out.put_slice(b"\r\n");
-                self.record.status = stored.object.meta.status;
+                self.record.status = meta.status;
                 head.method != Method::Head
             }
             Condition::NotModified => {
-                let fields = not_modified_fields(&stored.object.meta.fields);
+                let fields = not_modified_fields(&meta.fields);
                 self.made_head(from, 304, &fields, Framing::None, None, &["age"]);
                 false
             }
@@ -225,6 +232,7 @@ impl Exchange<'_> {
             via: Some((Version::Http11, &self.worker.pseudonym)),
             extra: &all[usize::from(said.is_none())..],
             without,
+            through_http: self.through_http.as_ref(),
         };
         write_response_head(&mut self.client.out, code, phrase, fields, &how);
         self.record.status = code;

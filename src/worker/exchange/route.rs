@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::http::connection::wants_upgrade;
 use crate::http::forward::{ends_here, via_has_loop};
 use crate::http::head::{Method, RequestHead};
-use crate::http::target::{Authority, Target, Uri};
+use crate::http::target::{Authority, Target, TargetUri, Uri};
 
 /// Where a request goes.
 pub(super) enum Route {
@@ -22,9 +22,9 @@ pub(super) enum Route {
     /// All that is stored of it is to go, if the client may have that.
     Purge(Uri),
     /// To the origin server; the cache has no part in it.
-    Pass(Uri),
+    Pass(TargetUri),
     /// To the cache, which may answer it.
-    Cache(Uri),
+    Cache(TargetUri),
 }
 
 /// A status and the reason for a person.
@@ -60,25 +60,40 @@ pub(super) fn route(
         Ok(Target::Origin { path }) => Ok(Route::OwnPage(path)),
         Ok(Target::Asterisk) => Ok(Route::OwnOptions),
         Ok(Target::Authority(authority)) => Ok(Route::Tunnel(authority)),
-        Ok(Target::Absolute(uri)) if is_purge(&head.method) => Ok(Route::Purge(uri)),
-        Ok(Target::Absolute(_)) if ends_here(head) => Ok(Route::OwnOptions),
-        Ok(Target::Absolute(uri)) if !settings.http_ports.contains(uri.port()) => {
-            let port = uri.port();
-            let why = format!(
-                "port {port} is not allowed here: its operator can allow it with \"http_ports\" in the configuration"
-            );
-            refused(403, why)
-        }
-        Ok(Target::Absolute(uri)) => {
-            let cacheable = matches!(head.method, Method::Get | Method::Head)
-                && content == ClientContent::None
-                && !wants_upgrade(head);
-            Ok(match cacheable {
-                true => Route::Cache(uri),
-                false => Route::Pass(uri),
-            })
-        }
+        Ok(Target::Absolute(target)) => to_origin(head, content, settings, target),
     }
+}
+
+/// Decides where a request for a resource of an origin server goes.
+fn to_origin(
+    head: &RequestHead,
+    content: ClientContent,
+    settings: &Settings,
+    target: TargetUri,
+) -> Result<Route, Refusal> {
+    if let Some(why) = target.refused(&head.fields) {
+        return refused(403, why);
+    }
+    if is_purge(&head.method) {
+        return Ok(Route::Purge(target.uri));
+    }
+    if ends_here(head) {
+        return Ok(Route::OwnOptions);
+    }
+    let port = target.uri.port();
+    if !settings.http_ports.contains(port) {
+        let why = format!(
+            "port {port} is not allowed here: its operator can allow it with \"http_ports\" in the configuration"
+        );
+        return refused(403, why);
+    }
+    let cacheable = matches!(head.method, Method::Get | Method::Head)
+        && content == ClientContent::None
+        && !wants_upgrade(head);
+    Ok(match cacheable {
+        true => Route::Cache(target),
+        false => Route::Pass(target),
+    })
 }
 
 /// No RFC has the method; it is what operators know from other caches.

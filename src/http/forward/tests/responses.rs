@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::http::head::Version;
+use crate::http::target::Uri;
 
 const TO_CLIENT: ResponseAs<'_> = ResponseAs {
     framing: Framing::Length(3),
@@ -10,6 +11,7 @@ const TO_CLIENT: ResponseAs<'_> = ResponseAs {
     via: Some((Version::Http11, "me")),
     extra: &[],
     without: &[],
+    through_http: None,
 };
 
 #[test]
@@ -50,6 +52,24 @@ fn responses() {
             "HTTP/1.1 200 OK\nAge: 1\nCache-Status: other",
             "HTTP/1.1 200 OK\nCache-Status: other\nAge: 7\nCache-Status: me; hit\n\
              Content-Length: 3",
+        )],
+    );
+}
+
+#[test]
+fn responses_to_what_was_named_through_http() {
+    let base = Uri::parse(&"https://h/a/b".into()).unwrap();
+    let how = ResponseAs {
+        through_http: Some(&base),
+        ..TO_CLIENT
+    };
+    check_response(
+        &how,
+        &[(
+            "HTTP/1.1 302 Found\nLocation: /x\nX: /x\ncontent-location: https://i/y\n\
+             Set-Cookie: a\nset-cookie2: b\nLink: </x>",
+            "HTTP/1.1 302 Found\nLocation: http://HTTPS///h/x\nX: /x\n\
+             content-location: http://HTTPS///i/y\nLink: </x>\nContent-Length: 3\nVia: 1.1 me",
         )],
     );
 }

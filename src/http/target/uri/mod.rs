@@ -12,6 +12,8 @@ use bytes::Bytes;
 
 use super::authority::{ascii, without_brackets};
 
+pub(super) use reference::has_scheme;
+
 /// A scheme that can be fetched.
 #[derive(Debug, strum::IntoStaticStr, Clone, Copy, PartialEq, Eq, Hash)]
 #[strum(serialize_all = "lowercase")]

@@ -9,6 +9,13 @@ impl Uri {
     /// The URI that `text` is: absolute, http or https, without a fragment. Copies only when
     /// `text` isn't in normal form already.
     pub fn parse(text: &Bytes) -> Result<Uri, UriError> {
+        Uri::parse_with_userinfo(text).map(|(uri, _)| uri)
+    }
+
+    /// The same, and its userinfo without the `@`, which isn't part of the URI here; empty where there is none.
+    pub(in crate::http::target) fn parse_with_userinfo(
+        text: &Bytes,
+    ) -> Result<(Uri, Bytes), UriError> {
         let (scheme, start) = split_scheme(text)?;
         if !text.iter().all(|&byte| is_uri_byte(byte)) {
             return Err(UriError::Characters);
@@ -45,7 +52,8 @@ impl Uri {
         } else {
             uri.write_normal(host, rest, explicit);
         }
-        Ok(uri)
+        let userinfo = text.slice(start..start + userinfo.saturating_sub(1));
+        Ok((uri, userinfo))
     }
 
     fn write_normal(&mut self, host: &[u8], rest: &[u8], explicit_port: bool) {

@@ -30,7 +30,7 @@ impl Uri {
 }
 
 /// True for a URI: a colon ends its first part, which only a scheme may have.
-fn has_scheme(reference: &[u8]) -> bool {
+pub(in crate::http::target) fn has_scheme(reference: &[u8]) -> bool {
     let end = reference
         .iter()
         .position(|byte| matches!(byte, b':' | b'/' | b'?'));
