@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::origin::fresh;
+use common::origin::{fresh, ok};
 use common::proxy::run;
 use common::{Origin, Proxy};
 
@@ -141,5 +141,42 @@ fn run_refuses_what_can_not_work() {
         );
         assert!(said.contains(words), "{args:?}: {said}");
         assert!(!said.contains("hidden-word"), "{said}");
+    }
+}
+
+#[test]
+fn commands_show_what_a_terminal_would_obey_as_text() {
+    let odd = "a\u{9b}31m\u{202e}\u{200b}b";
+    let fields = format!(
+        "Cache-Control: public, max-age=60\r\nVary: X-Odd, Authorization\r\nETag: \"{odd}\"\r\n"
+    );
+    let origin = Origin::answering(move |_| ok(&fields, "x"));
+    let proxy = Proxy::start("");
+    let presented = format!("X-Odd: {odd}\r\nAuthorization: Basic secret\r\n");
+    assert_eq!(
+        proxy.request("GET", &origin.uri("/"), &presented).status,
+        200
+    );
+    let uri = origin.uri("/");
+    let (store, dir) = (proxy.store(), proxy.runtime_dir());
+    let said = |command: &str, args: &[&str]| {
+        let mut all = vec![command];
+        all.extend(args);
+        all.extend(["--store", store.to_str().unwrap()]);
+        all.extend(["--runtime-dir", dir.to_str().unwrap()]);
+        text(&run(&all).stdout)
+    };
+    let stored = || said("list", &[]).contains(&uri);
+    common::wait_until("it is stored", common::TIMEOUT, stored);
+    for (command, args) in [("list", vec![]), ("explain", vec![uri.as_str()])] {
+        let told = said(command, &args);
+        assert!(told.contains("a\\u{9b}31m\\u{202e}\\u{200b}b"), "{told:?}");
+        let unfit =
+            |c: char| (c.is_control() && c != '\n') || ('\u{200b}'..='\u{202e}').contains(&c);
+        assert!(!told.contains(unfit), "{told:?}");
+        assert!(
+            told.contains("authorization: ***") && !told.contains("secret"),
+            "{told:?}"
+        );
     }
 }

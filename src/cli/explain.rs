@@ -20,6 +20,7 @@ use crate::http::head::{Method, RequestHead, Version};
 use crate::http::target::TargetUri;
 use crate::store::admin::StoredInfo;
 use crate::sys::exit::Failure;
+use crate::sys::printable::printable;
 use crate::worker;
 
 /// Explain what is stored for a URL, and why a request for it would or wouldn't be answered from it now.
@@ -179,7 +180,7 @@ fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
         facts.lifetime.source
     );
     let validators: Vec<String> = conditional_fields(&meta.fields)
-        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
+        .map(|(name, value)| format!("{name}: {}", printable(value)))
         .collect();
     match validators.as_slice() {
         [] => text.push_str("   It has no validator, so a stale one is fetched anew.\n"),

@@ -11,7 +11,9 @@ use super::store_args::StoreArgs;
 use super::url::HostFilter;
 use crate::cache::key::Variant;
 use crate::http::date::UnixSeconds;
+use crate::http::target::masked;
 use crate::sys::exit::Failure;
+use crate::sys::printable::printable;
 
 /// List what is stored: size on disk, age, how often it was used and whether lately, URL and variant.
 #[derive(Debug, clap::Args)]
@@ -88,9 +90,10 @@ fn table(rows: &[ListLine]) -> String {
         };
         let hits = row.hits.map_or("-".to_owned(), |hits| hits.to_string());
         let (size, age) = (amount(row.size), duration(row.age));
-        let (uri, variant) = match row.variant.as_str() {
-            "" => (&row.uri, String::new()),
-            variant => (&row.uri, format!("  [{variant}]")),
+        let uri = printable(&masked(row.uri.as_bytes()));
+        let variant = match row.variant.as_str() {
+            "" => String::new(),
+            variant => format!("  [{variant}]"),
         };
         // Writing to a String can't fail.
         let _ = writeln!(
@@ -105,10 +108,14 @@ fn table(rows: &[ListLine]) -> String {
 
 /// The selecting fields of a variant, on one line.
 pub(super) fn fields_of(variant: &Variant) -> String {
-    let text = String::from_utf8_lossy(variant.text());
-    let lines = text.lines().map(|line| match line.contains(':') {
-        true => line.to_owned(),
-        false => format!("no {line}"),
+    let text = variant.text().split(|&byte| byte == b'\n');
+    let lines = text.filter(|line| !line.is_empty()).map(|line| {
+        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        match name {
+            _ if name.len() == line.len() => format!("no {}", printable(line)),
+            b"authorization" | b"cookie" => format!("{}: ***", printable(name)),
+            _ => printable(line),
+        }
     });
     lines.collect::<Vec<_>>().join("; ")
 }

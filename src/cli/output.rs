@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::config::display_duration;
 use crate::sys::exit::Failure;
+use crate::sys::printable::printable_lines;
 
-/// Prints to the standard output; a reader that went away (`| head`) is no failure.
+/// Prints to the standard output, fit for a terminal; a reader that went away (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let text = printable_lines(text);
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::unavailable(

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::output::amount;
+use crate::sys::printable::printable;
 
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -39,6 +40,7 @@ impl Progress {
     fn print(&self, text: &str, end: &str) {
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
         let mut out = io::stderr().lock();
+        let text = printable(text.as_bytes());
         // Nobody is left to read it where this fails.
         let _ = write!(out, "{clear}{text}{end}").and_then(|()| out.flush());
     }

@@ -17,6 +17,7 @@ pub(crate) mod limits;
 pub mod memory_file;
 pub(crate) mod notifier;
 pub(crate) mod notify;
+pub(crate) mod printable;
 pub(crate) mod rate;
 pub mod seqpacket;
 pub mod shared;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use super::printable::printable;
+
 pub fn is_configured() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
@@ -25,7 +27,7 @@ pub fn stopping() {
 
 /// A line for `systemctl status`.
 pub fn status(line: &str) {
-    tell(&[NotifyState::Status(line)]);
+    tell(&[NotifyState::Status(&printable(line.as_bytes()))]);
 }
 
 /// Stopping may take this long from now, whatever the unit's TimeoutStopSec= says, unless that is longer.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use log::Level;
 
-use super::line::{Line, escaped};
+use super::line::Line;
 use crate::http::target::masked;
+use crate::sys::printable::printable;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLine {
@@ -33,8 +34,8 @@ impl AccessLine {
     pub(super) fn line(&self) -> Line {
         let of = |address: IpAddr| address.to_canonical().to_string();
         let client = self.client.map_or("unix".to_string(), of);
-        let method = escaped(&self.method);
-        let uri = escaped(&masked(&self.uri));
+        let method = printable(&self.method);
+        let uri = printable(&masked(&self.uri));
         let AccessLine {
             status,
             outcome,

@@ -21,6 +21,7 @@ use line::Line;
 pub use writer::Identity;
 use writer::LineWriter;
 
+use super::printable::printable_lines;
 use super::signals;
 
 /// The most lines that wait for the thread.
@@ -115,7 +116,7 @@ pub fn start(who: Identity) -> Guard {
 /// Says on stderr why the process ends. Where stderr is the journal's, the line has the priority of an error.
 pub fn last_words(message: &str) {
     let priority = if connected_to_journal() { "<3>" } else { "" };
-    eprintln!("{priority}cacheproxy: {message}");
+    eprintln!("{priority}cacheproxy: {}", printable_lines(message));
 }
 
 pub fn access(access: AccessLine) {

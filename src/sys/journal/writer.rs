@@ -6,7 +6,8 @@ use log::kv::{Error, Source, VisitSource};
 use log::{Level, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use super::line::{Line, escaped};
+use super::line::Line;
+use crate::sys::printable::printable;
 
 /// The process whose lines these are, as they are tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,7 @@ fn console(tag: &str, line: &Line) -> String {
         Level::Info => "",
         Level::Debug | Level::Trace => "debug: ",
     };
-    let message = escaped(line.message.as_bytes());
+    let message = printable(line.message.as_bytes());
     format!("{tag}: {level}{message}\n")
 }
 
