@@ -33,7 +33,10 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("clients from", list(&settings.allow, display_network)),
         ("PURGE from", list(&settings.purge_allow, display_network)),
         ("clients at most", settings.max_clients.to_string()),
-        ("URIs with ports", list(&settings.http_ports.0, display_ports)),
+        (
+            "URIs with ports",
+            list(&settings.http_ports.0, display_ports),
+        ),
         (
             "CONNECT to ports",
             list(&settings.connect_ports.0, display_ports),
