@@ -144,17 +144,12 @@ impl Obtain {
 pub enum PlanRefusal {
     #[error("only-if-cached was asked for, and nothing stored may be used")]
     OnlyIfCached,
-    #[error(
-        "this is an address of the proxy's own machine, which only clients on that machine may reach"
-    )]
-    OfThisMachine,
 }
 
 impl PlanRefusal {
     pub fn status(self) -> u16 {
         match self {
             PlanRefusal::OnlyIfCached => 504,
-            PlanRefusal::OfThisMachine => 403,
         }
     }
 }
@@ -173,7 +168,9 @@ pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSecon
             return answer;
         }
     }
-    match &candidates.stored {
+    // Who may not have it is as one for whom nothing is stored; where it came from is judged when it is connected to.
+    let stored = candidates.stored.as_ref();
+    match stored.filter(|stored| request.is_local || !stored.local) {
         Some(stored) => from_stored(request, stored, candidates, now),
         None => without_stored(request, candidates, now),
     }
@@ -185,9 +182,6 @@ fn from_stored(
     candidates: &Candidates<'_>,
     now: UnixSeconds,
 ) -> Plan {
-    if stored.local && !request.is_local {
-        return Plan::Refuse(PlanRefusal::OfThisMachine);
-    }
     let only_if_cached = request.directives.only_if_cached;
     match reuse(&request.directives, stored.facts, now) {
         Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => {

@@ -41,6 +41,10 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
             "CONNECT to ports",
             list(&settings.connect_ports.0, display_ports),
         ),
+        (
+            "own destinations",
+            list(&settings.own_destinations, ToString::to_string),
+        ),
         ("store", store(&settings.store)),
         ("largest object", display_size(settings.largest_object)),
         ("memory", format!("{memory} in each worker")),

@@ -1,6 +1,6 @@
 //! One value of a text, with its key and its place: what it is read as, or why it is refused.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -144,6 +144,22 @@ impl<'a> KeyValue<'a> {
             .filter(|(first, last)| *first >= 1 && first <= last)
             .map(|(first, last)| first..=last)
             .ok_or_else(|| self.expected(r#"a port such as 443 or a range such as "8000-8999""#))
+    }
+
+    /// A list of addresses with ports, which may be empty.
+    pub(super) fn destinations(&self) -> Result<Vec<SocketAddr>, ConfigError> {
+        let destinations = self.elements(r#"a list such as ["192.0.2.1:3141"]"#)?;
+        destinations.iter().map(KeyValue::destination).collect()
+    }
+
+    fn destination(&self) -> Result<SocketAddr, ConfigError> {
+        let expected =
+            r#"an address with its port such as "192.0.2.1:3141" or "[2001:db8::1]:3141""#;
+        let destination = self.string().and_then(|text| text.parse().ok());
+        destination
+            .filter(|destination: &SocketAddr| destination.port() != 0)
+            .map(|it| SocketAddr::new(it.ip().to_canonical(), it.port()))
+            .ok_or_else(|| self.expected(expected))
     }
 
     /// True for a database, false for a directory.

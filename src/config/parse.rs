@@ -14,7 +14,7 @@ use super::text::{ConfigText, Role};
 use crate::cache::policy::RuleTtl;
 
 /// The keys of a text, and of its tables.
-const KEYS: &str = "workers allow purge_allow http_ports connect_ports store store_path store_size min_free_disk database \
+const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
     database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
     stale_if_error access_log max_clients rule timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
@@ -67,6 +67,7 @@ impl SettingsBuilder {
             "purge_allow" => settings.purge_allow = entry.networks()?,
             "http_ports" => settings.http_ports = entry.ports()?,
             "connect_ports" => settings.connect_ports = entry.ports()?,
+            "own_destinations" => settings.own_destinations = entry.destinations()?,
             "store" => self.is_database = entry.is_database()?,
             "store_path" => settings.store.path = entry.path("/var/cache/cacheproxy")?,
             "store_size" => settings.store.size = entry.size(1 << 20)?,

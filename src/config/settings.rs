@@ -2,7 +2,7 @@
 //!
 //! `packaging/cacheproxy.toml` shows each of these defaults; a test holds the two together.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub struct Settings {
     /// The ports of the origin servers of http and https URIs.
     pub http_ports: Ports,
     pub connect_ports: Ports,
+    /// The destinations that clients of other machines may reach though they are this machine's own; never IPv4-mapped.
+    pub own_destinations: Vec<SocketAddr>,
     pub store: StoreChoice,
     /// The largest content that is stored, in bytes; never more than the store's size.
     pub largest_object: u64,
@@ -79,6 +81,7 @@ impl Default for Settings {
             purge_allow: Vec::new(),
             http_ports: Ports(vec![80..=80, 443..=443, 1024..=65535]),
             connect_ports: Ports(vec![80..=80, 443..=443]),
+            own_destinations: Vec::new(),
             store: StoreChoice {
                 kind: StoreKind::Filesystem,
                 path: PathBuf::from("/var/cache/cacheproxy"),

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod activation;
+pub(crate) mod addresses;
 pub mod certificates;
 pub mod child;
 pub mod clients;

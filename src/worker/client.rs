@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::origin::guard::Requester;
 use crate::ipc::{Assigned, Peer, Returned};
 use crate::sys::stream::Stream;
 
@@ -42,9 +43,17 @@ impl Client {
         }
     }
 
+    /// The client as one who asks for a destination.
+    pub(super) fn requester(&self) -> Requester {
+        match self.address() {
+            Some(address) if !address.is_loopback() => Requester::Remote(address),
+            _ => Requester::Local,
+        }
+    }
+
     /// True on this machine, where it may reach what listens only there.
     pub(super) fn is_local(&self) -> bool {
-        self.address().is_none_or(|address| address.is_loopback())
+        self.requester().is_local()
     }
 
     /// Writes what has been gathered.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::origin::guard::Guard;
 use super::origin::pool::ConnectionPool;
 use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
@@ -43,6 +44,7 @@ pub(super) struct Worker {
     pub(super) pool: ConnectionPool,
     pub(super) trust: Trust,
     pub(super) resolver: Resolver,
+    pub(super) guard: Guard,
     pub(super) outbox: Outbox,
     pub(super) clients: Cell<usize>,
     /// The number of responses that are whole and on their way into the store. Their clients may have gone.
@@ -73,6 +75,7 @@ impl Worker {
             pool: ConnectionPool::default(),
             trust: Trust::default(),
             resolver: Resolver::default(),
+            guard: Guard::default(),
             outbox: Outbox::default(),
             clients: Cell::new(0),
             storing: Cell::new(0),

@@ -8,6 +8,7 @@ mod common;
 mod absent;
 mod access;
 mod content;
+mod destinations;
 mod fields;
 mod log;
 mod requests;

@@ -129,7 +129,8 @@ fn requests_and_what_there_is() {
         // what only the origin server may evaluate
         (&[("If-Match", "\"a\"")], whole(FRESH), Plan::Bypass(Bypass::Precondition)),
         // what came from this machine's own addresses
-        (&[], There { local: true, ..whole(FRESH) }, refused(PlanRefusal::OfThisMachine)),
+        (&[], There { local: true, ..whole(FRESH) }, fetch(Whole)),
+        (&[only], There { local: true, ..whole(FRESH) }, refused(PlanRefusal::OnlyIfCached)),
         // RFC 9110 §14.2: a range near the beginning is worth the whole, a distant one isn't
         (&[("Range", "bytes=10-")], NOTHING, fetch(Whole)),
         (&[far], NOTHING, fetch(AsPresented)),

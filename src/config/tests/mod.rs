@@ -39,6 +39,7 @@ fn good_values_are_taken() {
         purge_allow = []
         http_ports = [80, "3000 - 3999"]
         connect_ports = [443, "8000-8999"]
+        own_destinations = ["192.0.2.1:3141", "[2001:db8::1]:80", "[::ffff:192.0.2.2]:80"]
         store = "filesystem"
         store_path = "/srv/cache"
         store_size = "2GB"
@@ -67,6 +68,7 @@ fn good_values_are_taken() {
     )
     .unwrap();
     let networks = ["192.168.1.0/24", "10.0.0.1/32", "2001:db8::/32"];
+    let destinations = ["192.0.2.1:3141", "[2001:db8::1]:80", "192.0.2.2:80"];
     let ttl = RuleTtl {
         seconds: 7 * 86_400,
         force: true,
@@ -77,6 +79,7 @@ fn good_values_are_taken() {
         purge_allow: Vec::new(),
         http_ports: Ports(vec![80..=80, 3000..=3999]),
         connect_ports: Ports(vec![443..=443, 8000..=8999]),
+        own_destinations: destinations.map(|it| it.parse().unwrap()).to_vec(),
         store: StoreChoice {
             kind: StoreKind::Filesystem,
             path: PathBuf::from("/srv/cache"),

@@ -93,6 +93,18 @@ const REFUSED: &[(&str, &str)] = &[
         r#"f.toml:1: http_ports = 65536: expected a port such as 443 or a range such as "8000-8999""#,
     ),
     (
+        "own_destinations = \"192.0.2.1:80\"",
+        r#"f.toml:1: own_destinations = "192.0.2.1:80": expected a list such as ["192.0.2.1:3141"]"#,
+    ),
+    (
+        "own_destinations = [\"192.0.2.1\"]",
+        r#"f.toml:1: own_destinations = "192.0.2.1": expected an address with its port such as "192.0.2.1:3141" or "[2001:db8::1]:3141""#,
+    ),
+    (
+        "own_destinations = [\"[::1]:0\"]",
+        r#"f.toml:1: own_destinations = "[::1]:0": expected an address with its port such as "192.0.2.1:3141" or "[2001:db8::1]:3141""#,
+    ),
+    (
         "connect_ports = [\"9-8\"]",
         r#"f.toml:1: connect_ports = "9-8": expected a port such as 443 or a range such as "8000-8999""#,
     ),

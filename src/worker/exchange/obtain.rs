@@ -217,7 +217,7 @@ impl Exchange<'_> {
             uri,
             purpose,
             content: None,
-            local_allowed: self.client.is_local(),
+            requester: self.client.requester(),
             settings: self.settings.clone(),
         }
     }

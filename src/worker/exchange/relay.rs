@@ -231,7 +231,10 @@ impl Exchange<'_> {
     /// Answers with what went wrong at the origin.
     pub(super) fn fail(&mut self, status: u16, why: &str) -> After {
         let after = self.refuse(status, why);
-        self.record.outcome = RequestOutcome::Error;
+        // A destination that the client may not reach is no failure of its server.
+        if status != 403 {
+            self.record.outcome = RequestOutcome::Error;
+        }
         after
     }
 

@@ -3,7 +3,7 @@
 use super::access_log::RequestOutcome;
 use super::{After, Exchange};
 use crate::http::target::Authority;
-use crate::worker::origin::reach;
+use crate::worker::origin::{Wanted, reach};
 use crate::worker::tunnel;
 use crate::worker::waiting_list::FetchError;
 
@@ -22,15 +22,15 @@ impl Exchange<'_> {
             );
             return self.refuse(403, &why);
         }
-        let (times, local_allowed) = (&self.settings.times, self.client.is_local());
-        let reached = reach(
-            &self.worker.resolver,
+        let times = &self.settings.times;
+        let wanted = Wanted {
             host,
             port,
-            local_allowed,
-            times.connect,
-        )
-        .await;
+            requester: self.client.requester(),
+            own_destinations: &self.settings.own_destinations,
+            limit: times.connect,
+        };
+        let reached = reach(&self.worker.resolver, &self.worker.guard, &wanted).await;
         let origin = match reached {
             Ok((origin, _)) => origin,
             Err(error) => {

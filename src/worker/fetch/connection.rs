@@ -1,7 +1,6 @@
 //! The connection that a fetch uses: an idle one of the pool, or a new one.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
 
 use bytes::BytesMut;
 use tokio::time::timeout;
@@ -11,9 +10,10 @@ use crate::http::persistence::RequestCourse;
 use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ReachError;
-use crate::worker::origin::reach;
+use crate::worker::origin::guard::Destination;
 use crate::worker::origin::tls::handshake;
 use crate::worker::origin::transport::Transport;
+use crate::worker::origin::{Wanted, reach};
 use crate::worker::state::Worker;
 use crate::worker::waiting_list::FetchError;
 
@@ -25,7 +25,7 @@ pub struct Connection {
     pub transport: Transport,
     /// Bytes read from it and not yet taken.
     pub buffer: BytesMut,
-    pub address: IpAddr,
+    pub destination: Destination,
     /// The course of the request on it, which decides whether it is used again.
     pub course: RequestCourse,
     /// True when it served a request before.
@@ -33,11 +33,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn new(transport: Transport, address: IpAddr, reused: bool) -> Connection {
+    fn new(transport: Transport, destination: Destination, reused: bool) -> Connection {
         Connection {
             transport,
             buffer: BytesMut::with_capacity(FIRST_READ),
-            address,
+            destination,
             course: RequestCourse::default(),
             reused,
         }
@@ -46,29 +46,28 @@ impl Connection {
 
 /// A connection of the pool, if there is one for this request.
 pub fn idle_connection(worker: &Worker, request: &FetchRequest) -> Option<Connection> {
-    let (transport, address) = worker
-        .pool
-        .take(request.uri.origin(), request.local_allowed)?;
-    Some(Connection::new(transport, address, true))
+    let (origin, named) = (request.uri.origin(), &request.settings.own_destinations);
+    let (transport, destination) = worker.pool.take(origin, request.requester, named)?;
+    Some(Connection::new(transport, destination, true))
 }
 
 pub async fn new_connection(
     worker: &Worker,
     request: &FetchRequest,
 ) -> Result<Connection, FetchError> {
-    let (stream, address) = reach(
-        &worker.resolver,
-        request.uri.host(),
-        request.uri.port(),
-        request.local_allowed,
-        request.settings.times.connect,
-    )
-    .await?;
+    let wanted = Wanted {
+        host: request.uri.host(),
+        port: request.uri.port(),
+        requester: request.requester,
+        own_destinations: &request.settings.own_destinations,
+        limit: request.settings.times.connect,
+    };
+    let (stream, destination) = reach(&worker.resolver, &worker.guard, &wanted).await?;
     let transport = match request.uri.scheme() {
         Scheme::Http => Transport::Plain(stream),
         Scheme::Https => Box::pin(secured(worker, request, stream)).await?,
     };
-    Ok(Connection::new(transport, address, false))
+    Ok(Connection::new(transport, destination, false))
 }
 
 /// Makes a TLS session of a connection just made.

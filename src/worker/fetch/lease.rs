@@ -94,5 +94,5 @@ async fn look_up(
     let stored = remember(worker, &request.policy, *object);
     let directives = RequestDirectives::of(&request.head.fields);
     reuse(&directives, &stored.facts, now()).answers()?;
-    (request.local_allowed || !stored.object.meta.local).then_some(stored)
+    (request.requester.is_local() || !stored.object.meta.local).then_some(stored)
 }

@@ -11,6 +11,7 @@ use crate::http::framing::Framing;
 use crate::http::head::RequestHead;
 use crate::http::target::Uri;
 use crate::store::spool::SpoolReader;
+use crate::worker::origin::guard::Requester;
 use crate::worker::stored::Stored;
 
 pub struct FetchRequest {
@@ -22,8 +23,8 @@ pub struct FetchRequest {
     pub content: Option<RequestContent>,
     /// The client asks to switch protocols.
     pub upgrade: bool,
-    /// The client may reach this machine's own addresses.
-    pub local_allowed: bool,
+    /// The client, as far as it decides over what may be reached.
+    pub requester: Requester,
     /// The operator's wishes for this URI.
     pub policy: Policy,
     /// The settings that the request began with.

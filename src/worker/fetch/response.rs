@@ -26,7 +26,6 @@ use crate::http::head::{Method, ResponseHead};
 use crate::http::persistence::may_be_used_again;
 use crate::http::target::Uri;
 use crate::store::spool::{Keep, Spool, SpoolWriter};
-use crate::worker::origin::guard::is_local;
 use crate::worker::state::{Worker, cache_uri, now};
 use crate::worker::waiting_list::{
     Answer, FetchError, FetchOutcome, Listing, NoStoreReason, Shareable, Stage,
@@ -125,7 +124,9 @@ impl Context<'_> {
             head: &head,
             joint,
             length: total.length(),
-            local: is_local(connection.address),
+            local: (connection.destination)
+                .reserved(&request.settings.own_destinations)
+                .is_some(),
             has_store: worker.store.is_some(),
             times,
         };
@@ -183,7 +184,7 @@ impl Context<'_> {
         if worker.waiting_lists.has(key) {
             return None;
         }
-        if let Claim::Ours(claim) = claim(worker, key, self.request.local_allowed) {
+        if let Claim::Ours(claim) = claim(worker, key, self.request.requester.is_local()) {
             self.fetch.announce_claim(claim);
         }
         Some(worker.waiting_lists.enlist(key.clone(), self.fetch))
@@ -257,14 +258,14 @@ impl Context<'_> {
         let Connection {
             transport,
             buffer,
-            address,
+            destination,
             course,
             ..
         } = connection;
         let request = self.request;
         if buffer.is_empty() && may_be_used_again(&request.head, &course, head, framing) {
             let origin = request.uri.origin();
-            self.worker.pool.put(origin, transport, address);
+            self.worker.pool.put(origin, transport, destination);
         }
     }
 }

@@ -31,7 +31,12 @@ pub fn begin(worker: &Rc<Worker>, request: FetchRequest, visibility: Visibility)
     let found = (request.found().into_iter()).map(|found| found.object.meta.key.clone());
     let announced = Announcements { claim, lease: None };
     let keys = own.chain(found);
-    let fetch = Fetch::new(&worker.shared, keys, announced, request.local_allowed);
+    let fetch = Fetch::new(
+        &worker.shared,
+        keys,
+        announced,
+        request.requester.is_local(),
+    );
     let ticket = fetch.ticket();
     let key = request.key().filter(|_| listed).cloned();
     let listing = key.map(|key| worker.waiting_lists.enlist(key, &fetch));

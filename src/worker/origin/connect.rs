@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::guard::is_local;
+use super::guard::{Destination, Guard, Requester};
 use super::resolve::Resolver;
+use super::special::Purpose;
 use crate::sys::stream::Stream;
 
 /// The Connection Attempt Delay of RFC 8305 §5: from one attempt to the next beside it.
@@ -18,9 +19,13 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReachError {
     #[error(
-        "{host} is an address of the proxy's own machine or link, which only clients on that machine may reach"
+        "{host} ({address}) is {purpose}, which only clients on the proxy's machine may reach: its operator can allow it with \"own_destinations\" in the configuration"
     )]
-    NotAllowed { host: String },
+    NotAllowed {
+        host: String,
+        address: SocketAddr,
+        purpose: Purpose,
+    },
     #[error("{host} can't be resolved: {why}")]
     Unresolved { host: String, why: String },
     #[error("{host} was not resolved within {seconds} s: does the system's name server answer?")]
@@ -35,17 +40,25 @@ pub(crate) enum ReachError {
     TimedOut { host: String, seconds: u64 },
 }
 
-/// Resolves and connects, all within `limit`; the connection and the address it is to. Local addresses
-/// are left out unless `local_allowed`.
+/// An origin server to be reached, and for whom.
+pub(crate) struct Wanted<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    pub(crate) requester: Requester,
+    /// What the operator has named as for all clients, though it is this machine's own.
+    pub(crate) own_destinations: &'a [SocketAddr],
+    /// The time for all of it.
+    pub(crate) limit: Duration,
+}
+
+/// Resolves and connects; the connection and the address it is to. No other is tried than the client may reach.
 pub(crate) async fn reach(
     resolver: &Resolver,
-    host: &str,
-    port: u16,
-    local_allowed: bool,
-    limit: Duration,
-) -> Result<(Stream, IpAddr), ReachError> {
-    let deadline = Instant::now() + limit;
-    let seconds = limit.as_secs();
+    guard: &Guard,
+    wanted: &Wanted<'_>,
+) -> Result<(Stream, Destination), ReachError> {
+    let deadline = Instant::now() + wanted.limit;
+    let (host, seconds) = (wanted.host, wanted.limit.as_secs());
     let addresses = match timeout_at(deadline, resolver.addresses(host)).await {
         Ok(Ok(addresses)) => addresses,
         Ok(Err(why)) => {
@@ -57,30 +70,58 @@ pub(crate) async fn reach(
             return Err(ReachError::NoAnswer { host, seconds });
         }
     };
-    let allowed: Vec<SocketAddr> = interleave(&addresses)
-        .filter(|address| local_allowed || !is_local(*address))
-        .map(|address| SocketAddr::new(address, port))
-        .collect();
-    let connected = if allowed.is_empty() {
-        Err(ReachError::NotAllowed { host: host.into() })
-    } else {
-        let raced = timeout_at(deadline, race(&allowed)).await;
-        let host = format!("{host}:{port}");
-        match raced {
-            Ok(Ok((stream, address))) => Ok((stream, address.ip())),
-            Ok(Err(why)) => Err(ReachError::Unreachable { host, why }),
-            Err(_) => Err(ReachError::TimedOut { host, seconds }),
+    let connected = match allowed(guard, wanted, &addresses) {
+        Err(refused) => Err(refused),
+        Ok(allowed) => {
+            let raced = timeout_at(deadline, race(&allowed)).await;
+            let host = format!("{host}:{}", wanted.port);
+            match raced {
+                Ok(Ok(connected)) => Ok(connected),
+                Ok(Err(why)) => Err(ReachError::Unreachable { host, why }),
+                Err(_) => Err(ReachError::TimedOut { host, seconds }),
+            }
         }
     };
     connected.inspect_err(|_| resolver.forget(host))
 }
 
-async fn race(addresses: &[SocketAddr]) -> io::Result<(Stream, SocketAddr)> {
-    if let [only] = addresses {
-        return Stream::connect(*only).await.map(|stream| (stream, *only));
+/// The destinations, families in turn, that the client may reach; an error where there is none.
+fn allowed(
+    guard: &Guard,
+    wanted: &Wanted<'_>,
+    addresses: &[IpAddr],
+) -> Result<Vec<Destination>, ReachError> {
+    let mut allowed = Vec::with_capacity(addresses.len());
+    let mut refused = None;
+    for address in interleave(addresses) {
+        let host = || wanted.host.to_owned();
+        let address = SocketAddr::new(address, wanted.port);
+        let judged = guard.judge(address);
+        let destination = judged.map_err(|why| ReachError::Unreachable { host: host(), why })?;
+        match destination.reserved(wanted.own_destinations) {
+            Some(purpose) if !wanted.requester.is_local() => {
+                refused.get_or_insert_with(|| ReachError::NotAllowed {
+                    host: host(),
+                    address,
+                    purpose,
+                });
+            }
+            _ => allowed.push(destination),
+        }
+    }
+    match refused {
+        Some(refused) if allowed.is_empty() => Err(refused),
+        _ => Ok(allowed),
+    }
+}
+
+async fn race(destinations: &[Destination]) -> io::Result<(Stream, Destination)> {
+    if let [only] = destinations {
+        let connected = Stream::connect(only.address).await;
+        return connected.map(|stream| (stream, *only));
     }
     let mut attempts = JoinSet::new();
-    let mut untried = addresses.iter().copied();
+    let mut untried = destinations.iter().copied();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     let mut next_start = Instant::now();
     loop {
@@ -90,13 +131,13 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<(Stream, SocketAddr)> {
         }
         tokio::select! {
             () = sleep_until(next_start), if more => {
-                if let Some(address) = untried.next() {
-                    attempts.spawn_local(async move { (Stream::connect(address).await, address) });
+                if let Some(next) = untried.next() {
+                    attempts.spawn_local(async move { (Stream::connect(next.address).await, next) });
                 }
                 next_start = Instant::now() + ATTEMPT_DELAY;
             }
             Some(done) = attempts.join_next() => match done {
-                Ok((Ok(stream), address)) => return Ok((stream, address)),
+                Ok((Ok(stream), destination)) => return Ok((stream, destination)),
                 Ok((Err(error), _)) => {
                     last = error;
                     // A refusal frees the next one to start at once.

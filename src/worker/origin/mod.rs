@@ -4,7 +4,8 @@ pub(super) mod connect;
 pub(super) mod guard;
 pub(super) mod pool;
 pub(super) mod resolve;
+mod special;
 pub(super) mod tls;
 pub(super) mod transport;
 
-pub(super) use connect::reach;
+pub(super) use connect::{Wanted, reach};

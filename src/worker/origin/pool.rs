@@ -4,12 +4,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::guard::is_local;
+use super::guard::{Destination, Requester};
 use super::transport::Transport;
 
 /// The most idle connections kept to one origin.
@@ -19,7 +19,7 @@ const MOST: usize = 1024;
 
 struct Idle {
     transport: Transport,
-    address: IpAddr,
+    destination: Destination,
     since: Instant,
 }
 
@@ -30,31 +30,36 @@ pub(crate) struct ConnectionPool {
 }
 
 impl ConnectionPool {
-    /// An idle connection to `origin`, if a usable one is there.
-    pub(crate) fn take(&self, origin: &str, local_allowed: bool) -> Option<(Transport, IpAddr)> {
+    /// An idle connection to `origin`, if a usable one is there and this client may have it.
+    pub(crate) fn take(
+        &self,
+        origin: &str,
+        requester: Requester,
+        own_destinations: &[SocketAddr],
+    ) -> Option<(Transport, Destination)> {
         let mut all = self.idle.borrow_mut();
         let stack = all.get_mut(origin)?;
         while let Some(idle) = stack.pop() {
-            if !local_allowed && is_local(idle.address) {
+            if !idle.destination.may_be_reached(requester, own_destinations) {
                 stack.push(idle);
                 return None;
             }
             if idle.transport.is_quiet() {
-                return Some((idle.transport, idle.address));
+                return Some((idle.transport, idle.destination));
             }
         }
         None
     }
 
     /// Keeps a connection whose response was read to its end.
-    pub(crate) fn put(&self, origin: &str, transport: Transport, address: IpAddr) {
+    pub(crate) fn put(&self, origin: &str, transport: Transport, destination: Destination) {
         let mut all = self.idle.borrow_mut();
         if all.values().map(Vec::len).sum::<usize>() >= MOST {
             return;
         }
         let idle = Idle {
             transport,
-            address,
+            destination,
             since: Instant::now(),
         };
         // The name is copied for an origin's first connection alone.
