@@ -27,8 +27,9 @@ enum DbCommand {
     Status(StoreArgs),
 }
 
-const COUNT: &str = "SELECT count(*), coalesce(sum(size), 0)::bigint, coalesce(sum(hits), 0)::bigint, \
-    (SELECT relpersistence = 'u' FROM pg_class WHERE oid = 'cacheproxy.response'::regclass) \
+const COUNT: &str = "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(size), 0)::bigint, \
+    coalesce(pg_catalog.sum(hits), 0)::bigint, \
+    (SELECT relpersistence = 'u' FROM pg_catalog.pg_class WHERE oid = 'cacheproxy.response'::pg_catalog.regclass) \
     FROM cacheproxy.response";
 
 pub(super) fn db(args: &DbArgs) -> Result<(), Failure> {

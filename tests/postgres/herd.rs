@@ -35,7 +35,7 @@ fn hosts(server: &Server) -> Vec<Proxy> {
 /// Waits until every worker hears what the others do: the first thing that it does then is to try the upkeep's lock.
 fn wait_until_listening(server: &Server, connection: &str) {
     const TRIED: &str = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
-        AND (query LIKE 'SELECT pg_try_advisory_lock(%' \
+        AND (query LIKE 'SELECT pg_catalog.pg_try_advisory_lock(%' \
         OR pid IN (SELECT pid FROM pg_locks WHERE classid = 1668313721))";
     // What it does next hides that, but for the one that has the lock.
     let mut seen = HashSet::new();

@@ -28,7 +28,7 @@ const HOST: &str = "command";
 /// The most keys that are removed at once.
 const BATCH: usize = 1000;
 
-const LAST: &str = "SELECT coalesce(max(id), 0) FROM cacheproxy.response";
+const LAST: &str = "SELECT coalesce(pg_catalog.max(id), 0) FROM cacheproxy.response";
 const EACH: &str = concat!(
     row::columns!(),
     ", id, length, size, used, hits FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 500"
@@ -42,11 +42,12 @@ const WHOLE: &str = concat!(
     ", id, length, checksum, content, content_id \
     FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 50"
 );
-const READ: &str = "SELECT bytes, cacheproxy.keep(ARRAY[$1::bigint])::text \
+const READ: &str = "SELECT bytes, cacheproxy.keep(ARRAY[$1::bigint])::pg_catalog.text \
     FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
 const INVALIDATE_ALL: &str = "SELECT cacheproxy.invalidate_all($1)";
 const TELL_ALL: &str = "SELECT cacheproxy.tell_all($1)";
-const REMOVE_ALL: &str = "DELETE FROM cacheproxy.response r USING unnest($1::bytea[], $2::text[], $3::text[]) k(hash, method, uri) \
+const REMOVE_ALL: &str = "DELETE FROM cacheproxy.response r USING unnest($1::pg_catalog.bytea[], $2::pg_catalog.text[], \
+    $3::pg_catalog.text[]) k(hash, method, uri) \
     WHERE r.key_hash = k.hash AND r.method = k.method AND r.uri = k.uri RETURNING r.key_hash, r.variant_hash, r.size";
 
 /// The responses in a database.

@@ -21,10 +21,10 @@ use crate::store::StoreError;
 /// The seconds that one host may take to answer, unless `connect_timeout` says otherwise.
 const TIMEOUT: u64 = 3;
 /// The settings of each connection: nothing may run on for long when nobody waits for it any more, and what a
-/// crash of the server loses is fetched again.
+/// crash of the server loses is fetched again. What others have made in the schema "public" is never called.
 const SETTINGS: &str = "SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '120s'; \
     SET default_transaction_isolation = 'read committed'; SET synchronous_commit = off; SET jit = off; \
-    SET client_min_messages = warning";
+    SET client_min_messages = warning; SET search_path = pg_catalog, pg_temp";
 
 /// The way to a database.
 pub struct Connector {

@@ -13,11 +13,11 @@ use crate::cache::stored::Meta;
 use crate::http::date::UnixSeconds;
 
 /// The last row of this look; nothing at the end.
-const TO: &str = "SELECT max(id) FROM (SELECT id FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 500) r";
+const TO: &str = "SELECT pg_catalog.max(id) FROM (SELECT id FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 500) r";
 const LOOK: &str = concat!(
     row::columns!(),
-    ", id, extract(epoch FROM now())::bigint FROM cacheproxy.response WHERE id > $1 AND id <= $2 \
-    AND etag IS NULL AND last_modified IS NULL AND coalesce(last_used, stored) < now() - interval '1 day'"
+    ", id, extract(epoch FROM pg_catalog.now())::bigint FROM cacheproxy.response WHERE id > $1 AND id <= $2 \
+    AND etag IS NULL AND last_modified IS NULL AND coalesce(last_used, stored) < pg_catalog.now() - interval '1 day'"
 );
 const REMOVE: &str = "SELECT cacheproxy.evict($1)";
 /// The most that go at once.

@@ -11,12 +11,14 @@ use super::session::Session;
 use crate::cache::key::Hash;
 use crate::store::Used;
 
-/// A response that is being changed at this very moment isn't counted: nobody waits for a count.
+/// A response that is being changed at this very moment isn't counted: nobody waits for a count. (`unnest` of several
+/// arrays is syntax, which has no schema.)
 const FLUSH: &str = "WITH new AS ( \
-        SELECT r.id, n.hits FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS n (key, variant, hits) \
+        SELECT r.id, n.hits FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::bigint[]) \
+        AS n (key, variant, hits) \
         JOIN cacheproxy.response r ON r.key_hash = n.key AND r.variant_hash = n.variant \
         FOR NO KEY UPDATE OF r SKIP LOCKED) \
-    UPDATE cacheproxy.response r SET hits = r.hits + new.hits, used = true, last_used = now() \
+    UPDATE cacheproxy.response r SET hits = r.hits + new.hits, used = true, last_used = pg_catalog.now() \
     FROM new WHERE r.id = new.id";
 
 /// The time between writes.

@@ -19,19 +19,19 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// Takes the lease where nobody has it, or it has run out. Else tells whether what was fetched is stored
 /// by now, and for how long the lease is another's, who is to tell when it is done.
 const LEASE: &str = "INSERT INTO cacheproxy.fetching AS f (key_hash, host, until) \
-        VALUES ($1, $2, now() + interval '5 s') ON CONFLICT (key_hash) DO UPDATE SET \
-        host = CASE WHEN f.until > now() THEN f.host ELSE excluded.host END, \
-        until = CASE WHEN f.until > now() AND f.host <> excluded.host THEN f.until ELSE excluded.until END, \
-        done = f.done AND f.until > now() AND f.host <> excluded.host, \
-        waited = f.until > now() AND (f.host <> excluded.host OR f.waited AND NOT f.done) \
+        VALUES ($1, $2, pg_catalog.now() + interval '5 s') ON CONFLICT (key_hash) DO UPDATE SET \
+        host = CASE WHEN f.until > pg_catalog.now() THEN f.host ELSE excluded.host END, \
+        until = CASE WHEN f.until > pg_catalog.now() AND f.host <> excluded.host THEN f.until ELSE excluded.until END, \
+        done = f.done AND f.until > pg_catalog.now() AND f.host <> excluded.host, \
+        waited = f.until > pg_catalog.now() AND (f.host <> excluded.host OR f.waited AND NOT f.done) \
     RETURNING CASE WHEN host = $2 THEN 'ours' WHEN done THEN 'done' ELSE 'theirs' END, \
-        ceil(extract(epoch FROM until - now()) * 1000)::bigint";
-const RENEW: &str = "UPDATE cacheproxy.fetching SET until = now() + interval '5 s' \
+        pg_catalog.ceil(extract(epoch FROM until - pg_catalog.now()) * 1000)::bigint";
+const RENEW: &str = "UPDATE cacheproxy.fetching SET until = pg_catalog.now() + interval '5 s' \
     WHERE key_hash = $1 AND host = $2 AND NOT done";
 /// Whoever waits for it then fetches for himself.
 const RELEASE: &str = "WITH gone AS (DELETE FROM cacheproxy.fetching \
         WHERE key_hash = $1 AND host = $2 AND NOT done RETURNING key_hash, waited) \
-    SELECT pg_notify('cacheproxy', $2 || ' f ' || encode(key_hash, 'hex')) FROM gone WHERE waited";
+    SELECT cacheproxy.notify('cacheproxy', $2 || ' f ' || pg_catalog.encode(key_hash, 'hex')) FROM gone WHERE waited";
 
 /// More keys than this are looked through for those that nobody waits for any more.
 const MANY: usize = 1024;

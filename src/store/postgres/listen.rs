@@ -15,11 +15,11 @@ use super::failure::reason;
 use super::hits::Hits;
 use super::lease::LeaseWaiters;
 use super::maintenance::DatabaseMaintenance;
+use super::notices::{News, Notices, SECRET};
 use super::pending_invalidations::PendingInvalidations;
 use super::pool::Pool;
 use super::row::invalidation_count;
 use super::session::Session;
-use crate::cache::key::Hash;
 use crate::store::LeaseNews;
 use crate::sys::shared::Shared;
 
@@ -107,6 +107,10 @@ impl Listener {
     ) -> Result<(), Error> {
         session.set_deadline(Instant::now() + TIMEOUT);
         session.batch(SETTINGS)?;
+        let row = session.query_one(SECRET)?;
+        let (host, server) = (self.host.clone(), self.pool.server().to_owned());
+        let notices = Arc::new(Notices::new(row.get(0), row.get(1), host, server));
+        session.hear(notices.clone());
         session.batch(LISTEN)?;
         self.catch_up(session)?;
         self.waiters.set_heard(true);
@@ -114,21 +118,20 @@ impl Listener {
         loop {
             match messages.try_recv() {
                 Ok(ToListener::Closed) | Err(TryRecvError::Disconnected) => return Ok(()),
-                Ok(ToListener::Reached) | Err(TryRecvError::Empty) => {}
+                // Its schema may be another one now.
+                Ok(ToListener::Reached) => check = Instant::now(),
+                Err(TryRecvError::Empty) => {}
             }
             let due = check.min(self.maintenance.due()).min(self.hits.due());
             let mut nap = due.saturating_duration_since(Instant::now()).min(NAP);
-            while let Some(notification) = session.notification(mem::take(&mut nap))? {
-                let payload = notification.payload();
-                match notification.channel() {
-                    "cacheproxy" => self.handle(payload, session)?,
-                    _ => self.maintenance.want(payload.parse().unwrap_or(0)),
-                }
+            while let Some(news) = session.news(mem::take(&mut nap))? {
+                self.handle(news, session)?;
             }
             let now = Instant::now();
             session.set_deadline(now + TIMEOUT);
             if now >= check {
-                session.batch("")?;
+                let row = session.query_one(SECRET)?;
+                notices.renew(row.get(0), row.get(1));
                 check = now + CHECK;
             }
             if self.pending_invalidations.any() {
@@ -163,119 +166,25 @@ impl Listener {
         Ok(())
     }
 
-    fn handle(&self, payload: &str, session: &mut Session) -> Result<(), Error> {
-        match parse(payload) {
-            Some(News::Changed(change)) => {
+    fn handle(&mut self, news: News, session: &mut Session) -> Result<(), Error> {
+        match news {
+            News::Changed(change) => {
                 let slot = Shared::invalidation_slot(&change.hash);
                 self.shared.note_invalidations(slot, change.count);
                 // This host's own changes begin a generation there and then.
-                if change.host != self.host {
+                if !change.ours {
                     self.shared.note_change(&[change.hash], change.number);
                 }
                 self.waiters.wake(&change.hash, LeaseNews::Changed);
             }
-            Some(News::Gone(number, hashes)) => self.shared.note_change(&hashes, number),
-            Some(News::Free(hash)) => self.waiters.wake(&hash, LeaseNews::Free),
-            Some(News::All) => {
+            News::Gone(number, hashes) => self.shared.note_change(&hashes, number),
+            News::Free(hash) => self.waiters.wake(&hash, LeaseNews::Free),
+            News::All => {
                 session.set_deadline(Instant::now() + TIMEOUT);
                 self.catch_up(session)?;
             }
-            // Of a later version, or somebody's own.
-            None => {}
+            News::Room(bytes) => self.maintenance.want(bytes),
         }
         Ok(())
-    }
-}
-
-/// A notification.
-#[derive(Debug, PartialEq, Eq)]
-enum News<'a> {
-    /// Something else is stored under a key.
-    Changed(Change<'a>),
-    /// The responses of these keys went to make room, by the change of this number.
-    Gone(u64, Vec<Hash>),
-    /// A key is no longer being fetched, and nothing came of it for others.
-    Free(Hash),
-    /// Anything may have changed.
-    All,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Change<'a> {
-    host: &'a str,
-    hash: Hash,
-    number: u64,
-    count: u32,
-}
-
-fn parse(payload: &str) -> Option<News<'_>> {
-    let mut words = payload.split(' ');
-    let (host, kind) = (words.next()?, words.next()?);
-    match kind {
-        "p" | "r" => {
-            let hash = unhex(words.next()?)?;
-            Some(News::Changed(Change {
-                host,
-                hash,
-                number: words.next()?.parse().ok()?,
-                count: invalidation_count(words.next()?.parse().ok()?),
-            }))
-        }
-        "g" => {
-            let number = words.next()?.parse().ok()?;
-            let hashes = words.map(unhex).collect::<Option<_>>()?;
-            Some(News::Gone(number, hashes))
-        }
-        "f" => Some(News::Free(unhex(words.next()?)?)),
-        "a" => Some(News::All),
-        _ => None,
-    }
-}
-
-fn unhex(text: &str) -> Option<Hash> {
-    let number = u128::from_str_radix(text, 16).ok();
-    number.filter(|_| text.len() == 32).map(u128::to_be_bytes)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payloads() {
-        let hex = "000102030405060708090a0b0c0d0e0f";
-        let hash: Hash = std::array::from_fn(|at| at as u8);
-        let changed = |number, count| {
-            Some(News::Changed(Change {
-                host: "h",
-                hash,
-                number,
-                count,
-            }))
-        };
-        let rows = [
-            (format!("h p {hex} 17 3"), changed(17, 3)),
-            (format!("h r {hex} 18 4"), changed(18, 4)),
-            (format!("h r {hex} 18 9999999999"), changed(18, u32::MAX)),
-            (format!("h p {hex} 17 3 later"), changed(17, 3)),
-            (format!("h f {hex}"), Some(News::Free(hash))),
-            (
-                format!("- g 21 {hex} {hex}"),
-                Some(News::Gone(21, vec![hash, hash])),
-            ),
-            (format!("- g {hex}"), None),
-            (format!("- g 21 {hex} 00"), None),
-            ("h a".to_owned(), Some(News::All)),
-            (format!("h z {hex}"), None),
-            (format!("h p {hex} x 3"), None),
-            (format!("h p {hex} 17"), None),
-            (format!("h p {} 17 3", &hex[2..]), None),
-            ("h f".to_owned(), None),
-            (String::new(), None),
-        ];
-        for (payload, expected) in rows {
-            assert_eq!(parse(&payload), expected, "{payload}");
-        }
     }
 }

@@ -11,26 +11,27 @@ use super::expiry;
 use super::session::Session;
 
 /// The lock: "cacheproxy" in four bytes, and which of its tasks.
-const LOCK: &str = "SELECT pg_try_advisory_lock(1668313721, 1)";
+const LOCK: &str = "SELECT pg_catalog.pg_try_advisory_lock(1668313721, 1)";
 const LISTEN: &str = "LISTEN cacheproxy_room";
 const USED: &str = "SELECT cacheproxy.used()";
 const HAND: &str = "SELECT value FROM cacheproxy.state WHERE name = 'hand'";
 const NEXT: &str =
     "SELECT id, size, used FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 100";
 const EVICT: &str = "WITH \
-    hand AS (INSERT INTO cacheproxy.state VALUES ('hand', $3::bigint::text) \
+    hand AS (INSERT INTO cacheproxy.state VALUES ('hand', $3::bigint::pg_catalog.text) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value), \
     passed AS (UPDATE cacheproxy.response SET used = false WHERE id IN ( \
         SELECT id FROM cacheproxy.response WHERE id = ANY ($1) FOR NO KEY UPDATE SKIP LOCKED)) \
     SELECT cacheproxy.evict($2)";
 /// Content that nothing refers to any more, little by little. What is referred to is kept for ever.
 const ORPHANS: &str = "WITH gone AS (DELETE FROM cacheproxy.content WHERE id IN ( \
-        SELECT c.id FROM cacheproxy.content c WHERE c.kept_until < now() \
+        SELECT c.id FROM cacheproxy.content c WHERE c.kept_until < pg_catalog.now() \
         AND NOT EXISTS (SELECT FROM cacheproxy.response r WHERE r.content_id = c.id) \
         ORDER BY c.kept_until LIMIT 32 FOR UPDATE SKIP LOCKED) RETURNING id), \
     pieces AS (DELETE FROM cacheproxy.piece WHERE content_id IN (SELECT id FROM gone)) \
-    SELECT count(*) FROM gone";
-const LEASES: &str = "DELETE FROM cacheproxy.fetching WHERE until < now() - interval '1 minute'";
+    SELECT pg_catalog.count(*) FROM gone";
+const LEASES: &str =
+    "DELETE FROM cacheproxy.fetching WHERE until < pg_catalog.now() - interval '1 minute'";
 
 /// The time between looks for something to do, and for the lock.
 const EVERY: Duration = Duration::from_secs(10);

@@ -15,6 +15,7 @@ mod listen;
 mod lookup;
 mod maintenance;
 mod manager;
+mod notices;
 mod pending_invalidations;
 mod pool;
 mod publish;

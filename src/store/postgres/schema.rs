@@ -1,4 +1,5 @@
-//! The schema in the database: made where there is none, and made anew, empty, where it is older.
+//! The schema in the database: made where there is none; where it is older its functions are replaced, or, where its tables
+//! differ, all of it is made anew, empty.
 //!
 //! All in one transaction under a lock, so that any number of hosts may do it at once. It needs no superuser:
 //! the right to make a schema in the database, once.
@@ -9,26 +10,34 @@ use super::failure::reason;
 use super::session::Session;
 
 /// The version of the schema that this program uses.
-const VERSION: i64 = 2;
-const TEXT: &str = include_str!("schema.sql");
+const VERSION: i64 = 3;
+/// The oldest version that has the same tables and triggers.
+const SAME_TABLES: i64 = 2;
+const TABLES: &str = include_str!("schema.sql");
+const FUNCTIONS: &str = include_str!("functions.sql");
+const TRIGGERS: &str = include_str!("triggers.sql");
+/// The version, and a secret that only who owns the schema can read.
+const STATE: &str = "INSERT INTO cacheproxy.state VALUES ('version', $1::bigint::text), \
+    ('secret', pg_catalog.replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', '')) \
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 /// Stands in the text where tables are made, for what else is said of them.
 const PLACE: &str = "/*UNLOGGED*/";
 /// The statements that remove what is in the schema. As one text, made before any of them is done, since
 /// removing one thing takes others along; tables first, as they own sequences.
-const EVERYTHING: &str = "SELECT string_agg('DROP ' || thing || ' CASCADE', ';' ORDER BY thing DESC) FROM ( \
-    SELECT format('%s IF EXISTS cacheproxy.%I', CASE relkind WHEN 'r' THEN 'TABLE' ELSE 'SEQUENCE' END, relname) \
-        FROM pg_class WHERE relnamespace = 'cacheproxy'::regnamespace AND relkind IN ('r', 'S') \
-    UNION ALL SELECT 'FUNCTION IF EXISTS ' || oid::regprocedure \
-        FROM pg_proc WHERE pronamespace = 'cacheproxy'::regnamespace) things (thing)";
+const EVERYTHING: &str = "SELECT pg_catalog.string_agg('DROP ' || thing || ' CASCADE', ';' ORDER BY thing DESC) FROM ( \
+    SELECT pg_catalog.format('%s IF EXISTS cacheproxy.%I', CASE relkind WHEN 'r' THEN 'TABLE' ELSE 'SEQUENCE' END, relname) \
+        FROM pg_catalog.pg_class WHERE relnamespace = 'cacheproxy'::pg_catalog.regnamespace AND relkind IN ('r', 'S') \
+    UNION ALL SELECT 'FUNCTION IF EXISTS ' || oid::pg_catalog.regprocedure::pg_catalog.text \
+        FROM pg_catalog.pg_proc WHERE pronamespace = 'cacheproxy'::pg_catalog.regnamespace) things (thing)";
 /// Held while the schema is made.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('cacheproxy schema', 0))";
+const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('cacheproxy schema', 0::bigint))";
 
 /// The outcome of [`init`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaInit {
     /// There was none: it was made.
     Created,
-    /// It was of this version, and was made anew.
+    /// It was of this version, and was brought up to date or made anew.
     Upgraded(i64),
     /// It was up to date.
     Current,
@@ -75,14 +84,14 @@ pub struct SchemaState {
 
 /// Looks at the schema without changing anything.
 pub fn look(session: &mut Session) -> Result<SchemaState, SchemaError> {
-    let closed = "SELECT FROM pg_namespace \
-        WHERE nspname = 'cacheproxy' AND NOT has_schema_privilege(oid, 'USAGE')";
+    let closed = "SELECT FROM pg_catalog.pg_namespace \
+        WHERE nspname = 'cacheproxy' AND NOT pg_catalog.has_schema_privilege(oid, 'USAGE')";
     let closed = !session.query(closed, &[])?.is_empty();
     let version = if closed { None } else { version(session)? };
     let row = session.query_first(
-        "SELECT current_user::text, current_database()::text, current_setting('server_version'), \
-            has_database_privilege(current_database(), 'CREATE'), \
-            pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'",
+        "SELECT current_user::text, pg_catalog.current_database()::text, pg_catalog.current_setting('server_version'), \
+            pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), \
+            pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('default_transaction_read_only') = 'on'",
         &[],
     )?;
     let row = row.ok_or(SchemaError::Foreign)?;
@@ -90,7 +99,7 @@ pub fn look(session: &mut Session) -> Result<SchemaState, SchemaError> {
         None => false,
         Some(_) => {
             let rights = "SELECT \
-                has_table_privilege('cacheproxy.response', 'SELECT, INSERT, UPDATE, DELETE')";
+                pg_catalog.has_table_privilege('cacheproxy.response', 'SELECT, INSERT, UPDATE, DELETE')";
             session
                 .query_first(rights, &[])?
                 .is_some_and(|row| row.get(0))
@@ -133,16 +142,23 @@ fn make(session: &mut Session, logged: bool) -> Result<SchemaInit, SchemaError> 
         Some(newer) if newer > VERSION => return Err(SchemaError::Newer(newer)),
         older => older,
     };
-    if older.is_some() {
-        empty(session)?;
+    if older.is_some_and(|older| older >= SAME_TABLES) {
+        session.batch(FUNCTIONS)?;
+    } else {
+        if older.is_some() {
+            empty(session)?;
+        }
+        // An empty one may have been made for us, by who may where we may not.
+        let there = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'cacheproxy'";
+        if session.query(there, &[])?.is_empty() {
+            session.batch("CREATE SCHEMA cacheproxy")?;
+        }
+        let kind = if logged { "" } else { "UNLOGGED" };
+        session.batch(&TABLES.replace(PLACE, kind))?;
+        session.batch(FUNCTIONS)?;
+        session.batch(TRIGGERS)?;
     }
-    // An empty one may have been made for us, by who may where we may not.
-    let there = "SELECT FROM pg_namespace WHERE nspname = 'cacheproxy'";
-    if session.query(there, &[])?.is_empty() {
-        session.batch("CREATE SCHEMA cacheproxy")?;
-    }
-    let kind = if logged { "" } else { "UNLOGGED" };
-    session.batch(&TEXT.replace(PLACE, kind))?;
+    session.execute(STATE, &[&VERSION])?;
     Ok(older.map_or(SchemaInit::Created, SchemaInit::Upgraded))
 }
 
@@ -157,7 +173,7 @@ fn empty(session: &mut Session) -> Result<(), SchemaError> {
 fn version(session: &mut Session) -> Result<Option<i64>, SchemaError> {
     // Read from the table itself: what to_regclass() knows may be older than the lock.
     let there = session.query(
-        "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+        "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = 'cacheproxy' AND c.relname = 'state'",
         &[],
     )?;

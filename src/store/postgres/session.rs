@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
@@ -20,8 +20,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, Client, Connection, Notification, Socket};
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::notices::{News, Notices};
 
 /// The parameters of a statement.
 pub type Parameters<'a> = [&'a (dyn ToSql + Sync)];
@@ -29,7 +31,7 @@ pub type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 /// A connection as it is driven, with TLS where that is used.
 type Wire = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
-/// More notifications than this wait for nobody: then the connection ends, and with it what was not heard.
+/// More news than this waits for nobody: then the connection ends, and with it what was not read.
 const NOTIFICATIONS: usize = 64 << 10;
 
 /// The runtime of a store's connections, on one thread of its own; None once it is being dropped.
@@ -66,7 +68,9 @@ pub struct Session {
     connection: AbortHandle,
     pub(super) client: Client,
     statements: HashMap<&'static str, Statement>,
-    notifications: mpsc::Receiver<Notification>,
+    /// The reader of notifications, once somebody listens to them.
+    notices: Arc<OnceLock<Arc<Notices>>>,
+    news: mpsc::Receiver<News>,
     deadline: Instant,
     /// True when it was closed because something took too long.
     pub(super) overdue: bool,
@@ -86,13 +90,16 @@ pub struct Session {
 impl Session {
     /// A session on a connection that stands.
     pub(super) fn new(driver: Arc<Driver>, client: Client, connection: Wire) -> Session {
-        let (heard, notifications) = mpsc::channel(NOTIFICATIONS);
+        let (heard, news) = mpsc::channel(NOTIFICATIONS);
+        let notices = Arc::default();
+        let conversation = converse(connection, Arc::clone(&notices), heard);
         Session {
-            connection: driver.spawn(converse(connection, heard)).abort_handle(),
+            connection: driver.spawn(conversation).abort_handle(),
             driver,
             client,
             statements: HashMap::new(),
-            notifications,
+            notices,
+            news,
             deadline: Instant::now(),
             overdue: false,
             in_transaction: false,
@@ -127,6 +134,12 @@ impl Session {
     ) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(sql)?;
         self.run(async |client| client.query(&statement, parameters).await)
+    }
+
+    /// The only row of a statement without parameters.
+    pub(super) fn query_one(&mut self, sql: &'static str) -> Result<Row, Error> {
+        let statement = self.prepare(sql)?;
+        self.run(async |client| client.query_one(&statement, &[]).await)
     }
 
     /// The first row of a statement.
@@ -189,14 +202,20 @@ impl Session {
         Ok(())
     }
 
-    /// The next notification, if there is one within this time. Fails when the connection ends.
-    pub(super) fn notification(&mut self, within: Duration) -> Result<Option<Notification>, Error> {
-        let notifications = &mut self.notifications;
-        let next = async { timeout(within, notifications.recv()).await };
+    /// Has notifications read from now on, once.
+    pub(super) fn hear(&mut self, notices: Arc<Notices>) {
+        // A connection has one reader as long as it lasts.
+        let _ = self.notices.set(notices);
+    }
+
+    /// The next news, if there is any within this time. Fails when the connection ends.
+    pub(super) fn news(&mut self, within: Duration) -> Result<Option<News>, Error> {
+        let news = &mut self.news;
+        let next = async { timeout(within, news.recv()).await };
         match self.driver.block_on(next) {
             // Everything asked of it then fails for the reason.
             Ok(None) => self.batch("").map(|()| None),
-            Ok(notification) => Ok(notification),
+            Ok(news) => Ok(news),
             Err(_) => Ok(None),
         }
     }
@@ -235,12 +254,21 @@ impl Drop for Session {
 }
 
 /// Drives the connection and passes on what the server says unasked.
-async fn converse(mut connection: Wire, heard: mpsc::Sender<Notification>) {
+async fn converse(
+    mut connection: Wire,
+    notices: Arc<OnceLock<Arc<Notices>>>,
+    heard: mpsc::Sender<News>,
+) {
     while let Some(Ok(message)) = poll_fn(|task| connection.poll_message(task)).await {
-        if let AsyncMessage::Notification(notification) = message {
-            if heard.try_send(notification).is_err() {
-                return;
-            }
+        let AsyncMessage::Notification(notification) = message else {
+            continue;
+        };
+        // What isn't believed takes no place of what is.
+        let news = notices
+            .get()
+            .and_then(|notices| notices.read(&notification));
+        if news.is_some_and(|news| heard.try_send(news).is_err()) {
+            return;
         }
     }
 }

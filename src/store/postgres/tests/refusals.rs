@@ -69,6 +69,28 @@ fn an_older_schema_is_made_anew() {
 }
 
 #[test]
+fn an_older_schema_with_the_same_tables_keeps_what_is_stored() {
+    let server = Server::shared();
+    server.create_database("same_tables", "cacheproxy");
+    let database = server.connection("same_tables");
+    let meta = plain("GET http://older/same");
+    publish(&bench(&database).store, &meta, &content(70_000, 1));
+    let older = "UPDATE cacheproxy.state SET value = '2' WHERE name = 'version'; \
+        DELETE FROM cacheproxy.state WHERE name = 'secret'; DROP FUNCTION cacheproxy.notify; \
+        ALTER FUNCTION cacheproxy.publish RESET ALL";
+    server.sql("same_tables", older);
+    let bench = bench(&database);
+    assert!(suite::look(&bench.store, &meta.key).is_some());
+    publish(&bench.store, &meta, &content(70_000, 2));
+    until("it listens", || bench.store.waiters.is_heard());
+    let state = "SELECT string_agg(name, ' ' ORDER BY name) FROM cacheproxy.state \
+            WHERE name = 'secret' OR (name, value) = ('version', '3'); \
+        SELECT proconfig FROM pg_proc WHERE oid = 'cacheproxy.publish'::regproc";
+    let expected = "secret version\n{\"search_path=pg_catalog, pg_temp\"}";
+    assert_eq!(server.sql("same_tables", state), expected);
+}
+
+#[test]
 fn a_full_disk_is_said() {
     let server = Server::shared();
     server.create_database("full_disk", "cacheproxy");
