@@ -6,6 +6,7 @@
 
 use super::directives::RequestDirectives;
 use super::status::Forward;
+use crate::http::connection_auth::presents;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 
@@ -25,6 +26,10 @@ pub enum Bypass {
     NoStore,
     #[error("a rule of the configuration has it bypass the cache")]
     Rule,
+    #[error(
+        "it authenticates its connection (NTLM, Negotiate), or goes over one that is authenticated"
+    )]
+    ConnectionAuth,
 }
 
 impl Bypass {
@@ -49,6 +54,8 @@ pub fn bypass(request: &RequestHead, directives: &RequestDirectives) -> Option<B
         Some(Bypass::Content)
     } else if fields.has("if-match") || fields.has("if-unmodified-since") {
         Some(Bypass::Precondition)
+    } else if presents(fields) {
+        Some(Bypass::ConnectionAuth)
     } else {
         None
     }
@@ -88,6 +95,8 @@ mod tests {
             ("GET", &[("Cache-Control", "no-store")], Some(Bypass::NoStore)),
             ("GET", &[("Cache-Control", "no-cache, max-age=0, only-if-cached")], None),
             ("GET", &[("Authorization", "Basic eA==")], None),
+            ("GET", &[("Authorization", "ntlm TlRM")], Some(Bypass::ConnectionAuth)),
+            ("HEAD", &[("Authorization", "Negotiate YII=")], Some(Bypass::ConnectionAuth)),
         ];
         for (method, lines, expected) in table {
             let request = request(method, lines);

@@ -19,8 +19,8 @@ use crate::http::head::RequestHead;
 pub struct Presented<'a> {
     pub head: &'a RequestHead,
     pub directives: RequestDirectives,
-    /// A rule of the operator has it bypass the cache.
-    pub bypassed_by_rule: bool,
+    /// A reason beside those in its head for which the cache has no part in it.
+    pub bypass: Option<Bypass>,
     /// Its client may have what came from this machine's own addresses.
     pub is_local: bool,
 }
@@ -156,8 +156,7 @@ impl PlanRefusal {
 
 /// Plans what becomes of a request at `now`.
 pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSeconds) -> Plan {
-    let by_rule = request.bypassed_by_rule.then_some(Bypass::Rule);
-    if let Some(why) = bypass(request.head, &request.directives).or(by_rule) {
+    if let Some(why) = bypass(request.head, &request.directives).or(request.bypass) {
         return match request.directives.only_if_cached {
             true => Plan::Refuse(PlanRefusal::OnlyIfCached),
             false => Plan::Bypass(why),

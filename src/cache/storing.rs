@@ -8,6 +8,7 @@ use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{LifetimeSource, heuristically_cacheable, lifetime};
 use super::policy::Policy;
 use super::{range, validation, vary};
+use crate::http::connection_auth::offers_token;
 use crate::http::date::UnixSeconds;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 use crate::http::target::Uri;
@@ -39,6 +40,8 @@ pub enum UncacheableReason {
     Private,
     #[error("the request has Authorization and the response does not permit to share it")]
     Authorization,
+    #[error("the response is part of authenticating a connection (NTLM, Negotiate)")]
+    ConnectionAuth,
     #[error("no other request can match the response's Vary")]
     Vary,
     #[error("the response has no freshness lifetime and its status is not one to guess with")]
@@ -74,6 +77,8 @@ pub fn may_store(
         Err(UncacheableReason::Private)
     } else if request.fields.has("authorization") && !shared {
         Err(UncacheableReason::Authorization)
+    } else if offers_token(&response.fields) {
+        Err(UncacheableReason::ConnectionAuth)
     } else if vary::names(&response.fields).is_none() {
         Err(UncacheableReason::Vary)
     } else {

@@ -6,6 +6,7 @@ use super::list::{fields_of, now};
 use super::output::{self, amount, duration};
 use super::store_args::StoreArgs;
 use super::url;
+use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
@@ -83,7 +84,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let presented = Presented {
         head: &head,
         directives: RequestDirectives::of(&head.fields),
-        bypassed_by_rule: store.settings.rules.bypass(uri),
+        bypass: (store.settings.rules.bypass(uri)).then_some(Bypass::Rule),
         is_local: true,
     };
     let now = now();

@@ -3,6 +3,7 @@
 
 pub mod chunked;
 pub mod connection;
+pub mod connection_auth;
 pub mod content;
 pub mod date;
 pub mod fields;

@@ -1,10 +1,11 @@
-//! The next request on a connection to an origin server (RFC 9112 §9.3): may there be one after what has passed on it? In
-//! doubt there is none: what an origin server reads or sends otherwise than we think would become another client's
-//! request or response.
+//! The next request on a connection to an origin server (RFC 9112 §9.3): may there be one, and whose, after what has
+//! passed on it? In doubt there is none: what an origin server reads or sends otherwise than we think would become
+//! another client's request or response.
 //!
 //! What waits to be read on an idle connection is seen by whoever keeps it.
 
 use super::connection::origin_persists;
+use super::connection_auth::{offers_token, presents};
 use super::framing::{Framing, equal_lengths};
 use super::head::{RequestHead, ResponseHead};
 
@@ -33,19 +34,36 @@ pub enum RequestSent {
     Whole,
 }
 
-/// True when a connection may take another request after this response, when all of that has been read and nothing
-/// else.
-pub fn may_be_used_again(
+/// The use of a connection after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextUse {
+    /// It is closed.
+    Nobody,
+    /// For requests of the same client's connection alone: it may be authenticated (RFC 4559 §6).
+    SameClient,
+    /// For whoever comes next.
+    Anyone,
+}
+
+/// Decides on the use of a connection after this response, when all of that has been read and nothing else.
+pub fn next_use(
     request: &RequestHead,
     course: &RequestCourse,
     response: &ResponseHead,
     framing: Framing,
-) -> bool {
-    framing != Framing::UntilClose
+) -> NextUse {
+    // A handshake goes on over this very connection, whatever else the server declined: it has read the request.
+    let handshake = offers_token(&response.fields) && course.sent != RequestSent::Partly;
+    let stays = framing != Framing::UntilClose
         && origin_persists(response)
         && takes_content(request, course.content)
         && !has_content_after_all(response)
-        && is_as_expected(request, course)
+        && (handshake || is_as_expected(request, course));
+    match stays {
+        false => NextUse::Nobody,
+        true if handshake || presents(&request.fields) => NextUse::SameClient,
+        true => NextUse::Anyone,
+    }
 }
 
 /// True unless there was content and the method gives it no meaning: a server that ignores it would read it as the

@@ -3,11 +3,13 @@
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 use super::origin::guard::Requester;
+use super::origin::pinned::PinnedConnections;
 use crate::ipc::{Assigned, Peer, Returned};
 use crate::sys::stream::Stream;
 
@@ -21,6 +23,8 @@ pub(super) struct Client {
     pub(super) out: BytesMut,
     /// Another worker sent it here with the request that comes first; it isn't sent on.
     pub(super) handed: bool,
+    /// The connections to origin servers that are its alone. They end when it leaves this worker.
+    pub(super) pinned: Rc<PinnedConnections>,
 }
 
 impl Client {
@@ -32,6 +36,7 @@ impl Client {
             buffer: BytesMut::from(&assigned.read[..]),
             out: BytesMut::new(),
             handed: assigned.handed,
+            pinned: Rc::default(),
         })
     }
 

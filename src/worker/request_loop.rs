@@ -25,6 +25,8 @@ const GATHER: usize = 64 << 10;
 /// The time and the bytes for which a client that is being refused is read from, so that it sees why.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
+/// The time between two looks at an idle client's pinned connections.
+const PINNED_LOOK: Duration = Duration::from_secs(1);
 
 /// Serves a client in a task of its own, until it ends or goes.
 pub(super) fn start(worker: &Rc<Worker>, assigned: Assigned) {
@@ -146,8 +148,12 @@ impl RequestLoop {
         let now = Instant::now();
         let idle = client.buffer.is_empty();
         let supervised = worker.phase.supervised();
+        // Elsewhere it would no longer be the user that it has authenticated as.
+        let pinned = idle && !client.pinned.is_empty();
         let deadline = if !idle {
             *self.head_since.get_or_insert(now) + settings.times.client_header
+        } else if pinned {
+            now + settings.times.worker_idle.max(PINNED_LOOK)
         } else if supervised {
             now + settings.times.worker_idle
         } else {
@@ -169,6 +175,7 @@ impl RequestLoop {
         };
         match read {
             Ok(1..) => Step::Continue(()),
+            Err(why) if why.kind() == io::ErrorKind::TimedOut && pinned => Step::Continue(()),
             Err(why) if why.kind() == io::ErrorKind::TimedOut && idle => {
                 match (supervised, self.worker.phase.supervised()) {
                     (_, true) => Step::Break(Departure::Return),

@@ -13,6 +13,8 @@ use crate::sys::stream::Stream;
 /// Writes what is gathered for the client and what it already sent, then passes bytes both ways.
 /// Returns how many went to the client.
 pub async fn join(client: &mut Client, origin: &Stream, limit: Duration) -> u64 {
+    // Its requests are over.
+    client.pinned.clear();
     let early = std::mem::take(&mut client.buffer);
     let sent = origin.write_all(&mut [IoSlice::new(&early)], limit).await;
     if client.flush(limit).await.is_err() || sent.is_err() {

@@ -10,6 +10,7 @@ mod interim;
 mod itself;
 mod long;
 mod origins;
+mod pinned;
 mod requests;
 mod responses;
 mod reuse;

@@ -34,7 +34,7 @@ fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Pla
     let presented = Presented {
         head: &head,
         directives: RequestDirectives::of(&head.fields),
-        bypassed_by_rule,
+        bypass: bypassed_by_rule.then_some(Bypass::Rule),
         is_local: false,
     };
     let some = |cache_control: &str| (!cache_control.is_empty()).then(|| response(cache_control));
@@ -196,7 +196,7 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
         let presented = Presented {
             head: &head,
             directives: RequestDirectives::default(),
-            bypassed_by_rule: false,
+            bypass: None,
             is_local: true,
         };
         let candidates = Candidates {
@@ -231,7 +231,7 @@ fn requests_that_may_wait() {
         let presented = Presented {
             head: &head,
             directives: RequestDirectives::of(&head.fields),
-            bypassed_by_rule: false,
+            bypass: None,
             is_local: false,
         };
         assert_eq!(may_wait(&presented), *expected, "{lines:?}");

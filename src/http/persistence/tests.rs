@@ -1,4 +1,4 @@
-//! Rows of what passed on a connection, and may it be used again.
+//! Rows of what passed on a connection, and its use after that.
 
 use bytes::Bytes;
 
@@ -12,6 +12,15 @@ const SENT: RequestCourse = RequestCourse {
     sent: RequestSent::Whole,
     continues: 0,
 };
+
+fn may_be_used_again(
+    request: &RequestHead,
+    course: &RequestCourse,
+    response: &ResponseHead,
+    framing: Framing,
+) -> bool {
+    next_use(request, course, response, framing) == NextUse::Anyone
+}
 
 fn request(method: &str, lines: &[(&str, &str)]) -> RequestHead {
     RequestHead {
@@ -120,4 +129,51 @@ fn responses() {
     old.version = Version::Http10;
     let used = may_be_used_again(&request("GET", &[]), &SENT, &old, Framing::Length(2));
     assert!(!used, "HTTP/1.0 without keep-alive");
+}
+
+#[test]
+fn what_is_authenticated_is_for_the_same_client() {
+    use NextUse::{Anyone, Nobody, SameClient};
+    let late = RequestCourse {
+        sent: RequestSent::Late,
+        ..SENT
+    };
+    let partly = RequestCourse {
+        sent: RequestSent::Partly,
+        ..SENT
+    };
+    let upgrade = RequestCourse {
+        upgrade: true,
+        ..SENT
+    };
+    let ntlm: &[(&str, &str)] = &[("Authorization", "NTLM TlRM")];
+    let token: &[(&str, &str)] = &[("WWW-Authenticate", "NTLM TlRM")];
+    let bare: &[(&str, &str)] = &[("WWW-Authenticate", "NTLM")];
+    let closing: &[(&str, &str)] = &[("WWW-Authenticate", "NTLM TlRM"), ("Connection", "close")];
+    #[rustfmt::skip]
+    let table: &[(&[(&str, &str)], RequestCourse, &[(&str, &str)], NextUse)] = &[
+        (&[], SENT, &[], Anyone),
+        (&[("Authorization", "Basic eDp5")], SENT, &[], Anyone),
+        (ntlm, SENT, &[], SameClient),
+        (ntlm, SENT, token, SameClient),
+        (&[], SENT, token, SameClient),
+        (&[], SENT, bare, Anyone),
+        (ntlm, SENT, closing, Nobody),
+        (ntlm, late, &[], Nobody),
+        (ntlm, late, bare, Nobody),
+        (ntlm, late, token, SameClient),
+        (ntlm, partly, token, Nobody),
+        (ntlm, upgrade, &[], Nobody),
+        (ntlm, upgrade, token, SameClient),
+    ];
+    for (lines, course, answered, expected) in table {
+        let response = response(401, answered);
+        let used = next_use(
+            &request("POST", lines),
+            course,
+            &response,
+            Framing::Length(0),
+        );
+        assert_eq!(used, *expected, "{lines:?} {course:?} {answered:?}");
+    }
 }

@@ -48,6 +48,7 @@ impl Exchange<'_> {
         let length = self.head.fields.text().len() + self.client.buffer.len();
         !self.client.handed
             && !self.has_own_field
+            && self.client.pinned.is_empty()
             && phase.supervised()
             && !phase.draining()
             && self.client.out.is_empty()

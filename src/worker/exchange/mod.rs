@@ -31,10 +31,12 @@ use route::{Refusal, Route, route};
 use super::client::Client;
 use super::pages::PageWriter;
 use super::state::{Worker, now};
+use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::plan::{Plan, Presented, plan};
 use crate::config::Settings;
 use crate::http::connection::client_persists;
+use crate::http::connection_auth::presents;
 use crate::http::framing::{Framing, request_framing};
 use crate::http::head::{Method, RequestHead};
 use crate::http::target::{TargetUri, Uri, UriForm};
@@ -82,7 +84,7 @@ pub struct Exchange<'a> {
     keep: bool,
     /// For the plan of a request that the cache may answer.
     directives: RequestDirectives,
-    bypassed_by_rule: bool,
+    bypass: Option<Bypass>,
     /// It no longer takes part in collapsing: it has been tried.
     collapsing_tried: bool,
     record: RequestRecord,
@@ -103,7 +105,7 @@ pub async fn serve(
         has_own_field: false,
         keep: client_persists(&head),
         directives: RequestDirectives::default(),
-        bypassed_by_rule: false,
+        bypass: None,
         collapsing_tried: false,
         record: RequestRecord::begin(),
         head,
@@ -182,7 +184,7 @@ impl Exchange<'_> {
     /// to be gathered, and all of it is asked for.
     fn answer_now(&mut self, uri: &Uri) -> Option<After> {
         self.directives = RequestDirectives::of(&self.head.fields);
-        self.bypassed_by_rule = self.settings.rules.bypass(uri.as_str());
+        self.find_bypass(uri);
         let candidates = self.at_hand(uri);
         match self.plan(&candidates) {
             Plan::Answer(reused) => self.respond_now(&candidates, &reused),
@@ -209,6 +211,18 @@ impl Exchange<'_> {
         }
     }
 
+    /// Finds the reason beside those in its head for which the cache has no part in it.
+    fn find_bypass(&mut self, uri: &Uri) {
+        let rule = || (self.settings.rules.bypass(uri.as_str())).then_some(Bypass::Rule);
+        let pinned = self.client.pinned.has(uri.origin());
+        self.bypass = pinned.then_some(Bypass::ConnectionAuth).or_else(rule);
+    }
+
+    /// True when it authenticates a connection to an origin server, or goes over one that is authenticated.
+    fn is_connection_auth(&self) -> bool {
+        self.bypass == Some(Bypass::ConnectionAuth) || presents(&self.head.fields)
+    }
+
     fn plan(&self, candidates: &CandidateSet) -> Plan {
         plan(&self.presented(), &candidates.view(), now())
     }
@@ -217,7 +231,7 @@ impl Exchange<'_> {
         Presented {
             head: &self.head,
             directives: self.directives,
-            bypassed_by_rule: self.bypassed_by_rule,
+            bypass: self.bypass,
             is_local: self.client.is_local(),
         }
     }

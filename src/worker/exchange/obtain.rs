@@ -218,6 +218,7 @@ impl Exchange<'_> {
             purpose,
             content: None,
             requester: self.client.requester(),
+            pinned: Rc::downgrade(&self.client.pinned),
             settings: self.settings.clone(),
         }
     }

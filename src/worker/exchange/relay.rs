@@ -14,6 +14,8 @@ use crate::cache::parts::PartialContent;
 use crate::cache::plan::Scope;
 use crate::cache::range::NOT_OF_A_PART;
 use crate::cache::status::{CacheStatus, Forward};
+use crate::http::connection::origin_persists;
+use crate::http::connection_auth::offers;
 use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
 use crate::http::framing::Framing;
@@ -41,13 +43,14 @@ impl Exchange<'_> {
             return After::Over;
         }
         self.record.outcome = RequestOutcome::Pass;
+        self.find_bypass(&uri);
         let has_method = matches!(self.head.method, Method::Get | Method::Head);
         let status = CacheStatus::forwarded(match has_method {
             true => Forward::Bypass,
             false => Forward::Method,
         });
         let may_be_stored =
-            self.head.method == Method::Post && !self.settings.rules.bypass(uri.as_str());
+            self.head.method == Method::Post && self.bypass.is_none() && !self.is_connection_auth();
         let purpose = match may_be_stored {
             true => Purpose::Store {
                 key: Key::of(&cache_uri(&self.settings, &uri)),
@@ -144,6 +147,9 @@ impl Exchange<'_> {
             None => framing_for(self.head.version, answer.framing),
         };
         self.keep &= framing != Framing::UntilClose;
+        // The client sees the end of what it has authenticated as an end of its own connection.
+        let ends = answer.framing == Framing::UntilClose || !origin_persists(&answer.head);
+        self.keep &= !(ends && self.is_connection_auth());
         self.fetched_head(answer, part, framing, status, age);
         if framing == Framing::None {
             return self.after();
@@ -203,6 +209,12 @@ impl Exchange<'_> {
             extra.push((b"Age", age.as_bytes()));
         }
         let mut without = Vec::new();
+        // RFC 4559 §6: without it a client doesn't authenticate through a proxy.
+        if matches!(head.status, 401 | 407) && offers(&head.fields) && self.keep {
+            without.push("proxy-support");
+            extra.push((b"Proxy-Support", b"Session-Based-Authentication"));
+            extra.push((b"Connection", b"Proxy-Support"));
+        }
         if age.is_some() {
             without.push("age");
         }

@@ -28,27 +28,50 @@ pub struct Connection {
     pub destination: Destination,
     /// The course of the request on it, which decides whether it is used again.
     pub course: RequestCourse,
-    /// True when it served a request before.
-    pub reused: bool,
+    pub source: ConnectionSource,
+}
+
+/// The place that a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionSource {
+    New,
+    /// It served others before.
+    Pool,
+    /// It served the same client before, and is that client's alone.
+    Pinned,
 }
 
 impl Connection {
-    fn new(transport: Transport, destination: Destination, reused: bool) -> Connection {
+    fn new(transport: Transport, destination: Destination, source: ConnectionSource) -> Connection {
         Connection {
             transport,
             buffer: BytesMut::with_capacity(FIRST_READ),
             destination,
             course: RequestCourse::default(),
-            reused,
+            source,
         }
     }
+}
+
+/// The connection that is pinned to the client, if this request is for its origin server and its response for this client
+/// alone.
+pub fn pinned_connection(request: &FetchRequest) -> Option<Connection> {
+    if request.key().is_some() {
+        return None;
+    }
+    let pinned = request.pinned.upgrade()?;
+    let (transport, destination) = pinned.take(request.uri.origin())?;
+    let named = &request.settings.own_destinations;
+    let allowed = destination.may_be_reached(request.requester, named);
+    allowed.then(|| Connection::new(transport, destination, ConnectionSource::Pinned))
 }
 
 /// A connection of the pool, if there is one for this request.
 pub fn idle_connection(worker: &Worker, request: &FetchRequest) -> Option<Connection> {
     let (origin, named) = (request.uri.origin(), &request.settings.own_destinations);
     let (transport, destination) = worker.pool.take(origin, request.requester, named)?;
-    Some(Connection::new(transport, destination, true))
+    let source = ConnectionSource::Pool;
+    Some(Connection::new(transport, destination, source))
 }
 
 pub async fn new_connection(
@@ -67,7 +90,11 @@ pub async fn new_connection(
         Scheme::Http => Transport::Plain(stream),
         Scheme::Https => Box::pin(secured(worker, request, stream)).await?,
     };
-    Ok(Connection::new(transport, destination, false))
+    Ok(Connection::new(
+        transport,
+        destination,
+        ConnectionSource::New,
+    ))
 }
 
 /// Makes a TLS session of a connection just made.

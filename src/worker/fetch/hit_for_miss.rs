@@ -66,6 +66,7 @@ fn is_of_the_request(why: NoStoreReason) -> bool {
             | UncacheableReason::NoStore
             | UncacheableReason::Private
             | UncacheableReason::Authorization
+            | UncacheableReason::ConnectionAuth
             | UncacheableReason::Vary
             | UncacheableReason::Status
             | UncacheableReason::NoLifetime

@@ -1,7 +1,7 @@
 //! A request to an origin server as it is to be made, and its purpose: to relay the response to one client, or to
 //! store it under a key, knowing what is stored.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::stored_part::{Ask, StoredPart};
 use crate::cache::key::Key;
@@ -12,6 +12,7 @@ use crate::http::head::RequestHead;
 use crate::http::target::Uri;
 use crate::store::spool::SpoolReader;
 use crate::worker::origin::guard::Requester;
+use crate::worker::origin::pinned::PinnedConnections;
 use crate::worker::stored::Stored;
 
 pub struct FetchRequest {
@@ -25,6 +26,8 @@ pub struct FetchRequest {
     pub upgrade: bool,
     /// The client, as far as it decides over what may be reached.
     pub requester: Requester,
+    /// The connections to origin servers that are this client's alone.
+    pub pinned: Weak<PinnedConnections>,
     /// The operator's wishes for this URI.
     pub policy: Policy,
     /// The settings that the request began with.

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::claim::{Claim, claim};
-use super::connection::Connection;
+use super::connection::{Connection, ConnectionSource};
 use super::content::IncomingContent;
 use super::context::{Context, FetchTimes};
 use super::hit_for_miss;
@@ -23,7 +23,7 @@ use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
-use crate::http::persistence::may_be_used_again;
+use crate::http::persistence::{NextUse, next_use};
 use crate::http::target::Uri;
 use crate::store::spool::{Keep, Spool, SpoolWriter};
 use crate::worker::state::{Worker, cache_uri, now};
@@ -260,12 +260,21 @@ impl Context<'_> {
             buffer,
             destination,
             course,
-            ..
+            source,
         } = connection;
+        if !buffer.is_empty() {
+            return;
+        }
         let request = self.request;
-        if buffer.is_empty() && may_be_used_again(&request.head, &course, head, framing) {
-            let origin = request.uri.origin();
-            self.worker.pool.put(origin, transport, destination);
+        let (pool, origin) = (&self.worker.pool, request.uri.origin());
+        match next_use(&request.head, &course, head, framing) {
+            NextUse::Nobody => {}
+            NextUse::Anyone if source != ConnectionSource::Pinned => {
+                pool.put(origin, transport, destination);
+            }
+            NextUse::Anyone | NextUse::SameClient => {
+                pool.pin(&request.pinned, origin, transport, destination);
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! One request sent and the head of its response read (RFC 9112 §9.3, RFC 9110 §15.2): over an idle
-//! connection where there is one, once more over a new one when that turns out closed, with the
+//! One request sent and the head of its response read (RFC 9112 §9.3, RFC 9110 §15.2): over the connection pinned to
+//! its client or an idle one where there is one, once more over a new one when that turns out closed, with the
 //! request's content going out while the response is awaited.
 
 use std::cell::Cell;
@@ -10,12 +10,16 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::{self, Instant, sleep_until};
 
-use super::connection::{Connection, FIRST_READ, idle_connection, new_connection};
+use super::connection::{
+    Connection, ConnectionSource, FIRST_READ, idle_connection, new_connection, pinned_connection,
+};
 use super::request::{FetchRequest, RequestContent};
 use super::send::{ContentNotSent, ContentWay, request_head, send_content};
+use crate::http::connection::origin_persists;
+use crate::http::connection_auth::offers_token;
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, HeadLimits, parse_response};
-use crate::http::persistence::RequestSent;
+use crate::http::persistence::{RequestCourse, RequestSent};
 use crate::sys::stream::Stream;
 use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
@@ -23,6 +27,8 @@ use crate::worker::waiting_list::{Fetch, FetchError};
 
 /// The most interim responses to one request.
 const MOST_INTERIM: usize = 32;
+/// The time for the rest of the content after a response that needs it.
+const REST: Duration = Duration::from_secs(5);
 
 /// The answer of an origin server.
 pub enum Reply {
@@ -48,7 +54,12 @@ pub async fn round_trip(
     let pseudonym = &worker.pseudonym;
     // A request that may not be repeated never meets a connection that may be closing (RFC 9110 §9.2.2).
     let may_repeat = content.is_none() && request.head.method.is_idempotent();
-    if may_repeat {
+    if let Some(connection) = pinned_connection(request) {
+        match converse(request, connection, &mut content, fetch, pseudonym).await {
+            Err(Failed::Unanswered(_)) if may_repeat => {}
+            done => return done.map_err(Failed::into_error),
+        }
+    } else if may_repeat {
         if let Some(connection) = idle_connection(worker, request) {
             match converse(request, connection, &mut content, fetch, pseudonym).await {
                 Err(Failed::Unanswered(_)) => {}
@@ -93,7 +104,7 @@ async fn converse(
         transport,
         buffer,
         course,
-        reused,
+        source,
         ..
     } = &mut connection;
     let transport: &Transport = transport;
@@ -103,7 +114,7 @@ async fn converse(
         transport,
         buffer,
         progress: &progress,
-        reused: *reused,
+        source: *source,
     };
     course.upgrade = request.upgrade;
     let head = match content {
@@ -114,39 +125,7 @@ async fn converse(
                 .await
                 .unwrap_or_else(|_| Err(timed_out(request, limit)))?
         }
-        Some(content) => {
-            course.content = content.framing;
-            let way = ContentWay {
-                transport,
-                timeout,
-                response_begun: &progress.begun,
-            };
-            let mut reading = pin!(reading.final_head(fetch));
-            let mut sending = pin!(send_content(way, content));
-            let mut sending_ended = false;
-            let mut deadline = Instant::now();
-            // The origin may answer, or ask for the content, before it has all of it.
-            loop {
-                tokio::select! {
-                    biased;
-                    sent = &mut sending, if !sending_ended => {
-                        course.sent = match sent {
-                            Ok(sent) => sent,
-                            Err(ContentNotSent::ByOrigin) => RequestSent::Partly,
-                            Err(ContentNotSent::ByClient) => {
-                                return Err(Failed::Answered(FetchError::ClientContent));
-                            }
-                        };
-                        sending_ended = true;
-                        deadline = Instant::now() + limit;
-                    }
-                    head = &mut reading => break head?,
-                    () = sleep_until(deadline), if sending_ended => {
-                        return Err(timed_out(request, limit));
-                    }
-                }
-            }
-        }
+        Some(content) => reading.while_sending(content, course, fetch).await?,
     };
     course.continues = progress.continues.get();
     if head.status == 101 {
@@ -176,10 +155,60 @@ struct Reading<'a> {
     progress: &'a ResponseProgress,
     /// Only a connection that served before may have been closed for its age: a new one is not
     /// tried again.
-    reused: bool,
+    source: ConnectionSource,
 }
 
 impl Reading<'_> {
+    /// Reads heads until the final one while the content is sent: the origin server may answer, or ask for it, before
+    /// it has all of it.
+    async fn while_sending(
+        self,
+        content: &mut RequestContent,
+        course: &mut RequestCourse,
+        fetch: &Fetch,
+    ) -> Result<ResponseHead, Failed> {
+        let (request, progress) = (self.request, self.progress);
+        let times = &request.settings.times;
+        course.content = content.framing;
+        let way = ContentWay {
+            transport: self.transport,
+            timeout: times.body_stall,
+            response_begun: &progress.begun,
+        };
+        let mut reading = pin!(self.final_head(fetch));
+        let mut sending = pin!(send_content(way, content));
+        let mut sending_ended = false;
+        let mut deadline = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                sent = &mut sending, if !sending_ended => {
+                    course.sent = match sent {
+                        Ok(sent) => sent,
+                        Err(ContentNotSent::ByOrigin) => RequestSent::Partly,
+                        Err(ContentNotSent::ByClient) => {
+                            return Err(Failed::Answered(FetchError::ClientContent));
+                        }
+                    };
+                    sending_ended = true;
+                    deadline = Instant::now() + times.origin_response;
+                }
+                head = &mut reading => {
+                    let head = head?;
+                    if !sending_ended && needs_the_rest(request, &head, progress) {
+                        if let Ok(Ok(_)) = time::timeout(REST, sending).await {
+                            course.sent = RequestSent::Late;
+                        }
+                    }
+                    return Ok(head);
+                }
+                () = sleep_until(deadline), if sending_ended => {
+                    return Err(timed_out(request, times.origin_response));
+                }
+            }
+        }
+    }
+
     /// Reads heads until the final one, or a 101 that was asked for; passes interim ones on.
     async fn final_head(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
         let request = self.request;
@@ -214,13 +243,24 @@ impl Reading<'_> {
                 Ok(0) => FetchError::Closed(request.host()),
                 Err(why) => io_error(request, why),
             };
-            return Err(if answered || !self.reused {
+            return Err(if answered || self.source == ConnectionSource::New {
                 Failed::Answered(failure)
             } else {
                 Failed::Unanswered(failure)
             });
         }
     }
+}
+
+/// True for a response in the midst of authenticating a connection, on which the handshake goes on once the rest of
+/// the content is out of the way: a client that doesn't wait for 100 (Continue) sends it.
+fn needs_the_rest(
+    request: &FetchRequest,
+    head: &ResponseHead,
+    progress: &ResponseProgress,
+) -> bool {
+    let comes = progress.continues.get() > 0 || !request.head.fields.has("expect");
+    comes && offers_token(&head.fields) && origin_persists(head)
 }
 
 fn malformed(request: &FetchRequest, why: HeadError) -> Failed {

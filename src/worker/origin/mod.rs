@@ -2,6 +2,8 @@
 
 pub(super) mod connect;
 pub(super) mod guard;
+mod idle;
+pub(super) mod pinned;
 pub(super) mod pool;
 pub(super) mod resolve;
 mod special;

@@ -5,28 +5,26 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::rc::Weak;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::guard::{Destination, Requester};
+use super::idle::IdleConnection;
+use super::pinned::PinnedConnections;
 use super::transport::Transport;
 
 /// The most idle connections kept to one origin.
 const MOST_FOR_ONE: usize = 64;
 /// The most idle connections kept in all.
 const MOST: usize = 1024;
+/// The most clients with connections of their own.
+const MOST_CLIENTS: usize = 1024;
 
-struct Idle {
-    transport: Transport,
-    destination: Destination,
-    since: Instant,
-}
-
-/// The idle connections, by the origin (`scheme://host:port`).
+/// The idle connections, by the origin (`scheme://host:port`); and the clients that have some of their own.
 #[derive(Default)]
 pub(crate) struct ConnectionPool {
-    idle: RefCell<HashMap<Box<str>, Vec<Idle>>>,
+    idle: RefCell<HashMap<Box<str>, Vec<IdleConnection>>>,
+    pinned: RefCell<Vec<Weak<PinnedConnections>>>,
 }
 
 impl ConnectionPool {
@@ -44,8 +42,8 @@ impl ConnectionPool {
                 stack.push(idle);
                 return None;
             }
-            if idle.transport.is_quiet() {
-                return Some((idle.transport, idle.destination));
+            if let Some(usable) = idle.usable() {
+                return Some(usable);
             }
         }
         None
@@ -57,11 +55,7 @@ impl ConnectionPool {
         if all.values().map(Vec::len).sum::<usize>() >= MOST {
             return;
         }
-        let idle = Idle {
-            transport,
-            destination,
-            since: Instant::now(),
-        };
+        let idle = IdleConnection::new(transport, destination);
         // The name is copied for an origin's first connection alone.
         match all.get_mut(origin) {
             Some(stack) if stack.len() < MOST_FOR_ONE => stack.push(idle),
@@ -70,12 +64,39 @@ impl ConnectionPool {
         }
     }
 
+    /// Keeps such a connection for one client alone, if that is still there.
+    pub(crate) fn pin(
+        &self,
+        client: &Weak<PinnedConnections>,
+        origin: &str,
+        transport: Transport,
+        destination: Destination,
+    ) {
+        let Some(connections) = client.upgrade() else {
+            return;
+        };
+        let mut pinned = self.pinned.borrow_mut();
+        if !pinned.iter().any(|other| other.ptr_eq(client)) {
+            pinned.retain(|other| other.strong_count() > 0);
+            if pinned.len() >= MOST_CLIENTS {
+                return;
+            }
+            pinned.push(client.clone());
+        }
+        connections.put(origin, IdleConnection::new(transport, destination));
+    }
+
     /// Closes connections that have been idle for `limit`, or were closed by their origin.
     pub(crate) fn sweep(&self, limit: Duration) {
-        let now = Instant::now();
         self.idle.borrow_mut().retain(|_, stack| {
-            stack.retain(|idle| now - idle.since < limit && idle.transport.is_quiet());
+            stack.retain(|idle| idle.is_worth_keeping(limit));
             !stack.is_empty()
+        });
+        self.pinned.borrow_mut().retain(|client| {
+            client.upgrade().is_some_and(|connections| {
+                connections.sweep(limit);
+                !connections.is_empty()
+            })
         });
     }
 }
