@@ -32,7 +32,7 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("workers", settings.workers.to_string()),
         ("clients from", list(&settings.allow, display_network)),
         ("PURGE from", list(&settings.purge_allow, display_network)),
-        ("clients at most", settings.max_clients.to_string()),
+        ("clients at most", most_clients(settings)),
         (
             "URIs with ports",
             list(&settings.http_ports.0, display_ports),
@@ -58,6 +58,11 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     ];
     rows.extend(settings.rules.0.iter().map(|each| ("rule", rule(each))));
     rows
+}
+
+fn most_clients(settings: &Settings) -> String {
+    let (all, each) = (settings.max_clients, settings.max_clients_per_address);
+    format!("{all}, {each} from one address")
 }
 
 fn list<T>(items: &[T], display: fn(&T) -> String) -> String {

@@ -111,6 +111,16 @@ impl<'a> KeyValue<'a> {
             .map_err(|_| self.expected(r#""auto" or a number from 1 to 16"#))
     }
 
+    pub(super) fn auto_or_count(&self) -> Result<Option<usize>, ConfigError> {
+        if self.string() == Some("auto") {
+            return Ok(None);
+        }
+        let count = self.count(1..=1_000_000);
+        count
+            .map(Some)
+            .map_err(|_| self.expected(r#""auto" or a number from 1 to 1000000"#))
+    }
+
     pub(super) fn network(&self) -> Result<IpNet, ConfigError> {
         let expected = r#"an address or a network such as "192.168.1.0/24" or "2001:db8::/32""#;
         let parse = |text: &str| {

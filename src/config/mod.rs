@@ -23,7 +23,7 @@ mod tests;
 pub(crate) use database::Database;
 pub(crate) use encoding::decode;
 pub(crate) use rules::Rule;
-pub(crate) use settings::{DatabaseSettings, Settings, StoreChoice, StoreKind};
+pub(crate) use settings::{DatabaseSettings, Settings, StoreChoice, StoreKind, Times};
 pub(crate) use source::{ConfigSource, DROPINS, Loaded, MAIN, Overrides, Workers, load};
 pub(crate) use text::Role;
 pub(crate) use units::{display_duration, display_size};

@@ -16,7 +16,7 @@ use crate::cache::policy::RuleTtl;
 /// The keys of a text, and of its tables.
 const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
     database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
-    stale_if_error access_log max_clients rule timeouts";
+    stale_if_error access_log max_clients max_clients_per_address rule timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
     body_stall drain";
 const RULE: &str = "match ttl override bypass ignore_query stale_while_revalidate stale_if_error";
@@ -34,6 +34,8 @@ pub fn parse(texts: &[ConfigText]) -> Result<Settings, ConfigError> {
 #[derive(Default)]
 struct SettingsBuilder {
     settings: Settings,
+    /// None for "auto".
+    per_address: Option<usize>,
     is_database: bool,
     database: DatabaseSettings,
 }
@@ -42,6 +44,8 @@ impl SettingsBuilder {
     fn finish(mut self) -> Settings {
         let store = &mut self.settings.store;
         self.settings.largest_object = self.settings.largest_object.min(store.size);
+        let share = (self.settings.max_clients / 4).max(1);
+        self.settings.max_clients_per_address = self.per_address.unwrap_or(share);
         if self.is_database {
             store.kind = StoreKind::Postgres(self.database);
         }
@@ -87,6 +91,7 @@ impl SettingsBuilder {
             "stale_if_error" => settings.stale_if_error = entry.none_or_lifetime()?,
             "access_log" => settings.access_log = entry.boolean()?,
             "max_clients" => settings.max_clients = entry.count(1..=1_000_000)?,
+            "max_clients_per_address" => self.per_address = entry.auto_or_count()?,
             "rule" => {
                 let mut rules = rules(entry)?;
                 if entry.text.role != Role::Main {

@@ -48,6 +48,8 @@ pub struct Settings {
     pub access_log: bool,
     /// The most clients connected at once; beyond it, new ones wait in the listen queue.
     pub max_clients: usize,
+    /// The most of them from one address, "auto" already resolved; beyond it, new ones are closed.
+    pub max_clients_per_address: usize,
 }
 
 impl Settings {
@@ -99,6 +101,7 @@ impl Default for Settings {
             times: Times::default(),
             access_log: true,
             max_clients: 20_000,
+            max_clients_per_address: 5_000,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Accepting clients, and when not to: no fds left, or as many clients as there may be. Clients that aren't accepted wait in the kernel's queue.
+//! Those of whom there are too many of one kind are closed at once, as `connection_limits` says.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::claims::Origins;
+use super::connection_limits::{ConnectionLimits, Counted, NOT_ALLOWED};
 use super::listen;
 use super::start::Listen;
 use super::token::Token;
+use crate::config::Settings;
 use crate::ipc::Peer;
 use crate::sys::clients::{self, AcceptFailure};
 use crate::sys::connection;
@@ -20,8 +23,8 @@ use crate::sys::rate::OncePerMinute;
 const ACCEPTS_A_TURN: usize = 64;
 /// The time for which nobody is accepted when fds have run out.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Fds that aren't clients': listeners, channels, files.
-const SPARE_FDS: u64 = 128;
+/// Fds that aren't clients': listeners, channels, files; and those of clients that aren't allowed.
+const SPARE_FDS: u64 = 128 + NOT_ALLOWED as u64;
 
 /// The reason why no client is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +35,21 @@ enum Closed {
     Stopping,
 }
 
-/// The number of clients, here and in workers, beside the number that there may be.
+/// The number of clients, here and in workers, beside the number that there may be. Those that aren't allowed
+/// count in neither.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Occupancy {
     pub clients: usize,
     /// As configured; the limit on open files may allow less.
     pub max_clients: usize,
+}
+
+/// A client that has come in.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub fd: OwnedFd,
+    pub peer: Peer,
+    pub counted: Counted,
 }
 
 #[derive(Debug)]
@@ -98,12 +110,15 @@ impl Listeners {
         &mut self,
         index: u32,
         occupancy: Occupancy,
+        limits: &mut ConnectionLimits,
+        settings: &Settings,
         poll: &Poll,
         now: Instant,
-    ) -> Vec<(OwnedFd, Peer)> {
+    ) -> Vec<Accepted> {
         let mut accepted = Vec::new();
+        let not_allowed = limits.not_allowed();
         for _ in 0..ACCEPTS_A_TURN {
-            let clients = occupancy.clients + accepted.len();
+            let clients = occupancy.clients + not_allowed + accepted.len() - limits.not_allowed();
             if self.closed.is_none() && clients >= self.most(occupancy) {
                 self.close_when_full(clients, poll, now);
             }
@@ -113,7 +128,10 @@ impl Listeners {
             };
             match clients::accept(listener) {
                 Ok((fd, address)) => {
-                    accepted.push((fd, address.map_or(Peer::Unix, Peer::tcp)));
+                    let peer = address.map_or(Peer::Unix, Peer::tcp);
+                    if let Some(counted) = limits.admit(peer, settings, now) {
+                        accepted.push(Accepted { fd, peer, counted });
+                    }
                 }
                 Err(error) => match AcceptFailure::of(&error) {
                     AcceptFailure::Nobody => break,

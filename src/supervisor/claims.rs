@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::connection_limits::Counted;
 use crate::ipc::{Peer, Returned};
 use crate::sys::connection::{self, LocalEnd};
 
@@ -11,10 +12,11 @@ use crate::sys::connection::{self, LocalEnd};
 const MOST_SEEN: usize = 64 << 10;
 
 /// A client that a worker has taken from this supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct TakenClient {
     pub(super) peer: Peer,
     pub(super) cookie: u64,
+    pub(super) _counted: Counted,
 }
 
 /// The clients that a worker has.
@@ -66,11 +68,7 @@ impl HeldClients {
     pub(super) fn gives_back(&mut self, client: &Returned, origins: &mut Origins) -> Verdict {
         if let Some(taken) = self.taken.remove(&client.id) {
             let cookie = connection::cookie(&client.fd).unwrap_or_default();
-            let claimed = TakenClient {
-                peer: client.peer,
-                cookie,
-            };
-            return match claimed == taken {
+            return match (client.peer, cookie) == (taken.peer, taken.cookie) {
                 true => Verdict::Genuine,
                 false => Verdict::False,
             };
@@ -144,9 +142,10 @@ mod tests {
         let [(client, one), (_two, two)] = [connect(), connect()];
         let peer = Peer::tcp(client.local_addr().unwrap());
         let other = Peer::tcp("192.0.2.1:1".parse().unwrap());
-        let taken = TakenClient {
+        let taken = || TakenClient {
             peer,
             cookie: connection::cookie(&one).unwrap(),
+            _counted: Counted::default(),
         };
         use Verdict::{False, Genuine, Stranger};
         // (the client's name, its socket, its peer as the worker says, the verdict)
@@ -164,7 +163,7 @@ mod tests {
             let mut held = HeldClients::default();
             let mut origins = Origins::new(vec![connection::local_end(&listener).unwrap()]);
             held.claims(5, 5);
-            held.takes([(7, taken)]);
+            held.takes([(7, taken())]);
             let verdict = held.gives_back(&returned(id, socket, peer), &mut origins);
             assert_eq!((verdict, held.len()), (expected, 5), "{name}");
         }

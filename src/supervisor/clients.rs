@@ -6,8 +6,11 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use super::accept::Accepted;
 use super::claims::TakenClient;
+use super::connection_limits::Counted;
 use super::token::{ClientId, LinkId};
+use crate::config::Times;
 use crate::ipc::{Peer, Returned};
 use crate::sys::connection;
 
@@ -36,6 +39,7 @@ impl ClientPlace {
 pub(super) struct Client {
     pub fd: OwnedFd,
     pub peer: Peer,
+    pub counted: Counted,
     /// Bytes that a worker has read and not answered.
     pub read: Box<[u8]>,
     /// The worker to which another has handed it over.
@@ -80,10 +84,12 @@ impl Clients {
         self.slots.len() - self.free.len()
     }
 
-    pub(super) fn accepted(&mut self, fd: OwnedFd, peer: Peer, now: Instant) -> ClientId {
+    pub(super) fn accepted(&mut self, client: Accepted, now: Instant) -> ClientId {
+        let Accepted { fd, peer, counted } = client;
         self.insert(Client {
             fd,
             peer,
+            counted,
             read: Box::default(),
             wanted: None,
             place: ClientPlace::New,
@@ -96,12 +102,14 @@ impl Clients {
         &mut self,
         from: LinkId,
         client: Returned,
+        counted: Counted,
         wanted: Option<u16>,
         now: Instant,
     ) -> ClientId {
         self.insert(Client {
             fd: client.fd,
             peer: client.peer,
+            counted,
             read: Box::from(&client.read[..]),
             wanted,
             place: ClientPlace::Returned(from),
@@ -144,14 +152,39 @@ impl Clients {
         let mut taken = Vec::with_capacity(ids.len());
         for id in ids.iter().map(|number| ClientId::from_number(*number)) {
             let was_sent = |it: &Client| it.place == ClientPlace::Sent(by);
-            if let Some(client) = self.find(id).filter(|it| was_sent(it)) {
-                let (peer, cookie) = (client.peer, connection::cookie(&client.fd));
-                let cookie = cookie.unwrap_or_default();
-                taken.push((id.number(), TakenClient { peer, cookie }));
-                self.remove(id);
+            if self.find(id).is_none_or(|it| !was_sent(it)) {
+                continue;
+            }
+            if let Some(mut client) = self.remove(id) {
+                let client = TakenClient {
+                    peer: client.peer,
+                    cookie: connection::cookie(&client.fd).unwrap_or_default(),
+                    _counted: std::mem::take(&mut client.counted),
+                };
+                taken.push((id.number(), client));
             }
         }
         taken
+    }
+
+    /// Removes the clients that wait here and for whom `admit` finds no place any more; tells who they are.
+    pub(super) fn count_again(
+        &mut self,
+        mut admit: impl FnMut(Peer) -> Option<Counted>,
+    ) -> Vec<ClientId> {
+        let mut refused = Vec::new();
+        for id in self.waiting() {
+            let slot = self.slots.get_mut(id.index());
+            let Some(client) = slot.and_then(|slot| slot.client.as_mut()) else {
+                continue;
+            };
+            client.counted = Counted::default();
+            match admit(client.peer) {
+                Some(counted) => client.counted = counted,
+                None => refused.push(id),
+            }
+        }
+        refused
     }
 
     pub(super) fn place(&mut self, id: ClientId, place: ClientPlace, now: Instant) {
@@ -179,12 +212,18 @@ impl Clients {
         self.chosen(|client| client.place.is_waiting())
     }
 
-    /// The clients that have waited, for bytes or for a worker, longer than `limit`.
-    pub(super) fn overdue(&self, limit: Duration, now: Instant) -> Vec<ClientId> {
-        let (limit, now) = (tenths(limit), self.tenths(now));
+    /// The clients that have waited, for bytes or for a worker, longer than they may.
+    pub(super) fn overdue(&self, times: &Times, now: Instant) -> Vec<ClientId> {
+        let idle = tenths(times.client_idle);
+        let new = tenths(times.client_header).min(idle);
+        let now = self.tenths(now);
         self.chosen(|client| {
-            (client.place.is_waiting() || client.place == ClientPlace::Queued)
-                && now.saturating_sub(client.since) > limit
+            let waited = now.saturating_sub(client.since);
+            match client.place {
+                ClientPlace::New => waited > new,
+                ClientPlace::Parked | ClientPlace::Queued => waited > idle,
+                ClientPlace::Sent(_) | ClientPlace::Returned(_) => false,
+            }
         })
     }
 
@@ -205,7 +244,8 @@ mod tests {
 
     fn accept(clients: &mut Clients, now: Instant) -> ClientId {
         let fd = memory_file::sealed("client", b"").unwrap();
-        clients.accepted(fd, Peer::Unix, now)
+        let (peer, counted) = (Peer::Unix, Counted::default());
+        clients.accepted(Accepted { fd, peer, counted }, now)
     }
 
     #[test]
@@ -234,12 +274,19 @@ mod tests {
         let start = Instant::now();
         let tenths = |count: u64| start + Duration::from_millis(100 * count);
         let link = LinkId(1);
-        let limit = Duration::from_secs(1);
+        let times = Times {
+            client_header: Duration::from_millis(500),
+            client_idle: Duration::from_secs(1),
+            ..Times::default()
+        };
         let rows = [
             (ClientPlace::New, 0, true),
+            (ClientPlace::New, 14, true),
+            (ClientPlace::New, 15, false),
+            (ClientPlace::Parked, 9, true),
             (ClientPlace::Parked, 0, true),
             (ClientPlace::Queued, 0, true),
-            (ClientPlace::Parked, 15, false),
+            (ClientPlace::Parked, 10, false),
             (ClientPlace::Sent(link), 0, false),
             (ClientPlace::Returned(link), 0, false),
         ];
@@ -247,7 +294,7 @@ mod tests {
             let mut clients = Clients::new(0, start);
             let id = accept(&mut clients, start);
             clients.place(id, place, tenths(since));
-            let overdue = clients.overdue(limit, tenths(20));
+            let overdue = clients.overdue(&times, tenths(20));
             assert_eq!(overdue == [id], expected, "{place:?} since {since}");
         }
     }

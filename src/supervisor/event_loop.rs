@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::accept::{Listeners, Occupancy};
 use super::claims::Origins;
 use super::clients::Clients;
+use super::connection_limits::ConnectionLimits;
 use super::control::Control;
 use super::dispatch::Queue;
 use super::housekeeping::DiskSpace;
@@ -40,6 +41,7 @@ pub(super) struct Supervisor {
     listeners: Listeners,
     clients: Clients,
     origins: Origins,
+    limits: ConnectionLimits,
     parking: Parking,
     queue: Queue,
     links: Links,
@@ -68,6 +70,7 @@ impl Supervisor {
         let supervisor = Supervisor {
             clients: Clients::new(seed(), now),
             origins: listeners.origins(),
+            limits: ConnectionLimits::default(),
             parking: Parking::new(now),
             queue: Queue::default(),
             links: Links::default(),
@@ -146,9 +149,9 @@ impl Supervisor {
         if self.notices.send_due(self.roster.ready() > 0, now) {
             self.notices.renew_line(self.overview().line());
         }
-        let limit = self.settings.current().times.client_idle;
+        let times = &self.settings.current().times;
         self.parking
-            .sweep(&mut self.clients, &self.poll, limit, now);
+            .sweep(&mut self.clients, &self.poll, times, now);
     }
 
     fn time_to_wait(&self, now: Instant) -> Option<Duration> {
@@ -173,9 +176,11 @@ impl Supervisor {
     }
 
     fn listener_ready(&mut self, index: u32, now: Instant) {
-        let occupancy = self.occupancy();
-        for (fd, peer) in self.listeners.accept(index, occupancy, &self.poll, now) {
-            let id = self.clients.accepted(fd, peer, now);
+        let (occupancy, settings) = (self.occupancy(), self.settings.current());
+        let (limits, poll) = (&mut self.limits, &self.poll);
+        let accepted = (self.listeners).accept(index, occupancy, limits, settings, poll, now);
+        for client in accepted {
+            let id = self.clients.accepted(client, now);
             self.park(id, now);
         }
     }
@@ -214,6 +219,7 @@ impl Supervisor {
     fn overview(&self) -> Overview<'_> {
         Overview {
             clients: &self.clients,
+            closed: self.limits.closed,
             links: &self.links,
             roster: &self.roster,
             shared: &self.shared,
@@ -223,7 +229,8 @@ impl Supervisor {
 
     fn occupancy(&self) -> Occupancy {
         Occupancy {
-            clients: self.clients.len() + self.links.clients(),
+            clients: (self.clients.len() + self.links.clients())
+                .saturating_sub(self.limits.not_allowed()),
             max_clients: self.settings.current().max_clients,
         }
     }

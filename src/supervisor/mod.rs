@@ -7,6 +7,7 @@
 mod accept;
 mod claims;
 mod clients;
+mod connection_limits;
 mod control;
 mod disk_watch;
 mod dispatch;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::clients::{Client, ClientPlace, Clients};
 use super::stop::LifePhase;
 use super::token::{ClientId, Token};
+use crate::config::Times;
 use crate::sys::clients;
 use crate::sys::epoll::{Interest, Poll, Ready};
 
@@ -92,19 +93,19 @@ impl Parking {
         true
     }
 
-    /// Closes the clients that have waited longer than `limit`, when it is time to look for them.
+    /// Closes the clients that have waited longer than they may, when it is time to look for them.
     pub(super) fn sweep(
         &mut self,
         clients: &mut Clients,
         poll: &Poll,
-        limit: Duration,
+        times: &Times,
         now: Instant,
     ) {
         if self.next_sweep > now {
             return;
         }
         self.next_sweep = now + SWEEP_EVERY;
-        for id in clients.overdue(limit, now) {
+        for id in clients.overdue(times, now) {
             self.unpark(id, clients, poll);
             clients.remove(id);
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::clients::Clients;
+use super::connection_limits::ClosedAtOnce;
 use super::link::{Link, WorkerStage};
 use super::links::Links;
 use super::roster::{Roster, SlotState};
@@ -99,6 +100,7 @@ impl Numbers {
 
 pub(super) struct Overview<'a> {
     pub clients: &'a Clients,
+    pub closed: ClosedAtOnce,
     pub links: &'a Links,
     pub roster: &'a Roster,
     pub shared: &'a Shared,
@@ -132,6 +134,17 @@ impl Overview<'_> {
 
     pub(super) fn report(&self, now: Instant) -> String {
         let mut out = format!("{}\n", self.line());
+        let ClosedAtOnce {
+            not_allowed,
+            of_address,
+        } = self.closed;
+        if not_allowed + of_address > 0 {
+            // Writing to a String can't fail.
+            let _ = writeln!(
+                out,
+                "closed at once: {not_allowed} that aren't allowed, {of_address} beyond max_clients_per_address"
+            );
+        }
         for (state, slot) in self.roster.states().zip(0..) {
             let worker = slot + 1;
             // Writing to a String can't fail.

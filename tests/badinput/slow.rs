@@ -49,6 +49,31 @@ fn clients_that_drip_are_408_and_hold_up_nobody() {
 }
 
 #[test]
+fn a_client_that_never_speaks_is_closed_and_an_idle_one_is_not() {
+    let proxy = Proxy::start("[timeouts]\nclient_header = \"1s\"\nworker_idle = \"10ms\"\n");
+    let mut idle = Client::of(&proxy);
+    assert_eq!(
+        idle.request("OPTIONS", "http://a/", "Max-Forwards: 0\r\n")
+            .status,
+        200
+    );
+    proxy.wait_until_parked(&idle);
+    let begun = Instant::now();
+    let mut silent = Client::of(&proxy);
+    assert!(silent.rest().1.is_over());
+    assert!(
+        begun.elapsed() >= Duration::from_millis(900),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(
+        idle.request("OPTIONS", "http://a/", "Max-Forwards: 0\r\n")
+            .status,
+        200
+    );
+}
+
+#[test]
 fn a_client_whose_content_stalls_is_given_up() {
     let proxy = Proxy::start("[timeouts]\nbody_stall = \"1s\"\n");
     let origin = Origin::answering(|_| passing("origin"));

@@ -1,7 +1,9 @@
 //! A client that sends raw bytes and reads strictly.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::message::{Framing, Response, read_content};
 use super::wire::{Ended, Wire};
@@ -31,6 +33,16 @@ impl Client {
         let stream = TcpStream::connect_timeout(&address, TIMEOUT).unwrap();
         Client {
             wire: Wire::of(stream),
+        }
+    }
+
+    /// Connects to the proxy from this address of the machine's.
+    pub fn from(source: IpAddr, proxy: &Proxy) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket.connect(&proxy.address().into()).unwrap();
+        Client {
+            wire: Wire::of(socket.into()),
         }
     }
 

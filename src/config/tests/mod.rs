@@ -52,6 +52,7 @@ fn good_values_are_taken() {
         stale_if_error = "1d"
         access_log = false
         max_clients = 1_00
+        max_clients_per_address = 50
         timeouts = { connect = "3s", worker_idle = "1s" }
         [[rule]]
         match = "*.iso"
@@ -115,9 +116,24 @@ fn good_values_are_taken() {
         },
         access_log: false,
         max_clients: 100,
+        max_clients_per_address: 50,
         ..Settings::default()
     };
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn an_address_has_a_quarter_of_all_places() {
+    for (text, expected) in [
+        ("", 5000),
+        ("max_clients = 100", 25),
+        ("max_clients = 3", 1),
+        ("max_clients_per_address = \"auto\"\nmax_clients = 40", 10),
+        ("max_clients_per_address = 90\nmax_clients = 40", 90),
+    ] {
+        let settings = main_file(text).unwrap();
+        assert_eq!(settings.max_clients_per_address, expected, "{text}");
+    }
 }
 
 #[test]

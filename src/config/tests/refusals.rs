@@ -72,6 +72,10 @@ const REFUSED: &[(&str, &str)] = &[
         "f.toml:1: max_clients = -1: expected a number from 1 to 1000000",
     ),
     (
+        "max_clients_per_address = \"none\"",
+        r#"f.toml:1: max_clients_per_address = "none": expected "auto" or a number from 1 to 1000000"#,
+    ),
+    (
         "access_log = \"yes\"",
         r#"f.toml:1: access_log = "yes": expected true or false"#,
     ),

@@ -66,7 +66,18 @@ impl Supervisor {
         }
         self.disk
             .set_limits(&self.settings.current().store, &self.shared);
+        self.count_again(now);
         Ok(())
+    }
+
+    /// Those that wait here count by the new settings; who isn't allowed any more and finds no place is closed.
+    fn count_again(&mut self, now: Instant) {
+        let (limits, settings) = (&mut self.limits, self.settings.current());
+        let admit = |peer| limits.admit(peer, settings, now);
+        for id in self.clients.count_again(admit) {
+            self.parking.unpark(id, &mut self.clients, &self.poll);
+            self.clients.remove(id);
+        }
     }
 
     pub(super) fn finish_reload(&mut self, now: Instant) {

@@ -121,6 +121,7 @@ impl Supervisor {
     }
 
     fn take_back(&mut self, id: LinkId, back: Vec<Returned>, wanted: Option<u16>, now: Instant) {
+        let settings = self.settings.current();
         let others = self.links.held_elsewhere(id, &back);
         let Some(link) = self.links.find_mut(id) else {
             return;
@@ -133,7 +134,12 @@ impl Supervisor {
                 continue;
             }
             match link.held.gives_back(&client, &mut self.origins) {
-                Verdict::Genuine => clients.push(self.clients.returned(id, client, wanted, now)),
+                Verdict::Genuine => {
+                    // The settings may have changed meanwhile.
+                    let counted = self.limits.admit(client.peer, settings, now);
+                    let take = |counted| self.clients.returned(id, client, counted, wanted, now);
+                    clients.extend(counted.map(take));
+                }
                 Verdict::Stranger => {}
                 Verdict::False => {
                     let end = link.breaks(&"it gave back a client that isn't the one it had");

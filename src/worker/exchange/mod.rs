@@ -26,7 +26,7 @@ use std::rc::Rc;
 
 use access_log::{RequestOutcome, RequestRecord};
 use candidates::CandidateSet;
-use route::{Refusal, Route, route};
+use route::{Refusal, Route, check_client, route};
 
 use super::client::Client;
 use super::pages::PageWriter;
@@ -137,8 +137,11 @@ impl Exchange<'_> {
             true => ClientContent::None,
             false => ClientContent::Unread(framing),
         };
-        let (client, pseudonym) = (self.client.address(), &self.worker.pseudonym);
-        route(head, self.content, client, &self.settings, pseudonym)
+        // Its connection ends with it: those that aren't allowed share a few places.
+        let client = self.client.address();
+        check_client(client, &self.settings).inspect_err(|_| self.keep = false)?;
+        let pseudonym = &self.worker.pseudonym;
+        route(head, self.content, &self.settings, pseudonym)
     }
 
     async fn follow(&mut self, route: Route) -> After {

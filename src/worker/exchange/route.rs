@@ -38,20 +38,26 @@ fn refused<T>(status: u16, why: impl ToString) -> Result<T, Refusal> {
     Err(Refusal { status, why })
 }
 
-/// Decides where a request goes. A client on a Unix socket has no address.
+/// Refuses a client that may not use this proxy. One on a Unix socket, which has no address, may.
+pub(super) fn check_client(client: Option<IpAddr>, settings: &Settings) -> Result<(), Refusal> {
+    match client.filter(|address| !settings.allows(*address)) {
+        None => Ok(()),
+        Some(address) => refused(
+            403,
+            format!(
+                "{address} may not use this proxy: its operator can allow it with \"allow\" in the configuration"
+            ),
+        ),
+    }
+}
+
+/// Decides where the request of a client that may use this proxy goes.
 pub(super) fn route(
     head: &RequestHead,
     content: ClientContent,
-    client: Option<IpAddr>,
     settings: &Settings,
     pseudonym: &str,
 ) -> Result<Route, Refusal> {
-    if let Some(address) = client.filter(|address| !settings.allows(*address)) {
-        let why = format!(
-            "{address} may not use this proxy: its operator can allow it with \"allow\" in the configuration"
-        );
-        return refused(403, why);
-    }
     if via_has_loop(&head.fields, pseudonym) {
         return refused(508, "this request has come through this proxy before");
     }
