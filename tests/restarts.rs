@@ -3,15 +3,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use cacheproxy::sys::{child, clients, seqpacket};
+use cacheproxy::sys::{child, clients, fds, seqpacket};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -25,24 +25,64 @@ struct Unit {
     name: &'static str,
     arguments: Vec<String>,
     child: Option<Child>,
+    /// The store for fds that outlive the process, and what is in it.
+    store: UnixDatagram,
+    notify: PathBuf,
+    kept: Option<OwnedFd>,
 }
 
 impl Unit {
+    fn new(listener: OwnedFd, name: &'static str, arguments: Vec<String>, notify: &str) -> Unit {
+        let notify = PathBuf::from(notify);
+        Unit {
+            listener,
+            name,
+            arguments,
+            child: None,
+            store: notified(&notify),
+            notify,
+            kept: None,
+        }
+    }
+
     fn start(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cacheproxy"));
         command.args(&self.arguments);
-        self.child = Some(child::spawn(command, &self.listener, self.name).unwrap());
+        command.env("NOTIFY_SOCKET", &self.notify);
+        self.keep();
+        let mut passed = vec![(self.name, self.listener.as_fd())];
+        passed.extend(self.kept.iter().map(|fd| ("shared", fd.as_fd())));
+        self.child = Some(child::spawn(command, &passed).unwrap());
+    }
+
+    /// Keeps what the process before has said is to be kept.
+    fn keep(&mut self) {
+        while let Ok(mut got) = fds::receive(self.store.as_fd(), &mut [0; 4096]) {
+            self.kept = got.fds.pop().or(self.kept.take());
+        }
     }
 
     fn end(&mut self, signal: Signal) {
+        let pid = self.child.as_ref().unwrap().id();
+        kill(Pid::from_raw(pid as i32), signal).unwrap();
+        self.wait();
+    }
+
+    fn wait(&mut self) {
         let mut child = self.child.take().unwrap();
-        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         let end = Instant::now() + TIMEOUT;
         while child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end, "{:?} doesn't end", self.arguments);
             sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// A socket for what a process says to systemd.
+fn notified(path: &Path) -> UnixDatagram {
+    let socket = UnixDatagram::bind(path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
 }
 
 impl Drop for Unit {
@@ -71,12 +111,12 @@ impl Machine {
             path("store")
         );
         std::fs::write(path("cacheproxy.toml"), config).unwrap();
-        let workers = [1, 2].map(|number| Unit {
-            listener: seqpacket::listen(Path::new(&path(&format!("worker-{number}.sock"))))
-                .unwrap(),
-            name: "worker",
-            arguments: vec!["worker".into(), number.to_string()],
-            child: None,
+        let workers = [1, 2].map(|number| {
+            let socket = path(&format!("worker-{number}.sock"));
+            let listener = seqpacket::listen(Path::new(&socket)).unwrap();
+            let arguments = vec!["worker".into(), number.to_string()];
+            let notify = path(&format!("notify-{number}"));
+            Unit::new(listener, "worker", arguments, &notify)
         });
         let options = [
             ("--config", "cacheproxy.toml"),
@@ -86,14 +126,9 @@ impl Machine {
         let options = options
             .iter()
             .flat_map(|(name, file)| [(*name).to_owned(), path(file)]);
-        let supervisor = Unit {
-            listener: clients::listen_unix(Path::new(&path("client.sock"))).unwrap(),
-            name: "client",
-            arguments: std::iter::once("supervisor".to_owned())
-                .chain(options)
-                .collect(),
-            child: None,
-        };
+        let listener = clients::listen_unix(Path::new(&path("client.sock"))).unwrap();
+        let arguments = std::iter::once("supervisor".to_owned()).chain(options);
+        let supervisor = Unit::new(listener, "client", arguments.collect(), &path("notify"));
         let mut machine = Machine {
             dir,
             supervisor,
@@ -117,6 +152,14 @@ impl Machine {
                 let _ = caller.read_to_string(&mut status);
             }
         }
+    }
+
+    fn worker_pids(&mut self) -> Vec<u32> {
+        let living = self.workers.iter_mut().filter_map(|unit| {
+            let child = unit.child.as_mut()?;
+            child.try_wait().unwrap().is_none().then_some(child.id())
+        });
+        living.collect()
     }
 
     fn socket(&self) -> PathBuf {
@@ -244,4 +287,30 @@ fn idle_clients_survive_a_restart_of_each_process() {
         worker.start();
     }
     idle.iter_mut().for_each(|client| ask(client).unwrap());
+}
+
+#[test]
+fn workers_have_their_memory_in_common_whoever_is_restarted() {
+    let mut machine = Machine::start();
+    machine.wait_for_status("2 workers");
+    let workers = machine.worker_pids();
+    machine.supervisor.end(Signal::SIGKILL);
+    machine.supervisor.start();
+    machine.wait_for_status("2 workers");
+    assert_eq!(machine.worker_pids(), workers, "they live on");
+    ask(&mut connect(&machine.socket())).unwrap();
+    machine.wait_for_status(" 1 requests");
+    // A supervisor that has lost it makes new memory, and the workers make room for some that have that.
+    machine.supervisor.end(Signal::SIGTERM);
+    machine.supervisor.keep();
+    machine.supervisor.kept = None;
+    machine.supervisor.start();
+    for worker in &mut machine.workers {
+        worker.wait();
+        worker.start();
+    }
+    machine.wait_for_status("2 workers");
+    machine.wait_for_status(" 0 requests");
+    ask(&mut connect(&machine.socket())).unwrap();
+    machine.wait_for_status(" 1 requests");
 }

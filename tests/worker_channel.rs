@@ -40,6 +40,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 struct Worker {
     dir: tempfile::TempDir,
     child: Child,
+    shared: Shared,
 }
 
 impl Worker {
@@ -49,8 +50,9 @@ impl Worker {
         let listener = seqpacket::listen(&dir.path().join("worker-1.sock")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_cacheproxy"));
         command.arg("worker").arg("1");
-        let child = child::spawn(command, &listener, "worker").unwrap();
-        Worker { dir, child }
+        let child = child::spawn(command, &[("worker", listener.as_fd())]).unwrap();
+        let shared = Shared::create().unwrap();
+        Worker { dir, child, shared }
     }
 
     fn settings(&self, more: &str) -> OwnedFd {
@@ -67,11 +69,10 @@ impl Worker {
     fn connect(&self) -> Supervisor {
         let channel = seqpacket::connect(&self.dir.path().join("worker-1.sock")).unwrap();
         let supervisor = Supervisor(channel.into());
-        let shared = Shared::anonymous().unwrap();
         supervisor.say(&ToWorker::Hello {
             version: VERSION,
             settings: self.settings("").as_fd(),
-            shared: shared.fd(),
+            shared: self.shared.fd(),
         });
         supervisor
     }
@@ -287,4 +288,33 @@ fn a_worker_makes_room_when_the_supervisor_speaks_another_version() {
     let other = std::os::unix::net::UnixDatagram::from(other);
     cacheproxy::sys::fds::send(&other, &[1, 0xff, 0xff, 1, 2, 3], &[]).unwrap();
     assert!(worker.ended_well());
+}
+
+#[test]
+fn a_worker_makes_room_when_the_supervisor_has_other_shared_memory() {
+    let mut worker = Worker::start();
+    drop(worker.supervisor());
+    drop(worker.supervisor());
+    worker.shared = Shared::create().unwrap();
+    let next = worker.supervisor();
+    assert!(matches!(next.hear(), ToSupervisor::Draining));
+    assert!(worker.ended_well());
+}
+
+#[test]
+fn shared_memory_that_could_be_cut_short_is_refused() {
+    let mut worker = Worker::start();
+    let channel = seqpacket::connect(&worker.dir.path().join("worker-1.sock")).unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let length = std::fs::File::from(worker.shared.fd().try_clone_to_owned().unwrap());
+    file.set_len(length.metadata().unwrap().len()).unwrap();
+    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
+    std::os::unix::fs::FileExt::read_exact_at(&length, &mut bytes, 0).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+    Supervisor(channel.into()).say(&ToWorker::Hello {
+        version: VERSION,
+        settings: worker.settings("").as_fd(),
+        shared: file.as_fd(),
+    });
+    assert!(!worker.ended_well());
 }

@@ -1,15 +1,22 @@
-//! `cacheproxy status` and `cacheproxy reload`: one request line to the supervisor's control socket, and
-//! the text that comes back, whose first line is "ok" or begins with "error: ".
+//! `cacheproxy status`, `cacheproxy reload`, and the shared memory for other commands: one request line to the
+//! supervisor's control socket, and the text that comes back, whose first line is "ok" or begins with "error: ".
 
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::output;
 use super::service::RUNTIME_DIR;
 use crate::sys::exit::Failure;
+use crate::sys::fds;
+use crate::sys::shared::Shared;
 
+const SOCKET: &str = "control.sock";
+/// The time that a restart of the supervisor may take.
+const RESTART: Duration = Duration::from_secs(3);
 /// The time that the supervisor may take: a reload waits for every worker.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// More than any answer has.
@@ -37,21 +44,57 @@ pub(super) fn reload(args: &ControlArgs) -> Result<(), Failure> {
     }
 }
 
-/// Has the running supervisor count again what is stored. If that fails it finds out by itself, later.
-pub(super) fn rescan(runtime_dir: &Path) {
-    let _ = ask(runtime_dir, "rescan");
+/// The shared memory of the proxy whose sockets are there; none when no proxy runs.
+pub(super) fn shared(runtime_dir: &Path) -> Result<Option<Shared>, Failure> {
+    let socket = runtime_dir.join(SOCKET);
+    let end = Instant::now() + RESTART;
+    let supervisor = loop {
+        match UnixStream::connect(&socket) {
+            Ok(supervisor) => break supervisor,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // One was there; while it is being restarted its workers live on.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                if Instant::now() > end {
+                    return Ok(None);
+                }
+                sleep(RESTART / 100);
+            }
+            Err(error) => return Err(unreachable(&socket, &error)),
+        }
+    };
+    let (answer, fd) = receive_shared(supervisor).map_err(|error| unreachable(&socket, &error))?;
+    match (read_answer(&answer), fd) {
+        (Some(Ok(_)), Some(fd)) => {
+            let shared = Shared::from_fd(fd).map_err(|error| {
+                Failure::unavailable(format!("the running proxy is of another version: {error}"))
+            })?;
+            Ok(Some(shared))
+        }
+        (Some(Err(reason)), _) => Err(Failure::no_permission(reason)),
+        _ => Err(senseless(&socket, &answer)),
+    }
+}
+
+fn receive_shared(mut supervisor: UnixStream) -> io::Result<(String, Option<OwnedFd>)> {
+    supervisor.set_read_timeout(Some(TIMEOUT))?;
+    supervisor.write_all(b"shared\n")?;
+    let mut answer = vec![0; 1024];
+    let (length, fd) = fds::receive_in_stream(&supervisor, &mut answer)?;
+    Ok((String::from_utf8_lossy(&answer[..length]).into_owned(), fd))
 }
 
 /// Gives the supervisor's answer: the text after "ok", or what went wrong.
 fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Failure> {
-    let socket = runtime_dir.join("control.sock");
+    let socket = runtime_dir.join(SOCKET);
     let answer = exchange(&socket, request).map_err(|error| unreachable(&socket, &error))?;
-    read_answer(&answer).ok_or_else(|| {
-        let socket = socket.display();
-        Failure::unavailable(format!(
-            "{socket}: an answer that makes no sense: {answer:?}"
-        ))
-    })
+    read_answer(&answer).ok_or_else(|| senseless(&socket, &answer))
+}
+
+fn senseless(socket: &Path, answer: &str) -> Failure {
+    let socket = socket.display();
+    Failure::unavailable(format!(
+        "{socket}: an answer that makes no sense: {answer:?}"
+    ))
 }
 
 fn exchange(socket: &Path, request: &str) -> io::Result<String> {

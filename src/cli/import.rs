@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use super::control;
 use super::importer::{Importer, unread};
 use super::store_args::StoreArgs;
 use crate::store::archive::ArchiveReader;
@@ -33,10 +32,10 @@ pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
     let mut reader =
         ArchiveReader::open(BufReader::with_capacity(256 << 10, input)).map_err(unread)?;
     let store = args.store.open_to_write()?;
-    let mut importer = Importer::begin(&store, &args.store.runtime_dir)?;
+    let mut importer = Importer::begin(&store)?;
     let outcome = importer.all(&mut reader);
-    if importer.tally.stored > 0 && store.shared.is_some() {
-        control::rescan(&args.store.runtime_dir);
+    if let Some(shared) = store.shared.as_ref().filter(|_| importer.tally.stored > 0) {
+        shared.ask_for_rescan();
     }
     importer.progress.say(&importer.tally.report());
     match outcome {

@@ -1,14 +1,12 @@
 //! The responses of an archive on their way into a store, one after another; what the store has that is as new stays.
 
 use std::io::BufRead;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::control;
 use super::output::amount;
 use super::progress::Progress;
 use super::store_handle::StoreHandle;
@@ -72,7 +70,6 @@ enum Destination {
 
 pub(super) struct Importer<'a> {
     handle: &'a StoreHandle,
-    runtime_dir: &'a Path,
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
     pub(super) progress: Progress,
@@ -80,11 +77,10 @@ pub(super) struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn begin(handle: &'a StoreHandle, runtime_dir: &'a Path) -> Result<Self, Failure> {
+    pub(super) fn begin(handle: &'a StoreHandle) -> Result<Self, Failure> {
         let (store, shared) = handle.store()?;
         Ok(Importer {
             handle,
-            runtime_dir,
             shared,
             store,
             progress: Progress::begin("imported"),
@@ -217,7 +213,7 @@ impl<'a> Importer<'a> {
             if !matches!(outcome, Err(StoreError::Full { .. })) || self.handle.shared.is_none() {
                 return outcome;
             }
-            control::rescan(self.runtime_dir);
+            self.shared.ask_for_rescan();
             sleep(Duration::from_secs(1));
         }
         work(&*self.store)

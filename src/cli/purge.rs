@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::output::{self, amount};
 use super::store_args::StoreArgs;
-use super::url::HostFilter;
-use super::{control, url};
+use super::url::{self, HostFilter};
 use crate::cache::key::Key;
 use crate::http::target::Uri;
 use crate::store::Published;
@@ -41,7 +40,7 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
     let store = args.store.open()?;
     let shared = match &store.shared {
         Some(shared) => shared.clone(),
-        None => Arc::new(Shared::anonymous().map_err(Failure::unavailable)?),
+        None => Arc::new(Shared::create().map_err(Failure::unavailable)?),
     };
     let admin = &store.admin;
     let mut removed = Vec::new();
@@ -65,7 +64,7 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
             "note: no proxy runs in {dir}; one that runs elsewhere (--runtime-dir) wasn't told\n"
         ));
     } else if !removed.is_empty() {
-        control::rescan(&args.store.runtime_dir);
+        shared.ask_for_rescan();
     }
     output::print(&text)
 }

@@ -6,6 +6,7 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use super::config_args::ConfigArgs;
+use super::control;
 use super::database::{DatabaseAccess, NamedBy};
 use super::service::RUNTIME_DIR;
 use super::store_handle::StoreHandle;
@@ -32,17 +33,20 @@ impl StoreArgs {
     /// Opens the store, which has to be there, for a command that this user may give.
     pub(super) fn open(&self) -> Result<StoreHandle, Failure> {
         let mut settings = self.settings()?;
+        let shared = control::shared(&self.runtime_dir)?;
         let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
         if database.is_none() {
             owner(&settings.store.path)?;
         }
-        self.handle(settings, database)
+        handle(settings, database, shared)
     }
 
     /// Opens the store to store something in it. Root goes on as the user whose it is, so that nothing is
     /// left there which that user can't change. One that is named here may be new.
     pub(super) fn open_to_write(&self) -> Result<StoreHandle, Failure> {
         let mut settings = self.settings()?;
+        // The supervisor gives it to root: not to whom root goes on as.
+        let shared = control::shared(&self.runtime_dir)?;
         let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
         let path = &settings.store.path;
         if let Some(database) = &database {
@@ -53,7 +57,7 @@ impl StoreArgs {
                 user::become_user(&owner).map_err(Failure::no_permission)?;
             }
         }
-        self.handle(settings, database)
+        handle(settings, database, shared)
     }
 
     pub(super) fn named_by(&self) -> NamedBy {
@@ -69,22 +73,6 @@ impl StoreArgs {
             .settings)
     }
 
-    fn handle(
-        &self,
-        settings: Settings,
-        database: Option<DatabaseAccess>,
-    ) -> Result<StoreHandle, Failure> {
-        let admin: Box<dyn StoreAdmin> = match database {
-            None => Box::new(Directory::of(&settings.store.path)),
-            Some(database) => Box::new(database.admin()?),
-        };
-        Ok(StoreHandle {
-            admin,
-            shared: self.shared()?.map(Arc::new),
-            settings,
-        })
-    }
-
     fn source(&self) -> Result<ConfigSource, Failure> {
         let mut source = self.config.source();
         if let Some(store) = &self.store {
@@ -96,19 +84,22 @@ impl StoreArgs {
         }
         Ok(source)
     }
+}
 
-    fn shared(&self) -> Result<Option<Shared>, Failure> {
-        let path = self.runtime_dir.join("shared");
-        match Shared::open(&path) {
-            Ok(shared) => Ok(Some(shared)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(not_yours(&path)),
-            Err(error) => Err(Failure::unavailable(format!(
-                "the proxy in {} can't be told: {error}",
-                self.runtime_dir.display()
-            ))),
-        }
-    }
+fn handle(
+    settings: Settings,
+    database: Option<DatabaseAccess>,
+    shared: Option<Shared>,
+) -> Result<StoreHandle, Failure> {
+    let admin: Box<dyn StoreAdmin> = match database {
+        None => Box::new(Directory::of(&settings.store.path)),
+        Some(database) => Box::new(database.admin()?),
+    };
+    Ok(StoreHandle {
+        admin,
+        shared: shared.map(Arc::new),
+        settings,
+    })
 }
 
 /// Takes what `--store` names: a database if it begins as a URL of one, else a directory.

@@ -51,7 +51,7 @@ impl StoreHandle {
 
     /// Shared memory such as a proxy has, for a command that runs without one.
     fn unshared(&self) -> Result<Shared, Failure> {
-        let shared = Shared::anonymous().map_err(Failure::unavailable)?;
+        let shared = Shared::create().map_err(Failure::unavailable)?;
         shared.set_limit(self.settings.store.size);
         if !self.is_database() {
             let mut size = 0;

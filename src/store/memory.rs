@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn tier(capacity: u64) -> (Arc<Shared>, MemoryTier<Rc<str>>) {
-        let shared = Arc::new(Shared::anonymous().unwrap());
+        let shared = Arc::new(Shared::create().unwrap());
         (Arc::clone(&shared), MemoryTier::new(capacity, shared))
     }
 

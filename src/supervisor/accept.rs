@@ -15,7 +15,6 @@ use crate::ipc::Peer;
 use crate::sys::clients::{self, AcceptFailure};
 use crate::sys::connection;
 use crate::sys::epoll::{Interest, Poll};
-use crate::sys::exit::Failure;
 use crate::sys::limits;
 use crate::sys::rate::OncePerMinute;
 
@@ -63,18 +62,18 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn open(listen: &Listen) -> Result<Listeners, Failure> {
+    pub(super) fn new(listeners: Vec<OwnedFd>) -> Listeners {
         let fds = limits::raise_open_files().unwrap_or_else(|error| {
             log::warn!("the limit on open files can't be raised: {error}");
             1024
         });
         let fds = fds.saturating_sub(SPARE_FDS);
-        Ok(Listeners {
-            listeners: listen::sockets(listen)?,
+        Listeners {
+            listeners,
             closed: None,
             warnings: OncePerMinute::default(),
             most_fds: usize::try_from(fds).unwrap_or(usize::MAX).max(1),
-        })
+        }
     }
 
     /// The ends at which their clients are connected here.

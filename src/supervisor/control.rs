@@ -1,19 +1,21 @@
-//! The control socket: one line in ("status", "reload", "rescan"), a text out that begins "ok" or "error: ".
+//! The control socket: one line in ("status", "reload", "shared"), a text out that begins "ok" or "error: ".
 //!
 //! Anyone who can reach the socket may ask for the status; the rest is for root and the service's own user.
-//! A rescan is asked for by who has removed much from the store without any worker.
+//! "shared" is answered with the shared memory's fd, for commands that change what is stored.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::token::Token;
 use crate::sys::credentials;
 use crate::sys::epoll::{Interest, Poll};
+use crate::sys::fds;
 
 const SOCKET: &str = "control.sock";
 
@@ -24,7 +26,6 @@ const LONGEST_LINE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Control {
     listener: UnixListener,
-    path: PathBuf,
     callers: BTreeMap<u32, Caller>,
     last: u32,
 }
@@ -50,7 +51,6 @@ impl Control {
         fs::set_permissions(&path, Permissions::from_mode(0o666))?;
         Ok(Control {
             listener,
-            path,
             callers: BTreeMap::new(),
             last: 0,
         })
@@ -100,7 +100,7 @@ impl Control {
             ControlRequest::Status | ControlRequest::Unknown => return Some(request),
             ControlRequest::Reload if caller.awaits_reload => return None,
             ControlRequest::Reload => "a reload",
-            ControlRequest::Rescan => "a rescan",
+            ControlRequest::Shared => "the shared memory",
         };
         let uid = credentials::peer_uid(&caller.stream);
         if !uid.is_ok_and(credentials::may_order) {
@@ -124,6 +124,15 @@ impl Control {
         self.callers.retain(|_, caller| caller.until > now);
     }
 
+    /// Ends a call with this fd.
+    pub(super) fn answer_with(&mut self, id: u32, fd: BorrowedFd<'_>) {
+        if let Some(caller) = self.callers.remove(&id) {
+            if let Err(error) = fds::send_in_stream(&caller.stream, b"ok\n", fd) {
+                log::debug!("an answer on the control socket wasn't taken: {error}");
+            }
+        }
+    }
+
     /// Ends a call with an answer.
     pub(super) fn answer(&mut self, id: u32, answer: &str) {
         if let Some(mut caller) = self.callers.remove(&id) {
@@ -135,18 +144,11 @@ impl Control {
     }
 }
 
-impl Drop for Control {
-    fn drop(&mut self) {
-        // Left behind it does no harm: the next supervisor replaces it.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ControlRequest {
     Status,
     Reload,
-    Rescan,
+    Shared,
     Unknown,
 }
 
@@ -158,7 +160,7 @@ fn request(line: &[u8]) -> Option<ControlRequest> {
     Some(match line[..end].trim_ascii() {
         b"status" => ControlRequest::Status,
         b"reload" => ControlRequest::Reload,
-        b"rescan" => ControlRequest::Rescan,
+        b"shared" => ControlRequest::Shared,
         _ => ControlRequest::Unknown,
     })
 }
@@ -191,7 +193,7 @@ mod tests {
             (b"status\n", Some(ControlRequest::Status)),
             (b"reload\r\n", Some(ControlRequest::Reload)),
             (b"reload\nstatus\n", Some(ControlRequest::Reload)),
-            (b"rescan\n", Some(ControlRequest::Rescan)),
+            (b"shared\n", Some(ControlRequest::Shared)),
             (b"stop\n", Some(ControlRequest::Unknown)),
             (&long, Some(ControlRequest::Unknown)),
         ];

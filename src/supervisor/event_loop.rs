@@ -8,6 +8,7 @@ mod orders;
 mod workers;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,6 +20,7 @@ use super::control::Control;
 use super::dispatch::Queue;
 use super::housekeeping::DiskSpace;
 use super::links::Links;
+use super::listen;
 use super::park::Parking;
 use super::roster::Roster;
 use super::settings::CurrentSettings;
@@ -29,6 +31,7 @@ use super::stop::LifePhase;
 use super::token::{ClientId, Token};
 use crate::sys::epoll::{Interest, Poll, Ready};
 use crate::sys::exit::Failure;
+use crate::sys::notify;
 use crate::sys::shared::Shared;
 use crate::sys::signals::Signals;
 
@@ -61,9 +64,9 @@ impl Supervisor {
         let now = Instant::now();
         let signals = Signals::take().map_err(unavailable("signals"))?;
         let settings = CurrentSettings::begin(start.configuration)?;
-        let listeners = Listeners::open(&start.listen)?;
-        let shared = Shared::create(&start.dir.join("shared"));
-        let shared = Arc::new(shared.map_err(unavailable("shared memory"))?);
+        let passed = listen::sockets(&start.listen)?;
+        let listeners = Listeners::new(passed.listeners);
+        let shared = share(passed.shared).map_err(unavailable("shared memory"))?;
         let disk = DiskSpace::start(settings.current(), &shared)?;
         let control = Control::open(&start.dir).map_err(unavailable("the control socket"))?;
         let poll = Poll::new(EVENTS).map_err(unavailable("epoll"))?;
@@ -234,6 +237,16 @@ impl Supervisor {
             max_clients: self.settings.current().max_clients,
         }
     }
+}
+
+/// The memory that workers share: the supervisor's before, so that those that live on still have it in common.
+fn share(kept: Option<OwnedFd>) -> io::Result<Arc<Shared>> {
+    if let Some(kept) = kept.and_then(|fd| Shared::from_fd(fd).ok()) {
+        return Ok(Arc::new(kept));
+    }
+    let shared = Shared::create()?;
+    notify::keep(listen::SHARED, shared.fd());
+    Ok(Arc::new(shared))
 }
 
 /// The start of the ids: elsewhere than those of the supervisor before, which workers may still know.

@@ -76,12 +76,6 @@ impl Evictor {
         self.requests.scan.store(true, Relaxed);
     }
 
-    /// Asks for the store to be read again soon, because much was removed by somebody else.
-    pub(super) fn rescan_soon(&self) {
-        self.requests.soon.store(true, Relaxed);
-        self.rescan();
-    }
-
     pub(super) fn min_free(&self) -> &AtomicU64 {
         &self.requests.min_free
     }

@@ -62,13 +62,6 @@ impl DiskSpace {
         }
     }
 
-    /// Somebody has removed things from the store.
-    pub(super) fn rescan(&self) {
-        if let Some(evictor) = self.evictor() {
-            evictor.rescan_soon();
-        }
-    }
-
     /// The settings have changed. Another kind of store, or another place, is for the next start.
     pub(super) fn set_limits(&self, store: &StoreChoice, shared: &Shared) {
         let min_free = match (self, &store.kind) {

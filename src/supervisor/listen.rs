@@ -8,10 +8,23 @@ use super::start::{Listen, ListenAddr};
 use crate::sys::exit::Failure;
 use crate::sys::{activation, clients};
 
-pub(super) fn sockets(listen: &Listen) -> Result<Vec<OwnedFd>, Failure> {
+/// The name of the shared memory among what systemd keeps.
+pub(super) const SHARED: &str = "shared";
+
+#[derive(Debug)]
+pub(super) struct Passed {
+    pub(super) listeners: Vec<OwnedFd>,
+    /// The shared memory of the supervisor before.
+    pub(super) shared: Option<OwnedFd>,
+}
+
+pub(super) fn sockets(listen: &Listen) -> Result<Passed, Failure> {
     match listen {
         Listen::Inherited => inherited(),
-        Listen::Bind(addresses) => addresses.iter().map(bound).collect(),
+        Listen::Bind(addresses) => Ok(Passed {
+            listeners: addresses.iter().map(bound).collect::<Result<_, _>>()?,
+            shared: None,
+        }),
     }
 }
 
@@ -32,11 +45,15 @@ pub(super) fn announce(sockets: &[OwnedFd], listen: &Listen) {
     }
 }
 
-fn inherited() -> Result<Vec<OwnedFd>, Failure> {
+fn inherited() -> Result<Passed, Failure> {
     let sockets = activation::sockets()
         .map_err(|error| Failure::unavailable(format!("can't take systemd's sockets: {error}")))?;
-    let mut listeners = Vec::new();
+    let (mut listeners, mut shared) = (Vec::new(), None);
     for (name, fd) in sockets.into_iter().filter(|(name, _)| name != "worker") {
+        if name == SHARED {
+            shared = Some(fd);
+            continue;
+        }
         clients::adopt_listener(&fd).map_err(|error| {
             Failure::unavailable(format!("the socket {name:?} from systemd: {error}"))
         })?;
@@ -48,7 +65,7 @@ fn inherited() -> Result<Vec<OwnedFd>, Failure> {
              or use `cacheproxy run` to try it without systemd",
         ));
     }
-    Ok(listeners)
+    Ok(Passed { listeners, shared })
 }
 
 fn bound(address: &ListenAddr) -> Result<OwnedFd, Failure> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -64,7 +64,12 @@ impl Spawner {
             if !is_alive {
                 let mut command = Command::new(program);
                 command.arg("worker").arg((slot + 1).to_string());
-                process.child = Some(child::spawn(command, &process.listener, "worker")?);
+                // systemd hears of the service from its first process alone.
+                for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+                    command.env_remove(name);
+                }
+                let listener = ("worker", process.listener.as_fd());
+                process.child = Some(child::spawn(command, &[listener])?);
             }
         }
         seqpacket::connect(&path)

@@ -127,8 +127,9 @@ impl Overview<'_> {
             workers: self.roster.ready(),
             clients: self.clients.len() + self.links.clients(),
             parked: self.clients.waiting().len(),
-            requests: counters().map(|it| it.requests.load(Relaxed)).sum(),
-            hits: counters().map(|it| it.hits.load(Relaxed)).sum(),
+            // Any worker may have written anything there.
+            requests: counters().fold(0, |sum, it| sum.saturating_add(it.requests.load(Relaxed))),
+            hits: counters().fold(0, |sum, it| sum.saturating_add(it.hits.load(Relaxed))),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use nix::libc;
 use nix::sys::socket::{MsgFlags, recvmsg, send as send_bytes};
@@ -114,6 +114,27 @@ fn owned(control: &ControlBuffer) -> Vec<OwnedFd> {
             fd
         })
         .collect()
+}
+
+/// Sends a few bytes with one fd over a stream, without waiting.
+pub fn send_in_stream(stream: &UnixStream, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<()> {
+    match stream.send_with_fd(bytes, &[fd.as_raw_fd()])? {
+        sent if sent == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+/// Receives some bytes, waiting as long as the stream allows, and the fd that came with them, if one did.
+pub fn receive_in_stream(
+    stream: &UnixStream,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut control = ControlBuffer([0; CONTROL]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let got = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut control.0), flags)?;
+    let bytes = got.bytes;
+    Ok((bytes, owned(&control).pop()))
 }
 
 /// A second fd for the same open file, close-on-exec.

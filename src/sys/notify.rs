@@ -1,5 +1,6 @@
 //! Notifications to systemd (sd_notify(3)). Without NOTIFY_SOCKET all of it does nothing.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -28,6 +29,15 @@ pub fn stopping() {
 /// A line for `systemctl status`.
 pub fn status(line: &str) {
     tell(&[NotifyState::Status(&printable(line.as_bytes()))]);
+}
+
+/// Has systemd keep this fd for the next process of the service, in place of what it keeps under this name.
+pub fn keep(name: &str, fd: BorrowedFd<'_>) {
+    tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
+    let state = [NotifyState::FdStore, NotifyState::FdName(name)];
+    if let Err(error) = sd_notify::notify_with_fds(&state, &[fd]) {
+        log::warn!("systemd doesn't keep {name} for the next start: {error}");
+    }
 }
 
 /// Stopping may take this long from now, whatever the unit's TimeoutStopSec= says, unless that is longer.

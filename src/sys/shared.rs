@@ -1,4 +1,4 @@
-//! Shared memory of the supervisor and its workers: a file of atomics, mapped by each of them.
+//! Shared memory of the supervisor and its workers: a memory file of atomics, mapped by each of them.
 //!
 //! Holds what is read or counted on every request, where a message would cost too much: generations
 //! of keys, visited bits for eviction, space in the store, counters. No locks, no pointers, nothing
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn two_mappings_see_each_other() {
-        let one = Shared::anonymous().unwrap();
+        let one = Shared::create().unwrap();
         let two = Shared::from_fd(one.fd().try_clone_to_owned().unwrap()).unwrap();
         let hash = [7; 16];
         assert_eq!(two.generation(&hash), 0);

@@ -185,6 +185,10 @@ impl LinkGuard<'_> {
                     }
                 }
             }
+            ToWorker::Hello { shared, .. } if !self.worker.shared.is_same(&shared) => {
+                log::info!("this worker makes room for one with the supervisor's shared memory");
+                self.worker.phase.drain();
+            }
             ToWorker::Settings { settings } | ToWorker::Hello { settings, .. } => {
                 outgoing.push(match read_settings(settings) {
                     Ok(settings) => {

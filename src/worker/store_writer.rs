@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn what_does_not_fit_is_refused_and_counted() {
         let dir = tempfile::tempdir().unwrap();
-        let shared = Arc::new(Shared::anonymous().unwrap());
+        let shared = Arc::new(Shared::create().unwrap());
         let writer = StoreWriter::start(Arc::new(
             FilesystemStore::open(&dir.path().join("store"), 1, shared).unwrap(),
         ))

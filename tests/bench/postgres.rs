@@ -135,7 +135,7 @@ fn open(connection: &str) -> PostgresStore {
         worker: 1,
         limit: 64 << 30,
     };
-    let shared = Arc::new(Shared::anonymous().unwrap());
+    let shared = Arc::new(Shared::create().unwrap());
     shared.set_limit(64 << 30);
     let store = PostgresStore::open(&options, shared).unwrap();
     // Connected, with a schema.

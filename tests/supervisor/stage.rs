@@ -83,7 +83,8 @@ impl Stage {
             .arg(self.dir.path().join("conf.d"))
             .arg("--runtime-dir")
             .arg(self.dir.path());
-        self.supervisor = Some(child::spawn(command, &listener, "client").unwrap());
+        let listener = ("client", listener.as_fd());
+        self.supervisor = Some(child::spawn(command, &[listener]).unwrap());
         wait_for("the control socket", || self.ask("status").ok());
     }
 

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_purged_is_gone_for_those_who_have_the_store_open() {
         let dir = tempfile::tempdir().unwrap();
-        let shared = Arc::new(Shared::anonymous().unwrap());
+        let shared = Arc::new(Shared::create().unwrap());
         let path = dir.path().join("store");
         let admin = Directory::of(&path);
         admin.each(&mut |_| panic!("there is nothing")).unwrap();
@@ -248,7 +248,7 @@ mod tests {
     fn purging_makes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         let key = Key::new("GET http://a/");
         assert!(
             Directory::of(&path)

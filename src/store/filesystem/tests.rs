@@ -28,7 +28,7 @@ fn open(path: &Path, shared: &Arc<Shared>, worker: usize) -> FilesystemStore {
 
 fn bench() -> Bench {
     let dir = tempfile::tempdir().unwrap();
-    let shared = Arc::new(Shared::anonymous().unwrap());
+    let shared = Arc::new(Shared::create().unwrap());
     let store = open(dir.path(), &shared, 0);
     Bench { dir, shared, store }
 }
@@ -64,7 +64,7 @@ fn another_process_sees_what_is_published_and_a_restart_finds_it() {
     publish(&bench.store, &meta, &content(10, 1));
     assert!(look(&other, &meta.key).is_some());
     let Bench { dir, .. } = bench;
-    let later = open(dir.path(), &Arc::new(Shared::anonymous().unwrap()), 0);
+    let later = open(dir.path(), &Arc::new(Shared::create().unwrap()), 0);
     assert!(look(&later, &meta.key).is_some());
     assert!(dir.path().join("CACHEDIR.TAG").exists());
 }

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn more_than_can_be_remembered_is_everything() {
-        let shared = Arc::new(Shared::anonymous().unwrap());
+        let shared = Arc::new(Shared::create().unwrap());
         let pending_invalidations = PendingInvalidations::new(shared, 1, "host".to_owned());
         let key = |number: usize| Key::new(format!("GET http://a/{number}"));
         assert!(!pending_invalidations.any() && !pending_invalidations.has(&key(0)));

@@ -29,7 +29,7 @@ fn bench(database: &str) -> Bench {
 /// A host of its own, by its shared memory.
 fn host(database: &str, limit: u64) -> Bench {
     let spool = tempfile::tempdir().unwrap();
-    let shared = Arc::new(Shared::anonymous().unwrap());
+    let shared = Arc::new(Shared::create().unwrap());
     let options = PostgresOptions {
         database: database.to_owned(),
         password_file: None,

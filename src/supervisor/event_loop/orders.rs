@@ -37,12 +37,9 @@ impl Supervisor {
                 Ok(()) => return,
                 Err(reason) => format!("error: {reason}\n"),
             },
-            ControlRequest::Rescan => {
-                self.disk.rescan();
-                "ok\n".to_owned()
-            }
+            ControlRequest::Shared => return self.control.answer_with(id, self.shared.fd()),
             ControlRequest::Unknown => {
-                "error: expected \"status\", \"reload\" or \"rescan\"\n".to_owned()
+                "error: expected \"status\", \"reload\" or \"shared\"\n".to_owned()
             }
         };
         self.control.answer(id, &answer);

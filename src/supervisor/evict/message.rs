@@ -24,8 +24,6 @@ impl EvictorMessage {
 pub(super) struct EvictorRequests {
     /// Read the store again: messages were lost, or who would have sent them.
     pub scan: AtomicBool,
-    /// Do so soon: much was removed.
-    pub soon: AtomicBool,
     pub min_free: AtomicU64,
     /// The objects in the messages that wait.
     pub queued: AtomicUsize,

@@ -29,7 +29,7 @@ struct Bench {
 
 fn bench(limit: u64) -> Bench {
     let dir = tempfile::tempdir().unwrap();
-    let shared = Arc::new(Shared::anonymous().unwrap());
+    let shared = Arc::new(Shared::create().unwrap());
     shared.set_limit(limit);
     let store = FilesystemStore::open(dir.path(), 0, Arc::clone(&shared)).unwrap();
     Bench { dir, shared, store }
@@ -140,7 +140,7 @@ fn a_restart_finds_what_is_stored_in_its_order() {
     }
     // As after a reboot: the shared memory is new.
     let Bench { dir, .. } = first;
-    let shared = Arc::new(Shared::anonymous().unwrap());
+    let shared = Arc::new(Shared::create().unwrap());
     let store = FilesystemStore::open(dir.path(), 0, Arc::clone(&shared)).unwrap();
     let bench = Bench { dir, shared, store };
     let evictor = bench.start(0);

@@ -39,6 +39,8 @@ pub(super) struct EvictorThread {
     sieve: Sieve,
     scan: Option<Scan>,
     scanned: Instant,
+    /// The next is to come soon: a command has changed much.
+    soon: bool,
     /// Free disk when last looked at, and what was evicted since.
     free: u64,
     /// The floor that was in force then.
@@ -68,6 +70,7 @@ impl EvictorThread {
             requests,
             sieve: Sieve::new(),
             scanned: now,
+            soon: false,
             free: u64::MAX,
             floor: 0,
             looked: None,
@@ -172,11 +175,12 @@ impl EvictorThread {
             return;
         }
         let requests = &self.requests;
-        let is_soon = requests.soon.load(Relaxed);
-        let wait = if is_soon { SOON } else { BETWEEN_SCANS };
-        if requests.scan.load(Relaxed) && now - self.scanned >= wait {
+        self.soon |= self.shared.take_rescan();
+        let wait = if self.soon { SOON } else { BETWEEN_SCANS };
+        let is_asked_for = self.soon || requests.scan.load(Relaxed);
+        if is_asked_for && now - self.scanned >= wait {
             requests.scan.store(false, Relaxed);
-            requests.soon.store(false, Relaxed);
+            self.soon = false;
             self.scan = Some(Scan::again(&self.shared));
         }
     }

@@ -128,7 +128,7 @@ mod tests {
             ("one goes", ClaimStep::Unclaim(3, 65_535)),
             ("and leaves room", ClaimStep::Claim(9, 1, Claimed)),
         ];
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         for (name, step) in rows {
             match step {
                 ClaimStep::Claim(key, worker, expected) => {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn of_many_threads_one_claims() {
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         let holders: Vec<AtomicUsize> = (0..4).map(|_| AtomicUsize::new(0)).collect();
         let (shared, holders) = (&shared, &holders);
         thread::scope(|scope| {

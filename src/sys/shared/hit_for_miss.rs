@@ -99,7 +99,7 @@ mod tests {
             ("others stay", Is(2, 50, true)),
             ("however long", Is(8, 1 << 31, true)),
         ];
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         let hash = |key: u8| {
             let mut hash = [0; 16];
             hash[4] = key;

@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_apart_and_never_past_the_end() {
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         let (one, two) = ([1; 16], [2; 16]);
         shared.count_hit(&one);
         shared.count_hit(&one);

@@ -10,7 +10,7 @@ use super::layout::CHANGES;
 use super::mapping::Shared;
 
 impl Shared {
-    /// Names this host to the others: random, made with the shared file.
+    /// Names this host to the others: random, made with the shared memory.
     pub fn host(&self) -> [u8; 16] {
         self.layout().host.load()
     }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_change_begins_one_generation_however_many_hear_of_it() {
-        let one = Shared::anonymous().unwrap();
+        let one = Shared::create().unwrap();
         let two = Shared::from_fd(one.fd().try_clone_to_owned().unwrap()).unwrap();
         let (hash, other) = ([7; 16], [8; 16]);
         // (who hears, of which change, the generation then)
@@ -95,12 +95,12 @@ mod tests {
         two.next_generation_of_all();
         assert_eq!((one.generation(&hash), one.generation(&other)), (4, 1));
         assert_eq!(one.host(), two.host());
-        assert_ne!(one.host(), Shared::anonymous().unwrap().host());
+        assert_ne!(one.host(), Shared::create().unwrap().host());
     }
 
     #[test]
     fn invalidations_here_and_elsewhere_are_both_counted() {
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         let hash = [7; 16];
         let slot = Shared::invalidation_slot(&hash);
         shared.invalidate(&hash);

@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn what_was_never_stored_is_missing_once_all_is_noted() {
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         let (one, two) = ([1; 16], [2; 16]);
         assert!(shared.may_be_stored(&one));
         shared.forget_stored();

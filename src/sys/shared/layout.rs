@@ -1,4 +1,4 @@
-//! The shared file, field by field. What a field is for stands in the file that uses it.
+//! The shared memory, field by field. What a field is for stands in the file that uses it.
 
 use std::mem::size_of;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// The number of workers that have a place of their own; higher indices share places.
 pub const WORKERS: usize = 64;
 
-/// Stands at the beginning of the file.
+/// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 8;
+pub(super) const VERSION: u32 = 9;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -25,7 +25,7 @@ pub(super) const CHANGES: usize = 1 << 12;
 /// The buckets of a table by key.
 pub(super) const BUCKETS: usize = 1 << 11;
 
-/// The mapped file. Every field is atomic, so any bytes in it are a valid value.
+/// The mapped memory. Every field is atomic, so any bytes in it are a valid value.
 #[repr(C)]
 pub(super) struct Layout {
     pub(super) magic: AtomicU64,
@@ -41,6 +41,7 @@ pub(super) struct Layout {
     pub(super) wanted: AtomicU64,
     pub(super) full: AtomicU32,
     pub(super) known_whole: AtomicU32,
+    pub(super) rescan: AtomicU32,
     pub(super) store_down: WorkerBits,
     pub(super) pending_invalidations: WorkerBits,
     pub(super) reserved: [AtomicU64; WORKERS],

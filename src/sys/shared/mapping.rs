@@ -1,65 +1,61 @@
-//! The file mapped: made where it is missing or of another layout, and refused where it is neither.
+//! The memory file mapped: made with seals that keep its size, and refused where it is another, or of another layout.
+//!
+//! Whoever has it can write any value into it, and does no more harm than that: nobody can make it shorter, which would
+//! kill every process that reads beyond its end.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering::Relaxed;
 
 use memmap2::{MmapOptions, MmapRaw};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::boot;
 use super::layout::{Layout, MAGIC, SIZE, VERSION};
-use crate::sys::disk;
 
-/// A mapping of the shared file. Send its fd to another process, which maps it with [`Shared::from_fd`].
+/// The size stays, and so do the seals.
+const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
+    .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_SEAL);
+
+/// A mapping of the shared memory. Send its fd to another process, which maps it with [`Shared::from_fd`].
 pub struct Shared {
     file: File,
     map: MmapRaw,
 }
 
 impl Shared {
-    /// Maps the file at `path`, which is made anew when it is missing or of another layout.
-    /// Processes that mapped a file made by another version keep theirs.
-    pub fn create(path: &Path) -> io::Result<Shared> {
-        if let Ok(file) = disk::open(path, true) {
-            if let Ok(shared) = Shared::map(file) {
-                shared.name_boot();
-                return Ok(shared);
-            }
-        }
-        let temporary = path.with_extension("new");
-        match std::fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut options = File::options();
-        options.read(true).write(true).create_new(true).mode(0o600);
-        let shared = Shared::initialise(options.open(&temporary)?)?;
-        std::fs::rename(&temporary, path)?;
-        Ok(shared)
+    /// New shared memory.
+    pub fn create() -> io::Result<Shared> {
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let file = File::from(memfd_create("cacheproxy-shared", flags)?);
+        file.set_len(SIZE as u64)?;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS))?;
+        Shared::initialise(file)
     }
 
-    /// Maps the file of a running proxy; refused when it is not one of this layout.
-    pub fn open(path: &Path) -> io::Result<Shared> {
-        Shared::map(disk::open(path, true)?)
-    }
-
-    /// Maps the shared file received as `fd`; refused when it is not one of this layout.
+    /// Maps the shared memory received as `fd`; refused when it is not of this layout, or its size could change.
     pub fn from_fd(fd: OwnedFd) -> io::Result<Shared> {
-        Shared::map(File::from(fd))
+        let file = File::from(fd);
+        let seals = fcntl(&file, FcntlArg::F_GET_SEALS).unwrap_or_default();
+        if !SealFlag::from_bits_retain(seals).contains(SEALS) {
+            return Err(foreign("its size isn't sealed"));
+        }
+        Shared::map(file)
     }
 
-    /// A shared file without a name, for tests and for processes that need no other.
-    pub fn anonymous() -> io::Result<Shared> {
-        let fd = memfd_create("cacheproxy-shared", MFdFlags::MFD_CLOEXEC)?;
-        Shared::initialise(File::from(fd))
+    /// True when `fd` is this very memory.
+    pub fn is_same(&self, fd: impl AsFd) -> bool {
+        let other = fd.as_fd().try_clone_to_owned().map(File::from);
+        let other = other.and_then(|file| file.metadata());
+        let own = self.file.metadata();
+        matches!((own, other), (Ok(own), Ok(other)) if (own.dev(), own.ino()) == (other.dev(), other.ino()))
     }
 
     fn initialise(file: File) -> io::Result<Shared> {
-        file.set_len(SIZE as u64)?;
         let shared = Shared::mapped(file)?;
         let layout = shared.layout();
         layout.version.store(VERSION, Relaxed);
@@ -109,7 +105,7 @@ impl Shared {
         self.file.as_fd()
     }
 
-    /// Names this boot of the machine: the kernel's boot id, or a random id made with the file
+    /// Names this boot of the machine: the kernel's boot id, or a random id made with it
     /// where `/proc/sys` is hidden.
     pub fn boot(&self) -> [u8; 16] {
         self.layout().boot.load()
@@ -125,7 +121,7 @@ impl Shared {
 }
 
 fn foreign(why: &str) -> io::Error {
-    let why = format!("not a shared file of this version of cacheproxy: {why}");
+    let why = format!("not shared memory of this version of cacheproxy: {why}");
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
@@ -134,20 +130,50 @@ fn foreign(why: &str) -> io::Error {
 mod tests {
     use super::*;
 
+    fn memory(size: u64, seals: SealFlag) -> OwnedFd {
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let file = File::from(memfd_create("test", flags).unwrap());
+        file.set_len(size).unwrap();
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
+        file.into()
+    }
+
     #[test]
-    fn foreign_files_are_refused_and_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("shared");
-        for text in [&b""[..], b"short", &vec![0; SIZE], &vec![1; SIZE + 1]] {
-            std::fs::write(&path, text).unwrap();
-            let file = File::options().read(true).write(true).open(&path).unwrap();
-            assert!(Shared::from_fd(file.into()).is_err());
-            Shared::create(&path).unwrap().set_limit(5);
-            assert_eq!(
-                Shared::create(&path).unwrap().limit(),
-                5,
-                "kept when it fits"
-            );
+    fn what_could_change_its_size_or_is_of_another_layout_is_refused() {
+        let ours = Shared::create().unwrap();
+        let fd = || ours.fd().try_clone_to_owned().unwrap();
+        assert!(Shared::from_fd(fd()).is_ok() && ours.is_same(fd()));
+        for file in [File::from(fd()), File::from(fd())] {
+            assert!(file.set_len(0).is_err() && file.set_len(1 << 30).is_err());
+            assert!(fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)).is_err());
         }
+        let size = SIZE as u64;
+        let rows = [
+            ("unsealed", size, SealFlag::empty()),
+            (
+                "may shrink",
+                size,
+                SEALS.difference(SealFlag::F_SEAL_SHRINK),
+            ),
+            (
+                "may be sealed",
+                size,
+                SEALS.difference(SealFlag::F_SEAL_SEAL),
+            ),
+            ("shorter", size - 1, SEALS),
+            ("longer", size + 1, SEALS),
+            ("empty", 0, SEALS),
+            ("of no layout", size, SEALS),
+        ];
+        for (name, size, seals) in rows {
+            let memory = memory(size, seals);
+            assert!(!ours.is_same(&memory), "{name}");
+            assert!(Shared::from_fd(memory).is_err(), "{name}");
+        }
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size).unwrap();
+        assert!(Shared::from_fd(file.into()).is_err(), "no memory file");
+        ours.layout().version.store(VERSION + 1, Relaxed);
+        assert!(Shared::from_fd(fd()).is_err(), "of another version");
     }
 }

@@ -107,6 +107,16 @@ impl Shared {
         self.layout().announced.store(0, Relaxed);
     }
 
+    /// Asks the evictor to read the whole store again soon, since much was removed or stored without any worker.
+    pub fn ask_for_rescan(&self) {
+        self.layout().rescan.store(1, Relaxed);
+    }
+
+    /// True when this was asked for since it was last looked at.
+    pub fn take_rescan(&self) -> bool {
+        self.layout().rescan.swap(0, Relaxed) != 0
+    }
+
     /// The bytes that the evictor last counted as stored.
     pub fn stored(&self) -> u64 {
         self.layout().stored.load(Relaxed)
@@ -144,7 +154,7 @@ mod tests {
 
     #[test]
     fn room_is_never_promised_twice() {
-        let shared = Shared::anonymous().unwrap();
+        let shared = Shared::create().unwrap();
         shared.set_limit(100);
         shared.set_stored(40);
         assert!(shared.reserve(0, 50));

@@ -20,7 +20,7 @@ use crate::sys::shared::Shared;
 use crate::worker::fetch;
 
 fn worker() -> Rc<Worker> {
-    let shared = Arc::new(Shared::anonymous().unwrap());
+    let shared = Arc::new(Shared::create().unwrap());
     let settings = Settings {
         access_log: false,
         ..Settings::default()
