@@ -16,6 +16,7 @@ pub(crate) mod inspection;
 pub(crate) mod journal;
 pub(crate) mod limits;
 pub mod memory_file;
+pub(crate) mod names;
 pub(crate) mod notifier;
 pub(crate) mod notify;
 pub(crate) mod printable;

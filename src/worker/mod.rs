@@ -1,6 +1,6 @@
 //! The process that speaks HTTP: clients on one side, origin servers and the store on the other.
 //!
-//! One thread, one event loop, many clients; blocking work (disk, name resolution) on a few threads
+//! One thread, one event loop, many clients; blocking work (disk, name resolution) on threads
 //! beside it. It lives as long as a supervisor wants it.
 #![forbid(unsafe_code)]
 
@@ -30,7 +30,7 @@ use std::os::fd::OwnedFd;
 use crate::sys::activation;
 use crate::sys::exit::Failure;
 
-/// The most threads for blocking work: disk and name resolution.
+/// The most threads for blocking work on the disk. The resolution of names has threads of its own.
 const BLOCKING_THREADS: usize = 16;
 
 /// Serves as worker `index` (from 1), whose channel's listener is inherited, until it is told to stop,

@@ -96,6 +96,7 @@ impl Worker {
         *self.memory.borrow_mut() = MemoryTier::new(settings.memory, self.shared.clone());
         *self.settings.borrow_mut() = Rc::new(settings);
         self.trust.forget();
+        self.resolver.doubt_all();
     }
 
     /// A stored response that is at hand: one on its way into the store, or of the memory tier.

@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::guard::{Destination, Guard, Requester};
-use super::resolve::Resolver;
+use super::resolve::{ResolveError, Resolver};
 use super::special::Purpose;
+use super::turns::Busy;
 use crate::sys::stream::Stream;
 
 /// The Connection Attempt Delay of RFC 8305 §5: from one attempt to the next beside it.
@@ -28,6 +29,8 @@ pub(crate) enum ReachError {
     },
     #[error("{host} can't be resolved: {why}")]
     Unresolved { host: String, why: String },
+    #[error("{host} was not looked up: {why}")]
+    Busy { host: String, why: Busy },
     #[error("{host} was not resolved within {seconds} s: does the system's name server answer?")]
     NoAnswer { host: String, seconds: u64 },
     /// Every address refused, or was unreachable; the last one's error.
@@ -59,11 +62,16 @@ pub(crate) async fn reach(
 ) -> Result<(Stream, Destination), ReachError> {
     let deadline = Instant::now() + wanted.limit;
     let (host, seconds) = (wanted.host, wanted.limit.as_secs());
-    let addresses = match timeout_at(deadline, resolver.addresses(host)).await {
+    let resolving = resolver.addresses(host, wanted.requester);
+    let addresses = match timeout_at(deadline, resolving).await {
         Ok(Ok(addresses)) => addresses,
-        Ok(Err(why)) => {
+        Ok(Err(ResolveError::Failed(why))) => {
             let (host, why) = (host.into(), why.to_string());
             return Err(ReachError::Unresolved { host, why });
+        }
+        Ok(Err(ResolveError::Busy(why))) => {
+            let host = host.into();
+            return Err(ReachError::Busy { host, why });
         }
         Err(_) => {
             let host = host.into();
@@ -82,7 +90,7 @@ pub(crate) async fn reach(
             }
         }
     };
-    connected.inspect_err(|_| resolver.forget(host))
+    connected.inspect_err(|_| resolver.doubt(host))
 }
 
 /// The destinations, families in turn, that the client may reach; an error where there is none.

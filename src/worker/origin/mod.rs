@@ -3,11 +3,13 @@
 pub(super) mod connect;
 pub(super) mod guard;
 mod idle;
+mod names;
 pub(super) mod pinned;
 pub(super) mod pool;
 pub(super) mod resolve;
 mod special;
 pub(super) mod tls;
 pub(super) mod transport;
+mod turns;
 
 pub(super) use connect::{Wanted, reach};

@@ -132,6 +132,7 @@ impl FetchError {
             FetchError::Connect(ReachError::NotAllowed { .. }) => 403,
             FetchError::Connect(ReachError::TimedOut { .. } | ReachError::NoAnswer { .. })
             | FetchError::TimedOut { .. } => 504,
+            FetchError::Connect(ReachError::Busy { .. }) => 503,
             FetchError::Connect(
                 ReachError::Unresolved { .. }
                 | ReachError::Unreachable { .. }
