@@ -23,6 +23,10 @@ impl Notifier {
     /// Waits until `look` finds something, looking now and after each notification.
     pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         loop {
+            // Most often nothing has to be waited for, and taking a place in the queue costs more than a look.
+            if let Some(found) = look() {
+                return found;
+            }
             let mut notified = pin!(self.0.notified());
             // In the queue before looking, so that no notification in between is missed.
             notified.as_mut().enable();

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::task::consume_budget;
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -91,6 +92,8 @@ impl RequestLoop {
         self.client.buffer.reserve(READ);
         let _ = self.client.stream.try_read(&mut self.client.buffer);
         loop {
+            // Of many hits that were asked for at once none waits for anything.
+            consume_budget().await;
             if let Step::Break(departure) = self.step().await {
                 return departure;
             }

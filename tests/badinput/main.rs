@@ -11,6 +11,7 @@ mod content;
 mod destinations;
 mod fields;
 mod log;
+mod pieces;
 mod requests;
 mod responses;
 mod slow;

@@ -9,6 +9,7 @@ mod content;
 mod damage;
 mod keys;
 mod methods;
+mod pace;
 mod room;
 mod settings;
 mod status;

@@ -1,14 +1,15 @@
 //! The spool: a response's content while it is fetched. Written once, read by any number of clients
 //! at their own pace: whole, in memory while small and in the store's unnamed file when not, or as
-//! a bounded window when it can't be stored. A writer that is ahead waits; nobody else does.
+//! a bounded window when it can't be stored. A writer that is ahead of all waits; nobody else does: a
+//! reader that falls out of the window misses what comes next.
 //!
 //! Storing is not decided here: the writer publishes a whole spool.
 
+mod blocks;
 mod reader;
 mod writer;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,13 +18,16 @@ use bytes::Bytes;
 use crate::http::fields::Fields;
 use crate::sys::notifier::Notifier;
 
+use blocks::Blocks;
 pub use reader::{Piece, SpoolReader};
 pub use writer::SpoolWriter;
 
 /// Content up to this many bytes stays in memory; more goes into a draft.
 pub const IN_MEMORY: u64 = 256 << 10;
-/// A window holds at most about this much that its slowest reader has not taken.
+/// A window holds at most about this much that its fastest reader has not taken.
 pub const WINDOW: u64 = 256 << 10;
+/// The most that it holds for those behind that one.
+const BEHIND: u64 = 1 << 20;
 /// The most bytes that a writer may be ahead of the draft's file.
 const UNWRITTEN: u64 = 2 << 20;
 
@@ -49,16 +53,17 @@ pub enum ContentEnd {
 #[derive(Debug)]
 pub struct Spool {
     inner: RefCell<Inner>,
-    notifier: Notifier,
+    /// For readers: there is more, or the end.
+    grown: Notifier,
+    /// For the writer of a window: something was taken from it.
+    taken: Notifier,
 }
 
 #[derive(Debug)]
 struct Inner {
     keep: Keep,
-    /// The content in memory: contiguous, from offset `first` to `len`.
-    chunks: VecDeque<Bytes>,
-    first: u64,
-    len: u64,
+    /// The content in memory, the latest of it.
+    blocks: Blocks,
     /// The draft's file holds the content from 0 to `written`.
     draft: Option<DraftFile>,
     written: u64,
@@ -79,15 +84,14 @@ impl Spool {
         let spool = Rc::new(Spool {
             inner: RefCell::new(Inner {
                 keep,
-                chunks: VecDeque::new(),
-                first: 0,
-                len: 0,
+                blocks: Blocks::default(),
                 draft: None,
                 written: 0,
                 end: None,
                 readers: Vec::new(),
             }),
-            notifier: Notifier::default(),
+            grown: Notifier::default(),
+            taken: Notifier::default(),
         });
         let writer = SpoolWriter::new(spool.clone());
         (spool, writer)
@@ -96,12 +100,13 @@ impl Spool {
     /// A reader from the start, or `None` when the start is no longer there.
     pub fn reader(self: &Rc<Spool>) -> Option<SpoolReader> {
         let mut inner = self.inner.borrow_mut();
-        let is_there = inner.first <= inner.written;
-        is_there.then(|| SpoolReader::new(self.clone(), inner.add_reader()))
+        inner
+            .has_start()
+            .then(|| SpoolReader::new(self.clone(), inner.add_reader()))
     }
 
     pub fn len(&self) -> u64 {
-        self.inner.borrow().len
+        self.inner.borrow().blocks.end()
     }
 
     pub fn end(&self) -> Option<ContentEnd> {
@@ -112,8 +117,16 @@ impl Spool {
         matches!(self.inner.borrow().end, Some(ContentEnd::Whole { .. }))
     }
 
-    pub async fn ended(&self) {
-        self.notifier.until(|| self.end()).await;
+    /// Resolves when it has come to its end, or isn't kept any more.
+    pub async fn kept(&self) {
+        let is_settled = || self.end().is_some() || !self.keeps_all();
+        self.grown.holds(is_settled).await;
+    }
+
+    /// Resolves when it is a window that nobody reads, and that has left its start behind: nobody can begin.
+    pub async fn out_of_reach(&self) {
+        let is_out_of_reach = || self.inner.borrow().is_out_of_reach();
+        self.taken.holds(is_out_of_reach).await;
     }
 
     /// True when all of it is kept, to be published.
@@ -134,24 +147,51 @@ impl Inner {
         place
     }
 
-    fn slowest(&self) -> Option<u64> {
-        self.readers.iter().flatten().copied().min()
+    /// True when a reader can begin.
+    fn has_start(&self) -> bool {
+        self.blocks.first() <= self.written
     }
 
-    /// Drops from memory what nobody needs there: what the file has, and in a window what all have read.
-    fn trim(&mut self) {
-        let taken = match self.keep {
-            Keep::All => 0,
-            Keep::Window => self.slowest().unwrap_or(0),
+    /// The position of the reader that is ahead of the others. One that waits for what is still to come has taken all
+    /// there is.
+    fn fastest(&self) -> Option<u64> {
+        let ahead = self.readers.iter().flatten().copied().max();
+        ahead.map(|position| position.min(self.blocks.end()))
+    }
+
+    /// The start of a window: nobody is behind it, or it has left them behind.
+    fn window_start(&self) -> u64 {
+        let (slowest, fastest) = (self.readers.iter().flatten().min(), self.fastest());
+        let (Some(slowest), Some(fastest)) = (slowest, fastest) else {
+            return 0;
         };
-        let needless = self.written.max(taken);
-        while let Some(chunk) = self.chunks.front() {
-            let after = self.first + chunk.len() as u64;
-            if after > needless {
-                break;
-            }
-            self.first = after;
-            self.chunks.pop_front();
+        fastest.saturating_sub(BEHIND).max(fastest.min(*slowest))
+    }
+
+    fn is_out_of_reach(&self) -> bool {
+        let is_read = self.readers.iter().any(Option::is_some);
+        self.keep == Keep::Window && !is_read && !self.has_start()
+    }
+
+    fn add(&mut self, chunk: Bytes) {
+        self.blocks.push(chunk);
+        // Those who read it see to the window, but for one that waits for what is far ahead.
+        let held = self.blocks.end() - self.blocks.first();
+        if self.keep == Keep::Window && held > WINDOW {
+            self.trim();
         }
     }
+
+    /// Drops from memory what nobody needs there: what the file has, and in a window what is before it.
+    fn trim(&mut self) {
+        let start = match self.keep {
+            Keep::All => 0,
+            Keep::Window => self.window_start(),
+        };
+        self.blocks.drop_before(self.written.max(start));
+    }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{ContentEnd, Spool};
+use super::{ContentEnd, Keep, Spool};
 
 #[derive(Debug)]
 pub enum Piece {
@@ -19,6 +19,8 @@ pub enum Piece {
         len: u64,
     },
     End(ContentEnd),
+    /// What comes next has left the window: others read faster.
+    Missed,
 }
 
 /// One reader of a [`Spool`], at its own position.
@@ -49,10 +51,15 @@ impl SpoolReader {
         self.note_position(Some(part.start));
     }
 
+    /// The content that it reads next: from there to the end of its part.
+    pub fn rest(&self) -> Range<u64> {
+        self.position..self.until
+    }
+
     /// The next piece, as soon as there is one. A piece counts as read when it is asked for.
     pub async fn next(&mut self) -> Piece {
         let spool = self.spool.clone();
-        let piece = spool.notifier.until(|| self.look()).await;
+        let piece = spool.grown.until(|| self.look()).await;
         self.take(&piece);
         piece
     }
@@ -68,19 +75,11 @@ impl SpoolReader {
             let trailers = Rc::default();
             return Some(Piece::End(ContentEnd::Whole { trailers }));
         }
-        let inner = self.spool.inner.borrow();
+        let mut inner = self.spool.inner.borrow_mut();
         let most = self.until - self.position;
-        if self.position >= inner.first && self.position < inner.len {
-            let mut at = inner.first;
-            for chunk in &inner.chunks {
-                let after = at + chunk.len() as u64;
-                if self.position < after {
-                    let len = most.min(after - self.position) as usize;
-                    let from = (self.position - at) as usize;
-                    return Some(Piece::Memory(chunk.slice(from..from + len)));
-                }
-                at = after;
-            }
+        if let Some(mut bytes) = inner.blocks.at(self.position) {
+            bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+            return Some(Piece::Memory(bytes));
         }
         if self.position < inner.written {
             let draft = inner.draft.as_ref()?;
@@ -90,6 +89,9 @@ impl SpoolReader {
                 len: most.min(inner.written - self.position),
             });
         }
+        if self.position < inner.blocks.first() {
+            return Some(Piece::Missed);
+        }
         inner.end.clone().map(Piece::End)
     }
 
@@ -98,19 +100,22 @@ impl SpoolReader {
             Piece::Memory(bytes) => bytes.len() as u64,
             Piece::File { len, .. } => *len,
             Piece::End(_) => return,
+            Piece::Missed => return self.note_position(None),
         };
         self.position += len;
-        self.note_position(Some(self.position));
+        self.note_position((self.position < self.until).then_some(self.position));
     }
 
-    /// Notes its position for the writer, or that it is gone.
+    /// Notes its position for the writer of a window, or that it needs nothing more.
     fn note_position(&self, position: Option<u64>) {
         let mut inner = self.spool.inner.borrow_mut();
         inner.readers[self.place] = position;
+        if inner.keep == Keep::All {
+            return;
+        }
         inner.trim();
         drop(inner);
-        // A writer may be waiting for it.
-        self.spool.notifier.notify();
+        self.spool.taken.notify();
     }
 }
 

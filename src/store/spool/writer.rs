@@ -49,7 +49,7 @@ impl SpoolWriter {
     /// True when the content has outgrown memory and wants a draft.
     pub fn wants_draft(&self) -> bool {
         let inner = self.spool.inner.borrow();
-        inner.keep == Keep::All && self.draft.is_none() && inner.len > IN_MEMORY
+        inner.keep == Keep::All && self.draft.is_none() && inner.blocks.end() > IN_MEMORY
     }
 
     /// Gives the place that content is written to once it has outgrown memory.
@@ -66,6 +66,8 @@ impl SpoolWriter {
         let mut inner = self.spool.inner.borrow_mut();
         inner.keep = Keep::Window;
         inner.trim();
+        drop(inner);
+        self.spool.grown.notify();
     }
 
     pub fn keeps_all(&self) -> bool {
@@ -80,12 +82,8 @@ impl SpoolWriter {
         if self.keeps_all() {
             self.checksum.update(&chunk);
         }
-        {
-            let mut inner = self.spool.inner.borrow_mut();
-            inner.len += chunk.len() as u64;
-            inner.chunks.push_back(chunk);
-        }
-        self.spool.notifier.notify();
+        self.spool.inner.borrow_mut().add(chunk);
+        self.spool.grown.notify();
         if self.keeps_all() {
             return self.spill(UNWRITTEN).await;
         }
@@ -93,15 +91,19 @@ impl SpoolWriter {
         Ok(())
     }
 
-    /// Waits until the slowest reader is near enough. Without any reader a full window waits for
+    /// Waits until the fastest reader is near enough. Without any reader a full window waits for
     /// one; the fetch ends from outside when none will come.
     async fn wait_for_window(&self) {
         let is_near = || {
             let inner = self.spool.inner.borrow();
-            let taken = inner.slowest().unwrap_or(0).max(inner.written);
-            (inner.len.saturating_sub(taken) < WINDOW).then_some(())
+            let taken = inner.fastest().unwrap_or(0).max(inner.written);
+            inner.blocks.end().saturating_sub(taken) < WINDOW
         };
-        self.spool.notifier.until(is_near).await;
+        self.spool.taken.holds(is_near).await;
+    }
+
+    pub fn spool(&self) -> &Rc<Spool> {
+        &self.spool
     }
 
     /// Has the draft's file at most `behind` bytes behind; starts a write when none is under way.
@@ -112,7 +114,7 @@ impl SpoolWriter {
         loop {
             let must_wait = {
                 let inner = self.spool.inner.borrow();
-                inner.len - inner.written > behind
+                inner.blocks.end() - inner.written > behind
             };
             if let Some(write) = &mut self.writing {
                 if !must_wait && !write.task.is_finished() {
@@ -134,12 +136,12 @@ impl SpoolWriter {
         let Some(draft) = &self.draft else {
             return Ok(false);
         };
-        let inner = self.spool.inner.borrow();
-        let lacking = inner.len - inner.written;
+        let mut inner = self.spool.inner.borrow_mut();
+        let lacking = inner.blocks.end() - inner.written;
         if lacking == 0 || (lacking < UNWRITTEN / 8 && behind > 0) {
             return Ok(false);
         }
-        if let Err(full) = draft.reserve(inner.len) {
+        if let Err(full) = draft.reserve(inner.blocks.end()) {
             let since = *self.refused.get_or_insert_with(Instant::now);
             if since.elapsed() < FOR_ROOM {
                 return Ok(false);
@@ -149,17 +151,10 @@ impl SpoolWriter {
             return Err(full);
         }
         self.refused = None;
-        let mut skip = inner.written - inner.first;
-        let mut chunks: Vec<Bytes> = Vec::with_capacity(inner.chunks.len());
-        for chunk in &inner.chunks {
-            let here = skip.min(chunk.len() as u64);
-            skip -= here;
-            if (here as usize) < chunk.len() {
-                chunks.push(chunk.slice(here as usize..));
-            }
-        }
-        let (draft, at, written_then) = (Arc::clone(draft), inner.written, inner.len);
+        let (at, written_then) = (inner.written, inner.blocks.end());
+        let chunks = inner.blocks.since(at);
         drop(inner);
+        let draft = Arc::clone(draft);
         let task = spawn_blocking(move || write_chunks(&draft, at, &chunks));
         self.writing = Some(PendingWrite { task, written_then });
         Ok(true)
@@ -174,7 +169,7 @@ impl SpoolWriter {
         inner.written = write.written_then;
         inner.trim();
         drop(inner);
-        self.spool.notifier.notify();
+        self.spool.grown.notify();
         Ok(())
     }
 
@@ -194,14 +189,14 @@ impl SpoolWriter {
         if !self.keeps_all() {
             return Ok(None);
         }
-        let inner = self.spool.inner.borrow();
+        let mut inner = self.spool.inner.borrow_mut();
         let Some(draft) = self.draft.take() else {
-            return Ok(Some(Whole::Memory(inner.chunks.iter().cloned().collect())));
+            return Ok(Some(Whole::Memory(inner.blocks.since(0))));
         };
         // Every write has ended, so this is the only one left to hold it.
         Ok(Arc::into_inner(draft).map(|draft| Whole::Draft {
             draft,
-            len: inner.len,
+            len: inner.blocks.end(),
             checksum: std::mem::take(&mut self.checksum),
         }))
     }
@@ -223,7 +218,7 @@ impl SpoolWriter {
 
     fn end(&self, end: ContentEnd) {
         self.spool.inner.borrow_mut().end.get_or_insert(end);
-        self.spool.notifier.notify();
+        self.spool.grown.notify();
     }
 }
 

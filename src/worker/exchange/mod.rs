@@ -6,6 +6,7 @@ mod access_log;
 mod awaiting;
 mod behind;
 mod candidates;
+mod growing;
 mod handover;
 mod obtain;
 mod own;

@@ -5,8 +5,9 @@ use bytes::BytesMut;
 
 use super::access_log::RequestOutcome;
 use super::awaiting::interim;
+use super::growing::SentContent;
 use super::respond::FromStore;
-use super::sink::{Sink, SinkEnd};
+use super::sink::SinkEnd;
 use super::{After, ClientContent, Exchange};
 use crate::cache::bypass::Bypass;
 use crate::cache::key::Key;
@@ -154,18 +155,7 @@ impl Exchange<'_> {
         if framing == Framing::None {
             return self.after();
         }
-        let client = &mut *self.client;
-        let mut sink = Sink {
-            stream: &client.stream,
-            out: &mut client.out,
-            framing,
-            timeout: self.settings.times.body_stall,
-            sent: 0,
-            written: false,
-        };
-        let ended = sink.drain(&mut reader).await;
-        let (sent, written) = (sink.sent, sink.written);
-        self.record.bytes = sent;
+        let SentContent { ended, written } = self.send_growing(answer, reader, framing).await;
         match ended {
             Ok(SinkEnd::Whole) => self.after(),
             Ok(SinkEnd::Cut(why)) if !written => {
@@ -183,7 +173,7 @@ impl Exchange<'_> {
                 }
                 After::Over
             }
-            Err(_) => After::Over,
+            Ok(SinkEnd::Missed) | Err(_) => After::Over,
         }
     }
 

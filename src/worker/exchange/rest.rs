@@ -1,11 +1,13 @@
-//! The rest of stored content that its store lost while it was being sent: from the origin server, if that still
-//! has the very same representation (RFC 9110 §13.1.5, §14.2).
+//! The rest of content that can't go on from where it was sent: stored content that its store lost, and content that
+//! passes while it is fetched, of which a client that reads slowly missed some. It comes from the origin server, if
+//! that still has the very same representation (RFC 9110 §13.1.5, §14.2).
 
 use std::io;
+use std::ops::Range;
 
 use super::Exchange;
 use super::sink::{Sink, SinkEnd};
-use crate::cache::parts::{self, PartialContent};
+use crate::cache::parts;
 use crate::cache::plan::Scope;
 use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
@@ -16,32 +18,101 @@ use crate::http::target::Uri;
 use crate::store::spool::SpoolReader;
 use crate::worker::fetch::{self, Purpose, Visibility};
 use crate::worker::stored::Stored;
-use crate::worker::waiting_list::{Answer, FetchOutcome};
+use crate::worker::waiting_list::{Answer, FetchOutcome, Ticket};
+
+/// A representation of which a client has the beginning.
+pub(super) struct Representation<'a> {
+    uri: Uri,
+    fields: &'a Fields,
+    /// Its length, where that is known.
+    length: Option<u64>,
+    /// The offset in it of the content at hand.
+    first: u64,
+}
+
+impl<'a> Representation<'a> {
+    /// The one that a stored response is, or has a part of.
+    fn of_stored(stored: &'a Stored) -> Option<Representation<'a>> {
+        let object = &stored.object;
+        let held = parts::stored(&object.meta, object.content.len());
+        let key = object.meta.key.text();
+        let space = key.iter().position(|byte| *byte == b' ')?;
+        Some(Representation {
+            uri: Uri::parse(&key.slice(space + 1..)).ok()?,
+            fields: &object.meta.fields,
+            length: Some(held.length),
+            first: held.part.first,
+        })
+    }
+
+    /// The one that is being fetched; one client's own range is of none.
+    pub(super) fn of_fetched(answer: &'a Answer) -> Option<Representation<'a>> {
+        let known = answer.framing.length();
+        (!answer.ranged).then(|| Representation {
+            uri: answer.uri.clone(),
+            fields: &answer.head.fields,
+            length: answer.part.map(|held| held.length).or(known),
+            first: answer.part.map_or(0, |held| held.part.first),
+        })
+    }
+}
+
+/// The rest of a representation on its way from the origin server.
+pub(super) struct Rest {
+    pub(super) reader: SpoolReader,
+    _ticket: Ticket,
+}
 
 impl Exchange<'_> {
     /// Sends this part of the stored content from the origin server; false when that is of no use, and
     /// nothing was sent.
     pub(super) async fn send_rest(&mut self, stored: &Stored, rest: ByteRange) -> io::Result<bool> {
-        let object = &stored.object;
-        let held = parts::stored(&object.meta, object.content.len());
-        let wanted = ByteRange {
-            first: held.part.first + rest.first,
-            len: rest.len,
-        };
-        let Some(validator) = parts::validator(&object.meta.fields) else {
+        let Some(of) = Representation::of_stored(stored) else {
             return Ok(false);
         };
-        let key = object.meta.key.text();
-        let uri = key.iter().position(|byte| *byte == b' ');
-        let Some(Ok(uri)) = uri.map(|space| Uri::parse(&key.slice(space + 1..))) else {
+        let wanted = rest.first..rest.end();
+        let Some(mut from_origin) = self.ask_for_rest(&of, wanted).await else {
             return Ok(false);
         };
-        let asked = wanted.asked(held.length);
+        let client = &mut *self.client;
+        let mut sink = Sink {
+            stream: &client.stream,
+            out: &mut client.out,
+            framing: Framing::Length(rest.len),
+            timeout: self.settings.times.body_stall,
+            sent: 0,
+            written: true,
+        };
+        let ended = sink.drain(&mut from_origin.reader).await?;
+        sink.flush().await?;
+        match matches!(ended, SinkEnd::Whole) && sink.sent == rest.len {
+            true => Ok(true),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Asks the origin server for this range of the content at hand, which may be to go on to an end that isn't
+    /// known (`u64::MAX`); nothing when it has another representation by now, or none can be told from another.
+    pub(super) async fn ask_for_rest(
+        &self,
+        of: &Representation<'_>,
+        range: Range<u64>,
+    ) -> Option<Rest> {
+        let validator = parts::validator(of.fields)?;
+        let end = match range.end {
+            u64::MAX => of.length,
+            end => Some(of.first + end),
+        };
+        let wanted = (of.first + range.start, end);
+        let asked = match end.filter(|_| end != of.length) {
+            Some(end) => format!("bytes={}-{}", wanted.0, end - 1),
+            None => format!("bytes={}-", wanted.0),
+        };
         let ours = [
             (&b"Range"[..], asked.as_bytes()),
             (&b"If-Range"[..], validator),
         ];
-        let mut request = self.fetch_request(uri, Purpose::Relay, Scope::AsPresented);
+        let mut request = self.fetch_request(of.uri.clone(), Purpose::Relay, Scope::AsPresented);
         request.upgrade = false;
         request.head.method = Method::Get;
         // The client's own conditions and range are settled by its answer.
@@ -51,56 +122,42 @@ impl Exchange<'_> {
         request.head.fields = presented.chain(ours).collect::<Fields>();
         let ticket = fetch::begin(self.worker, request, Visibility::Own);
         let FetchOutcome::Answer(answer) = ticket.outcome().await else {
-            return Ok(false);
+            return None;
         };
-        let Some(mut reader) = reader(&answer, &object.meta.fields, held, wanted) else {
-            return Ok(false);
-        };
-        let client = &mut *self.client;
-        let mut sink = Sink {
-            stream: &client.stream,
-            out: &mut client.out,
-            framing: Framing::Length(wanted.len),
-            timeout: self.settings.times.body_stall,
-            sent: 0,
-            written: true,
-        };
-        let ended = sink.drain(&mut reader).await?;
-        sink.flush().await?;
-        let whole = matches!(ended, SinkEnd::Whole) && sink.sent == wanted.len;
-        drop(ticket);
-        match whole {
-            true => Ok(true),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
+        let reader = reader(&answer, of, wanted)?;
+        Some(Rest {
+            reader,
+            _ticket: ticket,
+        })
     }
 }
 
-/// Reads what is wanted of this answer, if it is of the same representation.
+/// Reads what is wanted of this answer, to an end if that is known, if it is of the same representation.
 fn reader(
     answer: &Answer,
-    stored: &Fields,
-    held: PartialContent,
-    wanted: ByteRange,
+    of: &Representation<'_>,
+    (first, end): (u64, Option<u64>),
 ) -> Option<SpoolReader> {
     let content = answer.framing.length();
     let fields = &answer.head.fields;
-    let first = match answer.received {
-        200 if content == Some(held.length) && parts::share_validator(stored, fields) => {
-            wanted.first
+    let part = match answer.received {
+        200 => {
+            let same_length = of.length.is_none() || of.length == content;
+            let same = same_length && parts::share_validator(of.fields, fields);
+            same.then_some(first..end.unwrap_or(u64::MAX))?
         }
         206 => {
             let got = parts::received(&answer.head, content)?;
             // If-Range was the condition; what it says against it counts all the same.
-            let other = fields.has("etag") && !parts::share_validator(stored, fields);
-            if other || got.part != wanted || got.length != held.length {
-                return None;
-            }
-            0
+            let other = fields.has("etag") && !parts::share_validator(of.fields, fields);
+            let same_length = of.length.is_none_or(|length| length == got.length);
+            let wanted = ByteRange::between(first, end.unwrap_or(got.length));
+            let fits = same_length && got.part == wanted;
+            (fits && !other).then_some(0..got.part.len)?
         }
         _ => return None,
     };
     let mut reader = answer.spool.reader()?;
-    reader.narrow(first..first + wanted.len);
+    reader.narrow(part);
     Some(reader)
 }

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use tokio::task::consume_budget;
 
 use crate::http::chunked::{CRLF, write_chunk_head, write_last};
 use crate::http::fields::Fields;
@@ -37,12 +38,16 @@ pub enum SinkEnd {
     Whole,
     /// It was cut off at its source, for this reason.
     Cut(String),
+    /// What comes next was there for faster readers only.
+    Missed,
 }
 
 impl Sink<'_> {
     /// Sends everything that the reader gives. Fails when the client is gone.
     pub async fn drain(&mut self, reader: &mut SpoolReader) -> io::Result<SinkEnd> {
         loop {
+            // Content that is there already and a client that takes it at once would never have it wait.
+            consume_budget().await;
             let piece = match reader.next_now() {
                 Some(piece) => piece,
                 None => {
@@ -69,6 +74,7 @@ impl Sink<'_> {
                     return Ok(SinkEnd::Whole);
                 }
                 Piece::End(ContentEnd::Cut(why)) => return Ok(SinkEnd::Cut(why.to_string())),
+                Piece::Missed => return Ok(SinkEnd::Missed),
             }
         }
     }

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::task::consume_budget;
 use tokio::time::Instant;
 
 use super::awaiting::Down;
@@ -88,6 +89,8 @@ impl Upload<'_> {
         mut writer: SpoolWriter,
     ) -> Result<(), Refusal> {
         loop {
+            // Many chunks may be there already.
+            consume_budget().await;
             match decoder.next(self.buffer) {
                 // A window has no draft that could fail.
                 Ok(ContentStep::Data(data)) => drop(writer.push(data).await),

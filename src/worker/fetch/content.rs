@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
+use tokio::task::{consume_budget, spawn_blocking};
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -63,6 +63,20 @@ impl<'a> IncomingContent<'a> {
         stored: Option<&StoredPart>,
         meta: Option<&Meta>,
     ) -> Result<Fields, String> {
+        let spool = self.writer.spool().clone();
+        tokio::select! {
+            biased;
+            taken = self.take_in_order(framing, stored, meta) => taken,
+            () = spool.out_of_reach() => Err("every client has left".to_owned()),
+        }
+    }
+
+    async fn take_in_order(
+        &mut self,
+        framing: Framing,
+        stored: Option<&StoredPart>,
+        meta: Option<&Meta>,
+    ) -> Result<Fields, String> {
         if let Some(stored) = stored.filter(|stored| stored.comes_first()) {
             self.copy(&stored.stored.object.content, meta).await?;
         }
@@ -90,6 +104,8 @@ impl<'a> IncomingContent<'a> {
     async fn read(&mut self, framing: Framing, meta: Option<&Meta>) -> Result<Fields, String> {
         let mut decoder = ContentDecoder::new(framing);
         loop {
+            // Many chunks may be there already.
+            consume_budget().await;
             match decoder.next(&mut self.connection.buffer) {
                 Ok(ContentStep::Data(data)) => {
                     self.take(data, meta).await;
@@ -132,7 +148,7 @@ impl<'a> IncomingContent<'a> {
     async fn take(&mut self, data: Bytes, meta: Option<&Meta>) {
         self.taken += data.len() as u64;
         if self.taken > self.context.request.settings.largest_object && self.writer.keeps_all() {
-            self.writer.give_up_keeping();
+            self.give_up_keeping();
             hit_for_miss::note(
                 self.context.worker,
                 self.context.request,
@@ -141,6 +157,7 @@ impl<'a> IncomingContent<'a> {
         }
         if let Err(failure) = self.writer.push(data).await {
             self.context.worker.warn_of_failure(&failure);
+            self.give_up_keeping();
         }
         let (Some(meta), Some(writer)) = (meta, &self.context.worker.store) else {
             return;
@@ -154,9 +171,22 @@ impl<'a> IncomingContent<'a> {
             Ok(Ok(draft)) => self.writer.spill_to(draft),
             Ok(Err(failure)) => {
                 self.context.worker.warn_of_failure(&failure);
-                self.writer.give_up_keeping();
+                self.give_up_keeping();
             }
-            Err(_) => self.writer.give_up_keeping(),
+            Err(_) => self.give_up_keeping(),
+        }
+    }
+
+    /// Lets the content pass from now on. Who comes later would miss its beginning, and finds the fetch no more.
+    fn give_up_keeping(&mut self) {
+        let Context {
+            worker,
+            request,
+            fetch,
+        } = self.context;
+        self.writer.give_up_keeping();
+        if let Some(key) = request.key() {
+            worker.waiting_lists.strike(key, fetch);
         }
     }
 }

@@ -158,6 +158,7 @@ impl Context<'_> {
         let listing = (wanted.is_ok() && joint.is_none() && !ranged).then(|| self.enlist());
         let status = received.status;
         fetch.enter(Stage::Growing(Rc::new(Answer {
+            uri: request.uri.clone(),
             head,
             framing: total,
             ranged: joint.is_none() && ranged,

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::task::consume_budget;
 
 use super::request::{FetchRequest, RequestContent};
 use crate::cache::parts;
@@ -77,6 +78,7 @@ pub async fn send_content(
     let mut left = content.framing.length();
     // Its length says where it ends: the response may come before its source says so too.
     while left != Some(0) {
+        consume_budget().await;
         let piece = content.reader.next().await;
         if way.response_begun.get() || !way.transport.has_quiet_socket() {
             sent = RequestSent::Late;
@@ -94,8 +96,8 @@ pub async fn send_content(
                 }
                 break;
             }
-            // Request content is a window and never in a file.
-            Piece::File { .. } | Piece::End(ContentEnd::Cut(_)) => {
+            // Request content is a window with one reader, and never in a file.
+            Piece::File { .. } | Piece::Missed | Piece::End(ContentEnd::Cut(_)) => {
                 return Err(ContentNotSent::ByClient);
             }
         }

@@ -166,6 +166,8 @@ impl Fetch {
     /// Announces it no longer: others have nothing to wait for.
     pub fn withdraw(&self) {
         self.announced.take();
+        // Without those who would join it, it may be worth nothing.
+        self.notifier.notify();
     }
 
     /// Says that its response is in the store under this key, where other hosts find it.
@@ -245,10 +247,10 @@ impl Ticket {
         fetch.notifier.until(outcome).await
     }
 
-    /// Stays until the content has come to its end, when it is being kept.
+    /// Stays until the content has come to its end, as long as it is being kept.
     pub async fn until_stored(self) {
         if let Some(answer) = self.fetch.kept() {
-            answer.spool.ended().await;
+            answer.spool.kept().await;
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::http::fields::Fields;
 use crate::http::framing::{Framing, FramingError};
 use crate::http::head::ResponseHead;
 use crate::http::parse::HeadError;
+use crate::http::target::Uri;
 use crate::store::spool::Spool;
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ReachError;
@@ -38,6 +39,8 @@ pub enum FetchOutcome {
 
 /// A response from the origin server.
 pub struct Answer {
+    /// The URI that it was asked for by.
+    pub uri: Uri,
     pub head: ResponseHead,
     pub framing: Framing,
     /// Its own request asked for a range, so that it is for that alone.

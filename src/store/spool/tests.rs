@@ -1,0 +1,117 @@
+//! A spool's readers at their own pace: what each of them gets, and who waits for whom.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::*;
+
+/// What a future is now, without anybody to wake it.
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
+
+/// Pushes pieces of this length until the writer has to wait; how many bytes those are.
+fn fill(writer: &mut SpoolWriter, piece: usize, most: u64) -> u64 {
+    let before = writer.len();
+    while writer.len() - before < most {
+        let pushed = now(writer.push(Bytes::from(vec![b'x'; piece])));
+        if pushed.is_none() {
+            break;
+        }
+    }
+    writer.len() - before
+}
+
+/// Reads what is there; how many bytes, and what stands in the way of more.
+fn drain(reader: &mut SpoolReader) -> (u64, Option<Piece>) {
+    let mut read = 0;
+    loop {
+        match reader.next_now() {
+            Some(Piece::Memory(bytes)) => read += bytes.len() as u64,
+            other => return (read, other),
+        }
+    }
+}
+
+#[test]
+fn a_writer_waits_for_the_fastest_reader_of_a_window() {
+    for piece in [100, 8192, 65_536] {
+        let (spool, mut writer) = Spool::new(Keep::Window);
+        let mut alone = spool.reader().unwrap();
+        let most = WINDOW + piece as u64;
+        for _ in 0..5 {
+            let filled = fill(&mut writer, piece, u64::MAX);
+            assert!((WINDOW..=most).contains(&filled), "{piece}: {filled}");
+            assert_eq!(fill(&mut writer, piece, u64::MAX), piece as u64);
+            let (read, then) = drain(&mut alone);
+            assert!(read == filled + piece as u64 && then.is_none(), "{piece}");
+        }
+    }
+}
+
+#[test]
+fn who_falls_out_of_a_window_misses_what_comes_next_and_holds_up_nobody() {
+    let (spool, mut writer) = Spool::new(Keep::Window);
+    let (mut quick, mut slow) = (spool.reader().unwrap(), spool.reader().unwrap());
+    // What both may still have is kept, as long as that isn't too much.
+    for _ in 0..5 {
+        assert_eq!(fill(&mut writer, 1000, 200_000), 200_000);
+        assert_eq!(drain(&mut quick).0, 200_000);
+    }
+    let begun = slow.next_now();
+    assert!(matches!(begun, Some(Piece::Memory(_))), "{begun:?}");
+    for _ in 0..20 {
+        assert!(fill(&mut writer, 1000, 200_000) == 200_000);
+        assert_eq!(drain(&mut quick).0, 200_000);
+        assert!(spool.inner.borrow().blocks.cost() as u64 <= 2 * BEHIND);
+    }
+    let at = slow.rest().start;
+    assert!(matches!(slow.next_now(), Some(Piece::Missed)));
+    assert_eq!(slow.rest(), at..u64::MAX, "it knows where it would go on");
+    assert!(spool.reader().is_none(), "nobody begins in the middle");
+    drop(slow);
+    assert!(now(spool.out_of_reach()).is_none());
+    drop(quick);
+    assert!(now(spool.out_of_reach()).is_some());
+}
+
+#[test]
+fn a_reader_that_waits_far_ahead_has_taken_all_there_is() {
+    let (spool, mut writer) = Spool::new(Keep::Window);
+    let mut reader = spool.reader().unwrap();
+    reader.narrow(10 * WINDOW..10 * WINDOW + 5);
+    assert_eq!(fill(&mut writer, 1 << 16, 10 * WINDOW), 10 * WINDOW);
+    assert!(spool.inner.borrow().blocks.cost() as u64 <= WINDOW);
+    now(writer.push(Bytes::from_static(b"0123456789")));
+    match (reader.next_now(), reader.next_now()) {
+        (Some(Piece::Memory(part)), Some(Piece::End(ContentEnd::Whole { .. }))) => {
+            assert_eq!(part, &b"01234"[..]);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(now(spool.out_of_reach()).is_some(), "it needs nothing more");
+}
+
+#[test]
+fn what_is_no_longer_kept_is_a_window() {
+    let (spool, mut writer) = Spool::new(Keep::All);
+    let (mut ahead, mut behind) = (spool.reader().unwrap(), spool.reader().unwrap());
+    assert!(fill(&mut writer, 1000, IN_MEMORY) >= IN_MEMORY);
+    assert!(now(spool.kept()).is_none());
+    writer.give_up_keeping();
+    assert!(now(spool.kept()).is_some());
+    // Nobody has read any of it.
+    assert_eq!(fill(&mut writer, 1000, 10_000), 1000);
+    assert_eq!(drain(&mut ahead).0, writer.len());
+    for _ in 0..10 {
+        assert_eq!(fill(&mut writer, 1000, 200_000), 200_000);
+        assert_eq!(drain(&mut ahead).0, 200_000);
+    }
+    assert!(matches!(behind.next_now(), Some(Piece::Missed)));
+}

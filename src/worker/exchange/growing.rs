@@ -1,0 +1,80 @@
+//! Content that is being fetched on its way to a client, at the client's pace. What passes without being kept goes on
+//! at the pace of the fastest that read it: whoever misses some goes on by a request of its own.
+
+use std::io;
+
+use super::Exchange;
+use super::rest::Representation;
+use super::sink::{Sink, SinkEnd};
+use crate::http::framing::Framing;
+use crate::store::spool::SpoolReader;
+use crate::worker::waiting_list::Answer;
+
+/// The content as far as it was sent.
+pub(super) struct SentContent {
+    pub(super) ended: io::Result<SinkEnd>,
+    /// True when anything of the response has been written, so that it can't be taken back.
+    pub(super) written: bool,
+}
+
+impl Exchange<'_> {
+    /// Sends what the reader gives after what is gathered, and what it misses from the origin server.
+    pub(super) async fn send_growing(
+        &mut self,
+        answer: &Answer,
+        reader: SpoolReader,
+        framing: Framing,
+    ) -> SentContent {
+        let client = &mut *self.client;
+        let mut sink = Sink {
+            stream: &client.stream,
+            out: &mut client.out,
+            framing,
+            timeout: self.settings.times.body_stall,
+            sent: 0,
+            written: false,
+        };
+        let mut reader = reader;
+        let mut ended = sink.drain(&mut reader).await;
+        let mut written = sink.written;
+        self.record.bytes = sink.sent;
+        if matches!(ended, Ok(SinkEnd::Missed)) {
+            ended = Box::pin(self.send_missed(answer, reader, framing)).await;
+            written = true;
+        }
+        SentContent { ended, written }
+    }
+
+    async fn send_missed(
+        &mut self,
+        answer: &Answer,
+        missing: SpoolReader,
+        framing: Framing,
+    ) -> io::Result<SinkEnd> {
+        self.flush().await?;
+        let range = missing.rest();
+        // The fetch may end when nobody else reads it.
+        drop(missing);
+        let rest = match Representation::of_fetched(answer) {
+            Some(of) => self.ask_for_rest(&of, range).await,
+            None => None,
+        };
+        let Some(mut rest) = rest else {
+            let why =
+                "this client read slower than others, and the origin server has no way to go on";
+            return Ok(SinkEnd::Cut(why.to_owned()));
+        };
+        let client = &mut *self.client;
+        let mut sink = Sink {
+            stream: &client.stream,
+            out: &mut client.out,
+            framing,
+            timeout: self.settings.times.body_stall,
+            sent: self.record.bytes,
+            written: true,
+        };
+        let ended = sink.drain(&mut rest.reader).await;
+        self.record.bytes = sink.sent;
+        ended
+    }
+}
