@@ -4,7 +4,13 @@
 
 mod common;
 
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
 use common::origin::{fresh, ok};
+use common::other_user::other_user;
 use common::proxy::run;
 use common::{Origin, Proxy};
 
@@ -36,6 +42,55 @@ fn status_tells_how_it_goes() {
         "{}",
         text(&reload.stderr)
     );
+}
+
+#[test]
+fn other_users_keep_nobody_from_the_control_socket() {
+    let proxy = Proxy::start("");
+    let dir = proxy.runtime_dir();
+    let socket = dir.join("control.sock");
+    let mut above = dir.clone();
+    while above != std::env::temp_dir() {
+        std::fs::set_permissions(&above, Permissions::from_mode(0o755)).unwrap();
+        assert!(above.pop());
+    }
+    // More than have places, and all silent for as long as they may.
+    let mut others = [(); 2].map(|()| other_user(&socket, "sta", 40));
+    for other in &mut others {
+        let Some(other) = other else {
+            eprintln!("not root: no other user to try it as");
+            return;
+        };
+        BufReader::new(other.stdout.as_mut().unwrap())
+            .read_line(&mut String::new())
+            .unwrap();
+    }
+    let runtime = ["--runtime-dir", dir.to_str().unwrap()];
+    for command in ["reload", "status", "reload"] {
+        let begun = Instant::now();
+        let output = run(&[&[command], &runtime[..]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+    // One of them who asks is answered, too; orders are for others.
+    for (request, answer) in [
+        ("status\n", "ok\n"),
+        ("reload\n", "error: a reload is for root"),
+    ] {
+        let output = other_user(&socket, request, 1)
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        assert!(
+            text(&output.stdout).contains(answer),
+            "{}",
+            text(&output.stdout)
+        );
+    }
+    for other in others.iter_mut().flatten() {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 }
 
 /// A configuration file, and what `check` says of it: exit code and words.

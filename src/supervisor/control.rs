@@ -12,6 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::callers::{Place, Room, room};
 use super::token::Token;
 use crate::sys::credentials;
 use crate::sys::epoll::{Interest, Poll};
@@ -19,7 +20,6 @@ use crate::sys::fds;
 
 const SOCKET: &str = "control.sock";
 
-const MOST_CALLERS: usize = 16;
 const LONGEST_CALL: Duration = Duration::from_secs(10);
 const LONGEST_LINE: usize = 64;
 
@@ -33,6 +33,7 @@ pub(super) struct Control {
 #[derive(Debug)]
 struct Caller {
     stream: UnixStream,
+    uid: Option<u32>,
     line: Vec<u8>,
     until: Instant,
     awaits_reload: bool,
@@ -72,20 +73,44 @@ impl Control {
 
     fn try_accept(&mut self, poll: &Poll, now: Instant) -> io::Result<()> {
         let (stream, _) = self.listener.accept()?;
-        if self.callers.len() >= MOST_CALLERS {
-            return Ok(());
-        }
         stream.set_nonblocking(true)?;
         self.last = self.last.wrapping_add(1);
+        let uid = credentials::peer_uid(&stream).ok();
+        if !self.make_room(uid) {
+            let busy = b"error: too many wait for an answer; try again\n";
+            return (&stream).write_all(busy);
+        }
         poll.add(&stream, Token::Caller(self.last).number(), Interest::Read)?;
         let caller = Caller {
             stream,
+            uid,
             line: Vec::new(),
             until: now + LONGEST_CALL,
             awaits_reload: false,
         };
         self.callers.insert(self.last, caller);
         Ok(())
+    }
+
+    /// Makes room for a caller that comes; false where all others are to stay.
+    fn make_room(&mut self, uid: Option<u32>) -> bool {
+        let place = |(id, caller): (&u32, &Caller)| Place {
+            id: *id,
+            uid: caller.uid,
+            waits: caller.awaits_reload,
+        };
+        let there: Vec<Place> = self.callers.iter().map(place).collect();
+        let newcomer = Place {
+            id: self.last,
+            uid,
+            waits: false,
+        };
+        match room(&there, newcomer) {
+            Room::Free => {}
+            Room::InPlaceOf(id) => drop(self.callers.remove(&id)),
+            Room::None => return false,
+        }
+        true
     }
 
     /// Hears a caller. The request once it is whole, if the caller may make it.
@@ -102,8 +127,7 @@ impl Control {
             ControlRequest::Reload => "a reload",
             ControlRequest::Shared => "the shared memory",
         };
-        let uid = credentials::peer_uid(&caller.stream);
-        if !uid.is_ok_and(credentials::may_order) {
+        if !caller.uid.is_some_and(credentials::may_order) {
             let error = "is for root and the service's own user; try it with sudo";
             self.answer(id, &format!("error: {what} {error}\n"));
             return None;

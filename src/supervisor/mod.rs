@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod callers;
 mod claims;
 mod clients;
 mod connection_limits;

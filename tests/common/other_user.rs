@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 /// connections of their own, which it keeps; then prints what came back on the last one.
 const SCRIPT: &str = r#"
     use IO::Socket::UNIX;
+    $SIG{PIPE} = 'IGNORE';
     my ($path, $text, $count) = @ARGV;
     my @all = map {
         my $one = IO::Socket::UNIX->new(Peer => $path) or die "connect: $!";
