@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -151,4 +153,44 @@ fn without_a_proxy_and_through_a_pipe() {
         .output()
         .unwrap();
     assert!(said(&listed).contains("/middle"), "{}", said(&listed));
+}
+
+#[test]
+fn an_exported_file_is_for_its_owner_alone() {
+    let proxy = Proxy::start("");
+    let origin = contents::origin();
+    proxy.get(&origin.uri("/small"));
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let (file, other) = (path("archive"), path("other"));
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    export(&proxy, 1, &file);
+    assert_eq!(mode(&file), 0o600);
+    // One that was there for all to read goes, with its other name and whoever has it open.
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    fs::hard_link(&file, path("linked")).unwrap();
+    export(&proxy, 1, &file);
+    assert_eq!((mode(&file), mode(&path("linked"))), (0o600, 0o666));
+    assert_eq!(fs::read(path("linked")).unwrap(), b"old");
+    // Nothing is written through a link, nor to anything else that isn't a file.
+    fs::write(&other, "other").unwrap();
+    symlink(&other, path("link")).unwrap();
+    symlink(path("nowhere"), path("dangling")).unwrap();
+    for name in ["link", "dangling", ".", "/dev/null"] {
+        let refused = perform("export", &proxy, &path(name));
+        assert_eq!(
+            refused.status.code(),
+            Some(64),
+            "{name}: {}",
+            said(&refused)
+        );
+        assert!(
+            said(&refused).contains("isn't a plain file"),
+            "{}",
+            said(&refused)
+        );
+    }
+    assert_eq!(fs::read(&other).unwrap(), b"other");
+    assert!(!path("nowhere").exists());
 }

@@ -1,8 +1,9 @@
 //! `cacheproxy export`: everything that is stored, as one archive.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::output::amount;
@@ -14,7 +15,8 @@ use crate::sys::exit::Failure;
 /// Write everything that is stored to a file, to be imported into another store, of either kind.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It works while the proxy runs. Whoever can read the file can read what was stored. It is for root and the service's user.
+It works while the proxy runs. Whoever can read the file can read what was stored: a file that is named is for its owner
+alone. It is for root and the service's user.
 
 Examples:
   sudo cacheproxy export /srv/cache.archive
@@ -66,12 +68,34 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
 
 fn output(file: Option<&Path>) -> Result<Box<dyn Write>, Failure> {
     match file {
-        Some(file) => Ok(Box::new(
-            File::create(file).map_err(|error| Failure::at(file, error))?,
-        )),
+        Some(file) => {
+            let made = made_anew(file)?;
+            let made = made.ok_or_else(|| {
+                let file = file.display();
+                Failure::usage(format!(
+                    "{file} is there and isn't a plain file: name another, or write to the standard output"
+                ))
+            })?;
+            Ok(Box::new(made))
+        }
         None if io::stdout().is_terminal() => Err(Failure::usage(
             "an archive is nothing for a terminal: name a file, or write it to a pipe",
         )),
         None => Ok(Box::new(io::stdout())),
     }
+}
+
+/// A new file for its owner alone, whoever could read the one that was there, or would follow a link in `/tmp`; `None`
+/// where something is there that isn't a file.
+fn made_anew(file: &Path) -> Result<Option<File>, Failure> {
+    let at = |error| Failure::at(file, error);
+    match file.symlink_metadata() {
+        Ok(there) if !there.is_file() => return Ok(None),
+        Ok(_) => fs::remove_file(file).map_err(at)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(at(error)),
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(file).map(Some).map_err(at)
 }
