@@ -9,6 +9,7 @@ pub mod client;
 pub mod contents;
 pub mod conversation;
 pub mod message;
+pub mod nameserver;
 pub mod namespace;
 pub mod origin;
 pub mod other_user;

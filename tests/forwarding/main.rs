@@ -9,6 +9,7 @@ mod clients;
 mod interim;
 mod itself;
 mod long;
+mod names;
 mod origins;
 mod pinned;
 mod requests;
