@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use crate::common::origin::{fresh, passing};
 use crate::common::{Client, Proxy, each, pattern};
-use crate::origin::{Authority, Origin, Version};
+use crate::origin::{Answer, Authority, Origin, Version};
 use crate::{fetch, get};
 
 #[test]
@@ -124,4 +124,32 @@ fn content_passes_whole_both_ways() {
     assert_eq!(client.response("POST").text(), "taken");
     let heads = origin.heads.lock().unwrap();
     assert!(heads.last().unwrap().ends_with(&content));
+}
+
+#[test]
+fn what_an_origin_sends_too_much_is_nobodys_answer() {
+    let authority = Authority::new();
+    let evil = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec();
+    each([Version::Both, Version::Tls12], |version| {
+        let server = authority.server(&["localhost"], true, version);
+        let evil = evil.clone();
+        let origin = Origin::of(server, move |path| {
+            let good = passing(path);
+            match path.split('/').nth(1).unwrap() {
+                "one" => Answer::Bytes([good, evil.clone()].concat()),
+                "two" => Answer::Records(vec![good, evil.clone()]),
+                "three" => Answer::Records(vec![good, b"e".to_vec()]),
+                _ => Answer::Notifying(good),
+            }
+        });
+        let proxy = Proxy::start(&authority.config());
+        for kind in ["one", "two", "three", "notify"] {
+            for round in 0..5 {
+                let path = format!("/{kind}/{round}");
+                let response = fetch(&proxy, &origin.uri("localhost", &path));
+                assert_eq!(response.text(), path);
+            }
+        }
+        assert_eq!(origin.connections.load(SeqCst), 20);
+    });
 }

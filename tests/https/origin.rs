@@ -55,6 +55,10 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// Sends these and closes: with close_notify or without.
     Closing(Vec<u8>, bool),
+    /// Sends these at once, in a record of its own each.
+    Records(Vec<Vec<u8>>),
+    /// Sends this, and a close_notify that no end of the connection follows.
+    Notifying(Vec<u8>),
 }
 
 pub struct Origin {
@@ -131,6 +135,17 @@ fn serve(
         match answer(&path) {
             Answer::Bytes(bytes) => {
                 let _ = tls.write_all(&bytes);
+                let _ = tls.flush();
+            }
+            Answer::Records(records) => {
+                for record in records {
+                    let _ = tls.conn.writer().write_all(&record);
+                }
+                let _ = tls.flush();
+            }
+            Answer::Notifying(bytes) => {
+                let _ = tls.write_all(&bytes);
+                tls.conn.send_close_notify();
                 let _ = tls.flush();
             }
             Answer::Closing(bytes, notify) => {

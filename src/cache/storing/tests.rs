@@ -81,6 +81,22 @@ fn post() {
     }
 }
 
+#[test]
+fn a_response_that_authenticates_a_connection() {
+    let table = [
+        ("NTLM", Ok(())),
+        ("Basic", Ok(())),
+        ("NTLM TlRM", Err(UncacheableReason::ConnectionAuth)),
+    ];
+    for (challenge, expected) in table {
+        let answered = [
+            ("Cache-Control", "public, max-age=60"),
+            ("WWW-Authenticate", challenge),
+        ];
+        assert_eq!(verdict("GET", &[], 401, &answered), expected, "{challenge}");
+    }
+}
+
 /// The answer to a request for a range is stored where it is the whole, or as a part: see `parts`.
 #[test]
 fn ranges() {

@@ -182,6 +182,16 @@ impl Reading<'_> {
         loop {
             tokio::select! {
                 biased;
+                // First, so that what has come is seen before more is sent.
+                head = &mut reading => {
+                    let head = head?;
+                    if !sending_ended && needs_the_rest(request, &head, progress) {
+                        if let Ok(Ok(_)) = time::timeout(REST, sending).await {
+                            course.sent = RequestSent::Late;
+                        }
+                    }
+                    return Ok(head);
+                }
                 sent = &mut sending, if !sending_ended => {
                     course.sent = match sent {
                         Ok(sent) => sent,
@@ -192,15 +202,6 @@ impl Reading<'_> {
                     };
                     sending_ended = true;
                     deadline = Instant::now() + times.origin_response;
-                }
-                head = &mut reading => {
-                    let head = head?;
-                    if !sending_ended && needs_the_rest(request, &head, progress) {
-                        if let Ok(Ok(_)) = time::timeout(REST, sending).await {
-                            course.sent = RequestSent::Late;
-                        }
-                    }
-                    return Ok(head);
                 }
                 () = sleep_until(deadline), if sending_ended => {
                     return Err(timed_out(request, times.origin_response));

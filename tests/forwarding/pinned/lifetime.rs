@@ -139,15 +139,14 @@ fn a_user_isnt_handed_over_while_it_lasts() {
     proxy.wait_for_workers(2);
     let (origin, gate) = (authenticating(), Gate::new());
     let other = Origin::held(&gate, || passing("other"));
-    let mut users: Vec<Client> = (0..4).map(|_| Client::of(&proxy)).collect();
-    for client in &mut users {
-        authenticate(client, &origin, "alice");
-    }
-    let holders: Vec<_> = users.iter().map(|it| proxy.holders(it.port())).collect();
-    assert!(
-        holders.iter().any(|it| *it != holders[0]),
-        "on both workers"
-    );
+    let (mut users, mut holders) = (Vec::new(), Vec::new());
+    wait_until("users on both workers", TIMEOUT, || {
+        let mut client = Client::of(&proxy);
+        authenticate(&mut client, &origin, "alice");
+        holders.push(proxy.holders(client.port()));
+        users.push(client);
+        holders.iter().any(|it| *it != holders[0])
+    });
     let mut fetching = Client::asking(&proxy, &other.uri("/"));
     other.wait_for(1);
     for client in &mut users {

@@ -337,3 +337,17 @@ fn an_upgrade_goes_through_the_handshake() {
     assert_eq!(client.wire.exactly(5).unwrap(), b"hello");
     assert_eq!(origin.connections(), 1);
 }
+
+#[test]
+fn a_token_that_nobody_asked_for_is_for_nobody_else() {
+    // Even where the response says that it is for everyone.
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|_| {
+        let fields = "Cache-Control: public, max-age=60\r\nWWW-Authenticate: Negotiate token\r\n";
+        reply("200 OK", fields, "x")
+    });
+    for round in 0..3 {
+        proxy.get(&origin.uri("/"));
+        assert_eq!(origin.last().connection, round);
+    }
+}
