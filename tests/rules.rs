@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::origin::{fresh, ok, reply};
-use common::{Origin, Proxy, TIMEOUT, each, wait_until};
+use common::{Origin, Proxy, TIMEOUT, date, each, wait_until};
 
 /// A rule for everything that this origin has under a path.
 fn rule(origin: &Origin, path: &str, says: &str) -> String {
@@ -55,6 +55,23 @@ fn ignored_parameters_make_no_other_response() {
     // RFC 9111 §4.4: an unsafe request makes what is stored for any of them invalid.
     proxy.request("DELETE", &origin.uri("/a?b=2&utm_medium=3"), "");
     assert_eq!(proxy.get(&origin.uri("/a?b=2")).text(), "/a?b=2");
+}
+
+#[test]
+fn cookies_make_no_other_response_where_a_rule_says_so() {
+    let origin = Origin::answering(|_| {
+        let fields = format!("Last-Modified: {}\r\nSet-Cookie: a=b\r\n", date(-864_000));
+        ok(&fields, "x")
+    });
+    let proxy = Proxy::start(&rule(&origin, "/all/", "ignore_cookies = true"));
+    for (path, requests) in [("/all/a", 1), ("/own/a", 3)] {
+        for number in 0..3 {
+            let response = proxy.request("GET", &origin.uri(path), "Cookie: a=b\r\n");
+            let own = number == 0 || requests == 3;
+            assert_eq!(response.head.has("set-cookie"), own, "{path} {number}");
+        }
+        assert_eq!(origin.count_of(path), requests, "{path}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use super::age::{date_value, initial_age};
 use super::directives::{FOREVER, ResponseDirectives};
+use super::personal::sets_cookies;
 use super::policy::{Policy, Ttl, applies};
 use super::stored::Meta;
 use super::{validation, vary};
@@ -84,13 +85,16 @@ impl Facts {
         // A validation can bring what forbids storing or matching; what is there then waits for the
         // next validation.
         let unstorable = directives.private || directives.no_store && !directives.must_understand;
+        // Stored before such responses weren't.
+        let explicit = explicit(fields, &directives, meta.response_time).is_some();
+        let is_one_client_s = sets_cookies(fields) && !explicit && !policy.ignore_cookies;
         let unmatchable = vary::names(fields).is_none();
         let no_cache = directives.no_cache && lifetime.source != LifetimeSource::ForcedRule;
         Facts {
             lifetime,
             initial_age: initial_age(fields, meta.request_time, meta.response_time),
             response_time: meta.response_time,
-            no_cache: no_cache || unstorable || unmatchable,
+            no_cache: no_cache || unstorable || is_one_client_s || unmatchable,
             must_revalidate: directives.must_revalidate
                 || directives.proxy_revalidate
                 || directives.s_maxage.is_some(),
@@ -128,9 +132,7 @@ pub(super) fn lifetime(
     let guessable = heuristically_cacheable(status) || directives.public;
     let (seconds, source) = None
         .or(forced.map(|rule| (rule.seconds, LifetimeSource::ForcedRule)))
-        .or(directives.s_maxage.map(|s| (s, LifetimeSource::SMaxage)))
-        .or(directives.max_age.map(|s| (s, LifetimeSource::MaxAge)))
-        .or(expires(fields, date, received).map(|s| (s, LifetimeSource::Expires)))
+        .or(explicit(fields, directives, received))
         .or(rule.map(|rule| (rule.seconds, LifetimeSource::Rule)))
         .or(ttl.map(|s| (s, LifetimeSource::Ttl)))
         .or_else(|| {
@@ -146,6 +148,18 @@ pub(super) fn lifetime(
         source,
         capped: seconds > most,
     }
+}
+
+/// The lifetime that the origin server itself gave, if it did, and its source.
+pub(super) fn explicit(
+    fields: &Fields,
+    directives: &ResponseDirectives,
+    received: UnixSeconds,
+) -> Option<(u64, LifetimeSource)> {
+    let date = date_value(fields, received);
+    None.or(directives.s_maxage.map(|s| (s, LifetimeSource::SMaxage)))
+        .or(directives.max_age.map(|s| (s, LifetimeSource::MaxAge)))
+        .or(expires(fields, date, received).map(|s| (s, LifetimeSource::Expires)))
 }
 
 /// True for a status that is heuristically cacheable (RFC 9110 §15.1).

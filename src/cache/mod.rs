@@ -10,6 +10,7 @@ pub(crate) mod freshness;
 pub(crate) mod invalidation;
 pub mod key;
 pub mod parts;
+pub(crate) mod personal;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub mod range;

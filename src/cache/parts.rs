@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::personal::PersonalFields;
 use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use super::stored::Meta;
 use super::validation;
@@ -195,7 +196,10 @@ pub fn combined(
         },
         length: held.length,
     };
+    // The client that asked for the rest sees what came for it alone.
+    let alone = PersonalFields::of(&response.fields).alone_in(&response.fields);
     let fields = validation::update(ours, &response.fields);
+    let fields = fields.iter().chain(alone.iter()).collect();
     Some((head(&fields, both, response.version), both))
 }
 

@@ -15,6 +15,8 @@ pub struct Policy {
     pub stale_while_revalidate: u64,
     /// The seconds for which a response without the directive may be served stale instead of an error.
     pub stale_if_error: Option<u64>,
+    /// Responses are for all though cookies came or went with them; the cookies themselves never are.
+    pub ignore_cookies: bool,
 }
 
 /// The freshness lifetime of a response that has no explicit one.

@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 
-use super::directives::withheld;
 use super::key::{Key, Variant};
+use super::personal::PersonalFields;
 use super::vary;
 use crate::http::connection::HopByHop;
 use crate::http::date::{self, UnixSeconds};
@@ -64,22 +64,28 @@ impl Meta {
             trailers: Fields::default(),
         }
     }
+
+    /// Its fields and trailers less those that are for one client, where there are any.
+    pub fn without_personal(&self) -> Option<(Fields, Fields)> {
+        let personal = PersonalFields::of(&self.fields);
+        let mut lines = self.fields.iter().chain(self.trailers.iter());
+        let has_any = lines.any(|(name, _)| personal.has(name));
+        let less = |section| personal.absent_from(section);
+        has_any.then(|| (less(&self.fields), less(&self.trailers)))
+    }
 }
 
-/// The fields of a received header or trailer section that may be stored: not those of the
-/// connection it came on, nor the proxy's own, nor those that `private` and `no-cache` name.
+/// The fields of a received header section that may be stored: those that others may see, but not those of
+/// the connection it came on, nor the proxy's own.
 /// Content-Length is left out since the content's length is known better by who stores it; the response
 /// to a HEAD request, which comes without its content, gets it back.
 pub fn storable(fields: &Fields) -> Fields {
-    let (hop, withheld) = (HopByHop::of(fields), withheld(fields));
-    fields
-        .iter()
-        .filter(|(name, _)| {
-            !hop.drops(name)
-                && !name.eq_ignore_ascii_case(b"content-length")
-                && !withheld.contains(name)
-        })
-        .collect()
+    let (hop, personal) = (HopByHop::of(fields), PersonalFields::of(fields));
+    let is_dropped = |name: &[u8]| {
+        name.eq_ignore_ascii_case(b"content-length") || hop.drops(name) || personal.has(name)
+    };
+    let lines = fields.iter().filter(|(name, _)| !is_dropped(name));
+    lines.collect()
 }
 
 /// The fields with a `Date`: a response without a valid one was made when it was received
@@ -105,7 +111,7 @@ mod tests {
         #[rustfmt::skip]
         let table: &[(&[(&str, &str)], &[&str])] = &[
             (&[("Foo", "1"), ("Content-Type", "a/b")], &["Foo: 1", "Content-Type: a/b"]),
-            (&[("Set-Cookie", "a"), ("Set-Cookie", "b")], &["Set-Cookie: a", "Set-Cookie: b"]),
+            (&[("Set-Cookie", "a"), ("A", "1"), ("SET-COOKIE", "b"), ("Set-Cookie2", "c"), ("Authentication-Info", "d")], &["A: 1"]),
             (&[("Connection", "a, close"), ("A", "1"), ("B", "2")], &["B: 2"]),
             (&[("Keep-Alive", "a"), ("Proxy-Connection", "a"), ("Upgrade", "a"), ("TE", "a")], &[]),
             (&[("Transfer-Encoding", "chunked"), ("Content-Length", "5")], &[]),

@@ -5,11 +5,14 @@
 
 use super::bypass::has_content;
 use super::directives::{RequestDirectives, ResponseDirectives};
-use super::freshness::{LifetimeSource, heuristically_cacheable, lifetime};
+use super::freshness::{LifetimeSource, explicit, heuristically_cacheable, lifetime};
+use super::personal::sets_cookies;
 use super::policy::Policy;
+use super::validation::update;
 use super::{range, validation, vary};
 use crate::http::connection_auth::offers_token;
 use crate::http::date::UnixSeconds;
+use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 use crate::http::target::Uri;
 
@@ -42,6 +45,12 @@ pub enum UncacheableReason {
     Authorization,
     #[error("the response is part of authenticating a connection (NTLM, Negotiate)")]
     ConnectionAuth,
+    #[error(
+        "the request has Cookie, and the response neither has a freshness lifetime nor permits to share it"
+    )]
+    Cookie,
+    #[error("the response sets a cookie and has no freshness lifetime")]
+    SetCookie,
     #[error("no other request can match the response's Vary")]
     Vary,
     #[error("the response has no freshness lifetime and its status is not one to guess with")]
@@ -67,23 +76,73 @@ pub fn may_store(
         return Err(UncacheableReason::Method);
     }
     status_permits(response.status, &directives)?;
-    let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
     // 416 and others may come of the range; what isn't asked for a part has no such doubt.
     if response.status != 200 && range::is_asked(request) {
         Err(UncacheableReason::Range)
     } else if directives.no_store && !directives.must_understand {
         Err(UncacheableReason::NoStore)
-    } else if directives.private {
-        Err(UncacheableReason::Private)
-    } else if request.fields.has("authorization") && !shared {
-        Err(UncacheableReason::Authorization)
-    } else if offers_token(&response.fields) {
-        Err(UncacheableReason::ConnectionAuth)
-    } else if vary::names(&response.fields).is_none() {
-        Err(UncacheableReason::Vary)
     } else {
-        is_of_use(response, &directives, policy, received)
+        let explicit = explicit(&response.fields, &directives, received);
+        let explicit = explicit.map(|(seconds, _)| seconds);
+        may_share(
+            &request.fields,
+            &response.fields,
+            &directives,
+            explicit,
+            policy,
+        )?;
+        match vary::names(&response.fields) {
+            Some(_) => is_of_use(response, &directives, policy, received),
+            None => Err(UncacheableReason::Vary),
+        }
     }
+}
+
+/// Refuses a response that is for its own client alone (RFC 9111 §3.5, §5.2.2.7), where it has this `explicit` lifetime.
+/// Cookies tell a client as credentials do; but an origin server that says for how long others may use what it
+/// made of them has thought of it.
+fn may_share(
+    request: &Fields,
+    response: &Fields,
+    directives: &ResponseDirectives,
+    explicit: Option<u64>,
+    policy: &Policy,
+) -> Result<(), UncacheableReason> {
+    let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
+    let has_cookie = request.has("cookie") && !policy.ignore_cookies;
+    let sets_cookie = sets_cookies(response) && !policy.ignore_cookies;
+    if directives.private {
+        Err(UncacheableReason::Private)
+    } else if request.has("authorization") && !shared {
+        Err(UncacheableReason::Authorization)
+    } else if offers_token(response) {
+        Err(UncacheableReason::ConnectionAuth)
+    } else if has_cookie && !shared && explicit.is_none_or(|seconds| seconds == 0) {
+        Err(UncacheableReason::Cookie)
+    } else if sets_cookie && explicit.is_none() {
+        Err(UncacheableReason::SetCookie)
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses to take fields that came in answer to the validation of a stored response, as `new`, into what others get:
+/// they may be for the client whose request brought them.
+pub fn may_update(
+    request: &Fields,
+    stored: &Fields,
+    new: &Fields,
+    policy: &Policy,
+    received: UnixSeconds,
+) -> Result<(), UncacheableReason> {
+    let updated = update(stored, new);
+    let directives = ResponseDirectives::of(&updated);
+    if directives.no_store && !directives.must_understand {
+        return Err(UncacheableReason::NoStore);
+    }
+    let explicit = explicit(&updated, &directives, received);
+    let explicit = explicit.map(|(seconds, _)| seconds);
+    may_share(request, new, &directives, explicit, policy)
 }
 
 fn request_permits(request: &RequestHead) -> Result<(), UncacheableReason> {

@@ -4,6 +4,7 @@
 //! `If-Match` and `If-Unmodified-Since` are the origin's alone: see `bypass`.
 
 use super::directives::withheld;
+use super::personal::PersonalFields;
 use super::stored::{Meta, dated, storable};
 use super::vary;
 use crate::http::date::{self, UnixSeconds};
@@ -150,7 +151,7 @@ fn unmodified_since(request: &Fields, stored: &Meta) -> bool {
 }
 
 /// The fields of a 304 (Not Modified) that we make from a stored response (RFC 9110 §15.4.5).
-/// Last-Modified is among them only where there is no ETag.
+/// Last-Modified is among them only where there is no ETag; what is for the client alone, where it was left in.
 pub fn not_modified_fields(stored: &Fields) -> Fields {
     const KEPT: [&str; 6] = [
         "cache-control",
@@ -160,8 +161,11 @@ pub fn not_modified_fields(stored: &Fields) -> Fields {
         "expires",
         "vary",
     ];
+    let personal = PersonalFields::of(stored);
     let kept = |name: &[u8]| {
-        is_one_of(name, &KEPT) || name.eq_ignore_ascii_case(b"last-modified") && !stored.has("etag")
+        is_one_of(name, &KEPT)
+            || personal.has(name)
+            || name.eq_ignore_ascii_case(b"last-modified") && !stored.has("etag")
     };
     stored.iter().filter(|(name, _)| kept(name)).collect()
 }

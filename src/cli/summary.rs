@@ -113,6 +113,9 @@ fn rule(rule: &Rule) -> String {
     if let Some(names) = rule.ignore_query.as_ref().filter(|names| !names.is_empty()) {
         says.push(format!("ignoring ?{}", names.join(" ?")));
     }
+    if rule.ignore_cookies == Some(true) {
+        says.push("whatever the cookies".to_string());
+    }
     if let Some(limit) = rule.stale_while_revalidate {
         says.push(format!("stale {} while validated", duration(limit)));
     }

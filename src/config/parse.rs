@@ -19,7 +19,8 @@ const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_desti
     stale_if_error access_log max_clients max_clients_per_address rule timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
     body_stall drain";
-const RULE: &str = "match ttl override bypass ignore_query stale_while_revalidate stale_if_error";
+const RULE: &str = "match ttl override bypass ignore_query ignore_cookies stale_while_revalidate \
+    stale_if_error";
 
 /// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
 pub fn parse(texts: &[ConfigText]) -> Result<Settings, ConfigError> {
@@ -144,6 +145,7 @@ fn rule(table: &KeyValue) -> Result<Rule, ConfigError> {
             "rule.override" => force = Some(entry.boolean()?),
             "rule.bypass" => rule.bypass = Some(entry.boolean()?),
             "rule.ignore_query" => rule.ignore_query = Some(entry.names()?),
+            "rule.ignore_cookies" => rule.ignore_cookies = Some(entry.boolean()?),
             "rule.stale_while_revalidate" => rule.stale_while_revalidate = Some(entry.lifetime()?),
             "rule.stale_if_error" => rule.stale_if_error = Some(entry.none_or_lifetime()?),
             _ => return Err(unknown(&entry, "rule.", RULE)),

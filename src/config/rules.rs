@@ -20,6 +20,8 @@ pub struct Rule {
     pub stale_while_revalidate: Option<u64>,
     /// As the setting of this name; `Some(None)` is no limit of the operator's.
     pub stale_if_error: Option<Option<u64>>,
+    /// True when what cookies came or went with is for all, as if there were none.
+    pub ignore_cookies: Option<bool>,
 }
 
 /// The rules, in the order in which they are tried.
@@ -41,6 +43,7 @@ impl Rules {
             }),
             bypass: Some(false),
             ignore_query: Some(Vec::new()),
+            ignore_cookies: Some(false),
             ..Rule::default()
         }])
     }

@@ -71,6 +71,7 @@ impl Settings {
             rule: rules.first(uri, |rule| rule.ttl),
             stale_while_revalidate: while_revalidate.unwrap_or(self.stale_while_revalidate),
             stale_if_error: if_error.unwrap_or(self.stale_if_error),
+            ignore_cookies: rules.first(uri, |rule| rule.ignore_cookies) == Some(true),
         }
     }
 }

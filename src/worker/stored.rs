@@ -25,9 +25,24 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Makes an object ready.
-    pub fn new(object: Object, policy: &Policy, pseudonym: &str) -> Stored {
+    /// Makes an object ready for whoever may have it. One from an earlier release, or from an archive, can have what is
+    /// for one client.
+    pub fn new(mut object: Object, policy: &Policy, pseudonym: &str) -> Stored {
         let facts = Facts::of(&object.meta, policy);
+        let meta = &mut object.meta;
+        if let Some((fields, trailers)) = meta.without_personal() {
+            (meta.fields, meta.trailers) = (fields, trailers);
+        }
+        Stored::rendered(object, facts, pseudonym)
+    }
+
+    /// Makes an object ready for the one client that may have all of its fields.
+    pub fn for_one_client(object: Object, policy: &Policy, pseudonym: &str) -> Stored {
+        let facts = Facts::of(&object.meta, policy);
+        Stored::rendered(object, facts, pseudonym)
+    }
+
+    fn rendered(object: Object, facts: Facts, pseudonym: &str) -> Stored {
         let rendered = render(&object.meta, &object.content, pseudonym);
         Stored {
             object,
@@ -82,4 +97,40 @@ fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
     write_response_head(&mut out, meta.status, &meta.reason, &meta.fields, &how);
     out.truncate(out.len() - 2);
     out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::testing::{fields, stored};
+    use crate::store::Checksum;
+
+    /// A record of a release that stored cookies, or of a forged archive.
+    #[test]
+    fn what_is_for_one_client_is_not_served_from_a_record() {
+        let cookie = ("Set-Cookie", "a=b");
+        #[rustfmt::skip]
+        let table: &[(&[(&str, &str)], bool)] = &[
+            (&[("Cache-Control", "max-age=60")], true),
+            (&[("Last-Modified", "Sun, 06 Nov 1904 08:49:37 GMT")], false),
+        ];
+        for (lines, is_usable) in table {
+            let mut meta = stored(200, lines);
+            meta.fields = meta.fields.iter().chain(fields(&[cookie]).iter()).collect();
+            meta.trailers = fields(&[cookie, ("X-Sum", "1")]);
+            let content = Bytes::from_static(b"content");
+            let object = Object {
+                generation: 0,
+                meta,
+                checksum: Checksum::of(&content),
+                content: Content::Memory(content),
+            };
+            let stored = Stored::new(object, &Policy::default(), "test");
+            let rendered = String::from_utf8_lossy(&stored.rendered);
+            assert!(!rendered.contains("Set-Cookie"), "{rendered}");
+            assert!(!stored.object.meta.fields.has("set-cookie"));
+            assert_eq!(stored.object.meta.trailers, fields(&[("X-Sum", "1")]));
+            assert_eq!(stored.facts.no_cache, !is_usable, "{lines:?}");
+        }
+    }
 }

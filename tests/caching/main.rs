@@ -6,6 +6,7 @@ mod common;
 
 mod conditions;
 mod content;
+mod cookies;
 mod damage;
 mod keys;
 mod methods;

@@ -47,6 +47,15 @@ fn clients_that_ask_at_once_never_share_what_is_not_theirs() {
         ("", "Cache-Control: no-cache\r\nETag: \"x\""),
         ("", "Vary: X-Client\r\nCache-Control: max-age=60"),
         ("", "Vary: *"),
+        (
+            "",
+            "Set-Cookie: a=b\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT",
+        ),
+        ("Cookie: a={}\r\n", "ETag: \"x\""),
+        (
+            "Cookie: a={}\r\n",
+            "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT",
+        ),
         ("Authorization: Basic {}\r\n", "Cache-Control: max-age=60"),
         ("Cache-Control: no-cache\r\n", "Cache-Control: max-age=60"),
         ("Cache-Control: no-store\r\n", "Cache-Control: max-age=60"),

@@ -13,6 +13,7 @@ const HEURISTIC: Policy = Policy {
     rule: None,
     stale_while_revalidate: 0,
     stale_if_error: None,
+    ignore_cookies: false,
 };
 
 fn facts(status: u16, lines: Lines, policy: &Policy) -> Facts {

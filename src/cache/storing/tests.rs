@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::cache::policy::{RuleTtl, Ttl};
-use crate::cache::testing::{DATE, NOW, request, response};
+use crate::cache::testing::{DATE, NOW, fields, request, response};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
@@ -179,7 +179,17 @@ fn directives_and_fields() {
         (200, &[("Cache-Control", "max-age=60"), ("Vary", "*")], Err(UncacheableReason::Vary)),
         (200, &[("Cache-Control", "max-age=60"), ("Vary", "a, *")], Err(UncacheableReason::Vary)),
         (200, &[("Cache-Control", "max-age=60"), ("Vary", "a")], Ok(())),
+        // Cookies that are set: only what has an explicit lifetime, whatever it is.
         (200, &[("Cache-Control", "max-age=60"), ("Set-Cookie", "a=b")], Ok(())),
+        (200, &[("Cache-Control", "s-maxage=60"), ("set-cookie", "a=b")], Ok(())),
+        (200, &[("Cache-Control", "max-age=0"), tagged, ("Set-Cookie", "a=b")], Ok(())),
+        (200, &[("Expires", "Sun, 06 Nov 2094 08:49:37 GMT"), ("Set-Cookie", "a=b")], Ok(())),
+        (200, &[("Last-Modified", DATE), ("Set-Cookie", "a=b")], Err(UncacheableReason::SetCookie)),
+        (200, &[tagged, ("SET-COOKIE", "")], Err(UncacheableReason::SetCookie)),
+        (200, &[tagged, ("Set-Cookie2", "a=b")], Err(UncacheableReason::SetCookie)),
+        (200, &[tagged, ("Cache-Control", "public"), ("Set-Cookie", "a=b")], Err(UncacheableReason::SetCookie)),
+        (200, &[tagged, ("Cache-Control", "no-cache=\"Set-Cookie\""), ("Set-Cookie", "a=b")], Err(UncacheableReason::SetCookie)),
+        (404, &[("Last-Modified", DATE), ("Set-Cookie", "a=b")], Err(UncacheableReason::SetCookie)),
         // Without an explicit lifetime.
         (200, &[], Err(UncacheableReason::NoLifetime)),
         (200, &[("Cache-Control", "public")], Err(UncacheableReason::NoLifetime)),
@@ -249,6 +259,67 @@ fn authorization() {
     }
 }
 
+/// As with Authorization, but that an explicit lifetime permits to share as well.
+#[test]
+fn cookies_of_the_request() {
+    let (tagged, modified) = (("ETag", "\"a\""), ("Last-Modified", DATE));
+    let control = |directives| ("Cache-Control", directives);
+    const COOKIE: Result<(), UncacheableReason> = Err(UncacheableReason::Cookie);
+    #[rustfmt::skip]
+    let table: &[(Lines, Result<(), UncacheableReason>)] = &[
+        (&[tagged], COOKIE),
+        (&[modified], COOKIE),
+        (&[control("no-cache"), tagged], COOKIE),
+        (&[control("max-age=0"), tagged], COOKIE),
+        (&[control("max-age=x"), tagged], COOKIE),
+        (&[("Expires", "0"), tagged], COOKIE),
+        (&[control("stale-if-error=60"), tagged], COOKIE),
+        (&[control("max-age=60")], Ok(())),
+        (&[control("max-age=60, no-cache"), tagged], Ok(())),
+        (&[control("s-maxage=0"), tagged], Ok(())),
+        (&[("Expires", "Sun, 06 Nov 2094 08:49:37 GMT")], Ok(())),
+        (&[control("public"), modified], Ok(())),
+        (&[control("must-revalidate"), modified], Ok(())),
+        (&[control("private, max-age=60")], Err(UncacheableReason::Private)),
+        (&[control("public"), modified, ("Set-Cookie", "a=b")], Err(UncacheableReason::SetCookie)),
+    ];
+    for (lines, expected) in table {
+        for name in ["Cookie", "cookie"] {
+            let got = verdict("GET", &[(name, "a=b")], 200, lines);
+            assert_eq!(got, *expected, "{lines:?}");
+        }
+    }
+}
+
+#[test]
+fn fields_of_a_304_that_others_may_have() {
+    use UncacheableReason::{Authorization, Cookie, NoStore, Private, SetCookie};
+    let tagged = ("ETag", "\"a\"");
+    let fresh = ("Cache-Control", "max-age=60");
+    let cookie = &[("Cookie", "a=b")];
+    let auth = &[("Authorization", "Basic eA==")];
+    #[rustfmt::skip]
+    let table: &[(Lines, Lines, Lines, Result<(), UncacheableReason>)] = &[
+        (&[], &[tagged], &[], Ok(())),
+        (&[], &[tagged], &[("Set-Cookie", "a=b")], Err(SetCookie)),
+        (&[], &[tagged, fresh], &[("Set-Cookie", "a=b")], Ok(())),
+        (&[], &[tagged], &[fresh, ("Set-Cookie", "a=b")], Ok(())),
+        (&[], &[tagged, fresh], &[("Cache-Control", "private")], Err(Private)),
+        (&[], &[tagged, fresh], &[("Cache-Control", "no-store")], Err(NoStore)),
+        (cookie, &[tagged], &[], Err(Cookie)),
+        (cookie, &[tagged, fresh], &[], Ok(())),
+        (cookie, &[tagged, fresh], &[("Cache-Control", "max-age=0")], Err(Cookie)),
+        (auth, &[tagged, fresh], &[], Err(Authorization)),
+        (auth, &[tagged], &[("Cache-Control", "public")], Ok(())),
+    ];
+    for (asked, stored, new, expected) in table {
+        let policy = Policy::default();
+        let (asked, stored, fields) = (fields(asked), fields(stored), fields(new));
+        let got = may_update(&asked, &stored, &fields, &policy, NOW);
+        assert_eq!(got, *expected, "{asked:?} {stored:?} {new:?}");
+    }
+}
+
 #[test]
 fn policies() {
     let ttl = Policy {
@@ -267,6 +338,11 @@ fn policies() {
         ..Policy::default()
     };
     let auth = &[("Authorization", "Basic eA==")];
+    let cookie = &[("Cookie", "a=b")];
+    let ignoring = Policy {
+        ignore_cookies: true,
+        ..Policy::default()
+    };
     #[rustfmt::skip]
     let table: &[(Policy, Lines, u16, Lines, Result<(), UncacheableReason>)] = &[
         (ttl, &[], 200, &[], Ok(())),
@@ -276,6 +352,14 @@ fn policies() {
         (ttl, &[], 200, &[("Cache-Control", "no-store")], Err(UncacheableReason::NoStore)),
         (ttl, &[], 200, &[("Cache-Control", "no-cache")], Err(UncacheableReason::NoValidator)),
         (ttl, auth, 200, &[], Err(UncacheableReason::Authorization)),
+        // A lifetime that the operator sets is nobody's word on whose the response is.
+        (ttl, cookie, 200, &[], Err(UncacheableReason::Cookie)),
+        (ttl, &[], 200, &[("Set-Cookie", "a=b")], Err(UncacheableReason::SetCookie)),
+        (rule(true), cookie, 200, &[], Err(UncacheableReason::Cookie)),
+        (rule(true), cookie, 200, &[("Cache-Control", "max-age=60")], Ok(())),
+        (ignoring, cookie, 200, &[("ETag", "\"a\""), ("Set-Cookie", "a=b")], Ok(())),
+        (ignoring, cookie, 200, &[("Cache-Control", "private")], Err(UncacheableReason::Private)),
+        (ignoring, auth, 200, &[("ETag", "\"a\"")], Err(UncacheableReason::Authorization)),
         (none, &[], 200, &[], Err(UncacheableReason::NoValidator)),
         (rule(false), &[], 200, &[], Ok(())),
         (rule(false), &[], 200, &[("Expires", "0")], Err(UncacheableReason::NoValidator)),

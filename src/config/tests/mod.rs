@@ -63,6 +63,7 @@ fn good_values_are_taken() {
         match = ["http://a/*", "http://b/*"]
         bypass = true
         ignore_query = ["utm_*"]
+        ignore_cookies = true
         stale_while_revalidate = "1m"
         stale_if_error = "1h"
         "#,
@@ -100,6 +101,7 @@ fn good_values_are_taken() {
                 globs: vec!["http://a/*".to_string(), "http://b/*".to_string()],
                 bypass: Some(true),
                 ignore_query: Some(vec!["utm_*".to_string()]),
+                ignore_cookies: Some(true),
                 stale_while_revalidate: Some(60),
                 stale_if_error: Some(Some(3600)),
                 ..Rule::default()

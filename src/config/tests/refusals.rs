@@ -209,7 +209,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "[[rule]]\nmatch = \"*\"\nttl = \"1h\"\nforce = true",
-        "f.toml:4: unknown key \"rule.force\": expected one of match, ttl, override, bypass, ignore_query, stale_while_revalidate, stale_if_error",
+        "f.toml:4: unknown key \"rule.force\": expected one of match, ttl, override, bypass, ignore_query, ignore_cookies, stale_while_revalidate, stale_if_error",
     ),
     // TOML itself.
     (

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::access_log::RequestOutcome;
 use super::candidates::CandidateSet;
 use super::handover::Admission;
+use super::relay::Audience;
 use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::key::Key;
@@ -23,7 +24,7 @@ use crate::worker::fetch::is_hit_for_miss;
 use crate::worker::fetch::{self, Ask, FetchRequest, Known, Purpose, StoredPart, Visibility};
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
-use crate::worker::waiting_list::{FetchError, FetchOutcome};
+use crate::worker::waiting_list::{FetchError, FetchOutcome, Validated};
 
 /// A stored response that is being validated, and its use if that fails.
 struct Fallback {
@@ -158,9 +159,15 @@ impl Exchange<'_> {
                 let reader = answer.spool.reader()?;
                 self.record.outcome = RequestOutcome::Collapsed;
                 status.set_received(answer.received);
-                Some(self.answer_fetched(&answer, reader, &status, None).await)
+                let audience = Audience::Others { age: None };
+                let answered = self.answer_fetched(&answer, reader, &status, audience);
+                Some(answered.await)
             }
-            FetchOutcome::Validated(stored) | FetchOutcome::Stored(stored) => {
+            FetchOutcome::Validated(Validated { shared: Err(_), .. }) => None,
+            FetchOutcome::Validated(Validated {
+                shared: Ok(stored), ..
+            })
+            | FetchOutcome::Stored(stored) => {
                 if !self.selects(&stored) {
                     return None;
                 }

@@ -29,6 +29,15 @@ use crate::worker::state::{cache_uri, now};
 use crate::worker::tunnel;
 use crate::worker::waiting_list::{Answer, FetchOutcome, Switched, Ticket};
 
+/// Who a fetched response is sent to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Audience {
+    /// The client whose request brought it: it sees the head as received.
+    Own,
+    /// Another, with its age where it is reused; without what is for that client alone.
+    Others { age: Option<u64> },
+}
+
 impl Exchange<'_> {
     pub(super) async fn bypass(&mut self, uri: Uri, why: Bypass) -> After {
         self.record.outcome = RequestOutcome::Bypass;
@@ -103,15 +112,23 @@ impl Exchange<'_> {
                     Err(why) => status.detail = status.detail.or(Some(why.token())),
                 }
                 match answer.spool.reader() {
-                    Some(reader) => self.answer_fetched(&answer, reader, &status, None).await,
+                    Some(reader) => {
+                        let audience = Audience::Own;
+                        self.answer_fetched(&answer, reader, &status, audience)
+                            .await
+                    }
                     None => After::Over,
                 }
             }
-            FetchOutcome::Validated(stored) => {
+            FetchOutcome::Validated(validated) => {
                 self.record.outcome = RequestOutcome::Revalidated;
                 status.set_received(304);
-                status.set_stored();
-                self.answer_stored(FromStore::now(&stored, status)).await
+                match validated.shared {
+                    Ok(_) => status.set_stored(),
+                    Err(why) => status.detail = Some(why.into()),
+                }
+                let from = FromStore::now(&validated.own, status);
+                self.answer_stored(from).await
             }
             FetchOutcome::Stored(stored) => {
                 self.record.outcome = RequestOutcome::Collapsed;
@@ -125,13 +142,13 @@ impl Exchange<'_> {
         after
     }
 
-    /// Sends a fetched response as it arrives; with its age where it is reused.
+    /// Sends a fetched response as it arrives.
     pub(super) async fn answer_fetched(
         &mut self,
         answer: &Answer,
         mut reader: SpoolReader,
         status: &CacheStatus<'_>,
-        age: Option<u64>,
+        audience: Audience,
     ) -> After {
         let mark = self.client.out.len();
         let part = match self.part_of(answer) {
@@ -151,7 +168,7 @@ impl Exchange<'_> {
         // The client sees the end of what it has authenticated as an end of its own connection.
         let ends = answer.framing == Framing::UntilClose || !origin_persists(&answer.head);
         self.keep &= !(ends && self.is_connection_auth());
-        self.fetched_head(answer, part, framing, status, age);
+        self.fetched_head(answer, part, framing, status, audience);
         if framing == Framing::None {
             return self.after();
         }
@@ -183,16 +200,20 @@ impl Exchange<'_> {
         part: Option<PartialContent>,
         framing: Framing,
         status: &CacheStatus<'_>,
-        age: Option<u64>,
+        audience: Audience,
     ) {
         let mut value = BytesMut::with_capacity(96);
         status.write(&mut value);
         let head = &answer.head;
+        let (fields, age) = match (audience, &answer.sharing) {
+            (Audience::Others { age }, Ok(shareable)) => (&shareable.fields, age),
+            (Audience::Own | Audience::Others { .. }, _) => (&head.fields, None),
+        };
         let date = date::format(now());
         // RFC 9110 §6.6.1: one who has a clock adds what is missing.
         let aged = age.map(|age| age.to_string());
         let mut extra: Vec<(&[u8], &[u8])> = vec![(b"Cache-Status", &value)];
-        if !head.fields.has("date") {
+        if !fields.has("date") {
             extra.push((b"Date", &date));
         }
         if let Some(age) = &aged {
@@ -226,7 +247,7 @@ impl Exchange<'_> {
             without: &without,
             through_http: self.through_http.as_ref(),
         };
-        write_response_head(&mut self.client.out, code, phrase, &head.fields, &how);
+        write_response_head(&mut self.client.out, code, phrase, fields, &how);
         self.record.status = code;
     }
 

@@ -8,6 +8,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::access_log::RequestOutcome;
 use super::candidates::CandidateSet;
+use super::relay::Audience;
 use super::{After, Exchange};
 use crate::cache::plan::{CandidateSource, Reused};
 use crate::cache::range::{self, ByteRange};
@@ -97,7 +98,8 @@ impl Exchange<'_> {
             return After::Over;
         };
         let reader = growing.reader;
-        self.answer_fetched(&growing.answer, reader, &status, Some(age))
+        let audience = Audience::Others { age: Some(age) };
+        self.answer_fetched(&growing.answer, reader, &status, audience)
             .await
     }
 

@@ -67,6 +67,8 @@ fn is_of_the_request(why: NoStoreReason) -> bool {
             | UncacheableReason::Private
             | UncacheableReason::Authorization
             | UncacheableReason::ConnectionAuth
+            | UncacheableReason::Cookie
+            | UncacheableReason::SetCookie
             | UncacheableReason::Vary
             | UncacheableReason::Status
             | UncacheableReason::NoLifetime
@@ -75,9 +77,10 @@ fn is_of_the_request(why: NoStoreReason) -> bool {
     }
 }
 
-/// A name for a key's requests with, or without, Authorization: they say nothing of each other (RFC 9111 §3.5).
+/// A name for a key's requests with, or without, Authorization and Cookie: they say nothing of each other (RFC 9111 §3.5).
 fn name(key: &Key, request: &Fields) -> [u8; 16] {
     let mut hash = *key.hash();
     hash[2] ^= u8::from(request.has("authorization"));
+    hash[2] ^= u8::from(request.has("cookie")) << 1;
     hash
 }

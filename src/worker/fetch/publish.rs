@@ -7,13 +7,16 @@ use bytes::{Bytes, BytesMut};
 
 use super::context::{Context, FetchTimes};
 use crate::cache::key::Key;
+use crate::cache::personal::PersonalFields;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
+use crate::cache::storing::{UncacheableReason, may_update};
 use crate::cache::validation::refreshed;
 use crate::http::head::ResponseHead;
 use crate::store::{Checksum, Content, Object, SMALL, StoreError, Whole, place};
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
+use crate::worker::waiting_list::Validated;
 
 /// Stores a whole response. Until it is in the store, the fetch answers for it.
 pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
@@ -111,21 +114,60 @@ pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> 
     stored
 }
 
-/// After a 304: the stored response with the fields that it brought (RFC 9111 §4.3.4), in the store too.
+/// After a 304: the stored response with the fields that it brought (RFC 9111 §4.3.4), for the client that asked. What
+/// others may have of it is stored.
 pub async fn refresh(
     context: Context<'_>,
     stored: &Rc<Stored>,
     head: &ResponseHead,
     times: FetchTimes,
-) -> Rc<Stored> {
+) -> Validated {
+    let Context {
+        worker, request, ..
+    } = context;
+    let (old, policy) = (&stored.object.meta, &request.policy);
+    let received = times.response;
+    let presented = &request.head.fields;
+    let all = refreshed(old, presented, head, times.request, received);
+    let alone = PersonalFields::of(&head.fields).alone_in(&head.fields);
+    let shared = match may_update(presented, &old.fields, &head.fields, policy, received) {
+        Ok(()) => Ok(keep(context, stored, all.clone()).await),
+        Err(why @ (UncacheableReason::Private | UncacheableReason::NoStore)) => {
+            // Nobody is to have it without asking any more, nor anything else of what this client got.
+            let control = head.fields.all("cache-control");
+            let control = control.map(|line| (&b"Cache-Control"[..], line));
+            let fields = control.collect();
+            let head = ResponseHead {
+                fields,
+                ..head.clone()
+            };
+            let meta = refreshed(old, presented, &head, times.request, received);
+            keep(context, stored, meta).await;
+            Err(why)
+        }
+        Err(why) => Err(why),
+    };
+    let own = match &shared {
+        Ok(shared) if alone.is_empty() => shared.clone(),
+        _ => {
+            let mut own = stored.object.clone();
+            own.meta = all;
+            own.meta.fields = own.meta.fields.iter().chain(alone.iter()).collect();
+            let own = Stored::for_one_client(own, policy, &worker.pseudonym);
+            Rc::new(own)
+        }
+    };
+    Validated { own, shared }
+}
+
+/// Stores a stored response with new metadata.
+async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Stored> {
     let Context {
         worker,
         request,
         fetch,
     } = context;
     let old = &stored.object;
-    let presented = &request.head.fields;
-    let meta = refreshed(&old.meta, presented, head, times.request, times.response);
     let mut fresh = old.clone();
     fresh.meta = meta.clone();
     // Made invalid by an unsafe request meanwhile, it answers this client and nobody else.

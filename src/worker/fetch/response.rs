@@ -15,6 +15,7 @@ use super::storable::{ReceivedHead, storable, superseded};
 use crate::cache::freshness::Facts;
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
+use crate::cache::personal::{PersonalFields, for_others};
 use crate::cache::range;
 use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
@@ -47,9 +48,14 @@ impl Context<'_> {
         if head.status == 304 {
             if let Some(stored) = request.validates() {
                 self.give_back(connection, &head, Framing::None);
-                let fresh = refresh(self, stored, &head, times).await;
-                hit_for_miss::note(worker, request, Ok(&fresh.facts));
-                fetch.enter(Stage::Settled(FetchOutcome::Validated(fresh)));
+                let validated = refresh(self, stored, &head, times).await;
+                let facts = validated.shared.as_ref().map(|stored| &stored.facts);
+                hit_for_miss::note(
+                    worker,
+                    request,
+                    facts.map_err(|why| NoStoreReason::Rules(*why)),
+                );
+                fetch.enter(Stage::Settled(FetchOutcome::Validated(validated)));
                 return;
             }
         }
@@ -144,6 +150,7 @@ impl Context<'_> {
         let sharing = match &wanted {
             Ok(meta) => Ok(Shareable {
                 facts: Facts::of(meta, &request.policy),
+                fields: for_others(&head.fields),
                 selecting: vary::names(&head.fields).unwrap_or_default(),
                 variant: meta.variant.clone(),
             }),
@@ -209,6 +216,11 @@ impl Context<'_> {
         let (connection, writer) = content.into_parts();
         match (done, arrival.wanted) {
             (Ok(trailers), wanted) => {
+                // A recipient may discard trailer fields; whoever reads along is to have these no more than the header's.
+                let trailers = match &wanted {
+                    Ok(meta) => PersonalFields::of(&meta.fields).absent_from(&trailers),
+                    Err(_) => trailers,
+                };
                 self.give_back(connection, &arrival.received, framing);
                 self.finish(writer, wanted.ok(), trailers).await;
             }

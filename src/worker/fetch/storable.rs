@@ -70,6 +70,7 @@ pub fn superseded(request: &FetchRequest, head: &ResponseHead, why: NoStoreReaso
             why,
             NoStoreReason::Rules(
                 UncacheableReason::NoStore
+                    | UncacheableReason::SetCookie
                     | UncacheableReason::NoLifetime
                     | UncacheableReason::NoValidator
                     | UncacheableReason::Status

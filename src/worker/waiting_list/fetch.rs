@@ -153,7 +153,8 @@ impl Fetch {
         let is_for_others = match &stage {
             Stage::Asking | Stage::Publishing(..) => true,
             Stage::Growing(answer) => answer.sharing.is_ok(),
-            Stage::Settled(FetchOutcome::Validated(_) | FetchOutcome::Stored(_)) => true,
+            Stage::Settled(FetchOutcome::Validated(validated)) => validated.shared.is_ok(),
+            Stage::Settled(FetchOutcome::Stored(_)) => true,
             Stage::Settled(_) => false,
         };
         if !is_for_others {

@@ -18,7 +18,9 @@ use crate::sys::shared::Shared;
 
 pub use fetch::{Fetch, FetchEvent, Stage, Ticket};
 pub use guards::{Announcements, ClaimGuard, LeaseGuard};
-pub use outcome::{Answer, FetchError, FetchOutcome, NoStoreReason, Shareable, Switched};
+pub use outcome::{
+    Answer, FetchError, FetchOutcome, NoStoreReason, Shareable, Switched, Validated,
+};
 
 use super::stored::Stored;
 

@@ -28,7 +28,7 @@ pub enum FetchOutcome {
     /// A response from the origin server.
     Answer(Rc<Answer>),
     /// A 304 made the stored response fresh again (RFC 9111 §4.3.4).
-    Validated(Rc<Stored>),
+    Validated(Validated),
     /// Another host fetched and stored it meanwhile.
     Stored(Rc<Stored>),
     /// A 101: the connection is a tunnel now. The first to take it has it.
@@ -37,10 +37,20 @@ pub enum FetchOutcome {
     Failed(Rc<FetchError>),
 }
 
+/// A stored response that a 304 made fresh again.
+#[derive(Clone)]
+pub struct Validated {
+    /// For the client whose request brought the 304, with all that it said.
+    pub own: Rc<Stored>,
+    /// For others, where what the 304 said isn't for that client alone.
+    pub shared: Result<Rc<Stored>, UncacheableReason>,
+}
+
 /// A response from the origin server.
 pub struct Answer {
     /// The URI that it was asked for by.
     pub uri: Uri,
+    /// The head as received, for the client whose request brought it. Others see [`Shareable::fields`].
     pub head: ResponseHead,
     pub framing: Framing,
     /// Its own request asked for a range, so that it is for that alone.
@@ -57,6 +67,8 @@ pub struct Answer {
 /// The conditions under which others share a response that is being stored.
 pub struct Shareable {
     pub facts: Facts,
+    /// The fields as others see them.
+    pub fields: Fields,
     /// The names of the fields that select the variant.
     pub selecting: Vec<String>,
     /// The variant that others must ask for.
