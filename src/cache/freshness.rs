@@ -51,6 +51,11 @@ pub enum LifetimeSource {
 }
 
 impl LifetimeSource {
+    /// True for one that nobody has said, the origin server as little as the operator.
+    pub(super) fn is_guess(self) -> bool {
+        matches!(self, Self::Heuristic | Self::Nothing)
+    }
+
     /// True if the origin server itself gave the lifetime.
     pub(super) fn is_explicit(self) -> bool {
         matches!(self, Self::SMaxage | Self::MaxAge | Self::Expires)

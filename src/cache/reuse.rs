@@ -69,13 +69,18 @@ pub enum ValidateReason {
     Stale,
     #[error("it is stale, and the response forbids to serve it stale")]
     MustRevalidate,
+    #[error("it is stale, and neither the origin server nor a rule said for how long it is fresh")]
+    NotExplicit,
 }
 
 impl ValidateReason {
     /// The reason in Cache-Status: the request refuses a response with freshness left, or it has to
     /// be validated whatever the request says.
     pub fn forward(self, ttl: i64) -> Forward {
-        let by_request = !matches!(self, Self::NoCache | Self::Stale | Self::MustRevalidate);
+        let by_request = !matches!(
+            self,
+            Self::NoCache | Self::Stale | Self::MustRevalidate | Self::NotExplicit
+        );
         if by_request && ttl > 0 {
             Forward::Request
         } else {
@@ -138,6 +143,8 @@ fn objection(
         Some(ValidateReason::MustRevalidate)
     } else if !fresh && request.max_stale.is_none_or(|most| staleness(ttl) > most) {
         Some(ValidateReason::Stale)
+    } else if !fresh && facts.lifetime.source.is_guess() {
+        Some(ValidateReason::NotExplicit)
     } else if request.max_age.is_some_and(too_old) {
         Some(ValidateReason::RequestMaxAge)
     } else if request.min_fresh.is_some_and(|least| ttl < least as i64) {
@@ -164,7 +171,11 @@ fn on_error(request: &RequestDirectives, facts: &Facts, ttl: i64) -> OnError {
     if forbidden || ttl <= 0 && facts.must_revalidate {
         return OnError::No;
     }
-    match request.stale_if_error.max(facts.stale_if_error) {
+    // What only a guess made fresh was shared as long as that, unless somebody else than a client says so.
+    let is_guess = ttl <= 0 && facts.lifetime.source.is_guess();
+    let asked = request.stale_if_error.filter(|_| !is_guess);
+    match asked.max(facts.stale_if_error) {
+        None if is_guess => OnError::No,
         None => OnError::Disconnected,
         Some(seconds) if covers(seconds, ttl) => OnError::Error,
         Some(_) => OnError::No,

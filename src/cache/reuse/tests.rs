@@ -63,6 +63,9 @@ fn requests_and_responses() {
         ("max-stale=10", "max-age=60", 60, Stale),
         ("max-stale=10", "max-age=60", 70, Stale),
         ("max-stale=10", "max-age=60", 71, Validate(ValidateReason::Stale)),
+        // What nobody has said a lifetime for is validated by whoever is to have it.
+        ("max-stale", "", 0, Validate(ValidateReason::NotExplicit)),
+        ("max-stale=10", "public", 5, Validate(ValidateReason::NotExplicit)),
         ("max-stale=x", "max-age=60", 71, Validate(ValidateReason::Stale)),
         // §4.2.4: what forbids to serve stale stands above max-stale.
         ("max-stale", "max-age=60, must-revalidate", 60, Validate(ValidateReason::MustRevalidate)),
@@ -96,6 +99,50 @@ fn requests_and_responses() {
     }
 }
 
+/// One that is fresh by a guess is shared for as long as that, and stale for longer only as the operator says.
+#[test]
+fn a_guess_ends_with_its_lifetime() {
+    use crate::cache::policy::{Policy, RuleTtl, Ttl};
+    let meta = stored(200, &[("Last-Modified", "Sun, 06 Nov 1994 08:32:57 GMT")]);
+    let rule = RuleTtl {
+        seconds: 100,
+        force: false,
+    };
+    let by_rule = Policy {
+        rule: Some(rule),
+        ..Policy::default()
+    };
+    let by_ttl = Policy {
+        ttl: Ttl::Fixed(100),
+        ..Policy::default()
+    };
+    let if_error = Policy {
+        stale_if_error: Some(60),
+        ..Policy::default()
+    };
+    // After 1000 s without a change it is fresh for 100 s.
+    #[rustfmt::skip]
+    let table: &[(Policy, &str, u64, Option<OnError>)] = &[
+        (Policy::default(), "", 99, None),
+        (Policy::default(), "", 100, Some(OnError::No)),
+        (Policy::default(), "max-stale", 100, Some(OnError::No)),
+        (Policy::default(), "max-age=0", 50, Some(OnError::Disconnected)),
+        (if_error, "", 150, Some(OnError::Error)),
+        (if_error, "", 161, Some(OnError::No)),
+        (by_rule, "", 150, Some(OnError::Disconnected)),
+        (by_rule, "max-stale", 150, None),
+        (by_ttl, "", 150, Some(OnError::Disconnected)),
+    ];
+    for (policy, request, since, expected) in table {
+        let facts = Facts::of(&meta, policy);
+        let on_error = match reuse(&presented(request), &facts, NOW + since) {
+            Reuse::Fresh { .. } | Reuse::Stale { .. } => None,
+            Reuse::Validate { on_error, .. } => Some(on_error),
+        };
+        assert_eq!(on_error, *expected, "{policy:?} {request} {since}");
+    }
+}
+
 #[test]
 fn ages_and_remaining_freshness() {
     let table: &[(u64, u64, i64)] = &[(0, 0, 60), (59, 59, 1), (90, 90, -30)];
@@ -123,6 +170,12 @@ fn what_a_validation_leaves_open() {
         ("no-cache", "max-age=60", 0, false, No),
         ("no-cache", "max-age=60, stale-if-error=60", 60, false, No),
         ("max-age=0", "max-age=60, must-revalidate", 30, false, Disconnected),
+        // Without an explicit lifetime: only as the response itself says.
+        ("", "", 0, false, No),
+        ("stale-if-error=60", "", 0, false, No),
+        ("max-stale", "", 0, false, No),
+        ("", "stale-if-error=60", 60, false, Error),
+        ("", "stale-while-revalidate=60", 60, true, No),
         // RFC 5861 §3
         ("", "max-age=60, stale-while-revalidate=30", 60, true, Disconnected),
         ("", "max-age=60, stale-while-revalidate=30", 90, true, Disconnected),
@@ -170,6 +223,7 @@ fn reasons_in_cache_status() {
         (ValidateReason::RequestNoCache, 0, Forward::Stale),
         (ValidateReason::Stale, -5, Forward::Stale),
         (ValidateReason::NoCache, 5, Forward::Stale),
+        (ValidateReason::NotExplicit, -5, Forward::Stale),
     ];
     for (why, ttl, expected) in table {
         assert_eq!(why.forward(*ttl), *expected, "{why}");
