@@ -19,7 +19,7 @@ pub mod record;
 pub(crate) mod sieve;
 pub(crate) mod spool;
 #[cfg(test)]
-mod suite;
+pub(crate) mod suite;
 
 use std::sync::Arc;
 
@@ -45,6 +45,10 @@ pub trait Store: Send + Sync {
 
     /// The stored response that this request selects, most recent first (RFC 9111 §4.1).
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
+
+    /// Reads the whole content of what [`Found::Unverified`] has, which may take long; `None` when it was damaged, and is
+    /// removed.
+    fn verify(&self, object: Object) -> Result<Option<Object>, StoreError>;
 
     /// A place for content that is being fetched, `expected` bytes long where that was announced. Room for it is
     /// reserved as it comes.
@@ -107,6 +111,8 @@ pub enum Found {
     OtherVariants,
     /// The stored response.
     Object(Box<Object>),
+    /// The stored response, whose content is to be verified before it is used.
+    Unverified(Box<Object>),
 }
 
 /// A stored response.

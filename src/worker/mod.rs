@@ -21,6 +21,7 @@ mod store_writer;
 mod stored;
 mod supervision;
 mod tunnel;
+mod verification;
 mod waiting_list;
 
 pub use state::cache_uri;

@@ -16,6 +16,7 @@ use super::outbox::Outbox;
 use super::phase::WorkerPhase;
 use super::store_writer::StoreWriter;
 use super::stored::Stored;
+use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
 use crate::config::Settings;
@@ -46,6 +47,7 @@ pub(super) struct Worker {
     pub(super) resolver: Resolver,
     pub(super) guard: Guard,
     pub(super) outbox: Outbox,
+    pub(super) verifications: Verifications,
     pub(super) clients: Cell<usize>,
     /// The number of responses that are whole and on their way into the store. Their clients may have gone.
     pub(super) storing: Cell<usize>,
@@ -77,6 +79,7 @@ impl Worker {
             resolver: Resolver::default(),
             guard: Guard::default(),
             outbox: Outbox::default(),
+            verifications: Verifications::default(),
             clients: Cell::new(0),
             storing: Cell::new(0),
             phase: WorkerPhase::default(),

@@ -2,12 +2,11 @@
 //!
 //! Small content is verified every time. Large content is trusted while its file has the time it was
 //! stamped with and it was written in this boot, or in one that ended cleanly; else it is verified
-//! whole, once. What does not check is removed, after a second look under the lock.
+//! whole, once, when the caller finds the time. What does not check is removed, after a second look under the lock.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::PoisonError;
 
 use super::FilesystemStore;
 use super::root::NO_VARIANT;
@@ -18,7 +17,7 @@ use crate::store::checksum::Checksum;
 use crate::store::content::each_part_of_file;
 use crate::store::record::BOOT_AT;
 use crate::store::record::read::{Record, StoredFile, read};
-use crate::store::{Found, Object, StoreError, place};
+use crate::store::{Content, Found, Object, StoreError, place};
 
 impl FilesystemStore {
     pub(super) fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
@@ -27,17 +26,16 @@ impl FilesystemStore {
         match self.sound(key.hash(), &NO_VARIANT)? {
             None => Ok(Found::Nothing),
             Some((file, StoredFile::Record(record))) => {
-                let object = self.accept(file, *record, key, &Variant::none(), generation)?;
-                Ok(object.map_or(Found::Nothing, |object| Found::Object(Box::new(object))))
+                let found = self.accept(file, *record, key, &Variant::none(), generation);
+                Ok(found.unwrap_or(Found::Nothing))
             }
             Some((_, StoredFile::Index(index))) if index.key == *key.text() => {
                 for variant in index.selected(request) {
                     let found = self.sound(key.hash(), variant.hash())?;
                     if let Some((file, StoredFile::Record(record))) = found {
-                        if let Some(object) =
-                            self.accept(file, *record, key, &variant, generation)?
-                        {
-                            return Ok(Found::Object(Box::new(object)));
+                        let found = self.accept(file, *record, key, &variant, generation);
+                        if let Some(found) = found {
+                            return Ok(found);
                         }
                     }
                 }
@@ -76,7 +74,7 @@ impl FilesystemStore {
         Ok(())
     }
 
-    /// The stored response that a record is, when it is this key's and variant's and its content is good.
+    /// The stored response that a record is, when it is this key's and variant's.
     fn accept(
         &self,
         file: File,
@@ -84,18 +82,18 @@ impl FilesystemStore {
         key: &Key,
         variant: &Variant,
         generation: u32,
-    ) -> Result<Option<Object>, StoreError> {
+    ) -> Option<Found> {
         if record.meta.key != *key || record.meta.variant != *variant {
-            return Ok(None);
-        }
-        // Small content was verified when it was read.
-        let is_good =
-            record.content.is_some() || self.is_trusted(&record) || self.verify(&file, &record)?;
-        if !is_good {
-            return Ok(None);
+            return None;
         }
         self.shared.visit(&place(key.hash(), variant.hash()));
-        Ok(Some(record.into_object(file, generation)))
+        // Small content was verified when it was read.
+        let is_good = record.content.is_some() || self.is_trusted(&record);
+        let object = Box::new(record.into_object(file, generation));
+        Some(match is_good {
+            true => Found::Object(object),
+            false => Found::Unverified(object),
+        })
     }
 
     fn is_trusted(&self, record: &Record) -> bool {
@@ -106,28 +104,30 @@ impl FilesystemStore {
     }
 
     /// Checks large content. If it is whole the record is trusted from now on, else it is removed.
-    fn verify(&self, file: &File, record: &Record) -> Result<bool, StoreError> {
-        let (hash, variant) = (record.meta.key.hash(), record.meta.variant.hash());
+    pub(super) fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
+        let Content::File { file, .. } = &object.content else {
+            return Ok(Some(object));
+        };
+        let (hash, variant) = (object.meta.key.hash(), object.meta.variant.hash());
         let path = self.root.file(hash, variant);
         let at = StoreError::at(&path);
-        let once = self.verifying.lock();
-        let _once = once.unwrap_or_else(PoisonError::into_inner);
         // Another request may have verified it meanwhile, or its metadata was just being changed.
         let lock = self.root.lock(hash)?;
-        if let StoredFile::Record(now) = read(file).map_err(at)? {
-            if self.is_trusted(&now) {
-                return Ok(true);
-            }
+        let StoredFile::Record(record) = read(file).map_err(at)? else {
+            return Ok(None);
+        };
+        if self.is_trusted(&record) {
+            return Ok(Some(object));
         }
         drop(lock);
 
-        let good = checks(file, record).map_err(at)?;
+        let good = checks(file, &record).map_err(at)?;
         let _lock = self.root.lock(hash)?;
         let Some(current) = self.root.open(&path, true)? else {
-            return Ok(good);
+            return Ok(good.then_some(object));
         };
         if identity(&current).map_err(at)? != identity(file).map_err(at)? {
-            return Ok(good);
+            return Ok(good.then_some(object));
         }
         if good {
             // If this fails the content is verified again next time.
@@ -136,7 +136,7 @@ impl FilesystemStore {
         } else {
             self.discard(hash, variant, "its content does not check")?;
         }
-        Ok(good)
+        Ok(good.then_some(object))
     }
 }
 

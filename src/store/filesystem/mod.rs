@@ -15,7 +15,7 @@ mod synced;
 mod write;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use removed::Removed;
 use root::Root;
@@ -33,8 +33,6 @@ pub struct FilesystemStore {
     worker: usize,
     synced: Synced,
     removed: Removed,
-    /// Held while large content is verified, so that requests for it at once read it once.
-    verifying: Mutex<()>,
 }
 
 impl FilesystemStore {
@@ -50,7 +48,6 @@ impl FilesystemStore {
             shared,
             worker,
             removed: Removed::default(),
-            verifying: Mutex::new(()),
         })
     }
 
@@ -70,6 +67,10 @@ impl Store for FilesystemStore {
 
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
         self.lookup(key, request)
+    }
+
+    fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
+        self.verify(object)
     }
 
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {

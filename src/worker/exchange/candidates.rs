@@ -194,10 +194,10 @@ impl Exchange<'_> {
         if !store.may_have(key) && !worker.memory.borrow().has_variants(key) {
             return LookedUp::Nothing;
         }
-        let (wanted, fields) = (key.clone(), fields.clone());
+        let (wanted, fields, reading) = (key.clone(), fields.clone(), store.clone());
         let found = spawn_blocking(move || {
-            let found = store.lookup(&wanted, &fields);
-            (found, store.take_removed())
+            let found = reading.lookup(&wanted, &fields);
+            (found, reading.take_removed())
         });
         let found = match found.await {
             Ok((found, removed)) => {
@@ -209,6 +209,14 @@ impl Exchange<'_> {
                 return LookedUp::Nothing;
             }
         };
+        let found = match found {
+            Ok(Found::Unverified(object)) => {
+                let (found, removed) = worker.verifications.verify(store, *object).await;
+                worker.outbox.removed(&removed);
+                found
+            }
+            found => found,
+        };
         match found {
             Ok(Found::Object(object)) => {
                 let policy = self.settings.policy(uri.as_str());
@@ -219,7 +227,7 @@ impl Exchange<'_> {
             Ok(Found::Nothing) if worker.memory.borrow().has_variants(key) => {
                 LookedUp::OtherVariants
             }
-            Ok(Found::Nothing) => LookedUp::Nothing,
+            Ok(Found::Nothing | Found::Unverified(_)) => LookedUp::Nothing,
             Err(failure) => {
                 worker.warn_of_failure(&failure);
                 LookedUp::Nothing
