@@ -51,15 +51,6 @@ fn head(name: &str, wrap: [&str; 2], member: fn(usize) -> String, eighths: usize
         .collect()
 }
 
-fn least(rounds: usize, mut work: impl FnMut()) -> Duration {
-    let timed = |_| {
-        let begun = Instant::now();
-        work();
-        begun.elapsed()
-    };
-    (0..rounds).map(timed).min().unwrap_or_default()
-}
-
 type Rule = fn(&Fields);
 /// The field, what stands around each line of members, a member, and the rule that reads them.
 type Row = (&'static str, [&'static str; 2], fn(usize) -> String, Rule);
@@ -121,11 +112,22 @@ fn heads_of_many_names_cost_what_their_bytes_cost() {
     ];
     for (field, wrap, member, rule) in table {
         let [small, large] = [1, 8].map(|eighths| head(field, *wrap, *member, eighths));
-        let rounds = 7;
-        let [short, long] = [&small, &large].map(|fields| least(rounds, || rule(fields)));
-        let example = format!("{field}: {}{}", wrap[0], member(1));
-        println!("{short:>12.1?} {long:>12.1?}  {example:?}");
+        let mut least = [Duration::MAX; 2];
         let slack = Duration::from_micros(200);
-        assert!(long < short * 32 + slack, "{example:?}: {short:?} {long:?}");
+        let is_linear = |[short, long]: [Duration; 2]| long < short.saturating_mul(32) + slack;
+        // Others may use the processor meanwhile; what takes too long by its nature does so each time.
+        for round in 0..50 {
+            for (fields, least) in [&small, &large].into_iter().zip(&mut least) {
+                let begun = Instant::now();
+                rule(fields);
+                *least = begun.elapsed().min(*least);
+            }
+            if round >= 4 && is_linear(least) {
+                break;
+            }
+        }
+        let example = format!("{field}: {}{}", wrap[0], member(1));
+        println!("{:>12.1?} {:>12.1?}  {example:?}", least[0], least[1]);
+        assert!(is_linear(least), "{example:?}: {least:?}");
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod policy;
 pub mod range;
 pub(crate) mod reuse;
+pub(crate) mod sound;
 pub(crate) mod status;
 pub mod stored;
 pub(crate) mod storing;

@@ -74,11 +74,16 @@ impl<'a> HopByHop<'a> {
 
     /// True for the name of a field that ends at this hop.
     pub fn drops(&self, name: &[u8]) -> bool {
-        is_one_of(name, HOP_BY_HOP)
+        is_hop_by_hop(name)
             || (self.nominated.contains(name)
                 && !is_one_of(name, NEEDED)
                 && !is_one_of(name, NEVER_NOMINATED))
     }
+}
+
+/// True for a field that is always of one hop, whatever Connection says.
+pub fn is_hop_by_hop(name: &[u8]) -> bool {
+    is_one_of(name, HOP_BY_HOP)
 }
 
 /// True for the name of a trailer field that may be passed on.

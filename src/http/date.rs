@@ -23,7 +23,7 @@ const LONG_DAYS: [&str; 7] = [
 ];
 
 /// The last second that four digits of year can name.
-const LAST: UnixSeconds = 253_402_300_799;
+pub const LAST: UnixSeconds = 253_402_300_799;
 
 /// The time that an HTTP date names; one before 1970 is taken as 1970. A year of two digits is
 /// taken to lie between 1970 and 2069; see [`parse_at`] for the rule with a clock.

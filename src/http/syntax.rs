@@ -63,6 +63,16 @@ pub fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// True for a token (RFC 9110 §5.6.2), as a field's name is.
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_tchar)
+}
+
+/// True for what a field's value or a reason phrase may be (RFC 9110 §5.5, RFC 9112 §4).
+pub fn is_field_text(text: &[u8]) -> bool {
+    text.iter().copied().all(is_field_byte)
+}
+
 /// True for a byte of a field value or reason phrase (RFC 9110 §5.5).
 pub(super) fn is_field_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)

@@ -105,6 +105,7 @@ pub fn run(store: &dyn Store, announced: Announced<'_>) {
     response_without_vary_replaces_variants(store, announced);
     refreshes(store);
     refuses_what_cannot_be_selected(store);
+    leaves_out_what_never_came_from_the_network(store);
     an_unpublished_draft_leaves_nothing(store);
 }
 
@@ -288,6 +289,32 @@ fn refuses_what_cannot_be_selected(store: &dyn Store) {
     let refused = store.begin(&large, None);
     assert!(matches!(refused, Err(StoreError::MetaTooLarge(_))));
     assert!(look(store, &star.key).is_none());
+}
+
+/// Whoever wrote it there.
+fn leaves_out_what_never_came_from_the_network(store: &dyn Store) {
+    let bad: [&[(&str, &str)]; 4] = [
+        &[("X", "a\r\nSet-Cookie: b")],
+        &[("X: a\r\nY", "b")],
+        &[("Transfer-Encoding", "chunked")],
+        &[("Content-Length", "5")],
+    ];
+    for lines in bad {
+        for in_trailers in [false, true] {
+            let mut meta = plain("GET http://bad/");
+            let of_bad = if in_trailers {
+                &mut meta.trailers
+            } else {
+                &mut meta.fields
+            };
+            *of_bad = fields(lines);
+            publish(store, &meta, &content(5, 1));
+            assert!(look(store, &meta.key).is_none(), "{lines:?}");
+            // It went: what is good is found again.
+            publish(store, &plain("GET http://bad/"), &content(5, 2));
+            assert!(look(store, &meta.key).is_some(), "{lines:?}");
+        }
+    }
 }
 
 fn an_unpublished_draft_leaves_nothing(store: &dyn Store) {

@@ -1,6 +1,7 @@
 //! Validation: what a 304 refreshes, and what is done when it brings something else, or fails.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::origin::{fresh, ok};
 use crate::common::{Client, Origin, Proxy, date, dated};
@@ -52,6 +53,37 @@ fn a_304_refreshes_what_is_stored() {
         hit.head.fields
     );
     assert_eq!(origin.count(), 2);
+}
+
+/// Many lines, each 304 with names of its own.
+#[test]
+fn the_fields_of_many_304s_do_not_add_up() {
+    let proxy = Proxy::start("");
+    let whole = Arc::new(AtomicUsize::new(0));
+    let (asked, round) = (whole.clone(), AtomicUsize::new(0));
+    let origin = Origin::answering(move |request| {
+        let round = round.fetch_add(1, Ordering::SeqCst);
+        if request.head.first("if-none-match") == Some("\"one\"") {
+            let line = |line| format!("X-{round}-{line}: {}\r\n", "x".repeat(7000));
+            let lines: String = (0..5).map(line).collect();
+            return reply_304(&format!(
+                "Cache-Control: max-age=0\r\nETag: \"one\"\r\n{lines}"
+            ));
+        }
+        asked.fetch_add(1, Ordering::SeqCst);
+        ok("Cache-Control: max-age=0\r\nETag: \"one\"\r\n", "content")
+    });
+    let uri = origin.uri("/");
+    let mut client = Client::of(&proxy);
+    let mut most = 0;
+    for _ in 0..8 {
+        let reply = client.get(&uri);
+        assert_eq!((reply.status, reply.text().as_str()), (200, "content"));
+        most = most.max(reply.head.fields.len());
+    }
+    // The stored one, and after it two 304s at most.
+    assert!(most < 20, "{most} fields");
+    assert_eq!(whole.load(Ordering::SeqCst), 3);
 }
 
 pub fn reply_304(fields: &str) -> Vec<u8> {

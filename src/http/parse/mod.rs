@@ -12,7 +12,7 @@ mod start_line;
 use bytes::{Buf, BytesMut};
 
 pub use error::HeadError;
-pub use limits::HeadLimits;
+pub use limits::{HeadLimits, may_be_a_head};
 
 use super::fields::Fields;
 use super::head::{Method, RequestHead, ResponseHead};

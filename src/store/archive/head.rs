@@ -5,9 +5,9 @@ use std::io::Write as _;
 use bytes::Bytes;
 
 use crate::cache::key::{Key, Variant};
+use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::http::fields::FieldsBuilder;
-use crate::http::target::Uri;
 
 /// Follows "from" where the response came from the proxy's own machine or link.
 const LOCAL: &[u8] = b"local";
@@ -70,7 +70,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
             return Err("a line with bytes that no head has");
         }
         match name {
-            b"key" if key.is_none() => key = Some(read_key(value)?),
+            b"key" if key.is_none() => key = Some(Key::new(value.to_vec())),
             b"variant" => {
                 variant.extend_from_slice(value);
                 variant.push(b'\n');
@@ -85,7 +85,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         }
     }
     let (status, reason) = status.ok_or("a head without a status")?;
-    Ok(Meta {
+    let meta = Meta {
         key: key.ok_or("a head without a key")?,
         variant: Variant::new(variant),
         request_time: requested.ok_or("a head without a request time")?,
@@ -95,26 +95,16 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         reason,
         fields: fields.build(),
         trailers: trailers.build(),
-    })
-}
-
-fn read_key(text: &[u8]) -> Result<Key, &'static str> {
-    let key = Key::new(text.to_vec());
-    let uri = key.uri().map(Bytes::copy_from_slice);
-    match uri.map(|uri| Uri::parse(&uri)) {
-        Some(Ok(uri)) if text.ends_with(uri.as_bytes()) => Ok(key),
-        _ => Err("a key that isn't GET or HEAD and a URI"),
-    }
+    };
+    sound::check(&meta)?;
+    Ok(meta)
 }
 
 fn read_status(text: &[u8]) -> Result<(u16, Bytes), &'static str> {
     let (status, reason) = text.split_at_checked(3).ok_or("a status that isn't one")?;
     let reason = reason.strip_prefix(b" ").ok_or("a status that isn't one")?;
-    let status = number(status)?;
-    if !(200..=599).contains(&status) {
-        return Err("a status that isn't one");
-    }
-    Ok((status as u16, Bytes::copy_from_slice(reason)))
+    // Three digits at most.
+    Ok((number(status)? as u16, Bytes::copy_from_slice(reason)))
 }
 
 fn number(text: &[u8]) -> Result<u64, &'static str> {

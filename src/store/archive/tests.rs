@@ -11,11 +11,8 @@ use crate::http::fields::Fields;
 use crate::store::{Checksum, Content, Object};
 
 fn object(key: &str, variant: &str, content: &[u8]) -> Object {
-    let fields: [(&[u8], &[u8]); 3] = [
-        (b"Vary", b"accept-language"),
-        (b"X-Odd", b" \xe9\xff: \t"),
-        (b"Empty", b""),
-    ];
+    let varies = (!variant.is_empty()).then_some((&b"Vary"[..], &b"accept-language, foo"[..]));
+    let fields: [(&[u8], &[u8]); 2] = [(b"X-Odd", b" \xe9\xff: \t"), (b"Empty", b"")];
     let trailers: [(&[u8], &[u8]); 1] = [(b"Trailing", b"yes")];
     Object {
         meta: Meta {
@@ -26,7 +23,7 @@ fn object(key: &str, variant: &str, content: &[u8]) -> Object {
             local: content.is_empty(),
             status: 200,
             reason: Bytes::from_static(b"All right"),
-            fields: fields.into_iter().collect(),
+            fields: varies.into_iter().chain(fields).collect(),
             trailers: trailers.into_iter().collect(),
         },
         content: Content::Memory(Bytes::copy_from_slice(content)),
@@ -141,7 +138,7 @@ fn what_the_store_has_damaged_is_left_out() {
 
 #[test]
 fn other_files_are_refused_with_the_reason() {
-    let table: [(&[u8], &str); 7] = [
+    let table: [(&[u8], &str); 8] = [
         (b"", "this is no archive that `cacheproxy export` made"),
         (b"\x1f\x8b\x08 something", "this is no archive"),
         (b"cacheproxy archive, version 1\nend 0\n", "reads version 2"),
@@ -159,7 +156,12 @@ fn other_files_are_refused_with_the_reason() {
         ),
         (
             b"cacheproxy archive, version 2\nresponse 5 0\nkey \nwhole",
-            "a key that isn't GET",
+            "a head without a status",
+        ),
+        (
+            b"cacheproxy archive, version 2\nresponse 83 0\nkey GET http://a/\nrequest-time 1\nresponse-time 1\nstatus 200 OK\n\
+            field Connection: a\n",
+            "one that is never stored",
         ),
     ];
     for (bytes, expected) in table {

@@ -16,6 +16,7 @@ use super::remove::remove;
 use super::session::Session;
 use super::{connect, row};
 use crate::cache::key::{Hash, Key};
+use crate::cache::sound;
 use crate::config::Database;
 use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::{Content, Object, Pieces, Published, StoreError};
@@ -100,6 +101,11 @@ impl Rows {
             let rows = self.run(|session| session.query(sql, &[&after, &last]))?;
             for row in &rows {
                 after = row.get(10);
+                let meta = row::meta(row).map_err(|error| self.failed(&error))?;
+                if let Err(why) = sound::check(&meta) {
+                    log::warn!("stored response {after} is left out: {why}");
+                    continue;
+                }
                 let went_on = visit(row).map_err(|error| self.failed(&error))?;
                 if went_on.is_break() {
                     return Ok(());
@@ -162,7 +168,8 @@ impl StoreAdmin for Rows {
             rows.iter().map(info).collect::<Result<Vec<_>, _>>()
         })?;
         // Rows of another key with the same hash are none of this key's.
-        Ok(found.into_iter().filter(|it| it.meta.key == *key).collect())
+        let is_good = |it: &StoredInfo| it.meta.key == *key && sound::check(&it.meta).is_ok();
+        Ok(found.into_iter().filter(is_good).collect())
     }
 
     fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {

@@ -9,6 +9,7 @@ use super::row;
 use super::session::Session;
 use crate::cache::freshness::Facts;
 use crate::cache::policy::Policy;
+use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::http::date::UnixSeconds;
 
@@ -49,7 +50,8 @@ pub fn remove_some(session: &mut Session, after: i64) -> Result<i64, Error> {
     let mut over = Vec::new();
     for row in session.query(LOOK, &[&after, &to])? {
         let now = row.try_get::<_, i64>(11)?.try_into().unwrap_or(0);
-        if is_over(&row::meta(&row)?, now) {
+        let meta = row::meta(&row)?;
+        if sound::check(&meta).is_err() || is_over(&meta, now) {
             over.push(row.try_get::<_, i64>(10)?);
         }
     }

@@ -10,6 +10,7 @@ use super::PostgresStore;
 use super::content::StoredPieces;
 use super::{pool, row};
 use crate::cache::key::Key;
+use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::http::fields::Fields;
@@ -20,16 +21,16 @@ use crate::store::{Content, Found, Object, SMALL, StoreError};
 /// it is read by [`row::meta`].
 const LOOKUP: &str = concat!(
     row::columns!(),
-    ", id, vary, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
+    ", id, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
     FROM cacheproxy.response WHERE key_hash IN ($1, $2) ORDER BY id DESC"
 );
+const REMOVE: &str = "SELECT cacheproxy.evict($1)";
 const CONTENT: &str = "SELECT content FROM cacheproxy.response WHERE id = $1";
 
 /// A row as it was found.
 struct Candidate {
     meta: Meta,
     id: i64,
-    vary: Vec<String>,
     length: u64,
     checksum: u128,
     content: Option<Bytes>,
@@ -59,11 +60,14 @@ impl PostgresStore {
             }
             // Rows of another key with the same hash are none of this key's.
             found.retain(|one| one.meta.key == *key);
+            self.remove_unsound(&mut found);
             if found.is_empty() {
                 return Ok(Found::Nothing);
             }
-            let is_selected =
-                |one: &Candidate| one.meta.variant == vary::variant_of(&one.vary, request);
+            let is_selected = |one: &Candidate| {
+                let names = vary::names(&one.meta.fields).unwrap_or_default();
+                one.meta.variant == vary::variant_of(&names, request)
+            };
             let Some(selected) = found.iter().position(is_selected) else {
                 return Ok(Found::OtherVariants);
             };
@@ -81,6 +85,24 @@ impl PostgresStore {
                     return Ok(Found::Nothing);
                 }
             }
+        }
+    }
+
+    /// Takes out what nobody may be given, and removes it from the database.
+    fn remove_unsound(&self, found: &mut Vec<Candidate>) {
+        let mut bad = Vec::new();
+        found.retain(|one| match sound::check(&one.meta) {
+            Ok(()) => true,
+            Err(why) => {
+                let (id, server) = (one.id, self.pool.server());
+                log::warn!("stored response {id} in the database at {server}: {why}; removed");
+                bad.push(id);
+                false
+            }
+        });
+        if !bad.is_empty() {
+            // Where it can't be removed it is still used for nobody.
+            let _ = self.pool.change(|session| session.execute(REMOVE, &[&bad]));
         }
     }
 
@@ -119,15 +141,14 @@ impl PostgresStore {
 
 impl Candidate {
     fn read(row: &Row) -> Result<Candidate, postgres::Error> {
-        let checksum: &[u8] = row.try_get(13)?;
+        let checksum: &[u8] = row.try_get(12)?;
         Ok(Candidate {
             meta: row::meta(row)?,
             id: row.try_get(10)?,
-            vary: row.try_get(11)?,
-            length: row.try_get::<_, i64>(12)?.try_into().unwrap_or(0),
+            length: row.try_get::<_, i64>(11)?.try_into().unwrap_or(0),
             checksum: checksum.try_into().map_or(0, u128::from_le_bytes),
-            content: content(row, 14)?,
-            content_id: row.try_get(15)?,
+            content: content(row, 13)?,
+            content_id: row.try_get(14)?,
         })
     }
 }

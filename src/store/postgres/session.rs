@@ -17,7 +17,7 @@ use postgres::types::ToSql;
 use postgres::{Error, Row, Statement};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{sleep_until, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
@@ -263,11 +263,12 @@ async fn converse(
         let AsyncMessage::Notification(notification) = message else {
             continue;
         };
-        // What isn't believed takes no place of what is.
-        let news = notices
-            .get()
-            .and_then(|notices| notices.read(&notification));
-        if news.is_some_and(|news| heard.try_send(news).is_err()) {
+        let Some(news) = notices.get().and_then(|it| it.read(&notification)) else {
+            // What isn't believed takes no place of what is, nor the turn of another connection.
+            yield_now().await;
+            continue;
+        };
+        if heard.try_send(news).is_err() {
             return;
         }
     }

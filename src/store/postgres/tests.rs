@@ -104,7 +104,7 @@ fn a_person_can_read_it() {
     let server = Server::shared();
     server.create_database("readable", "cacheproxy");
     let bench = bench(&server.connection("readable"));
-    let mut meta = plain("GET http://a.example/x?y z");
+    let mut meta = plain("GET http://a.example/x?y%20z");
     meta.fields = [
         (&b"X"[..], &b"caf\xe9: 1"[..]),
         (b"Last-Modified", b"today"),
@@ -122,7 +122,7 @@ fn a_person_can_read_it() {
     );
     assert!(
         row.ends_with(
-            "GET|http://a.example/x?y z|t|200|OK|{\"X: café: 1\",\"Last-Modified: today\"}|today|70000|1970-01-01 00:00:02+00"
+            "GET|http://a.example/x?y%20z|t|200|OK|{\"X: café: 1\",\"Last-Modified: today\"}|today|70000|1970-01-01 00:00:02+00"
         ),
         "{row}"
     );

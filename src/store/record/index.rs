@@ -9,6 +9,7 @@ use super::text::{put, take};
 use crate::cache::key::{Hash, Variant};
 use crate::cache::vary;
 use crate::http::fields::Fields;
+use crate::http::syntax::is_token;
 use crate::store::checksum::Checksum;
 
 /// The most variants of one key.
@@ -148,7 +149,9 @@ impl Index {
         let mut sets = Vec::new();
         for _ in 0..file.try_get_u8().ok()? {
             let count = file.try_get_u8().ok()?;
-            let names = (0..count).map(|_| String::from_utf8(take(&mut file)?.to_vec()).ok());
+            let name = |name: Bytes| String::from_utf8(name.to_vec()).ok();
+            let names =
+                (0..count).map(|_| take(&mut file).filter(|it| is_token(it)).and_then(name));
             sets.push(names.collect::<Option<Vec<_>>>()?);
         }
         let mut variants = Vec::new();

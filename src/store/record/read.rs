@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::index::{self, Index};
 use super::{MOST_META, PRELUDE, Prelude, in_slot, meta};
+use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::store::checksum::Checksum;
 use crate::store::{Content, Object, SMALL};
@@ -101,7 +102,7 @@ pub fn read_head(file: &File) -> io::Result<Option<(Prelude, Meta)>> {
         return Ok(None);
     };
     extend(file, &mut bytes, prelude.slots_end())?;
-    let meta = current_meta(&prelude, &bytes.into());
+    let meta = current_meta(&prelude, &bytes.into()).filter(|meta| sound::check(meta).is_ok());
     Ok(meta.map(|meta| (prelude, meta)))
 }
 
@@ -161,6 +162,9 @@ fn read_record(file: &File, mut bytes: Vec<u8>, metadata: Metadata) -> io::Resul
     match meta::decode_fields(&trailers) {
         Some(trailers) => meta.trailers = trailers,
         None => return Ok(StoredFile::Bad("its trailers make no sense")),
+    }
+    if let Err(why) = sound::check(&meta) {
+        return Ok(StoredFile::Bad(why));
     }
     Ok(StoredFile::Record(Box::new(Record {
         prelude,

@@ -13,6 +13,7 @@ use crate::cache::stored::Meta;
 use crate::cache::storing::{UncacheableReason, may_update};
 use crate::cache::validation::refreshed;
 use crate::http::head::ResponseHead;
+use crate::http::parse::may_be_a_head;
 use crate::store::{Checksum, Content, Object, SMALL, StoreError, Whole, place};
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
@@ -170,6 +171,11 @@ async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Store
     let old = &stored.object;
     let mut fresh = old.clone();
     fresh.meta = meta.clone();
+    if !may_be_a_head(&meta.fields) {
+        // Brought by many responses, each its own: no head is stored that no response could have.
+        invalidate(worker, vec![meta.key.clone()]).await;
+        return Rc::new(Stored::new(fresh, &request.policy, &worker.pseudonym));
+    }
     // Made invalid by an unsafe request meanwhile, it answers this client and nobody else.
     let is_valid = fetch.is_valid(&worker.shared, &old.meta.key);
     let refreshed = match worker.store.as_ref().filter(|_| is_valid) {

@@ -9,6 +9,7 @@ use crate::cache::parts::{self, PartialContent};
 use crate::cache::stored::Meta;
 use crate::cache::storing::{UncacheableReason, may_store};
 use crate::http::head::{Method, ResponseHead};
+use crate::http::parse::may_be_a_head;
 use crate::worker::waiting_list::NoStoreReason;
 
 /// A response whose head is there.
@@ -56,6 +57,10 @@ pub fn storable(
         return Err(NoStoreReason::TooLarge);
     }
     let mut meta = Meta::of(key, presented, &head, times.request, times.response);
+    // Put together of many responses, each with fields of its own.
+    if !may_be_a_head(&meta.fields) {
+        return Err(NoStoreReason::TooLarge);
+    }
     let part = request.part().filter(|_| received.joint.is_some());
     meta.local = received.local || part.is_some_and(|part| part.stored.object.meta.local);
     Ok(meta)

@@ -1,0 +1,190 @@
+//! Metadata that was kept outside of this process, in a file, a row or an archive: it is used only if it could have come
+//! from the network (RFC 9110 §5, RFC 9112 §4), with what is never stored left out (RFC 9111 §3.1).
+//!
+//! Damage is found by checksums; this finds what somebody else wrote.
+
+use super::key::{Key, Variant};
+use super::stored::Meta;
+use super::vary;
+use crate::http::connection::is_hop_by_hop;
+use crate::http::date::LAST;
+use crate::http::fields::Fields;
+use crate::http::parse::may_be_a_head;
+use crate::http::syntax::{is_field_text, is_token};
+use crate::http::target::Uri;
+
+/// Refuses metadata that no response could have led to; says what is wrong with it.
+pub fn check(meta: &Meta) -> Result<(), &'static str> {
+    let whole = meta.status != 206 || meta.key.is_for_part();
+    if !is_key(&meta.key) {
+        Err("its key is not a method and a URI")
+    } else if !matches!(meta.status, 200..=303 | 305..=999) || !whole {
+        Err("its status is none that is stored")
+    } else if !is_field_text(&meta.reason) {
+        Err("its reason phrase has bytes that none has")
+    } else if meta.request_time > LAST || meta.response_time > LAST {
+        Err("its times are none")
+    } else if !is_variant(meta) {
+        Err("its variant is none that its Vary field makes")
+    } else {
+        check_fields(&meta.fields, meta.key.is_for_head())?;
+        check_fields(&meta.trailers, false)
+    }
+}
+
+fn is_key(key: &Key) -> bool {
+    let uri = key.uri().map(|uri| key.text().slice_ref(uri));
+    let parsed = uri.map(|uri| (Uri::parse(&uri), uri));
+    // Only its normal form is a key.
+    matches!(parsed, Some((Ok(parsed), uri)) if parsed.as_bytes() == &uri)
+}
+
+fn is_variant(meta: &Meta) -> bool {
+    let text = meta.variant.text();
+    let is_line = |line: &[u8]| !line.is_empty() && is_field_text(line);
+    let lines = text.strip_suffix(b"\n").unwrap_or(b"\n");
+    let has_lines = lines.split(|byte| *byte == b'\n').all(is_line);
+    let varies = vary::names(&meta.fields).map(|names| !names.is_empty());
+    varies == Some(meta.variant != Variant::none()) && (text.is_empty() || has_lines)
+}
+
+fn check_fields(fields: &Fields, for_head: bool) -> Result<(), &'static str> {
+    if !may_be_a_head(fields) {
+        return Err("its fields are more than a head may have");
+    }
+    for (name, value) in fields.iter() {
+        let framing = !for_head && name.eq_ignore_ascii_case(b"content-length");
+        if !is_token(name) || !is_field_text(value) {
+            return Err("its fields have bytes that none has");
+        } else if framing || is_hop_by_hop(name) {
+            return Err("its fields have one that is never stored");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::cache::testing::fields;
+
+    fn meta() -> Meta {
+        Meta {
+            key: Key::new("GET http://a.example/"),
+            variant: Variant::none(),
+            request_time: 1,
+            response_time: 2,
+            local: false,
+            status: 200,
+            reason: Bytes::from_static(b"OK"),
+            fields: fields(&[("ETag", "\"1\""), ("X", ""), ("Y", "caf\u{e9}\ta")]),
+            trailers: fields(&[("Digest", "x")]),
+        }
+    }
+
+    fn of(lines: &[(&[u8], &[u8])]) -> Fields {
+        lines.iter().copied().collect()
+    }
+
+    #[test]
+    fn what_could_have_come_from_the_network() {
+        let keys = [
+            "HEAD https://a.example:8443/x?y",
+            "GET-part http://a.example/",
+        ];
+        let mut good: Vec<Meta> = keys
+            .map(|key| Meta {
+                key: Key::new(key),
+                ..meta()
+            })
+            .to_vec();
+        good.push(meta());
+        good[0].fields = fields(&[("Content-Length", "5")]);
+        good[1].status = 206;
+        good.push(Meta {
+            variant: Variant::new("a: 1\nb\n"),
+            fields: fields(&[("Vary", "a, b")]),
+            ..meta()
+        });
+        for meta in good {
+            assert_eq!(check(&meta), Ok(()), "{meta:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_not() {
+        let bad_lines: &[(&[u8], &[u8])] = &[
+            (b"", b"x"),
+            (b"a b", b"x"),
+            (b"a:", b"x"),
+            (b"A\r\nB", b"x"),
+            (b"A\0", b"x"),
+            (b"caf\xe9", b"x"),
+            (b"A", b"x\r\nSet-Cookie: y"),
+            (b"A", b"x\ny"),
+            (b"A", b"x\0"),
+            (b"A", b"x\x7f"),
+            (b"Content-Length", b"5"),
+            (b"transfer-encoding", b"chunked"),
+            (b"Connection", b"close"),
+            (b"Upgrade", b"h2c"),
+            (b"Vary", b"*"),
+            (b"Vary", b"a"),
+        ];
+        for line in bad_lines {
+            let bad = Meta {
+                fields: of(&[(b"ETag", b"\"1\""), *line]),
+                ..meta()
+            };
+            assert!(check(&bad).is_err(), "{line:?}");
+            let bad = Meta {
+                trailers: of(&[*line]),
+                ..meta()
+            };
+            assert!(check(&bad).is_err() || line.0 == b"Vary", "{line:?}");
+        }
+        let large = [b'x'; 70_000];
+        let name = |number: usize| format!("X-{number}");
+        let names: Vec<String> = (0..200).map(name).collect();
+        let many = names.iter().map(|name| (name.as_bytes(), &b"1"[..]));
+        let changes: [(&str, &dyn Fn(&mut Meta)); 16] = [
+            ("larger", &|meta| meta.fields = of(&[(b"A", &large)])),
+            ("more", &|meta| meta.fields = many.clone().collect()),
+            ("larger trailers", &|meta| {
+                meta.trailers = of(&[(b"A", &large)]);
+            }),
+            ("no URI", &|meta| meta.key = Key::new("GET a")),
+            ("method", &|meta| {
+                meta.key = Key::new("POST http://a.example/")
+            }),
+            ("normal form", &|meta| {
+                meta.key = Key::new("GET http://A.example/");
+            }),
+            ("line in key", &|meta| {
+                meta.key = Key::new("GET http://a.example/\r\nX: y");
+            }),
+            ("interim", &|meta| meta.status = 199),
+            ("304", &|meta| meta.status = 304),
+            ("206", &|meta| meta.status = 206),
+            ("status", &|meta| meta.status = 1000),
+            ("reason", &|meta| {
+                meta.reason = Bytes::from_static(b"OK\r\nX: y");
+            }),
+            ("request time", &|meta| meta.request_time = u64::MAX),
+            ("response time", &|meta| meta.response_time = LAST + 1),
+            ("variant", &|meta| meta.variant = Variant::new("a: 1\n")),
+            ("lines of a variant", &|meta| {
+                meta.fields = fields(&[("Vary", "a")]);
+                meta.variant = Variant::new("a: 1\n\0\n");
+            }),
+        ];
+        for (what, change) in changes {
+            let mut bad = meta();
+            change(&mut bad);
+            assert!(check(&bad).is_err(), "{what}");
+        }
+    }
+}
