@@ -66,11 +66,10 @@ const FORWARDED: [Forwarded; 24] = [
         ..PLAIN
     },
     Forwarded {
-        what: "userinfo isn't sent",
+        what: "userinfo goes on as credentials",
         request: "GET http://user:secret@{a}/x HTTP/1.1\r\nHost: {a}\r\n\r\n",
         line: "GET /x HTTP/1.1",
-        with: &["Host: {a}"],
-        without: &["authorization"],
+        with: &["Host: {a}", "Authorization: Basic dXNlcjpzZWNyZXQ="],
         ..PLAIN
     },
     Forwarded {
