@@ -25,6 +25,8 @@ pub(super) struct Client {
     pub(super) handed: bool,
     /// The connections to origin servers that are its alone. They end when it leaves this worker.
     pub(super) pinned: Rc<PinnedConnections>,
+    /// Its next request goes on with authenticating such a connection.
+    pub(super) authenticating: bool,
 }
 
 impl Client {
@@ -37,6 +39,7 @@ impl Client {
             out: BytesMut::new(),
             handed: assigned.handed,
             pinned: Rc::default(),
+            authenticating: false,
         })
     }
 

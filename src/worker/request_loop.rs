@@ -119,6 +119,7 @@ impl RequestLoop {
 
     async fn answer(&mut self, head: RequestHead, settings: Rc<Settings>) -> Step {
         self.head_since = None;
+        self.client.authenticating = false;
         let stall = settings.times.body_stall;
         let after = exchange::serve(&self.worker, &mut self.client, head, settings).await;
         self.client.handed = false;
@@ -144,15 +145,16 @@ impl RequestLoop {
     /// client is kept here.
     async fn read_more(&mut self, settings: &Settings) -> Step {
         let RequestLoop { worker, client, .. } = self;
-        if worker.phase.draining() {
+        let idle = client.buffer.is_empty();
+        // Elsewhere it would no longer be the user that it has authenticated as. In the midst of that it isn't sent away.
+        let pinned = idle && !client.pinned.is_empty();
+        let stays = pinned && client.authenticating;
+        if worker.phase.draining() && !stays {
             // Even if its next request is there already: a busy client would never leave.
             return Step::Break(self.leave());
         }
         let now = Instant::now();
-        let idle = client.buffer.is_empty();
         let supervised = worker.phase.supervised();
-        // Elsewhere it would no longer be the user that it has authenticated as.
-        let pinned = idle && !client.pinned.is_empty();
         let deadline = if !idle {
             *self.head_since.get_or_insert(now) + settings.times.client_header
         } else if pinned {
@@ -170,7 +172,7 @@ impl RequestLoop {
         let read = tokio::select! {
             biased;
             read = client.stream.read(&mut client.buffer, deadline) => read,
-            () = worker.phase.drains() => return Step::Break(self.leave()),
+            () = worker.phase.drains(), if !stays => return Step::Break(self.leave()),
             // Without a supervisor it kept its idle clients; a new one gets them back.
             () = worker.phase.supervision_changes(supervised), if idle => {
                 return Step::Continue(());
@@ -178,7 +180,11 @@ impl RequestLoop {
         };
         match read {
             Ok(1..) => Step::Continue(()),
-            Err(why) if why.kind() == io::ErrorKind::TimedOut && pinned => Step::Continue(()),
+            Err(why) if why.kind() == io::ErrorKind::TimedOut && pinned => {
+                // It was given its time.
+                client.authenticating &= !worker.phase.draining();
+                Step::Continue(())
+            }
             Err(why) if why.kind() == io::ErrorKind::TimedOut && idle => {
                 match (supervised, self.worker.phase.supervised()) {
                     (_, true) => Step::Break(Departure::Return),

@@ -16,7 +16,7 @@ use crate::cache::plan::Scope;
 use crate::cache::range::NOT_OF_A_PART;
 use crate::cache::status::{CacheStatus, Forward};
 use crate::http::connection::origin_persists;
-use crate::http::connection_auth::offers;
+use crate::http::connection_auth::{offers, offers_token};
 use crate::http::date;
 use crate::http::forward::{ResponseAs, framing_for, write_response_head};
 use crate::http::framing::Framing;
@@ -222,6 +222,7 @@ impl Exchange<'_> {
         let mut without = Vec::new();
         // RFC 4559 §6: without it a client doesn't authenticate through a proxy.
         if matches!(head.status, 401 | 407) && offers(&head.fields) && self.keep {
+            self.client.authenticating = offers_token(&head.fields);
             without.push("proxy-support");
             extra.push((b"Proxy-Support", b"Session-Based-Authentication"));
             extra.push((b"Connection", b"Proxy-Support"));

@@ -170,9 +170,14 @@ fn a_worker_that_stops_ends_it_and_its_client_goes_on() {
     proxy.wait_for_workers(2);
     let (origin, ended) = ending();
     let mut alice = Client::of(&proxy);
-    authenticate(&mut alice, &origin, "alice");
+    let first = "Authorization: NTLM 1\r\n";
+    ask(&mut alice, &origin, "GET", first, "");
     let worker = proxy.holders(alice.port())[0];
     kill(Pid::from_raw(worker), Signal::SIGTERM).unwrap();
+    proxy.wait_for_line(&["drains"]);
+    // Not in the midst of the handshake.
+    let last = "Authorization: NTLM 3alice\r\n";
+    assert_eq!(ask(&mut alice, &origin, "GET", last, "").text(), "alice");
     wait_for_ends(&ended, 1);
     assert_eq!(user(&mut alice, &origin, "/"), "");
     authenticate(&mut alice, &origin, "alice");
