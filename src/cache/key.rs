@@ -52,6 +52,12 @@ impl Key {
         Key::new([PART, uri].concat())
     }
 
+    /// A hash of what it has in common with the keys of the same URI with another query; `None` without a query.
+    pub fn path(&self) -> Option<Hash> {
+        let end = memchr::memchr(b'?', &self.text)?;
+        Some(hash(&self.text[..=end]))
+    }
+
     pub(crate) fn is_for_part(&self) -> bool {
         self.text.starts_with(PART)
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod age;
 pub(crate) mod bypass;
+pub(crate) mod collapsing;
 #[cfg(test)]
 mod cost;
 pub mod directives;

@@ -285,12 +285,6 @@ fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: UnixSeconds
     ))
 }
 
-/// True when the request may wait for a fetch that has no response yet.
-pub fn may_wait(request: &Presented<'_>) -> bool {
-    let head = request.head;
-    wants_whole(head, 0) && !has_condition(head) && !request.directives.no_cache
-}
-
 /// True when the request has a condition of the client's own, which its fetch then carries.
 pub fn has_condition(head: &RequestHead) -> bool {
     head.fields.has("if-none-match") || head.fields.has("if-modified-since")
@@ -298,7 +292,7 @@ pub fn has_condition(head: &RequestHead) -> bool {
 
 /// True when a request is best served by fetching the whole: it asks for that, or for what comes soon after
 /// the bytes that are `ready`.
-fn wants_whole(head: &RequestHead, ready: u64) -> bool {
+pub(super) fn wants_whole(head: &RequestHead, ready: u64) -> bool {
     !range::is_asked(head) || (range::is_near(head, ready) && !has_condition(head))
 }
 

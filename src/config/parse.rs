@@ -16,9 +16,9 @@ use crate::cache::policy::RuleTtl;
 /// The keys of a text, and of its tables.
 const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
     database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
-    stale_if_error access_log max_clients max_clients_per_address rule timeouts";
+    stale_if_error access_log max_clients max_clients_per_address quick_abort_min rule timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
-    body_stall drain";
+    body_stall collapsed_wait drain";
 const RULE: &str = "match ttl override bypass ignore_query ignore_cookies stale_while_revalidate \
     stale_if_error";
 
@@ -84,6 +84,7 @@ impl SettingsBuilder {
             }
             "database_logged" => self.database.logged = entry.boolean()?,
             "largest_object" => settings.largest_object = entry.size(1)?,
+            "quick_abort_min" => settings.quick_abort_min = entry.size(0)?,
             "memory" => settings.memory = entry.size(0)?,
             "ca_file" => settings.ca_file = entry.path("/etc/ssl/certs/ca-certificates.crt")?,
             "ttl" => settings.ttl = entry.ttl()?,
@@ -121,6 +122,7 @@ impl SettingsBuilder {
             "origin_idle" => &mut times.origin_idle,
             "tunnel_idle" => &mut times.tunnel_idle,
             "body_stall" => &mut times.body_stall,
+            "collapsed_wait" => &mut times.collapsed_wait,
             "drain" => &mut times.drain,
             _ => return Err(unknown(entry, "timeouts.", TIMEOUTS)),
         };

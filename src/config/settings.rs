@@ -29,6 +29,8 @@ pub struct Settings {
     pub store: StoreChoice,
     /// The largest content that is stored, in bytes; never more than the store's size.
     pub largest_object: u64,
+    /// Content of which less than this lacks, in bytes, is fetched to its end though every client has left.
+    pub quick_abort_min: u64,
     /// The memory tier's size in each worker, in bytes.
     pub memory: u64,
     /// The authorities, in PEM, whose certificates are believed of https origin servers.
@@ -92,6 +94,7 @@ impl Default for Settings {
                 min_free: 512 << 20,
             },
             largest_object: 4 << 30,
+            quick_abort_min: 1 << 20,
             memory: 64 << 20,
             ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             rules: Rules::built_in(),
@@ -177,6 +180,8 @@ pub struct Times {
     pub tunnel_idle: Duration,
     /// For content that stalls, from an origin server or to a client.
     pub body_stall: Duration,
+    /// For a fetch that others wait for, to show progress: then one of them asks the origin server too.
+    pub collapsed_wait: Duration,
     /// For running requests to finish when a worker is told to stop.
     pub drain: Duration,
 }
@@ -192,6 +197,7 @@ impl Default for Times {
             origin_idle: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(60 * 60),
             body_stall: Duration::from_secs(60),
+            collapsed_wait: Duration::from_secs(2),
             drain: Duration::from_secs(20),
         }
     }

@@ -4,6 +4,7 @@
 use std::pin::pin;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// Wakes all who wait, whenever it is notified.
 #[derive(Debug, Default)]
@@ -34,6 +35,21 @@ impl Notifier {
                 return found;
             }
             notified.await;
+        }
+    }
+
+    /// Waits until `look` finds something, looking now, after each notification, and at the time that it gave instead.
+    pub async fn until_due<T>(&self, mut look: impl FnMut() -> Result<T, Instant>) -> T {
+        loop {
+            let mut notified = pin!(self.0.notified());
+            notified.as_mut().enable();
+            match look() {
+                Ok(found) => return found,
+                Err(due) => tokio::select! {
+                    () = notified => {}
+                    () = sleep_until(due) => {}
+                },
+            }
         }
     }
 }

@@ -9,12 +9,12 @@ mod boot;
 mod counters;
 mod fetching;
 mod generations;
-mod hit_for_miss;
 mod hits;
 mod hosts;
 mod known;
 mod layout;
 mod mapping;
+mod precedents;
 mod space;
 mod visited;
 

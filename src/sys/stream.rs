@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
@@ -93,6 +94,20 @@ impl Stream {
     /// connection may be used.
     pub fn is_quiet(&self) -> bool {
         is_quiet(self.0.get_ref())
+    }
+
+    /// Writes a few bytes if there is room for them; without an effect otherwise.
+    pub fn try_write(&self, bytes: &[u8]) {
+        let _ = self
+            .0
+            .get_ref()
+            .send_with_flags(bytes, nix::libc::MSG_NOSIGNAL);
+    }
+
+    /// True when the peer has reset the connection, or closed it both ways.
+    pub fn is_reset(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::empty())];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|events| events > 0)
     }
 
     /// Writes all of `parts` in order, each call gathering as much as there is; the deadline is
@@ -239,8 +254,6 @@ pub fn is_quiet<'a>(socket: impl Into<SockRef<'a>>) -> bool {
 }
 
 fn is_writable(socket: &Socket) -> io::Result<bool> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd;
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
     Ok(poll(&mut fds, PollTimeout::ZERO)? > 0)
 }

@@ -8,6 +8,7 @@ mod channel;
 mod client;
 mod exchange;
 mod fetch;
+mod gone;
 mod lifecycle;
 mod origin;
 mod outbox;

@@ -214,31 +214,6 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
 }
 
 #[test]
-fn requests_that_may_wait() {
-    #[rustfmt::skip]
-    let table: &[(&[(&str, &str)], bool)] = &[
-        (&[], true),
-        (&[("Range", "bytes=0-")], true),
-        (&[("Range", "bytes=0-9")], false),
-        (&[("Range", "bytes=2000000-")], false),
-        (&[("If-None-Match", "\"a\"")], false),
-        (&[("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")], false),
-        (&[("Cache-Control", "no-cache")], false),
-        (&[("Cache-Control", "max-age=0")], true),
-    ];
-    for (lines, expected) in table {
-        let head = request("GET", lines);
-        let presented = Presented {
-            head: &head,
-            directives: RequestDirectives::of(&head.fields),
-            bypass: None,
-            is_local: false,
-        };
-        assert_eq!(may_wait(&presented), *expected, "{lines:?}");
-    }
-}
-
-#[test]
 fn failures_of_a_validation() {
     use OnError::{Disconnected, Error, No};
     use ValidationFailure::{ClientContent, Unreachable};

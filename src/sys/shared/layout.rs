@@ -51,7 +51,7 @@ pub(super) struct Layout {
     pub(super) visited: [AtomicU64; VISITED_WORDS],
     pub(super) known: [AtomicU64; KNOWN_WORDS],
     pub(super) fetching: [Bucket; BUCKETS],
-    pub(super) hit_for_miss: [Bucket; BUCKETS],
+    pub(super) precedents: [Bucket; BUCKETS],
     pub(super) hits: [AtomicU32; HIT_COUNTS],
     pub(super) elsewhere: [AtomicU32; GENERATIONS],
     pub(super) changes: [AtomicU64; CHANGES],

@@ -87,7 +87,8 @@ impl RequestOutcome {
 /// All that is known of a request when it has been answered.
 #[derive(Debug)]
 pub(super) struct RequestRecord {
-    since: Instant,
+    /// When it began.
+    pub(super) since: Instant,
     /// The status sent; 0 when the client left before there was one.
     pub(super) status: u16,
     pub(super) outcome: RequestOutcome,

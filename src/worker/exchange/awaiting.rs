@@ -1,6 +1,8 @@
 //! Waiting for what a fetch comes to, while interim responses go down to the client (RFC 9110 §15.2).
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -10,19 +12,27 @@ use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Version};
 use crate::sys::stream::Stream;
+use crate::worker::gone::{Progress, Watched};
 use crate::worker::waiting_list::{FetchEvent, FetchOutcome, Ticket};
 
 impl Exchange<'_> {
-    /// Waits for the outcome, passing interim responses on.
+    /// Waits for the outcome, passing interim responses on, unless the client leaves before.
     pub(super) async fn outcome(&mut self, ticket: &mut Ticket) -> Result<FetchOutcome, After> {
+        let client = &mut *self.client;
+        let version = self.head.version;
         let mut down = Down {
-            stream: &self.client.stream,
-            out: &mut self.client.out,
-            version: self.head.version,
+            stream: &client.stream,
+            out: &mut client.out,
+            version,
             pseudonym: &self.worker.pseudonym,
             timeout: self.settings.times.body_stall,
         };
-        down.outcome(ticket).await
+        let watched = Watched {
+            stream: &client.stream,
+            buffer: &mut client.buffer,
+            response: Progress::Awaited(version),
+        };
+        down.outcome(ticket, watched.gone()).await
     }
 }
 
@@ -36,21 +46,34 @@ pub(super) struct Down<'a> {
 }
 
 impl Down<'_> {
-    /// Waits for the outcome, passing interim responses on.
-    pub(super) async fn outcome(&mut self, ticket: &mut Ticket) -> Result<FetchOutcome, After> {
+    /// Waits for the outcome, passing interim responses on, until the client has `gone`.
+    pub(super) async fn outcome(
+        &mut self,
+        ticket: &mut Ticket,
+        gone: impl Future<Output = ()>,
+    ) -> Result<FetchOutcome, After> {
+        let mut gone = pin!(gone);
         loop {
-            let head = match ticket.event().await {
+            let event = tokio::select! {
+                biased;
+                event = ticket.event() => event,
+                () = &mut gone => return Err(After::Over),
+            };
+            let head = match event {
                 FetchEvent::Outcome(outcome) => return Ok(outcome),
                 FetchEvent::Interim(head) => head,
             };
-            interim(self.out, &head, self.version, self.pseudonym);
-            let parts = &mut [io::IoSlice::new(self.out)];
-            let written = self.stream.write_all(parts, self.timeout).await;
-            self.out.clear();
-            if written.is_err() {
-                return Err(After::Over);
-            }
+            self.interim(&head).await?;
         }
+    }
+
+    /// Passes an interim response on.
+    pub(super) async fn interim(&mut self, head: &ResponseHead) -> Result<(), After> {
+        interim(self.out, head, self.version, self.pseudonym);
+        let parts = &mut [io::IoSlice::new(self.out)];
+        let written = self.stream.write_all(parts, self.timeout).await;
+        self.out.clear();
+        written.map_err(|_| After::Over)
     }
 }
 

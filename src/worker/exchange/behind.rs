@@ -33,7 +33,11 @@ impl Exchange<'_> {
         }
         let fields = request.head.fields.iter();
         request.head.fields = fields.filter(|(name, _)| !is_condition(name)).collect();
-        let ticket = fetch::begin(self.worker, request, Visibility::Listed(claim));
+        let visibility = Visibility::Listed {
+            claim,
+            variant: None,
+        };
+        let ticket = fetch::begin(self.worker, request, visibility);
         tokio::task::spawn_local(async move {
             ticket.outcome().await;
             ticket.until_stored().await;

@@ -16,7 +16,7 @@ use crate::http::target::Uri;
 use crate::store::Found;
 use crate::store::spool::SpoolReader;
 use crate::sys::shared::Shared;
-use crate::worker::fetch::{self, is_hit_for_miss};
+use crate::worker::fetch;
 use crate::worker::state::cache_uri;
 use crate::worker::store_writer::StoreWriter;
 use crate::worker::stored::Stored;
@@ -153,9 +153,7 @@ impl Exchange<'_> {
         if candidates.stored.is_none() && self.head.method == Method::Get {
             candidates.part = self.look_up_part(&candidates.key, uri).await;
         }
-        candidates.growing = self.growing(&candidates.key).filter(|growing| {
-            growing.is_whole() || !is_hit_for_miss(self.worker, &candidates.key, &self.head.fields)
-        });
+        candidates.growing = self.growing(&candidates.key);
         candidates
     }
 
@@ -167,9 +165,11 @@ impl Exchange<'_> {
     /// The response that the latest fetch of this key receives, if this request may share it.
     fn growing(&self, key: &Key) -> Option<GrowingResponse> {
         let worker = self.worker;
-        let latest = worker.waiting_lists.latest(&worker.shared, key)?;
+        let latest = worker.waiting_lists.latest(&worker.shared, key, |fetch| {
+            let answer = fetch.answer();
+            answer.is_some_and(|answer| answer.shared_with(&self.head.fields).is_some())
+        })?;
         let answer = latest.answer()?;
-        answer.shared_with(&self.head.fields)?;
         // One that is small and whole is at hand as what will be stored, which knows of more than one range.
         if latest.local_allowed() != self.client.is_local() || latest.is_at_hand() {
             return None;

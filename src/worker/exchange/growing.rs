@@ -8,6 +8,7 @@ use super::rest::Representation;
 use super::sink::{Sink, SinkEnd};
 use crate::http::framing::Framing;
 use crate::store::spool::SpoolReader;
+use crate::worker::gone::{Progress, Watched};
 use crate::worker::waiting_list::Answer;
 
 /// The content as far as it was sent.
@@ -35,7 +36,13 @@ impl Exchange<'_> {
             written: false,
         };
         let mut reader = reader;
-        let mut ended = sink.drain(&mut reader).await;
+        let come = || answer.spool.len();
+        let watched = Watched {
+            stream: &client.stream,
+            buffer: &mut client.buffer,
+            response: Progress::Content(&come),
+        };
+        let mut ended = sink.drain_to(&mut reader, watched).await;
         let mut written = sink.written;
         self.record.bytes = sink.sent;
         if matches!(ended, Ok(SinkEnd::Missed)) {
@@ -73,7 +80,13 @@ impl Exchange<'_> {
             sent: self.record.bytes,
             written: true,
         };
-        let ended = sink.drain(&mut rest.reader).await;
+        let come = || rest.answer.spool.len();
+        let watched = Watched {
+            stream: &client.stream,
+            buffer: &mut client.buffer,
+            response: Progress::Content(&come),
+        };
+        let ended = sink.drain_to(&mut rest.reader, watched).await;
         self.record.bytes = sink.sent;
         ended
     }

@@ -1,19 +1,20 @@
 //! Collapsing across workers: a client that asks for what another worker is fetching goes there, with what
 //! was read from it. Once for a request: where that worker has nothing for it after all, it is served alone.
 
+use std::rc::Rc;
+
 use bytes::BytesMut;
 
 use super::candidates::CandidateSet;
-use super::{After, Exchange};
-use crate::cache::plan::has_condition;
+use super::{After, Collapsing, Exchange};
 use crate::ipc::MAX_READ;
 use crate::worker::fetch::{Claim, claim};
-use crate::worker::waiting_list::ClaimGuard;
+use crate::worker::waiting_list::{ClaimGuard, Waiter};
 
 /// The next step for a key that has to be fetched.
 pub(super) enum Admission {
     /// Fetch it; with a claim, others send their clients here.
-    Fetch(Option<ClaimGuard>),
+    Fetch(Option<Rc<ClaimGuard>>),
     /// Look it up again: it has been stored meanwhile.
     LookUp,
     /// The client goes to another worker.
@@ -22,21 +23,23 @@ pub(super) enum Admission {
 
 impl Exchange<'_> {
     /// Says whether this request is the first for its key in any worker.
-    pub(super) fn admission(&mut self, looked_up: &CandidateSet) -> Admission {
-        if self.collapsing_tried || has_condition(&self.head) {
-            return Admission::Fetch(None);
-        }
+    /// What was stored meanwhile is looked up, unless it asks for what holds now.
+    pub(super) fn admission(&mut self, looked_up: &CandidateSet, waiter: &Waiter) -> Admission {
         let key = &looked_up.key;
+        let is_first = self.collapsing == Collapsing::Untried;
+        let wants_any = waiter.wanted.since.is_none();
+        self.collapsing = Collapsing::Tried;
         match claim(self.worker, key, self.client.is_local()) {
-            Claim::Ours(claim) if !looked_up.are_outdated(&self.worker.shared, key) => {
-                Admission::Fetch(Some(claim))
-            }
-            Claim::Ours(claim) => {
+            Claim::Ours(claim)
+                if is_first && wants_any && looked_up.are_outdated(&self.worker.shared, key) =>
+            {
                 drop(claim);
-                self.collapsing_tried = true;
                 Admission::LookUp
             }
-            Claim::Theirs(other) if self.may_leave() => Admission::Leave(self.leave_for(other)),
+            Claim::Ours(claim) => Admission::Fetch(Some(claim)),
+            Claim::Theirs(other) if is_first && self.may_leave() => {
+                Admission::Leave(self.leave_for(other))
+            }
             Claim::Theirs(_) | Claim::Alone => Admission::Fetch(None),
         }
     }
@@ -53,7 +56,6 @@ impl Exchange<'_> {
             && !phase.draining()
             && self.client.out.is_empty()
             && length <= MAX_READ
-            && !self.directives.no_cache
     }
 
     /// Puts the request back before what was read after it.

@@ -6,8 +6,11 @@ mod access_log;
 mod awaiting;
 mod behind;
 mod candidates;
+mod collapse;
+mod fallback;
 mod growing;
 mod handover;
+mod joiner;
 mod obtain;
 mod own;
 mod pieces;
@@ -70,6 +73,16 @@ enum ClientContent {
     Read,
 }
 
+/// A request's part in collapsed forwarding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Collapsing {
+    Untried,
+    /// It has been looked for in this worker and, once, in the others.
+    Tried,
+    /// It has none: nobody waits for its fetch, until its response turns out to be for all.
+    Alone,
+}
+
 /// One request while it is being answered.
 pub struct Exchange<'a> {
     worker: &'a Rc<Worker>,
@@ -86,8 +99,7 @@ pub struct Exchange<'a> {
     /// For the plan of a request that the cache may answer.
     directives: RequestDirectives,
     bypass: Option<Bypass>,
-    /// It no longer takes part in collapsing: it has been tried.
-    collapsing_tried: bool,
+    collapsing: Collapsing,
     record: RequestRecord,
 }
 
@@ -107,7 +119,7 @@ pub async fn serve(
         keep: client_persists(&head),
         directives: RequestDirectives::default(),
         bypass: None,
-        collapsing_tried: false,
+        collapsing: Collapsing::Untried,
         record: RequestRecord::begin(),
         head,
     };

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::Exchange;
 use super::sink::{Sink, SinkEnd};
@@ -60,6 +61,7 @@ impl<'a> Representation<'a> {
 /// The rest of a representation on its way from the origin server.
 pub(super) struct Rest {
     pub(super) reader: SpoolReader,
+    pub(super) answer: Rc<Answer>,
     _ticket: Ticket,
 }
 
@@ -127,6 +129,7 @@ impl Exchange<'_> {
         let reader = reader(&answer, of, wanted)?;
         Some(Rest {
             reader,
+            answer,
             _ticket: ticket,
         })
     }

@@ -12,6 +12,7 @@ use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::store::spool::{ContentEnd, Piece, SpoolReader};
 use crate::sys::stream::Stream;
+use crate::worker::gone::Watched;
 
 /// A piece up to this size is copied to what is gathered.
 const COPIED: usize = 8 << 10;
@@ -76,6 +77,19 @@ impl Sink<'_> {
                 Piece::End(ContentEnd::Cut(why)) => return Ok(SinkEnd::Cut(why.to_string())),
                 Piece::Missed => return Ok(SinkEnd::Missed),
             }
+        }
+    }
+
+    /// As `drain`, while the client is watched: it may leave when there is nothing to write.
+    pub async fn drain_to(
+        &mut self,
+        reader: &mut SpoolReader,
+        client: Watched<'_>,
+    ) -> io::Result<SinkEnd> {
+        tokio::select! {
+            biased;
+            ended = self.drain(reader) => ended,
+            () = client.gone() => Err(io::ErrorKind::ConnectionReset.into()),
         }
     }
 

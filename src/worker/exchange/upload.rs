@@ -1,5 +1,6 @@
 //! The request's content on its way up into the fetch, while its response is awaited.
 
+use std::future::pending;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -45,7 +46,7 @@ impl Exchange<'_> {
         };
         let (outcome, sent) = {
             let mut sending = pin!(upload.run(ContentDecoder::new(framing), writer));
-            let mut waiting = pin!(down.outcome(ticket));
+            let mut waiting = pin!(down.outcome(ticket, pending()));
             tokio::select! {
                 biased;
                 sent = &mut sending => match sent {

@@ -1,5 +1,7 @@
 //! Claims on keys: the other workers learn through shared memory which worker fetches one.
 
+use std::rc::Rc;
+
 use crate::cache::key::Key;
 use crate::sys::shared::ClaimReply;
 use crate::worker::state::Worker;
@@ -7,8 +9,8 @@ use crate::worker::waiting_list::ClaimGuard;
 
 /// The one who may fetch a key.
 pub enum Claim {
-    /// This worker, and the others know.
-    Ours(ClaimGuard),
+    /// This worker, and the others know; it may be fetching it already.
+    Ours(Rc<ClaimGuard>),
     /// Another worker does already.
     Theirs(u16),
     /// Each for itself.
@@ -26,9 +28,14 @@ pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
     hash[2] ^= u8::from(local_allowed);
     match worker.shared.claim(&hash, worker.index) {
         ClaimReply::Claimed => {
-            Claim::Ours(ClaimGuard::new(worker.shared.clone(), hash, worker.index))
+            let claim = ClaimGuard::new(worker.shared.clone(), hash, worker.index);
+            Claim::Ours(Rc::new(claim))
         }
         ClaimReply::TakenBy(other) if other != worker.index => Claim::Theirs(other),
-        ClaimReply::TakenBy(_) | ClaimReply::TableFull => Claim::Alone,
+        ClaimReply::TakenBy(_) => {
+            let claim = worker.waiting_lists.claim_of(key, local_allowed);
+            claim.map_or(Claim::Alone, Claim::Ours)
+        }
+        ClaimReply::TableFull => Claim::Alone,
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::context::Context;
-use super::hit_for_miss;
+use super::precedent;
 use super::stored_part::StoredPart;
 use crate::cache::stored::Meta;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
@@ -149,7 +149,7 @@ impl<'a> IncomingContent<'a> {
         self.taken += data.len() as u64;
         if self.taken > self.context.request.settings.largest_object && self.writer.keeps_all() {
             self.give_up_keeping();
-            hit_for_miss::note(
+            precedent::note(
                 self.context.worker,
                 self.context.request,
                 Err(NoStoreReason::TooLarge),

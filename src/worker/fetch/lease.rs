@@ -40,7 +40,7 @@ pub(super) async fn acquire(
     fetch: &Fetch,
 ) -> LeaseOutcome {
     // Without a claim on this host it isn't for others either.
-    let writer = worker.store.as_ref().filter(|_| fetch.is_claimed());
+    let writer = worker.store.as_ref().filter(|_| fetch.leads());
     let (Some(key), Some(store)) = (request.key(), writer.and_then(StoreWriter::shared)) else {
         return LeaseOutcome::Ask(None);
     };

@@ -7,8 +7,8 @@ use super::claim::{Claim, claim};
 use super::connection::{Connection, ConnectionSource};
 use super::content::IncomingContent;
 use super::context::{Context, FetchTimes};
-use super::hit_for_miss;
 use super::partial::beginning;
+use super::precedent;
 use super::publish::{invalidate, publish, refresh};
 use super::round_trip::Response;
 use super::storable::{ReceivedHead, storable, superseded};
@@ -50,7 +50,7 @@ impl Context<'_> {
                 self.give_back(connection, &head, Framing::None);
                 let validated = refresh(self, stored, &head, times).await;
                 let facts = validated.shared.as_ref().map(|stored| &stored.facts);
-                hit_for_miss::note(
+                precedent::note(
                     worker,
                     request,
                     facts.map_err(|why| NoStoreReason::Rules(*why)),
@@ -159,7 +159,7 @@ impl Context<'_> {
         if !is_error(head.status) {
             // An origin server in trouble isn't to get more requests for it.
             let facts = sharing.as_ref().map(|shareable| &shareable.facts);
-            hit_for_miss::note(worker, request, facts.map_err(|why| *why));
+            precedent::note(worker, request, facts.map_err(|why| *why));
         }
         let ranged = range::is_asked(&request.head);
         let listing = (wanted.is_ok() && joint.is_none() && !ranged).then(|| self.enlist());
@@ -184,12 +184,11 @@ impl Context<'_> {
         }
     }
 
-    /// Lets others find a fetch that was one client's own, unless they have another: its response turned
-    /// out to be for all. One with a condition of the client's own wasn't listed from its beginning, nor was POST.
+    /// Lets others find a fetch that was one client's own: its response turned out to be for all.
     fn enlist(self) -> Option<Listing> {
         let worker = self.worker;
         let key = self.request.key()?;
-        if worker.waiting_lists.has(key) {
+        if self.fetch.listed().is_some() {
             return None;
         }
         if let Claim::Ours(claim) = claim(worker, key, self.request.requester.is_local()) {

@@ -7,36 +7,42 @@ use super::lease::{self, LeaseOutcome};
 use super::partial::misfits;
 use super::request::FetchRequest;
 use super::round_trip::{Reply, round_trip};
+use crate::cache::key::Variant;
 use crate::cache::validation::identifies;
 use crate::worker::state::{Worker, now};
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{
-    Announcements, ClaimGuard, Fetch, FetchError, FetchOutcome, Stage, Switched, Ticket,
+    Announcements, ClaimGuard, Fetch, FetchError, FetchOutcome, FetchPlan, Stage, Switched, Ticket,
 };
 
 /// The others that find a fetch by its key.
 pub enum Visibility {
     /// Nobody: it is one client's own.
     Own,
-    /// Whoever asks for the key; in other workers too while there is a claim.
-    Listed(Option<ClaimGuard>),
+    /// Whoever asks for the key.
+    Listed {
+        /// Those in other workers too while there is a claim.
+        claim: Option<Rc<ClaimGuard>>,
+        /// The variant that its request selects, where an earlier answer has told which fields do.
+        variant: Option<Variant>,
+    },
 }
 
 pub fn begin(worker: &Rc<Worker>, request: FetchRequest, visibility: Visibility) -> Ticket {
-    let (claim, listed) = match visibility {
-        Visibility::Own => (None, false),
-        Visibility::Listed(claim) => (claim, true),
+    let (claim, variant, listed) = match visibility {
+        Visibility::Own => (None, None, false),
+        Visibility::Listed { claim, variant } => (claim, variant, true),
     };
     let own = (request.key().into_iter()).flat_map(|key| [key.clone(), key.part()]);
     let found = (request.found().into_iter()).map(|found| found.object.meta.key.clone());
-    let announced = Announcements { claim, lease: None };
-    let keys = own.chain(found);
-    let fetch = Fetch::new(
-        &worker.shared,
-        keys,
-        announced,
-        request.requester.is_local(),
-    );
+    let plan = FetchPlan {
+        announced: Announcements { claim, lease: None },
+        local_allowed: request.requester.is_local(),
+        variant,
+        patience: request.settings.times.collapsed_wait,
+        quick_abort_min: request.settings.quick_abort_min,
+    };
+    let fetch = Fetch::new(&worker.shared, own.chain(found), plan);
     let ticket = fetch.ticket();
     let key = request.key().filter(|_| listed).cloned();
     let listing = key.map(|key| worker.waiting_lists.enlist(key, &fetch));
@@ -50,7 +56,12 @@ pub fn begin(worker: &Rc<Worker>, request: FetchRequest, visibility: Visibility)
 }
 
 async fn run(worker: &Rc<Worker>, mut request: FetchRequest, fetch: &Rc<Fetch>) {
-    match lease::acquire(worker, &request, fetch).await {
+    let lease = tokio::select! {
+        biased;
+        lease = lease::acquire(worker, &request, fetch) => lease,
+        () = fetch.deserted() => return,
+    };
+    match lease {
         LeaseOutcome::Ask(lease) => fetch.announce_lease(lease),
         LeaseOutcome::Stored(stored) => {
             return fetch.enter(Stage::Settled(FetchOutcome::Stored(stored)));

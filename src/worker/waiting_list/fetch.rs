@@ -3,18 +3,18 @@
 
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Announcements, Answer, ClaimGuard, FetchOutcome, LeaseGuard, Publishing};
-use crate::cache::key::Key;
+use crate::cache::key::{Key, Variant};
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::http::head::ResponseHead;
 use crate::sys::notifier::Notifier;
 use crate::sys::shared::Shared;
 use crate::worker::stored::Stored;
-
-/// Content with less than this left to fetch is fetched to its end though every client has gone.
-const WORTH_FINISHING: u64 = 1 << 20;
 
 /// The stages of a fetch.
 #[derive(Default)]
@@ -30,6 +30,19 @@ pub enum Stage {
     Settled(FetchOutcome),
 }
 
+/// What is settled of a fetch when it begins.
+pub struct FetchPlan {
+    pub announced: Announcements,
+    /// It may reach this machine's own addresses, as only some clients may.
+    pub local_allowed: bool,
+    /// The variant that its request selects, where an earlier answer has told which fields do.
+    pub variant: Option<Variant>,
+    /// The time without progress after which another asks too.
+    pub patience: Duration,
+    /// Content of which less than this lacks, in bytes, is fetched to its end though every client has gone.
+    pub quick_abort_min: u64,
+}
+
 /// A running fetch.
 pub struct Fetch {
     stage: RefCell<Stage>,
@@ -39,26 +52,34 @@ pub struct Fetch {
     /// change: its own, that of a part, and that of what was found, as HEAD's response says something of GET's.
     epochs: RefCell<Vec<(Key, u32)>>,
     tickets: Cell<usize>,
+    begun: Instant,
     local_allowed: bool,
+    variant: Option<Variant>,
+    patience: Duration,
+    quick_abort_min: u64,
     notifier: Notifier,
+    /// Of those who wait on the list that it is on.
+    list: RefCell<Option<Rc<Notifier>>>,
+    listed: Cell<Option<Instant>>,
 }
 
 impl Fetch {
     /// A fetch that begins now and may change what is stored under these keys.
-    pub fn new(
-        shared: &Shared,
-        keys: impl Iterator<Item = Key>,
-        announced: Announcements,
-        local_allowed: bool,
-    ) -> Rc<Fetch> {
+    pub fn new(shared: &Shared, keys: impl Iterator<Item = Key>, plan: FetchPlan) -> Rc<Fetch> {
         let fetch = Fetch {
             stage: RefCell::default(),
             interim: RefCell::default(),
-            announced: announced.into(),
+            announced: plan.announced.into(),
             epochs: RefCell::new(keys.map(|key| (key, 0)).collect()),
             tickets: Cell::new(0),
-            local_allowed,
+            begun: Instant::now(),
+            local_allowed: plan.local_allowed,
+            variant: plan.variant,
+            patience: plan.patience,
+            quick_abort_min: plan.quick_abort_min,
             notifier: Notifier::default(),
+            list: RefCell::default(),
+            listed: Cell::default(),
         };
         fetch.renew_epochs(shared);
         Rc::new(fetch)
@@ -82,6 +103,43 @@ impl Fetch {
     /// brings may be used by others.
     pub fn is_valid(&self, shared: &Shared, key: &Key) -> bool {
         self.invalidation_epoch(key) == Some(shared.invalidations(key.hash()))
+    }
+
+    /// When it began.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// The time without progress after which another asks too.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The variant that its request selects, where that was known when it began.
+    pub fn variant(&self) -> Option<&Variant> {
+        self.variant.as_ref()
+    }
+
+    /// True while it has come to nothing yet.
+    pub fn is_asking(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Asking)
+    }
+
+    /// True when it came to no response.
+    pub fn has_failed(&self) -> bool {
+        let stage = self.stage.borrow();
+        matches!(*stage, Stage::Settled(FetchOutcome::Failed(_)))
+    }
+
+    /// Has those hear of its stages who wait on a list.
+    pub(super) fn is_listed(&self, list: Rc<Notifier>) {
+        *self.list.borrow_mut() = Some(list);
+        self.listed.set(Some(Instant::now()));
+    }
+
+    /// When it came to be for others.
+    pub fn listed(&self) -> Option<Instant> {
+        self.listed.get()
     }
 
     /// True when it may reach this machine's own addresses, as only some clients may.
@@ -126,13 +184,18 @@ impl Fetch {
         }
     }
 
-    /// True when other workers know of it.
-    pub fn is_claimed(&self) -> bool {
-        self.announced.borrow().claim.is_some()
+    /// True when other workers know of it, and of no other fetch of its key.
+    pub fn leads(&self) -> bool {
+        let announced = self.announced.borrow();
+        (announced.claim.as_ref()).is_some_and(|claim| Rc::strong_count(claim) == 1)
+    }
+
+    pub(super) fn claim(&self) -> Option<Rc<ClaimGuard>> {
+        self.announced.borrow().claim.clone()
     }
 
     /// Tells other workers of it.
-    pub fn announce_claim(&self, claim: ClaimGuard) {
+    pub fn announce_claim(&self, claim: Rc<ClaimGuard>) {
         self.announced.borrow_mut().claim = Some(claim);
     }
 
@@ -162,6 +225,9 @@ impl Fetch {
         }
         *self.stage.borrow_mut() = stage;
         self.notifier.notify();
+        if let Some(list) = &*self.list.borrow() {
+            list.notify();
+        }
     }
 
     /// Announces it no longer: others have nothing to wait for.
@@ -196,10 +262,7 @@ impl Fetch {
         };
         let spool = &answer.spool;
         match answer.framing.length() {
-            Some(expected) => {
-                let left = expected.saturating_sub(spool.len());
-                left <= WORTH_FINISHING || left <= expected / 2
-            }
+            Some(expected) => expected.saturating_sub(spool.len()) < self.quick_abort_min,
             None => spool.end().is_some(),
         }
     }
@@ -213,7 +276,7 @@ impl Fetch {
 
 /// One client's share in a fetch.
 pub struct Ticket {
-    fetch: Rc<Fetch>,
+    pub(super) fetch: Rc<Fetch>,
     interim_seen: usize,
 }
 
@@ -239,6 +302,11 @@ impl Ticket {
             self.interim_seen += 1;
         }
         event
+    }
+
+    /// The outcome, when it is there.
+    pub(super) fn outcome_now(&self) -> Option<FetchOutcome> {
+        outcome(self.fetch.stage.borrow())
     }
 
     /// The outcome, for one to whom interim responses are nothing.

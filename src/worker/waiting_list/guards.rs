@@ -1,6 +1,7 @@
 //! The announcements of a fetch while it runs: a claim on its key to the other workers, a lease on it to the other
 //! hosts that share the store. Each ends when its guard is dropped.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ const RENEWED: Duration = Duration::from_secs(2);
 /// The guards that tell others of a fetch, until it has nothing that they may have too.
 #[derive(Default)]
 pub struct Announcements {
-    pub claim: Option<ClaimGuard>,
+    /// It is one for all fetches of a key.
+    pub claim: Option<Rc<ClaimGuard>>,
     pub lease: Option<LeaseGuard>,
 }
 

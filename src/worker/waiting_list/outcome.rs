@@ -141,6 +141,12 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// True when it is the destination's failure, and so everybody's who asks for the same; any other may be due to
+    /// what this one client sent.
+    pub fn is_of_the_destination(&self) -> bool {
+        matches!(self, FetchError::Connect(_))
+    }
+
     /// The status code that tells the client (RFC 9110 §15.6).
     pub fn status(&self) -> u16 {
         match self {

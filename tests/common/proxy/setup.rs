@@ -100,10 +100,15 @@ impl Proxy {
 
     /// This configuration, to be started.
     pub fn with(config: &str) -> Setup {
-        // A short drain, so that the end of a test isn't the longest part of it.
+        // A short drain, so that the end of a test isn't the longest part of it; and nobody who waits for another's
+        // fetch asks too, however slow the machine is.
+        let mut times = "[timeouts]\ndrain = \"3s\"".to_owned();
+        if !config.contains("collapsed_wait") {
+            times += "\ncollapsed_wait = \"60s\"";
+        }
         let config = match config.contains("[timeouts]") {
-            true => config.replace("[timeouts]", "[timeouts]\ndrain = \"3s\""),
-            false => format!("{config}\n[timeouts]\ndrain = \"3s\"\n"),
+            true => config.replace("[timeouts]", &times),
+            false => format!("{config}\n{times}\n"),
         };
         Setup {
             config,

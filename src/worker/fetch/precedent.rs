@@ -1,22 +1,30 @@
-//! Keys whose answers are of no use to others, remembered for a while by all workers: their clients
-//! don't wait for each other, as they would if the answer might be for all of them (RFC 9111 §4).
+//! Precedents: what earlier answers told of a key and of its path, remembered for a while by all workers. Clients don't wait
+//! for each other's fetch where the answer is of no use to them (RFC 9111 §4; Varnish's hit-for-miss), and do where it
+//! was for all.
 
 use super::request::FetchRequest;
+use crate::cache::collapsing::{Precedent, is_personal};
 use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::Facts;
-use crate::cache::key::Key;
+use crate::cache::key::{Hash, Key};
 use crate::cache::reuse::{Reuse, reuse};
 use crate::cache::storing::UncacheableReason;
 use crate::http::fields::Fields;
 use crate::worker::state::{Worker, now};
 use crate::worker::waiting_list::NoStoreReason;
 
-/// For how long, in seconds, after the last such answer.
-const REMEMBERED: u64 = 60;
+/// For how long, in seconds, after the last answer.
+const REMEMBERED: u64 = 60 * 60;
 
-/// True when the last answer for this key was of use to nobody else.
-pub fn is_hit_for_miss(worker: &Worker, key: &Key, request: &Fields) -> bool {
-    worker.shared.is_hit_for_miss(&name(key, request), now())
+/// The precedent of a request for this key; that of its path, where the key has a query and none of its own.
+pub fn precedent(worker: &Worker, key: &Key, request: &Fields) -> Precedent {
+    let of = |hash| worker.shared.precedent(&name(hash, request), now());
+    let known = of(*key.hash()).or_else(|| of(key.path()?));
+    match known {
+        Some(true) => Precedent::Shared,
+        Some(false) => Precedent::Own,
+        None => Precedent::Unknown,
+    }
 }
 
 /// Remembers whether others could use what was fetched, by its facts or the reason why it isn't stored.
@@ -28,16 +36,23 @@ pub(super) fn note(
     let Some(key) = request.key().filter(|_| request.head.method.is_safe()) else {
         return;
     };
-    let for_others = match fetched {
+    let is_shared = match fetched {
         Err(why) if is_of_the_request(why) => return,
         Err(_) => false,
         Ok(facts) => is_for_others(facts),
     };
-    let name = name(key, &request.head.fields);
-    if for_others {
-        worker.shared.forget_hit_for_miss(&name);
-    } else {
-        worker.shared.note_hit_for_miss(&name, now() + REMEMBERED);
+    let presented = &request.head.fields;
+    let path = key.path();
+    // That others may wait is what is taken of any other key.
+    if is_shared && path.is_none() && !is_personal(presented, request.policy.ignore_cookies) {
+        worker
+            .shared
+            .forget_precedent(&name(*key.hash(), presented));
+        return;
+    }
+    for hash in [Some(*key.hash()), path].into_iter().flatten() {
+        let (name, until) = (name(hash, presented), now() + REMEMBERED);
+        worker.shared.note_precedent(&name, is_shared, until);
     }
 }
 
@@ -78,8 +93,7 @@ fn is_of_the_request(why: NoStoreReason) -> bool {
 }
 
 /// A name for a key's requests with, or without, Authorization and Cookie: they say nothing of each other (RFC 9111 §3.5).
-fn name(key: &Key, request: &Fields) -> [u8; 16] {
-    let mut hash = *key.hash();
+fn name(mut hash: Hash, request: &Fields) -> Hash {
     hash[2] ^= u8::from(request.has("authorization"));
     hash[2] ^= u8::from(request.has("cookie")) << 1;
     hash

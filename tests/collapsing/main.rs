@@ -2,7 +2,9 @@
 //! make one request to the origin server (RFC 9111 §4, RFC 5861 §3, RFC 9211 §2.6).
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod company;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

@@ -1,0 +1,80 @@
+//! A client that waits for its response, watched meanwhile: what it sends ahead is read, within a bound, and its
+//! connection's end is noticed though nothing is written.
+//!
+//! A FIN may be half of a connection (RFC 9112 §9.6 asks a server to answer what came before): after a moment an interim
+//! response tells the two apart, as a host whose socket is closed resets the connection. HTTP/1.0 has none: there
+//! it shows when the response is written.
+
+use std::future::pending;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::time::sleep;
+
+use crate::http::head::Version;
+use crate::sys::stream::Stream;
+
+/// The most bytes that are read ahead; a client that has sent more is no longer watched.
+const READ_AHEAD: usize = 8 << 10;
+const READ: usize = 2 << 10;
+/// The time in which most half-closed clients get their response.
+const GRACE: Duration = Duration::from_millis(200);
+/// The time without content after which a client that has closed its half is taken to have gone; and the longest between
+/// two looks for a reset.
+const STALLED: Duration = Duration::from_secs(5);
+
+/// A client to be watched.
+pub(super) struct Watched<'a> {
+    pub(super) stream: &'a Stream,
+    /// Bytes that were read and not yet taken.
+    pub(super) buffer: &'a mut BytesMut,
+    pub(super) response: Progress<'a>,
+}
+
+/// The part of its response that a client has got.
+#[derive(Clone, Copy)]
+pub(super) enum Progress<'a> {
+    /// None; it speaks this version.
+    Awaited(Version),
+    /// The head, and this much content has come for it.
+    Content(&'a dyn Fn() -> u64),
+}
+
+impl Watched<'_> {
+    /// Resolves when the client has gone.
+    pub(super) async fn gone(self) {
+        loop {
+            if self.buffer.len() >= READ_AHEAD {
+                return pending().await;
+            }
+            self.buffer.reserve(READ);
+            match self.stream.read_some(self.buffer).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+        sleep(GRACE).await;
+        match self.response {
+            Progress::Awaited(version) => {
+                if version == Version::Http11 {
+                    // It is written whole or, to a client that reads nothing, not at all.
+                    self.stream.try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                let mut wait = GRACE / 4;
+                while !self.stream.is_reset() {
+                    sleep(wait).await;
+                    wait = (wait * 2).min(STALLED);
+                }
+            }
+            // Writing content shows it too; while there is none, nothing else does.
+            Progress::Content(come) => loop {
+                let before = come();
+                sleep(STALLED).await;
+                if self.stream.is_reset() || come() == before {
+                    return;
+                }
+            },
+        }
+    }
+}
