@@ -27,11 +27,13 @@ mod store_handle;
 mod summary;
 mod url;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::sys::exit::{Exit, Failure};
+use crate::sys::printable::printable_lines;
 use crate::sys::{inspection, journal};
 
 const AFTER_HELP: &str = "\
@@ -82,8 +84,14 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Where help or a complaint can't be printed there is nobody to read it.
-            let _ = error.print();
+            let text = error.render().to_string();
+            let fit = printable_lines(&text);
+            // Where help or a complaint can't be printed there is nobody to read it. One that repeats what a terminal
+            // would obey goes without its colours.
+            let _ = match fit == text {
+                true => error.print(),
+                false => io::stderr().write_all(fit.as_bytes()),
+            };
             return match error.use_stderr() {
                 true => Exit::Usage.into(),
                 // Help was asked for.
