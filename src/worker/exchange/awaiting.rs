@@ -88,7 +88,12 @@ pub fn interim(out: &mut BytesMut, head: &ResponseHead, client: Version, pseudon
         client,
         via: Some((head.version, pseudonym)),
         extra: &[],
-        without: &[],
+        // Others may wait for the same, and it is known for whom it is only from the final head; clients may ignore
+        // these (RFC 6265 §3).
+        without: match head.status {
+            101 => &[],
+            _ => &["set-cookie", "set-cookie2"],
+        },
         through_http: None,
     };
     write_response_head(out, head.status, &head.reason, &head.fields, &how);
