@@ -1,4 +1,4 @@
-//! The URI of a request in absolute-form, the form in which the client named it, and the credentials in that
+//! The URI of a request in absolute-form, the form in which the client named it, and the credentials in that form
 //! (RFC 9110 §4.2.4, RFC 7617 §2).
 
 use std::fmt;
@@ -31,7 +31,7 @@ pub enum UriForm {
     ThroughHttp,
 }
 
-/// The text before the `@` of an authority; empty where there was none. Never shown.
+/// The text before the `@` of an authority, as credentials; empty where there are none. Never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Userinfo(Bytes);
 
@@ -48,7 +48,8 @@ impl TargetUri {
             return Ok(TargetUri {
                 uri,
                 form: UriForm::Plain,
-                userinfo: Userinfo(userinfo),
+                // Clients that have credentials for it send a field; userinfo isn't theirs to send (RFC 9110 §4.2.4).
+                userinfo: Userinfo::default(),
             });
         };
         let (uri, inner) = Uri::parse_with_userinfo(&text)?;
