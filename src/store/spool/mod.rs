@@ -7,6 +7,7 @@
 
 mod blocks;
 mod reader;
+mod readers;
 mod writer;
 
 use std::cell::RefCell;
@@ -20,6 +21,7 @@ use crate::sys::notifier::Notifier;
 
 use blocks::Blocks;
 pub use reader::{Piece, SpoolReader};
+use readers::Readers;
 pub use writer::SpoolWriter;
 
 /// Content up to this many bytes stays in memory; more goes into a draft.
@@ -68,8 +70,7 @@ struct Inner {
     draft: Option<DraftFile>,
     written: u64,
     end: Option<ContentEnd>,
-    /// The positions of the readers; `None` is a free place.
-    readers: Vec<Option<u64>>,
+    readers: Readers,
 }
 
 /// The file that readers take content from once it has left memory.
@@ -88,7 +89,7 @@ impl Spool {
                 draft: None,
                 written: 0,
                 end: None,
-                readers: Vec::new(),
+                readers: Readers::default(),
             }),
             grown: Notifier::default(),
             taken: Notifier::default(),
@@ -102,7 +103,7 @@ impl Spool {
         let mut inner = self.inner.borrow_mut();
         inner
             .has_start()
-            .then(|| SpoolReader::new(self.clone(), inner.add_reader()))
+            .then(|| SpoolReader::new(self.clone(), inner.readers.add()))
     }
 
     pub fn len(&self) -> u64 {
@@ -136,17 +137,6 @@ impl Spool {
 }
 
 impl Inner {
-    /// A place for a reader from the start.
-    fn add_reader(&mut self) -> usize {
-        let free = self.readers.iter().position(Option::is_none);
-        if free.is_none() {
-            self.readers.push(None);
-        }
-        let place = free.unwrap_or(self.readers.len() - 1);
-        self.readers[place] = Some(0);
-        place
-    }
-
     /// True when a reader can begin.
     fn has_start(&self) -> bool {
         self.blocks.first() <= self.written
@@ -155,22 +145,23 @@ impl Inner {
     /// The position of the reader that is ahead of the others. One that waits for what is still to come has taken all
     /// there is.
     fn fastest(&self) -> Option<u64> {
-        let ahead = self.readers.iter().flatten().copied().max();
-        ahead.map(|position| position.min(self.blocks.end()))
+        let fastest = self.readers.fastest();
+        fastest.map(|position| position.min(self.blocks.end()))
     }
 
-    /// The start of a window: nobody is behind it, or it has left them behind.
+    /// The start of a window: nobody is behind it, or it has left them behind, which is for what is still to come.
     fn window_start(&self) -> u64 {
-        let (slowest, fastest) = (self.readers.iter().flatten().min(), self.fastest());
-        let (Some(slowest), Some(fastest)) = (slowest, fastest) else {
+        let (Some(slowest), Some(fastest)) = (self.readers.slowest(), self.fastest()) else {
             return 0;
         };
-        fastest.saturating_sub(BEHIND).max(fastest.min(*slowest))
+        match &self.end {
+            Some(_) => slowest,
+            None => fastest.saturating_sub(BEHIND).max(fastest.min(slowest)),
+        }
     }
 
     fn is_out_of_reach(&self) -> bool {
-        let is_read = self.readers.iter().any(Option::is_some);
-        self.keep == Keep::Window && !is_read && !self.has_start()
+        self.keep == Keep::Window && self.readers.is_empty() && !self.has_start()
     }
 
     fn add(&mut self, chunk: Bytes) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::readers::Readers;
 use super::{ContentEnd, Keep, Spool};
 
 #[derive(Debug)]
@@ -20,7 +21,10 @@ pub enum Piece {
     },
     End(ContentEnd),
     /// What comes next has left the window: others read faster.
-    Missed,
+    Missed {
+        /// The checksum of all that came before it.
+        before: Option<u128>,
+    },
 }
 
 /// One reader of a [`Spool`], at its own position.
@@ -43,12 +47,12 @@ impl SpoolReader {
         }
     }
 
-    /// Gives only this part of the content, which ends as if it were whole. To be said before anything
-    /// is read; what lies before the part is read as soon as it is there.
+    /// Gives only this part of the content, which ends as if it were whole and doesn't begin before what was read; what
+    /// lies before the part is read as soon as it is there.
     pub fn narrow(&mut self, part: Range<u64>) {
         self.position = part.start;
         self.until = part.end;
-        self.note_position(Some(part.start));
+        self.note(|readers, place| readers.move_to(place, part.start));
     }
 
     /// The content that it reads next: from there to the end of its part.
@@ -90,26 +94,32 @@ impl SpoolReader {
             });
         }
         if self.position < inner.blocks.first() {
-            return Some(Piece::Missed);
+            let before = inner.readers.checksum_before(self.place);
+            return Some(Piece::Missed { before });
         }
         inner.end.clone().map(Piece::End)
     }
 
     fn take(&mut self, piece: &Piece) {
-        let len = match piece {
+        self.position += match piece {
             Piece::Memory(bytes) => bytes.len() as u64,
             Piece::File { len, .. } => *len,
             Piece::End(_) => return,
-            Piece::Missed => return self.note_position(None),
+            Piece::Missed { .. } => 0,
         };
-        self.position += len;
-        self.note_position((self.position < self.until).then_some(self.position));
+        let over = self.position >= self.until;
+        self.note(|readers, place| match piece {
+            Piece::Missed { .. } => readers.finish(place),
+            _ if over => readers.finish(place),
+            Piece::Memory(bytes) => readers.take(place, bytes),
+            Piece::File { .. } | Piece::End(_) => readers.move_to(place, self.position),
+        });
     }
 
-    /// Notes its position for the writer of a window, or that it needs nothing more.
-    fn note_position(&self, position: Option<u64>) {
+    /// Notes its place, which the writer of a window may be waiting for.
+    fn note(&self, change: impl FnOnce(&mut Readers, usize)) {
         let mut inner = self.spool.inner.borrow_mut();
-        inner.readers[self.place] = position;
+        change(&mut inner.readers, self.place);
         if inner.keep == Keep::All {
             return;
         }
@@ -121,6 +131,6 @@ impl SpoolReader {
 
 impl Drop for SpoolReader {
     fn drop(&mut self) {
-        self.note_position(None);
+        self.note(Readers::remove);
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::*;
+use crate::store::Checksum;
 
 /// What a future is now, without anybody to wake it.
 fn now<T>(future: impl Future<Output = T>) -> Option<T> {
@@ -72,7 +73,7 @@ fn who_falls_out_of_a_window_misses_what_comes_next_and_holds_up_nobody() {
         assert!(spool.inner.borrow().blocks.cost() as u64 <= 2 * BEHIND);
     }
     let at = slow.rest().start;
-    assert!(matches!(slow.next_now(), Some(Piece::Missed)));
+    assert!(matches!(slow.next_now(), Some(Piece::Missed { .. })));
     assert_eq!(slow.rest(), at..u64::MAX, "it knows where it would go on");
     assert!(spool.reader().is_none(), "nobody begins in the middle");
     drop(slow);
@@ -113,5 +114,55 @@ fn what_is_no_longer_kept_is_a_window() {
         assert_eq!(fill(&mut writer, 1000, 200_000), 200_000);
         assert_eq!(drain(&mut ahead).0, 200_000);
     }
-    assert!(matches!(behind.next_now(), Some(Piece::Missed)));
+    assert!(matches!(behind.next_now(), Some(Piece::Missed { .. })));
+}
+
+#[test]
+fn who_misses_content_is_told_the_checksum_of_what_came_before() {
+    let content: Vec<u8> = (0..8_000_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
+    let mut pieces = content.chunks(1000).map(Bytes::copy_from_slice);
+    let (spool, mut writer) = Spool::new(Keep::All);
+    // (how many pieces it takes while all is kept, and then)
+    let rows = [(0, 0), (0, 50), (1, 0), (100, 0), (100, 17), (250, 300)];
+    let mut ahead = spool.reader().unwrap();
+    let mut behind = rows.map(|_| spool.reader().unwrap());
+    let mut push = |ahead: &mut SpoolReader, count: usize| {
+        for _ in 0..count {
+            assert!(now(writer.push(pieces.next().unwrap())).is_some());
+            drain(ahead);
+        }
+    };
+    push(&mut ahead, 250);
+    let take = |reader: &mut SpoolReader, pieces: u64| {
+        let from = reader.rest().start;
+        reader.narrow(from..from + pieces * 1000);
+        drain(reader);
+        reader.narrow(from + pieces * 1000..u64::MAX);
+    };
+    for (reader, (kept, _)) in behind.iter_mut().zip(rows) {
+        take(reader, kept);
+    }
+    writer.give_up_keeping();
+    for _ in 0..500 {
+        assert!(now(writer.push(pieces.next().unwrap())).is_some());
+        drain(&mut ahead);
+    }
+    for (reader, (_, passing)) in behind.iter_mut().zip(rows) {
+        while reader.rest().start < passing * 1000 {
+            assert!(matches!(reader.next_now(), Some(Piece::Memory(_))));
+        }
+    }
+    for _ in 0..3000 {
+        assert!(now(writer.push(pieces.next().unwrap())).is_some());
+        drain(&mut ahead);
+    }
+    for (reader, row) in behind.iter_mut().zip(rows) {
+        let at = reader.rest().start as usize;
+        match reader.next_now() {
+            Some(Piece::Missed { before }) => {
+                assert_eq!(before, Some(Checksum::of(&content[..at])), "{row:?} {at}");
+            }
+            other => panic!("{row:?} {other:?}"),
+        }
+    }
 }

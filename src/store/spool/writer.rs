@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
-use super::{ContentEnd, DraftFile, IN_MEMORY, Keep, Spool, UNWRITTEN, WINDOW};
+use super::{ContentEnd, DraftFile, IN_MEMORY, Inner, Keep, Spool, UNWRITTEN, WINDOW};
 use crate::http::fields::Fields;
 use crate::store::{Checksum, Draft, StoreError, Whole};
 
@@ -21,7 +21,9 @@ const TRY_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct SpoolWriter {
     spool: Rc<Spool>,
+    /// The checksum of all content, and of what the draft's file has.
     checksum: Checksum,
+    checksum_written: Checksum,
     draft: Option<Arc<Draft>>,
     writing: Option<PendingWrite>,
     /// Since when the store has had no room for what comes next.
@@ -33,6 +35,7 @@ struct PendingWrite {
     task: JoinHandle<Result<(), StoreError>>,
     /// The content that the file has once it is done.
     written_then: u64,
+    checksum_then: Checksum,
 }
 
 impl SpoolWriter {
@@ -40,6 +43,7 @@ impl SpoolWriter {
         SpoolWriter {
             spool,
             checksum: Checksum::new(),
+            checksum_written: Checksum::new(),
             draft: None,
             writing: None,
             refused: None,
@@ -63,7 +67,17 @@ impl SpoolWriter {
 
     /// Keeps no more than a window from now on: the content won't be published.
     pub fn give_up_keeping(&mut self) {
+        if !self.keeps_all() {
+            return;
+        }
         let mut inner = self.spool.inner.borrow_mut();
+        let Inner {
+            readers,
+            blocks,
+            written,
+            ..
+        } = &mut *inner;
+        readers.pass_from(*written, self.checksum_written.clone(), blocks);
         inner.keep = Keep::Window;
         inner.trim();
         drop(inner);
@@ -156,7 +170,11 @@ impl SpoolWriter {
         drop(inner);
         let draft = Arc::clone(draft);
         let task = spawn_blocking(move || write_chunks(&draft, at, &chunks));
-        self.writing = Some(PendingWrite { task, written_then });
+        self.writing = Some(PendingWrite {
+            task,
+            written_then,
+            checksum_then: self.checksum.clone(),
+        });
         Ok(true)
     }
 
@@ -167,6 +185,7 @@ impl SpoolWriter {
         done.inspect_err(|_| self.give_up_keeping())?;
         let mut inner = self.spool.inner.borrow_mut();
         inner.written = write.written_then;
+        self.checksum_written = write.checksum_then;
         inner.trim();
         drop(inner);
         self.spool.grown.notify();

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::Exchange;
-use super::rest::Representation;
+use super::rest::{Missing, Representation};
 use super::sink::{Sink, SinkEnd};
 use crate::http::framing::Framing;
 use crate::store::spool::SpoolReader;
@@ -45,8 +45,12 @@ impl Exchange<'_> {
         let mut ended = sink.drain_to(&mut reader, watched).await;
         let mut written = sink.written;
         self.record.bytes = sink.sent;
-        if matches!(ended, Ok(SinkEnd::Missed)) {
-            ended = Box::pin(self.send_missed(answer, reader, framing)).await;
+        if let Ok(SinkEnd::Missed(before)) = ended {
+            let range = reader.rest();
+            // The fetch may end when nobody else reads it.
+            drop(reader);
+            let missing = Missing { range, before };
+            ended = Box::pin(self.send_missed(answer, missing, framing)).await;
             written = true;
         }
         SentContent { ended, written }
@@ -55,15 +59,12 @@ impl Exchange<'_> {
     async fn send_missed(
         &mut self,
         answer: &Answer,
-        missing: SpoolReader,
+        missing: Missing,
         framing: Framing,
     ) -> io::Result<SinkEnd> {
         self.flush().await?;
-        let range = missing.rest();
-        // The fetch may end when nobody else reads it.
-        drop(missing);
         let rest = match Representation::of_fetched(answer) {
-            Some(of) => self.ask_for_rest(&of, range).await,
+            Some(of) => self.ask_for_rest(&of, missing).await,
             None => None,
         };
         let Some(mut rest) = rest else {

@@ -190,7 +190,7 @@ impl Exchange<'_> {
                 }
                 After::Over
             }
-            Ok(SinkEnd::Missed) | Err(_) => After::Over,
+            Ok(SinkEnd::Missed(_)) | Err(_) => After::Over,
         }
     }
 

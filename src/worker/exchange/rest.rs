@@ -1,10 +1,13 @@
 //! The rest of content that can't go on from where it was sent: stored content that its store lost, and content that
 //! passes while it is fetched, of which a client that reads slowly missed some. It comes from the origin server, if
-//! that still has the very same representation (RFC 9110 §13.1.5, §14.2).
+//! that still has the very same representation (RFC 9110 §13.1.5, §14.2): by a strong validator, or, where there was
+//! none, by beginning with the same bytes.
 
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
+
+use tokio::task::consume_budget;
 
 use super::Exchange;
 use super::sink::{Sink, SinkEnd};
@@ -16,7 +19,8 @@ use crate::http::forward::is_condition;
 use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::Uri;
-use crate::store::spool::SpoolReader;
+use crate::store::Checksum;
+use crate::store::spool::{ContentEnd, Piece, SpoolReader};
 use crate::worker::fetch::{self, Purpose, Visibility};
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Answer, FetchOutcome, Ticket};
@@ -58,6 +62,14 @@ impl<'a> Representation<'a> {
     }
 }
 
+/// A range of the content at hand that a client has yet to get.
+pub(super) struct Missing {
+    /// The range, whose end may be one that isn't known (`u64::MAX`).
+    pub(super) range: Range<u64>,
+    /// The checksum of all content before it, where it is known.
+    pub(super) before: Option<u128>,
+}
+
 /// The rest of a representation on its way from the origin server.
 pub(super) struct Rest {
     pub(super) reader: SpoolReader,
@@ -72,7 +84,10 @@ impl Exchange<'_> {
         let Some(of) = Representation::of_stored(stored) else {
             return Ok(false);
         };
-        let wanted = rest.first..rest.end();
+        let wanted = Missing {
+            range: rest.first..rest.end(),
+            before: None,
+        };
         let Some(mut from_origin) = self.ask_for_rest(&of, wanted).await else {
             return Ok(false);
         };
@@ -93,40 +108,53 @@ impl Exchange<'_> {
         }
     }
 
-    /// Asks the origin server for this range of the content at hand, which may be to go on to an end that isn't
-    /// known (`u64::MAX`); nothing when it has another representation by now, or none can be told from another.
+    /// Asks the origin server for what is missing; nothing when it has another representation by now, or that can't
+    /// be told.
     pub(super) async fn ask_for_rest(
         &self,
         of: &Representation<'_>,
-        range: Range<u64>,
+        missing: Missing,
     ) -> Option<Rest> {
-        let validator = parts::validator(of.fields)?;
-        let end = match range.end {
+        let validator = parts::validator(of.fields);
+        if validator.is_none() && missing.before.is_none() {
+            return None;
+        }
+        let end = match missing.range.end {
             u64::MAX => of.length,
             end => Some(of.first + end),
         };
-        let wanted = (of.first + range.start, end);
+        let first = of.first + missing.range.start;
         let asked = match end.filter(|_| end != of.length) {
-            Some(end) => format!("bytes={}-{}", wanted.0, end - 1),
-            None => format!("bytes={}-", wanted.0),
+            Some(end) => format!("bytes={first}-{}", end - 1),
+            None => format!("bytes={first}-"),
         };
-        let ours = [
-            (&b"Range"[..], asked.as_bytes()),
-            (&b"If-Range"[..], validator),
+        let ours: [(&[u8], &[u8]); 2] = [
+            (b"Range", asked.as_bytes()),
+            (b"If-Range", validator.unwrap_or_default()),
         ];
+        let ours = ours.into_iter().filter(|_| validator.is_some());
         let mut request = self.fetch_request(of.uri.clone(), Purpose::Relay, Scope::AsPresented);
         request.upgrade = false;
         request.head.method = Method::Get;
         // The client's own conditions and range are settled by its answer.
         let is_open = |name| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
-        let presented = request.head.fields.iter();
+        let presented = self.head.fields.iter();
         let presented = presented.filter(|(name, _)| is_open(name));
         request.head.fields = presented.chain(ours).collect::<Fields>();
         let ticket = fetch::begin(self.worker, request, Visibility::Own);
         let FetchOutcome::Answer(answer) = ticket.outcome().await else {
             return None;
         };
-        let reader = reader(&answer, of, wanted)?;
+        let content = match answer.received {
+            200 => in_whole(&answer, of, first..end.unwrap_or(u64::MAX)),
+            206 => in_part(&answer, of, (first, end)),
+            _ => return None,
+        }?;
+        let mut reader = answer.spool.reader()?;
+        if validator.is_none() && !begins_so(&mut reader, first, missing.before?).await {
+            return None;
+        }
+        reader.narrow(content);
         Some(Rest {
             reader,
             answer,
@@ -135,32 +163,49 @@ impl Exchange<'_> {
     }
 }
 
-/// Reads what is wanted of this answer, to an end if that is known, if it is of the same representation.
-fn reader(
+/// The place of what is wanted in a response that has the whole of the same representation, as far as its head tells.
+fn in_whole(answer: &Answer, of: &Representation<'_>, wanted: Range<u64>) -> Option<Range<u64>> {
+    let fields = &answer.head.fields;
+    let same_length = of.length.is_none() || of.length == answer.framing.length();
+    let same = match parts::validator(of.fields) {
+        Some(_) => parts::share_validator(of.fields, fields),
+        // Weak ones, or none at all.
+        None => ["etag", "last-modified", "content-type", "content-encoding"]
+            .iter()
+            .all(|name| of.fields.first(name) == fields.first(name)),
+    };
+    (same_length && same).then_some(wanted)
+}
+
+/// The same in a response that has a part of it.
+fn in_part(
     answer: &Answer,
     of: &Representation<'_>,
     (first, end): (u64, Option<u64>),
-) -> Option<SpoolReader> {
-    let content = answer.framing.length();
+) -> Option<Range<u64>> {
     let fields = &answer.head.fields;
-    let part = match answer.received {
-        200 => {
-            let same_length = of.length.is_none() || of.length == content;
-            let same = same_length && parts::share_validator(of.fields, fields);
-            same.then_some(first..end.unwrap_or(u64::MAX))?
+    let got = parts::received(&answer.head, answer.framing.length())?;
+    // If-Range was the condition; what it says against it counts all the same.
+    let other = fields.has("etag") && !parts::share_validator(of.fields, fields);
+    let same_length = of.length.is_none_or(|length| length == got.length);
+    let end = end.unwrap_or(got.length);
+    let fits = first < end && got.part == ByteRange::between(first, end);
+    (fits && same_length && !other && answer.ranged).then_some(0..got.part.len)
+}
+
+/// True when content begins with so many bytes of this checksum, which are read.
+async fn begins_so(reader: &mut SpoolReader, length: u64, checksum: u128) -> bool {
+    reader.narrow(0..length);
+    let mut begins = Checksum::new();
+    loop {
+        consume_budget().await;
+        match reader.next().await {
+            Piece::Memory(piece) => begins.update(&piece),
+            Piece::End(ContentEnd::Whole { .. }) => return begins.finish() == checksum,
+            // Passed on to one client, it is nowhere else.
+            Piece::End(ContentEnd::Cut(_)) | Piece::File { .. } | Piece::Missed { .. } => {
+                return false;
+            }
         }
-        206 => {
-            let got = parts::received(&answer.head, content)?;
-            // If-Range was the condition; what it says against it counts all the same.
-            let other = fields.has("etag") && !parts::share_validator(of.fields, fields);
-            let same_length = of.length.is_none_or(|length| length == got.length);
-            let wanted = ByteRange::between(first, end.unwrap_or(got.length));
-            let fits = same_length && got.part == wanted;
-            (fits && !other).then_some(0..got.part.len)?
-        }
-        _ => return None,
-    };
-    let mut reader = answer.spool.reader()?;
-    reader.narrow(part);
-    Some(reader)
+    }
 }

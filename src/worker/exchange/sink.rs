@@ -39,8 +39,8 @@ pub enum SinkEnd {
     Whole,
     /// It was cut off at its source, for this reason.
     Cut(String),
-    /// What comes next was there for faster readers only.
-    Missed,
+    /// What comes next was there for faster readers only; the checksum of all before it, where that is known.
+    Missed(Option<u128>),
 }
 
 impl Sink<'_> {
@@ -75,7 +75,7 @@ impl Sink<'_> {
                     return Ok(SinkEnd::Whole);
                 }
                 Piece::End(ContentEnd::Cut(why)) => return Ok(SinkEnd::Cut(why.to_string())),
-                Piece::Missed => return Ok(SinkEnd::Missed),
+                Piece::Missed { before } => return Ok(SinkEnd::Missed(before)),
             }
         }
     }

@@ -97,7 +97,7 @@ pub async fn send_content(
                 break;
             }
             // Request content is a window with one reader, and never in a file.
-            Piece::File { .. } | Piece::Missed | Piece::End(ContentEnd::Cut(_)) => {
+            Piece::File { .. } | Piece::Missed { .. } | Piece::End(ContentEnd::Cut(_)) => {
                 return Err(ContentNotSent::ByClient);
             }
         }
