@@ -8,6 +8,7 @@ pub(crate) mod batch;
 mod channel;
 pub mod codec;
 mod fields;
+mod host;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -17,4 +18,5 @@ pub(crate) use codec::MAX_ITEMS;
 pub use codec::{DecodeError, VERSION};
 pub(crate) use fields::MAX_READ;
 pub use fields::Peer;
+pub use host::Host;
 pub use message::{Assigned, Object, Returned, ToSupervisor, ToWorker};

@@ -1,8 +1,7 @@
 //! The limits on connections by who makes them. Those that the settings don't allow share a few places, in which a worker
 //! tells them so; one address has a share of all places. A connection beyond that is closed at once.
 //!
-//! An address is an IPv4 address or an IPv6 network of 64 bits, which is one host's. Loopback and Unix sockets have no
-//! share of their own: everybody on this machine comes from there.
+//! Loopback and Unix sockets have no share of their own: everybody on this machine comes from there.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +9,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::config::Settings;
-use crate::ipc::Peer;
+use crate::ipc::{Host, Peer};
 use crate::sys::rate::OncePerMinute;
 
 /// The places of those that aren't allowed, beside `max_clients`.
@@ -20,23 +19,6 @@ pub(super) const NOT_ALLOWED: usize = 64;
 /// has one.
 #[derive(Debug, Default)]
 pub(super) struct Counted(#[allow(dead_code)] Option<Rc<()>>);
-
-/// The addresses that are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Host {
-    V4(u32),
-    /// The first 64 bits.
-    V6(u64),
-}
-
-impl Host {
-    fn of(address: IpAddr) -> Host {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Host::V4(address.to_bits()),
-            IpAddr::V6(address) => Host::V6((address.to_bits() >> 64) as u64),
-        }
-    }
-}
 
 /// The connections that were closed at once, by the limit they were beyond.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

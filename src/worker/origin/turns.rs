@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::guard::Requester;
+use crate::ipc::Host;
 
 /// The most look-ups at once; each is a thread.
 pub(super) const MOST: usize = 256;
@@ -38,7 +38,7 @@ pub(crate) enum Busy {
 
 pub(super) struct Turns {
     all: Arc<Semaphore>,
-    clients: RefCell<HashMap<IpAddr, Arc<Semaphore>>>,
+    clients: RefCell<HashMap<Host, Arc<Semaphore>>>,
 }
 
 /// A turn, until it is dropped.
@@ -63,7 +63,7 @@ impl Turns {
         let of_client = match requester {
             Requester::Local => None,
             Requester::Remote(address) => {
-                let turn = timeout_at(deadline, self.of(address).acquire_owned()).await;
+                let turn = timeout_at(deadline, self.of(Host::of(address)).acquire_owned()).await;
                 Some(turn.map_err(|_| Busy::Client)?.map_err(|_| Busy::Client)?)
             }
         };
@@ -74,14 +74,14 @@ impl Turns {
         })
     }
 
-    fn of(&self, address: IpAddr) -> Arc<Semaphore> {
+    fn of(&self, host: Host) -> Arc<Semaphore> {
         let mut clients = self.clients.borrow_mut();
         if clients.len() >= CLIENTS {
             // A turn, and whoever waits for one, has it too.
             clients.retain(|_, turns| Arc::strong_count(turns) > 1);
         }
         let turns = clients
-            .entry(address)
+            .entry(host)
             .or_insert_with(|| Arc::new(Semaphore::new(MOST_FOR_CLIENT)));
         turns.clone()
     }

@@ -123,8 +123,11 @@ async fn names_that_hang_hold_up_no_other() {
         );
     }
     // A client of another machine has so many at once, whether it waits for them or not.
-    hang(&resolver, "remote", MOST_FOR_CLIENT, remote(1)).await;
-    let refused = ask(&resolver, "more", remote(1)).await;
+    let of = |text: &str| Requester::Remote(text.parse().unwrap());
+    hang(&resolver, "remote", MOST_FOR_CLIENT - 1, of("2001:db8::1")).await;
+    hang(&resolver, "its-other", 1, of("2001:db8::2")).await;
+    let one = of("2001:db8::3");
+    let refused = ask(&resolver, "more", one).await;
     assert!(
         matches!(refused, Err(ResolveError::Busy(Busy::Client))),
         "{refused:?}"
@@ -132,7 +135,7 @@ async fn names_that_hang_hold_up_no_other() {
     assert_eq!(system.count("more"), 0);
     ask(&resolver, "more", remote(2)).await.unwrap();
     // What is known, or being looked up, needs no turn.
-    ask(&resolver, "more", remote(1)).await.unwrap();
+    ask(&resolver, "more", one).await.unwrap();
     hang(&resolver, "last", 1, remote(2)).await;
     let refused = ask(&resolver, "even-more", remote(2)).await;
     assert!(
