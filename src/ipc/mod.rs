@@ -18,5 +18,5 @@ pub(crate) use codec::MAX_ITEMS;
 pub use codec::{DecodeError, VERSION};
 pub(crate) use fields::MAX_READ;
 pub use fields::Peer;
-pub use host::Host;
+pub(crate) use host::Host;
 pub use message::{Assigned, Object, Returned, ToSupervisor, ToWorker};
