@@ -7,7 +7,7 @@
 use super::connection::origin_persists;
 use super::connection_auth::{offers_token, presents};
 use super::framing::{Framing, equal_lengths};
-use super::head::{RequestHead, ResponseHead};
+use super::head::{RequestHead, ResponseHead, Version};
 
 /// The course of a request on a connection.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +56,7 @@ pub fn next_use(
     let handshake = offers_token(&response.fields) && course.sent != RequestSent::Partly;
     let stays = framing != Framing::UntilClose
         && origin_persists(response)
-        && takes_content(request, course.content)
+        && took_content(request, course.content, response)
         && !has_content_after_all(response)
         && (handshake || is_as_expected(request, course));
     match stays {
@@ -66,10 +66,18 @@ pub fn next_use(
     }
 }
 
-/// True unless there was content and the method gives it no meaning: a server that ignores it would read it as the
-/// next request (RFC 9110 §9.3.1).
-fn takes_content(request: &RequestHead, content: Framing) -> bool {
-    matches!(content, Framing::None | Framing::Length(0)) || request.method.has_meaningful_content()
+/// True unless there was content that a server may have ignored, to read it as the next request: the method gives it
+/// no meaning (RFC 9110 §9.3.1), the server doesn't know chunked (RFC 9112 §6.1), or it declined the request for its
+/// framing or unread.
+fn took_content(request: &RequestHead, content: Framing, response: &ResponseHead) -> bool {
+    match content {
+        Framing::None | Framing::Length(0) => true,
+        Framing::Chunked if response.version == Version::Http10 => false,
+        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
+            request.method.has_meaningful_content()
+                && !matches!(response.status, 400 | 411 | 413 | 417 | 501 | 505)
+        }
+    }
 }
 
 /// True for a 204 that announces content, which some servers send.

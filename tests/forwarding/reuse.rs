@@ -166,6 +166,30 @@ fn a_100_that_nobody_waits_for_ends_the_connection() {
     });
 }
 
+#[test]
+fn a_server_that_may_not_have_read_the_content_gets_no_other_request() {
+    let proxy = Proxy::start("");
+    // The status line, and chunked content or by length.
+    let rows = [
+        ("HTTP/1.0 200 OK\r\nConnection: keep-alive", true),
+        ("HTTP/1.1 411 Length Required", true),
+        ("HTTP/1.1 501 Not Implemented", true),
+        ("HTTP/1.1 413 Content Too Large", false),
+        ("HTTP/1.1 400 Bad Request", false),
+    ];
+    each(rows, |(status, chunked)| {
+        let origin = Origin::answering(move |request| match request.target() {
+            "/" => format!("{status}\r\nContent-Length: 0\r\n\r\n").into_bytes(),
+            _ => passing("good"),
+        });
+        let mut client = Client::of(&proxy);
+        client.send(with_content(&origin, "POST", "content", chunked));
+        client.response("POST");
+        assert_eq!(proxy.get(&origin.uri("/next")).text(), "good");
+        assert_eq!(origin.last().connection, 1, "{status}");
+    });
+}
+
 /// Answers each request, and sends more when told to: nobody has asked for that.
 fn unasked(more: &'static str) -> (Origin, Gate, Gate) {
     let (send, sent) = (Gate::new(), Gate::new());

@@ -72,6 +72,38 @@ fn content_needs_a_meaning() {
 }
 
 #[test]
+fn content_may_have_been_ignored() {
+    let length = Framing::Length(5);
+    #[rustfmt::skip]
+    let table = [
+        (length, Version::Http11, 200, true),
+        (length, Version::Http10, 200, true),
+        (Framing::Chunked, Version::Http10, 200, false),
+        (Framing::None, Version::Http11, 400, true),
+        (length, Version::Http11, 400, false),
+        (length, Version::Http11, 404, true),
+        (length, Version::Http11, 411, false),
+        (Framing::Chunked, Version::Http11, 411, false),
+        (length, Version::Http11, 413, false),
+        (length, Version::Http11, 417, false),
+        (Framing::Chunked, Version::Http11, 501, false),
+        (length, Version::Http11, 503, true),
+    ];
+    for (content, version, status, expected) in table {
+        let course = RequestCourse { content, ..SENT };
+        let mut response = response(status, &[("Connection", "keep-alive")]);
+        response.version = version;
+        let used = may_be_used_again(
+            &request("POST", &[]),
+            &course,
+            &response,
+            Framing::Length(0),
+        );
+        assert_eq!(used, expected, "{content:?} {version:?} {status}");
+    }
+}
+
+#[test]
 fn the_course_of_a_request() {
     let partly = RequestCourse {
         sent: RequestSent::Partly,

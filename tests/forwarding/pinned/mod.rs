@@ -30,7 +30,7 @@ impl Authenticated {
         let content = String::from_utf8_lossy(&request.content);
         let fields = match request.target() {
             "/fresh" => "Cache-Control: max-age=60\r\n",
-            "/public" => "Cache-Control: public, max-age=60\r\n",
+            "/public" => "Cache-Control: public, max-age=60\r\nContent-Location: /public\r\n",
             _ => "ETag: \"a\"\r\n",
         };
         match &self.user {
@@ -252,6 +252,12 @@ fn what_a_user_gets_is_for_nobody_else() {
             assert_eq!(user(&mut Client::of(&proxy), &origin, path), "", "{path}");
         }
     }
+    // Nor is what POST brings, though it says that it is what GET would.
+    let (uri, authority) = (origin.uri("/public"), origin.authority());
+    let head = format!("POST {uri} HTTP/1.1\r\nHost: {authority}\r\n");
+    alice.send(format!("{head}Content-Length: 0\r\n\r\n"));
+    assert_eq!(alice.response("POST").text(), "alice");
+    assert_eq!(user(&mut Client::of(&proxy), &origin, "/public"), "");
     // Nor do others wait for it, or it for them.
     let before = origin.count();
     alice.ask("GET", &origin.uri("/held"), "");
