@@ -281,7 +281,7 @@ fn upgrade_becomes_a_tunnel_after_101() {
         );
         conn.send(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: \
-                   websocket\r\nSec-WebSocket-Accept: x\r\n\r\nfirst frame",
+                   websocket\r\nSec-WebSocket-Accept: x\r\nSet-Cookie: a\r\n\r\nfirst frame",
         );
         echo(conn);
     });
@@ -296,6 +296,7 @@ fn upgrade_becomes_a_tunnel_after_101() {
     );
     assert_eq!(response.first("upgrade"), Some("websocket"));
     assert_eq!(response.first("sec-websocket-accept"), Some("x"));
+    assert_eq!(response.first("set-cookie"), Some("a"));
     assert_eq!(client.wire.exactly(11).unwrap(), b"first frame");
     client.send("ping");
     assert_eq!(client.wire.exactly(4).unwrap(), b"ping");

@@ -59,7 +59,7 @@ fn interim_responses_pass() {
     let proxy = Proxy::start("");
     let gate = Gate::new();
     let origin = Origin::gated(&gate, move |conn, _, gate| {
-        conn.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n");
+        conn.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\nSet-Cookie: a\r\n\r\n");
         gate.wait();
         conn.send("HTTP/1.1 102 Processing\r\n\r\n");
         conn.send(fresh("done"));
@@ -70,6 +70,8 @@ fn interim_responses_pass() {
         (hints.status, hints.first("link")),
         (103, Some("</style.css>"))
     );
+    // Whoever waits for the same gets them, too.
+    assert_eq!(hints.first("set-cookie"), None);
     gate.open();
     assert_eq!(client.response("GET").status, 102);
     assert_eq!(client.response("GET").text(), "done");

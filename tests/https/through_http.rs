@@ -237,6 +237,32 @@ fn credentials_go_on_and_are_shown_to_nobody() {
 }
 
 #[test]
+fn many_with_credentials_are_each_answered_whichever_worker_has_them() {
+    let (origin, authority) = origin(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        fresh("for one")
+    });
+    let proxy = Proxy::with(&authority.config()).workers(2).start();
+    proxy.wait_for_workers(2);
+    let port = origin.address.port();
+    let ask = |number: usize| {
+        let mut client = Client::of(&proxy);
+        let uri = format!("http://HTTPS///user{number}:x@localhost:{port}/own");
+        client.ask("GET", &uri, "");
+        client
+    };
+    let mut clients: Vec<Client> = (0..8).map(ask).collect();
+    for client in &mut clients {
+        assert_eq!(client.response("GET").text(), "for one");
+    }
+    let heads = origin.heads.lock().unwrap();
+    let sent: std::collections::HashSet<&str> = (heads.iter())
+        .filter_map(|head| head.split("Authorization: Basic ").nth(1)?.lines().next())
+        .collect();
+    assert_eq!((heads.len(), sent.len()), (8, 8), "each has its own");
+}
+
+#[test]
 fn commands_and_purge_requests_know_the_form() {
     let (origin, authority) = origin(|_| fresh("content"));
     let config = format!("{}purge_allow = [\"127.0.0.1\"]\n", authority.config());
