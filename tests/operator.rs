@@ -238,3 +238,39 @@ fn commands_show_what_a_terminal_would_obey_as_text() {
         );
     }
 }
+
+#[test]
+fn explain_takes_a_request_as_it_would_be_sent() {
+    let origin = Origin::answering(|request| match request.target() {
+        "/vary" => ok(
+            "Cache-Control: max-age=600\r\nVary: Accept-Language\r\n",
+            "x",
+        ),
+        _ => ok("ETag: \"a\"\r\n", "x"),
+    });
+    let proxy = Proxy::start("");
+    let (vary, guess) = (origin.uri("/vary"), origin.uri("/guess"));
+    proxy.request("GET", &vary, "Accept-Language: de\r\n");
+    proxy.get(&guess);
+    let (store, dir) = (proxy.store(), proxy.runtime_dir());
+    let explained = |uri: &str, fields: &[&str]| {
+        let mut all = vec!["explain", uri, "--store", store.to_str().unwrap()];
+        all.extend(["--runtime-dir", dir.to_str().unwrap()]);
+        all.extend(fields.iter().flat_map(|field| ["-H", field]));
+        text(&run(&all).stdout)
+    };
+    let stored = || [&vary, &guess].map(|uri| explained(uri, &[]).contains("One response"));
+    common::wait_until("they are stored", common::TIMEOUT, || stored() == [true; 2]);
+    let (language, hop) = ("Accept-Language: de", "Connection: close, Accept-Language");
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], &str)] = &[
+        (&vary, &[language], "1 answers it"),
+        (&vary, &[language, hop], "select none of these variants"),
+        (&guess, &["Cache-Control: max-stale"], "neither the origin server nor a rule said for how long it is fresh"),
+        (&guess, &[], "It doesn't answer if the origin server fails."),
+    ];
+    for (uri, fields, words) in rows {
+        let told = explained(uri, fields);
+        assert!(told.contains(words), "{fields:?}: {told}");
+    }
+}
