@@ -13,7 +13,8 @@ use cacheproxy::config::encoding::encode;
 use cacheproxy::config::text::{ConfigText, Role};
 use cacheproxy::ipc::codec::Encode;
 use cacheproxy::ipc::{
-    Assigned, Peer, Received, Returned, Sent, SupervisorChannel, ToSupervisor, ToWorker, VERSION,
+    Assigned, MaintainerChannel, Object, Peer, Received, Returned, Sent, StoreOrder,
+    SupervisorChannel, ToSupervisor, ToWorker, VERSION,
 };
 use cacheproxy::sys::shared::Shared;
 use cacheproxy::sys::{child, memory_file, seqpacket};
@@ -317,4 +318,44 @@ fn shared_memory_that_could_be_cut_short_is_refused() {
         shared: file.as_fd(),
     });
     assert!(!worker.ended_well());
+}
+
+#[test]
+fn files_are_seen_to_as_ordered_until_the_channel_is_closed() {
+    let mut worker = Worker::start();
+    let supervisor = worker.supervisor();
+    let (ours, its) = seqpacket::pair().unwrap();
+    supervisor.say(&ToWorker::Maintain { channel: its });
+    let channel = MaintainerChannel::from(ours);
+    let ask = |order| {
+        channel.send_waiting(&order).unwrap();
+        match channel.recv_within(Some(TIMEOUT)).unwrap() {
+            Received::Message(reply) => format!("{reply:?}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let object = Object {
+        hash: [7; 16],
+        variant: [0; 16],
+        size: 4096,
+    };
+    let stored = worker
+        .dir
+        .path()
+        .join(format!("store/v1/07/{}", "07".repeat(16)));
+    std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
+    std::fs::write(&stored, "no record").unwrap();
+    assert_eq!(ask(StoreOrder::RemoveLeftovers {}), "Number { value: 0 }");
+    let found = ask(StoreOrder::Scan { directory: 7 });
+    assert!(found.contains(&format!("{object:?}")), "{found}");
+    ask(StoreOrder::Evict { object });
+    assert!(!stored.exists());
+    let found = ask(StoreOrder::Scan { directory: 7 });
+    assert_eq!(found, "Found { entries: [], is_last: true }");
+    assert_ne!(ask(StoreOrder::Free {}), "Number { value: 0 }");
+    assert_ne!(ask(StoreOrder::Directories {}), "Number { value: 0 }");
+    drop(channel);
+    worker.signal(Signal::SIGTERM);
+    assert!(worker.ended_well());
+    assert!(worker.dir.path().join("store/synced").exists());
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::store_directory;
 use crate::config::{self, ConfigSource, DROPINS, MAIN};
 use crate::supervisor::{self, Listen, Spawn};
 use crate::sys::exit::Failure;
@@ -44,7 +43,6 @@ pub(super) fn supervisor(args: SupervisorArgs) -> Result<(), Failure> {
         ..ConfigSource::default()
     };
     let configuration = config::load(&source).map_err(Failure::config)?;
-    store_directory::prepare(&configuration.settings.store.path)?;
     supervisor::serve(supervisor::Start {
         configuration,
         listen: Listen::Inherited,

@@ -8,11 +8,16 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use super::codec::{Decode, DecodeError, Encode};
 use super::message::{MAX_BYTES, ToSupervisor, ToWorker};
 use crate::sys::fds;
 pub use crate::sys::fds::Sent;
+use crate::sys::seqpacket::{self, Awaited};
+
+/// The wait when the system is short of memory.
+const LATER: Duration = Duration::from_millis(5);
 
 /// A message to the one who sends messages `M`.
 pub trait AnswerTo<M>: Encode {}
@@ -65,6 +70,29 @@ impl<M: Decode> Channel<M> {
     /// Takes the next message, if there is one.
     pub fn try_recv(&self) -> Result<Received<M>, ChannelError> {
         INCOMING.with_borrow_mut(|buffer| self.receive_into(buffer))
+    }
+
+    /// Takes the next message, waiting for it for this time at most, or for ever.
+    pub fn recv_within(&self, limit: Option<Duration>) -> Result<Received<M>, ChannelError> {
+        match self.try_recv()? {
+            Received::Nothing => {
+                seqpacket::wait(self.as_fd(), Awaited::Message, limit)?;
+                self.try_recv()
+            }
+            heard @ (Received::Message(_) | Received::Closed) => Ok(heard),
+        }
+    }
+
+    /// Sends a message, waiting until there is room for it.
+    pub fn send_waiting(&self, message: &impl AnswerTo<M>) -> Result<(), ChannelError> {
+        loop {
+            match self.try_send(message)? {
+                Sent::Done => return Ok(()),
+                Sent::Closed => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+                Sent::Busy => seqpacket::wait(self.as_fd(), Awaited::Room, None)?,
+                Sent::Later => std::thread::sleep(LATER),
+            }
+        }
     }
 
     fn receive_into(&self, buffer: &mut [u8]) -> Result<Received<M>, ChannelError> {

@@ -9,7 +9,7 @@ use std::vec::IntoIter;
 
 /// The version of the messages. Both sides say theirs first; a worker that is told another one
 /// drains and exits, so that its successor is of the supervisor's version.
-pub const VERSION: Version = Version(3);
+pub const VERSION: Version = Version(4);
 
 /// The version that a side speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +118,8 @@ macro_rules! record {
 
 /// Encodes and decodes the messages of one direction: the number of each, and its fields in the order in which they travel.
 macro_rules! messages {
-    ($name:ident: $($kind:literal = $variant:ident { $($field:ident),* })+) => {
-        impl<F: Encode> Encode for $name<F> {
+    ($name:ident $(<$fd:ident>)?: $($kind:literal = $variant:ident { $($field:ident),* })+) => {
+        impl $(<$fd: Encode>)? Encode for $name $(<$fd>)? {
             fn encode<'a>(&'a self, out: &mut Vec<u8>, fds: &mut Vec<BorrowedFd<'a>>) {
                 match self {
                     $($name::$variant { $($field),* } => {

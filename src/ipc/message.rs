@@ -80,6 +80,8 @@ pub enum ToWorker<F = OwnedFd> {
     ReturnsTaken { tokens: Vec<u64> },
     /// These clients could not be handed over: they stay the worker's, which serves them itself.
     HandOverRefused { tokens: Vec<u64> },
+    /// See to the store's files, as ordered over this channel until it is closed.
+    Maintain { channel: F },
     /// Drain and exit, without a new process to follow.
     Stop,
 }
@@ -127,16 +129,17 @@ record!(Object { hash, variant, size } at most MAX_ITEMS);
 
 // A number is never given another meaning; a message that changes its fields gets a new number or `VERSION` goes up.
 
-messages! { ToWorker:
+messages! { ToWorker<F>:
     1 = Hello { version, settings, shared }
     2 = Settings { settings }
     3 = Assign { clients }
     4 = ReturnsTaken { tokens }
     5 = Stop {}
     6 = HandOverRefused { tokens }
+    7 = Maintain { channel }
 }
 
-messages! { ToSupervisor:
+messages! { ToSupervisor<F>:
     1 = Hello { version, pid, worker, clients }
     32 = SettingsApplied {}
     33 = SettingsRefused { reason }

@@ -9,6 +9,7 @@ mod channel;
 pub mod codec;
 mod fields;
 mod host;
+mod maintenance;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ pub use codec::{DecodeError, VERSION};
 pub(crate) use fields::MAX_READ;
 pub use fields::Peer;
 pub(crate) use host::Host;
+pub use maintenance::{MaintainerChannel, OrderChannel, StoreOrder, StoreReply, StoredObject};
 pub use message::{Assigned, Object, Returned, ToSupervisor, ToWorker};

@@ -54,6 +54,7 @@ fn to_worker() -> Vec<ToWorker> {
             tokens: vec![1, u64::MAX],
         },
         ToWorker::HandOverRefused { tokens: vec![3] },
+        ToWorker::Maintain { channel: fd() },
         ToWorker::Stop,
     ]
 }
@@ -167,7 +168,7 @@ fn what_is_not_a_message_is_named() {
         (&[0], UnknownKind(0)),
         (&[3], UnknownKind(3)),
         (&[255], UnknownKind(255)),
-        (&[1, 4, 0], Version(4)),
+        (&[1, 9, 0], Version(9)),
         (&[33, 1, 0, 0, 0, 0xff], BadText),
         (&[33, 0xff, 0xff, 0xff, 0xff], TooMany(u32::MAX as usize)),
         (&[33, 1, 0x40, 0, 0], TooMany(MAX_READ + 1)),

@@ -42,6 +42,8 @@ impl DiskWatch {
                     let free = disk::free(&path);
                     match &free {
                         Ok(free) => shared.set_full(*free < floor.load(Relaxed)),
+                        // A worker makes it when it starts.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         Err(error) if !failing => {
                             log::warn!("{}: its free space can't be told: {error}", path.display());
                         }

@@ -4,13 +4,15 @@
 //! The parts own their state and say what is to be done; here that is carried out: for clients in this file, for
 //! workers in `workers`, for signals and the control socket in `orders`.
 
+mod maintainer;
 mod orders;
 mod workers;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::accept::{Listeners, Occupancy};
 use super::claims::Origins;
@@ -28,7 +30,7 @@ use super::spawn::Spawner;
 use super::start::Start;
 use super::status::{Notices, Overview};
 use super::stop::LifePhase;
-use super::token::{ClientId, Token};
+use super::token::{ClientId, LinkId, Token};
 use crate::sys::epoll::{Interest, Poll, Ready};
 use crate::sys::exit::Failure;
 use crate::sys::notify;
@@ -54,6 +56,8 @@ pub(super) struct Supervisor {
     settings: CurrentSettings,
     shared: Arc<Shared>,
     disk: DiskSpace,
+    /// The worker that sees to the store's files.
+    maintainer: Option<LinkId>,
     notices: Notices,
     phase: LifePhase,
 }
@@ -88,6 +92,7 @@ impl Supervisor {
             settings,
             shared,
             disk,
+            maintainer: None,
         };
         supervisor.watch().map_err(unavailable("epoll"))?;
         supervisor.listeners.announce(&start.listen);
@@ -146,6 +151,7 @@ impl Supervisor {
         for id in self.links.take_due(now) {
             self.flush(id, now);
         }
+        self.appoint_maintainer(now);
         self.listeners.reopen(self.occupancy(), &self.poll, now);
         self.finish_reload(now);
         self.control.end_overdue(now);
@@ -171,6 +177,7 @@ impl Supervisor {
             self.control.next_deadline(),
             self.notices.next_deadline(),
             self.phase.ends(),
+            self.disk.next_look(now),
         ]
         .into_iter()
         .flatten()
@@ -249,10 +256,10 @@ fn share(kept: Option<OwnedFd>) -> io::Result<Arc<Shared>> {
     Ok(Arc::new(shared))
 }
 
-/// The start of the ids: elsewhere than those of the supervisor before, which workers may still know.
+/// The start of the ids: at random, since workers may still have clients of a supervisor before, whose ids mean nothing
+/// here.
 fn seed() -> u32 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |now| now.as_millis() as u32)
+    RandomState::new().build_hasher().finish() as u32
 }
 
 fn unavailable(what: &str) -> impl Fn(io::Error) -> Failure {

@@ -3,12 +3,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::disk_watch::DiskWatch;
 use super::evict::{Evictor, EvictorMessage};
 use crate::config::{Settings, StoreChoice, StoreKind};
+use crate::ipc::MaintainerChannel;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
+
+/// The longest time for which nobody looks whether a maintainer is wanted.
+const LOOK: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) enum DiskSpace {
@@ -59,6 +64,26 @@ impl DiskSpace {
     pub(super) fn news_lost(&self) {
         if let Some(evictor) = self.evictor() {
             evictor.rescan();
+        }
+    }
+
+    pub(super) fn wants_maintainer(&self) -> bool {
+        self.evictor().is_some_and(Evictor::wants_maintainer)
+    }
+
+    /// The time at which it is to be seen whether a maintainer is wanted: the evictor can't wake who appoints one.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        self.evictor().map(|_| now + LOOK)
+    }
+
+    /// Has a worker see to the store's files. False when that can't be said now.
+    pub(super) fn appoint(&self, channel: MaintainerChannel) -> bool {
+        self.evictor().is_some_and(|it| it.appoint(channel))
+    }
+
+    pub(super) fn dismiss_maintainer(&self) {
+        if let Some(evictor) = self.evictor() {
+            evictor.dismiss_maintainer();
         }
     }
 

@@ -1,7 +1,7 @@
 //! Messages that wait until a channel has room. They borrow their fds when they are sent, so that what is sent is
 //! what is in force then.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::token::ClientId;
 use crate::ipc::{MAX_ITEMS, ToWorker, VERSION};
@@ -16,6 +16,9 @@ pub(super) enum Unsent {
         clients: Vec<ClientId>,
     },
     HandOverRefused(Vec<u64>),
+    Maintain {
+        channel: OwnedFd,
+    },
     Stop,
 }
 
@@ -27,7 +30,7 @@ pub(super) struct SharedFds<'a> {
 
 impl Unsent {
     /// The message with its fds.
-    pub(super) fn lend<'a>(&self, fds: SharedFds<'a>) -> ToWorker<BorrowedFd<'a>> {
+    pub(super) fn lend<'a>(&'a self, fds: SharedFds<'a>) -> ToWorker<BorrowedFd<'a>> {
         let SharedFds { settings, shared } = fds;
         match self {
             Unsent::Hello => ToWorker::Hello {
@@ -44,6 +47,9 @@ impl Unsent {
             }
             Unsent::HandOverRefused(tokens) => ToWorker::HandOverRefused {
                 tokens: tokens.clone(),
+            },
+            Unsent::Maintain { channel } => ToWorker::Maintain {
+                channel: channel.as_fd(),
             },
             Unsent::Stop => ToWorker::Stop,
         }

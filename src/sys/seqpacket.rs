@@ -1,13 +1,16 @@
-//! SOCK_SEQPACKET sockets in the file system: the listener of a worker, the supervisor's connect, a
-//! pair for tests. All are close-on-exec and don't block.
+//! SOCK_SEQPACKET sockets: the listener of a worker in the file system, the supervisor's connect, a
+//! pair. All are close-on-exec and don't block.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect as connect_to,
-    listen as listen_on, socket,
+    listen as listen_on, socket, socketpair,
 };
 
 const UNIX: AddressFamily = AddressFamily::Unix;
@@ -40,9 +43,30 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// What a thread waits for at a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Awaited {
+    Message,
+    Room,
+}
+
+/// Waits for it, or the other end's closing, for this time at most, or for ever.
+pub fn wait(socket: BorrowedFd<'_>, awaited: Awaited, limit: Option<Duration>) -> io::Result<()> {
+    let flags = match awaited {
+        Awaited::Message => PollFlags::POLLIN,
+        Awaited::Room => PollFlags::POLLOUT,
+    };
+    let limit = limit.map_or(PollTimeout::NONE, |limit| {
+        PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut [PollFd::new(socket, flags)], limit) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Two connected ends.
-#[cfg(any(test, feature = "internals"))]
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    use nix::sys::socket::socketpair;
     Ok(socketpair(UNIX, SockType::SeqPacket, None, FLAGS)?)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
+use super::maintenance;
 use super::outgoing::{InTransit, Outgoing};
 use super::phase::Supervision;
 use super::request_loop::start;
@@ -201,6 +202,7 @@ impl LinkGuard<'_> {
                     }
                 });
             }
+            ToWorker::Maintain { channel } => maintenance::start(self.worker, channel),
             ToWorker::Stop => self.worker.phase.drain(),
         }
     }

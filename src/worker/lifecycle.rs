@@ -7,11 +7,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::maintenance;
 use super::phase::Supervision;
 use super::state::Worker;
 use super::supervision;
+use crate::config::StoreKind;
 use crate::sys::exit::Failure;
 use crate::sys::{notify, stream};
 
@@ -45,6 +48,13 @@ pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
     tokio::select! {
         () = supervision::serve(&worker, &listener, link) => {}
         () = drained(&worker) => {}
+    }
+    let settings = worker.settings();
+    if worker.store.is_some() && settings.store.kind == StoreKind::Filesystem {
+        let (path, shared) = (settings.store.path.clone(), worker.shared.clone());
+        // On another thread, since systemd hears meanwhile that this one turns.
+        let synced = spawn_blocking(move || maintenance::mark_synced(&path, &shared));
+        let _ = synced.await;
     }
     log::info!("worker {index} ends");
     Ok(())

@@ -10,6 +10,7 @@ mod exchange;
 mod fetch;
 mod gone;
 mod lifecycle;
+mod maintenance;
 mod origin;
 mod outbox;
 mod outgoing;

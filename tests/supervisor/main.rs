@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod handed_over;
+mod maintainer;
 mod stage;
 mod taken_over;
 

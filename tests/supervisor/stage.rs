@@ -13,7 +13,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cacheproxy::ipc::{
-    Assigned, Peer, Received, Returned, Sent, ToSupervisor, ToWorker, VERSION, WorkerChannel,
+    Assigned, OrderChannel, Peer, Received, Returned, Sent, ToSupervisor, ToWorker, VERSION,
+    WorkerChannel,
 };
 use cacheproxy::sys::{child, clients, seqpacket};
 use nix::sys::signal::{Signal, kill};
@@ -191,6 +192,7 @@ impl Nest {
             channel: fd.into(),
             number: self.number,
             waiting: RefCell::default(),
+            orders: RefCell::default(),
         };
         let ToWorker::Hello { version, .. } = worker.hear() else {
             panic!("the first message is not Hello");
@@ -213,6 +215,8 @@ pub struct Worker {
     number: u16,
     /// Clients that came together with one that was asked for.
     waiting: RefCell<VecDeque<Assigned>>,
+    /// The channel on which it is to see to the store's files. Nobody answers there unless a test does.
+    pub orders: RefCell<Option<OrderChannel>>,
 }
 
 impl Worker {
@@ -234,6 +238,9 @@ impl Worker {
         let end = Instant::now() + timeout;
         loop {
             match self.channel.try_recv().unwrap() {
+                Received::Message(ToWorker::Maintain { channel }) => {
+                    self.orders.replace(Some(channel.into()));
+                }
                 Received::Message(message) => return Some(message),
                 Received::Closed => panic!("the supervisor has closed the channel"),
                 Received::Nothing if Instant::now() > end => return None,

@@ -164,6 +164,7 @@ impl Supervisor {
         };
         link.drains();
         let slot = link.slot;
+        self.dismiss_maintainer(id);
         let untaken = self.clients.at(ClientPlace::Sent(id));
         self.queue.requeue(untaken, &mut self.clients, now);
         // Before its successor has any: they have the same number.
@@ -204,6 +205,7 @@ impl Supervisor {
         let Some(link) = self.links.remove(id, &self.poll) else {
             return;
         };
+        self.dismiss_maintainer(id);
         let sent = self.clients.at(ClientPlace::Sent(id));
         match end {
             LinkEnd::Ended => self.queue.requeue(sent, &mut self.clients, now),

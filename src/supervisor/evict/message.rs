@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-use crate::ipc::Object;
+use crate::ipc::{MaintainerChannel, Object};
+use crate::store::sieve::{BLOCK, SieveEntry};
 
 pub(in crate::supervisor) enum EvictorMessage {
     Published(Vec<Object>),
     Removed(Vec<Object>),
+    /// This worker sees to the files from now on.
+    Appointed(MaintainerChannel),
     Stop,
 }
 
@@ -14,7 +17,7 @@ impl EvictorMessage {
     pub(super) fn objects(&self) -> usize {
         match self {
             EvictorMessage::Published(objects) | EvictorMessage::Removed(objects) => objects.len(),
-            EvictorMessage::Stop => 0,
+            EvictorMessage::Appointed(_) | EvictorMessage::Stop => 0,
         }
     }
 }
@@ -25,6 +28,20 @@ pub(super) struct EvictorRequests {
     /// Read the store again: messages were lost, or who would have sent them.
     pub scan: AtomicBool,
     pub min_free: AtomicU64,
+    /// Another worker is to see to the files.
+    pub wanted: AtomicBool,
+    /// No answer is waited for any more.
+    pub stopping: AtomicBool,
     /// The objects in the messages that wait.
     pub queued: AtomicUsize,
+}
+
+/// An object as it stands in the queue.
+pub(super) fn entry(object: &Object) -> SieveEntry {
+    SieveEntry {
+        hash: object.hash,
+        variant: object.variant,
+        // Nothing takes less: so the limit bounds what a worker can make this queue hold.
+        size: object.size.max(BLOCK),
+    }
 }

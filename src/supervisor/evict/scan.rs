@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
+use super::maintenance::Maintenance;
 use crate::store::StoreError;
-use crate::store::filesystem::maintenance::DirectoryMaintenance;
 use crate::store::sieve::{Sieve, SieveEntry};
 use crate::sys::shared::Shared;
 
@@ -56,7 +56,7 @@ impl Scan {
     /// Reads the next directory; true after the last. One that cannot be read is passed over.
     pub(super) fn step(
         &mut self,
-        maintenance: &DirectoryMaintenance,
+        maintenance: &impl Maintenance,
         shared: &Shared,
     ) -> Result<bool, StoreError> {
         let number = self.next.min(DIRECTORIES - 1) as u8;

@@ -7,19 +7,50 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use super::message::entry;
 use super::scan::Scan;
-use super::thread::entry;
 use super::*;
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::ipc::Object;
+use crate::store::StoreError;
 use crate::store::filesystem::FilesystemStore;
-use crate::store::sieve::Sieve;
+use crate::store::filesystem::maintenance::DirectoryMaintenance;
+use crate::store::sieve::{Sieve, SieveEntry};
 use crate::store::{Found, Published, Store, Whole};
 
 const SIZE: u64 = 12 * 1024;
+
+/// The files of a store, without a worker between.
+impl Maintenance for DirectoryMaintenance {
+    fn appoint(&self, _: MaintainerChannel) {}
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    fn remove_leftovers(&self) -> Result<u64, StoreError> {
+        DirectoryMaintenance::remove_leftovers(self, SystemTime::now()).map(|count| count as u64)
+    }
+
+    fn scan(&self, number: u8) -> Result<Vec<(u64, SieveEntry)>, StoreError> {
+        DirectoryMaintenance::scan(self, number)
+    }
+
+    fn evict(&self, entry: &SieveEntry) -> Result<(), StoreError> {
+        DirectoryMaintenance::evict(self, entry)
+    }
+
+    fn directories(&self) -> Result<u64, StoreError> {
+        Ok(DirectoryMaintenance::directories(self))
+    }
+
+    fn free(&self) -> Result<u64, StoreError> {
+        DirectoryMaintenance::free(self)
+    }
+}
 
 struct Bench {
     dir: TempDir,
@@ -37,7 +68,9 @@ fn bench(limit: u64) -> Bench {
 
 impl Bench {
     fn start(&self, min_free: u64) -> Evictor {
-        Evictor::start(self.dir.path(), min_free, Arc::clone(&self.shared)).unwrap()
+        let files = DirectoryMaintenance::open(self.dir.path(), Arc::clone(&self.shared)).unwrap();
+        let requests = Arc::new(EvictorRequests::default());
+        Evictor::start_with(files, min_free, Arc::clone(&self.shared), requests).unwrap()
     }
 
     fn publish(&self, name: &str) -> Result<Published, StoreError> {
@@ -330,9 +363,10 @@ fn only_leftovers_are_removed() {
 }
 
 #[test]
-fn a_clean_stop_is_noted() {
+fn what_has_reached_the_disk_is_noted() {
     let bench = bench(u64::MAX);
-    bench.start(0).stop();
+    let files = DirectoryMaintenance::open(bench.dir.path(), Arc::clone(&bench.shared)).unwrap();
+    files.mark_synced(SystemTime::now()).unwrap();
     let text = std::fs::read_to_string(bench.dir.path().join("synced")).unwrap();
     assert_eq!(text.lines().count(), 1);
     let hex = format!("{:032x}", u128::from_be_bytes(bench.shared.boot()));

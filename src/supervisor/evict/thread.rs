@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use super::message::{EvictorMessage, EvictorRequests};
+use super::maintenance::Maintenance;
+use super::message::{EvictorMessage, EvictorRequests, entry};
 use super::scan::Scan;
 use crate::ipc::Object;
 use crate::store::StoreError;
-use crate::store::filesystem::maintenance::DirectoryMaintenance;
-use crate::store::sieve::{BLOCK, Sieve, SieveEntry};
+use crate::store::sieve::{Sieve, SieveEntry};
 use crate::sys::rate::OncePerMinute;
 use crate::sys::shared::Shared;
 
@@ -31,12 +31,14 @@ const HEADROOM: Duration = Duration::from_secs(300);
 /// At most this many evictions before messages are heard again.
 const BATCH: usize = 256;
 
-pub(super) struct EvictorThread {
-    maintenance: DirectoryMaintenance,
+pub(super) struct EvictorThread<M> {
+    maintenance: M,
     shared: Arc<Shared>,
     receiver: Receiver<EvictorMessage>,
     requests: Arc<EvictorRequests>,
     sieve: Sieve,
+    /// Leftovers have been removed.
+    cleared: bool,
     scan: Option<Scan>,
     scanned: Instant,
     /// The next is to come soon: a command has changed much.
@@ -54,13 +56,13 @@ pub(super) struct EvictorThread {
     warnings: OncePerMinute,
 }
 
-impl EvictorThread {
+impl<M: Maintenance> EvictorThread<M> {
     pub(super) fn new(
-        maintenance: DirectoryMaintenance,
+        maintenance: M,
         shared: Arc<Shared>,
         receiver: Receiver<EvictorMessage>,
         requests: Arc<EvictorRequests>,
-    ) -> EvictorThread {
+    ) -> EvictorThread<M> {
         let now = Instant::now();
         EvictorThread {
             scan: Some(Scan::first(&shared)),
@@ -69,6 +71,7 @@ impl EvictorThread {
             receiver,
             requests,
             sieve: Sieve::new(),
+            cleared: false,
             scanned: now,
             soon: false,
             free: u64::MAX,
@@ -83,27 +86,37 @@ impl EvictorThread {
     }
 
     pub(super) fn run(mut self) {
-        match self.maintenance.remove_leftovers(SystemTime::now()) {
-            Ok(0) => {}
-            Ok(removed) => log::info!("removed {removed} unfinished files from the store"),
-            Err(error) => self.complain(&error),
-        }
         while self.hear() {
+            if !self.maintenance.is_there() {
+                continue;
+            }
+            self.clear_up();
             let now = Instant::now();
             self.go_on_scanning(now);
             self.look(now);
             self.hear_wanted(now);
             self.make_room();
         }
-        if let Err(error) = self.maintenance.mark_synced(SystemTime::now()) {
-            self.complain(&error);
+    }
+
+    /// Has leftovers removed, once.
+    fn clear_up(&mut self) {
+        if std::mem::replace(&mut self.cleared, true) {
+            return;
+        }
+        match self.maintenance.remove_leftovers() {
+            Ok(0) => {}
+            Ok(removed) => log::info!("removed {removed} unfinished files from the store"),
+            Err(error) => self.complain(&error),
         }
     }
 
     /// Hears what there is to hear, or waits for it as long as nothing else is to be done. False
     /// when it was told to stop.
     fn hear(&mut self) -> bool {
-        let mut wait = if self.scan.is_some() || self.is_over() {
+        let mut wait = if !self.maintenance.is_there() {
+            QUIET
+        } else if self.scan.is_some() || self.is_over() {
             // A failure may well come again: not at full speed.
             if self.failed { AGAIN } else { Duration::ZERO }
         } else if self.shared.is_filling() {
@@ -123,6 +136,7 @@ impl EvictorThread {
                 Ok(EvictorMessage::Removed(objects)) => {
                     objects.iter().for_each(|it| self.remove(it))
                 }
+                Ok(EvictorMessage::Appointed(channel)) => self.maintenance.appoint(channel),
                 Ok(EvictorMessage::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => break,
             }
@@ -211,7 +225,10 @@ impl EvictorThread {
         let held = self.shared.held();
         // They are many to look at: not for each that a scan reads.
         if !lately {
-            self.shared.set_directories(self.maintenance.directories());
+            match self.maintenance.directories() {
+                Ok(bytes) => self.shared.set_directories(bytes),
+                Err(error) => self.complain(&error),
+            }
         }
         match self.maintenance.free() {
             Ok(free) => {
@@ -271,14 +288,5 @@ impl EvictorThread {
         if self.warnings.is_due(Instant::now()) {
             log::warn!("eviction: {error}");
         }
-    }
-}
-
-pub(super) fn entry(object: &Object) -> SieveEntry {
-    SieveEntry {
-        hash: object.hash,
-        variant: object.variant,
-        // Nothing takes less: so the limit bounds what a worker can make this queue hold.
-        size: object.size.max(BLOCK),
     }
 }
