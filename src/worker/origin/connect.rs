@@ -43,6 +43,21 @@ pub(crate) enum ReachError {
     TimedOut { host: String, seconds: u64 },
 }
 
+impl ReachError {
+    /// True when others who ask for the same would fail alike; false when it was this client's share of look-ups.
+    pub(crate) fn is_of_the_destination(&self) -> bool {
+        match self {
+            ReachError::Busy { why, .. } => *why == Busy::All,
+            ReachError::NotAllowed { .. }
+            | ReachError::Unresolved { .. }
+            | ReachError::NoAnswer { .. }
+            | ReachError::Unreachable { .. }
+            | ReachError::Tls { .. }
+            | ReachError::TimedOut { .. } => true,
+        }
+    }
+}
+
 /// An origin server to be reached, and for whom.
 pub(crate) struct Wanted<'a> {
     pub(crate) host: &'a str,
@@ -172,6 +187,16 @@ fn interleave(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_look_ups_is_one_clients() {
+        let busy = |why| ReachError::Busy {
+            host: String::new(),
+            why,
+        };
+        assert!(!busy(Busy::Client).is_of_the_destination());
+        assert!(busy(Busy::All).is_of_the_destination());
+    }
 
     #[test]
     fn families_take_turns() {

@@ -144,7 +144,7 @@ impl FetchError {
     /// True when it is the destination's failure, and so everybody's who asks for the same; any other may be due to
     /// what this one client sent.
     pub fn is_of_the_destination(&self) -> bool {
-        matches!(self, FetchError::Connect(_))
+        matches!(self, FetchError::Connect(why) if why.is_of_the_destination())
     }
 
     /// The status code that tells the client (RFC 9110 §15.6).
