@@ -99,7 +99,7 @@ fn heads_of_many_names_cost_what_their_bytes_cost() {
         }),
         ("Via", ["", ""], |_| "1.1 a".to_owned(), |fields| { black_box(via_has_loop(fields, "me")); }),
         ("Range", ["bytes=", ""], |number| format!("{number}-{number}"), |fields| {
-            black_box(range::is_there(&request(fields), 5));
+            black_box(range::is_there(&request(fields), None, 5));
         }),
         ("X", ["", ""], name, |fields| { write_last(&mut BytesMut::new(), fields); }),
         // A folded line of this size.

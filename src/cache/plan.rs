@@ -10,9 +10,10 @@ use super::parts::{PartUse, PartialContent, part_use};
 use super::range::{self, ByteRange};
 use super::reuse::{OnError, Reuse, ValidateReason, is_error, reuse};
 use super::status::Forward;
+use super::validation::{Condition, Selected, client_condition};
 use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
-use crate::http::head::RequestHead;
+use crate::http::head::{Method, RequestHead};
 
 /// A request as presented, with what is known of who sent it.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,10 @@ pub struct Candidate<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Growing<'a> {
     pub facts: &'a Facts,
+    /// The response as others than the one that brought it see it.
+    pub selected: Selected<'a>,
+    /// The length of its content, where its head tells it.
+    pub length: Option<u64>,
     /// The bytes of its content that are there.
     pub ready: u64,
     /// All of them are; it is on its way into the store, in place of what that has.
@@ -192,13 +197,15 @@ fn from_stored(
             ttl,
             ..
         } => answer(CandidateSource::Stored, (age, ttl), !only_if_cached),
-        Reuse::Validate { .. } if only_if_cached => Plan::Refuse(PlanRefusal::OnlyIfCached),
         Reuse::Validate {
             why, ttl, on_error, ..
         } => {
             let growing = candidates.growing.as_ref();
             if let Some(answer) = growing.and_then(|growing| from_growing(request, growing, now)) {
                 return answer;
+            }
+            if only_if_cached {
+                return Plan::Refuse(PlanRefusal::OnlyIfCached);
             }
             let forward = why.forward(ttl);
             // Without a validator it is fetched anew, and then a distant range is asked for as it is.
@@ -231,15 +238,15 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Uni
             _ => {}
         }
     }
+    let growing = candidates.growing.as_ref();
+    if let Some(answer) = growing.and_then(|growing| from_growing(request, growing, now)) {
+        return answer;
+    }
     if directives.only_if_cached {
         return Plan::Refuse(PlanRefusal::OnlyIfCached);
     }
     if let Some((why, forward)) = validate {
         return obtain(Question::ValidatePart { why }, forward, Scope::AsPresented);
-    }
-    let growing = candidates.growing.as_ref();
-    if let Some(answer) = growing.and_then(|growing| from_growing(request, growing, now)) {
-        return answer;
     }
     let forward = match candidates.other_variants {
         true => Forward::VaryMiss,
@@ -270,14 +277,18 @@ fn answer(from: CandidateSource, (age, ttl): (u64, i64), validate_behind: bool) 
     })
 }
 
-/// The answer from what is being received, if enough of it is there or soon will be.
+/// The answer from what is being received: of its head alone, or if enough of the content is there or soon will be.
 fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: UnixSeconds) -> Option<Plan> {
     let head = request.head;
-    let there = growing.is_whole
-        || range::is_there(head, growing.ready)
-        || wants_whole(head, growing.ready);
-    let may_share = there && !has_condition(head) && !request.directives.no_cache;
+    let condition = client_condition(&head.method, &head.fields, growing.selected);
+    let is_there = growing.is_whole
+        || head.method == Method::Head
+        || condition == Condition::NotModified
+        || !range::is_asked(head)
+        || range::is_near(head, growing.ready)
+        || range::is_there(head, growing.length, growing.ready);
     let usable = reuse(&request.directives, growing.facts, now).answers();
+    let may_share = is_there && !request.directives.no_cache;
     Some(answer(
         CandidateSource::Growing,
         usable.filter(|_| may_share)?,

@@ -132,9 +132,14 @@ pub fn is_near(request: &RequestHead, ready: u64) -> bool {
     matches!(specs(&request.fields).as_deref(), Some([Spec::Int(first, u64::MAX)]) if *first <= most)
 }
 
-/// True when all that is asked for is among the first `ready` bytes, which are there already.
-pub fn is_there(request: &RequestHead, ready: u64) -> bool {
-    matches!(specs(&request.fields).as_deref(), Some([Spec::Int(_, last)]) if *last < ready)
+/// True when all that is asked for is among the first `ready` bytes, which are there already, of a representation whose
+/// length may be known.
+pub fn is_there(request: &RequestHead, length: Option<u64>, ready: u64) -> bool {
+    match (specs(&request.fields).as_deref(), length) {
+        (Some([spec]), Some(length)) => spec.part(length).is_none_or(|part| part.end() <= ready),
+        (Some([Spec::Int(_, last)]), None) => *last < ready,
+        _ => false,
+    }
 }
 
 /// Has the request ask for the whole of what it asks a part of.

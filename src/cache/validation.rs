@@ -116,9 +116,32 @@ pub enum Condition {
     NotModified,
 }
 
-/// Evaluates a client's `If-None-Match`, or without one its `If-Modified-Since`, against the stored
+/// A response as far as a client's condition is about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Selected<'a> {
+    pub status: u16,
+    pub fields: &'a Fields,
+    pub response_time: UnixSeconds,
+}
+
+impl<'a> From<&'a Meta> for Selected<'a> {
+    fn from(meta: &'a Meta) -> Selected<'a> {
+        Selected {
+            status: meta.status,
+            fields: &meta.fields,
+            response_time: meta.response_time,
+        }
+    }
+}
+
+/// Evaluates a client's `If-None-Match`, or without one its `If-Modified-Since`, against the
 /// response that answers it (RFC 9111 §4.3.2, RFC 9110 §13.2.2).
-pub fn client_condition(method: &Method, request: &Fields, stored: &Meta) -> Condition {
+pub fn client_condition<'a>(
+    method: &Method,
+    request: &Fields,
+    selected: impl Into<Selected<'a>>,
+) -> Condition {
+    let stored: Selected<'_> = selected.into();
     let applies =
         matches!(method, Method::Get | Method::Head) && matches!(stored.status, 200 | 206);
     let unchanged = match EntityTags::of(request, "if-none-match") {
@@ -127,7 +150,7 @@ pub fn client_condition(method: &Method, request: &Fields, stored: &Meta) -> Con
             let ours = stored.fields.first("etag").and_then(EntityTag::parse);
             ours.is_some_and(|ours| tags.weak_match(&ours))
         }
-        None => unmodified_since(request, stored),
+        None => unmodified_since(request, &stored),
     };
     if applies && unchanged {
         Condition::NotModified
@@ -138,7 +161,7 @@ pub fn client_condition(method: &Method, request: &Fields, stored: &Meta) -> Con
 
 /// True if `If-Modified-Since` is one valid date that is not before the stored response's
 /// modification, for which its `Date` stands in where it has no `Last-Modified`.
-fn unmodified_since(request: &Fields, stored: &Meta) -> bool {
+fn unmodified_since(request: &Fields, stored: &Selected<'_>) -> bool {
     let mut lines = request.all("if-modified-since");
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return false;

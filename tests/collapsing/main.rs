@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod company;
+mod received;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

@@ -20,6 +20,9 @@ struct There {
     part: &'static str,
     /// The first bytes that are there of what grows.
     growing: (&'static str, u64),
+    /// Its length, if that is known.
+    length: Option<u64>,
+    method: &'static str,
 }
 
 const NOTHING: There = There {
@@ -27,10 +30,12 @@ const NOTHING: There = There {
     local: false,
     part: "",
     growing: ("", 0),
+    length: None,
+    method: "GET",
 };
 
 fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Plan {
-    let head = request("GET", lines);
+    let head = request(there.method, lines);
     let presented = Presented {
         head: &head,
         directives: RequestDirectives::of(&head.fields),
@@ -55,8 +60,14 @@ fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Pla
             .map(|(facts, fields)| candidate((facts, fields))),
         other_variants: false,
         part: (part.as_ref()).map(|(facts, fields)| (candidate((facts, fields)), second)),
-        growing: growing.as_ref().map(|(facts, _)| Growing {
+        growing: growing.as_ref().map(|(facts, fields)| Growing {
             facts,
+            selected: Selected {
+                status: 200,
+                fields,
+                response_time: NOW,
+            },
+            length: there.length,
             ready: there.growing.1,
             is_whole: there.growing.1 == 100,
         }),
@@ -153,7 +164,7 @@ fn requests_and_what_there_is() {
         (&[("Range", "bytes=10-")], grows(0), answers(CandidateSource::Growing, 60)),
         (&[far], grows(0), fetch(AsPresented)),
         (&[far], grows(100), answers(CandidateSource::Growing, 60)),
-        (&[condition], grows(100), fetch(Whole)),
+        (&[condition], grows(100), answers(CandidateSource::Growing, 60)),
         (&[no_cache], grows(100), fetch(Whole)),
         // what is whole comes before what is growing
         (&[], both(FRESH, 50), answers(CandidateSource::Stored, 60)),
@@ -164,6 +175,46 @@ fn requests_and_what_there_is() {
     for (at, (lines, there, expected)) in table.iter().enumerate() {
         let got = planned(lines, there, false);
         assert_eq!(got, *expected, "row {at}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_is_being_received_is_an_entry_from_its_head_on() {
+    use Scope::AsPresented;
+    let only = ("Cache-Control", "only-if-cached");
+    let has_it = ("If-None-Match", "\"a\"");
+    let has_another = ("If-None-Match", "\"b\"");
+    let since = ("If-Modified-Since", "Sun, 06 Nov 2094 08:49:37 GMT");
+    let grows = |method| There {
+        growing: (FRESH, 10),
+        length: Some(100),
+        method,
+        ..NOTHING
+    };
+    let answered = answers(CandidateSource::Growing, 60);
+    #[rustfmt::skip]
+    let table: &[(&str, &[(&str, &str)], Plan)] = &[
+        ("GET", &[has_it], answered),
+        ("GET", &[since], answered),
+        ("GET", &[has_another], answered),
+        ("GET", &[has_it, ("Range", "bytes=50-59")], answered),
+        ("GET", &[only], answered),
+        ("GET", &[only, has_it], answered),
+        ("GET", &[only, ("Range", "bytes=50-59")], Plan::Refuse(PlanRefusal::OnlyIfCached)),
+        ("GET", &[("Range", "bytes=2-9")], answered),
+        ("GET", &[("Range", "bytes=2-10")], fetch(AsPresented)),
+        ("GET", &[("Range", "bytes=-10")], fetch(AsPresented)),
+        ("GET", &[("Range", "bytes=100-")], answered),
+        ("HEAD", &[], answered),
+        ("HEAD", &[only], answered),
+        ("HEAD", &[has_it], answered),
+        ("HEAD", &[("Range", "bytes=50-59")], answered),
+        // What holds now is for the origin server to say.
+        ("GET", &[has_it, ("Cache-Control", "no-cache")], fetch(Scope::Whole)),
+    ];
+    for (method, lines, expected) in table {
+        let got = planned(lines, &grows(method), false);
+        assert_eq!(got, *expected, "{method} {lines:?}");
     }
 }
 

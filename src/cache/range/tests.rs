@@ -220,17 +220,29 @@ fn near() {
 #[test]
 fn there() {
     let table = [
-        ("bytes=0-9", 10, true),
-        ("bytes=9-9", 10, true),
-        ("bytes=9-10", 10, false),
-        ("bytes=0-", 10, false),
-        ("bytes=-1", 10, false),
-        ("bytes=0-1,2-3", 10, false),
-        ("bytes=x", 10, false),
+        ("bytes=0-9", None, 10, true),
+        ("bytes=9-9", None, 10, true),
+        ("bytes=9-10", None, 10, false),
+        ("bytes=0-", None, 10, false),
+        ("bytes=-1", None, 10, false),
+        ("bytes=0-1,2-3", None, 10, false),
+        ("bytes=x", None, 10, false),
+        ("bytes=0-9", Some(20), 10, true),
+        ("bytes=9-10", Some(20), 10, false),
+        ("bytes=5-", Some(10), 10, true),
+        ("bytes=5-", Some(20), 10, false),
+        ("bytes=5-99", Some(10), 10, true),
+        ("bytes=-1", Some(10), 10, true),
+        ("bytes=-1", Some(20), 10, false),
+        // That there is nothing in it is known at once.
+        ("bytes=20-", Some(20), 0, true),
+        ("bytes=0-1,2-3", Some(20), 10, false),
+        ("bytes=x", Some(20), 10, false),
     ];
-    for (range, ready, expected) in table {
+    for (range, length, ready, expected) in table {
         let request = request("GET", &[("Range", range)]);
-        assert_eq!(is_there(&request, ready), expected, "{range} {ready}");
+        let got = is_there(&request, length, ready);
+        assert_eq!(got, expected, "{range} {length:?} {ready}");
     }
 }
 

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
 use super::layout::Bucket;
 use super::mapping::Shared;
 
-/// The bits of an entry that name the worker; the others are of the key's hash.
-const WORKER: u64 = 0xffff;
+/// The bits of an entry that name the worker.
+const WORKER: u64 = 0x7fff;
+/// The bit that says that a response's head is there, and is for others too. The bits above are of the key's hash.
+const HEAD: u64 = 0x8000;
 
 /// The answer to who claims a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl Shared {
             for slot in &bucket.0 {
                 match slot.load(Acquire) {
                     0 => free = free.or(Some(slot)),
-                    entry if entry & !WORKER == tag => {
+                    entry if entry & !(WORKER | HEAD) == tag => {
                         return ClaimReply::TakenBy((entry & WORKER) as u16);
                     }
                     _ => {}
@@ -41,7 +43,7 @@ impl Shared {
             let Some(slot) = free else {
                 return ClaimReply::TableFull;
             };
-            let entry = tag | u64::from(worker);
+            let entry = entry(tag, worker);
             if slot.compare_exchange(0, entry, AcqRel, Acquire).is_ok() {
                 return ClaimReply::Claimed;
             }
@@ -53,9 +55,33 @@ impl Shared {
     /// Ends a claim. What is another worker's stays.
     pub fn unclaim(&self, hash: &[u8; 16], worker: u16) {
         let (bucket, tag) = self.bucket(hash);
-        let entry = tag | u64::from(worker);
-        let ends = |slot: &AtomicU64| slot.compare_exchange(entry, 0, AcqRel, Acquire).is_ok();
-        bucket.0.iter().any(ends);
+        let entry = entry(tag, worker);
+        for claim in [entry, entry | HEAD] {
+            let ends = |slot: &AtomicU64| slot.compare_exchange(claim, 0, AcqRel, Acquire).is_ok();
+            if bucket.0.iter().any(ends) {
+                return;
+            }
+        }
+    }
+
+    /// Says of a claim that a response is coming which is for others too.
+    pub fn claim_has_head(&self, hash: &[u8; 16], worker: u16) {
+        let (bucket, tag) = self.bucket(hash);
+        let entry = entry(tag, worker);
+        for slot in &bucket.0 {
+            let with_head = slot.compare_exchange(entry, entry | HEAD, AcqRel, Acquire);
+            if with_head.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// The worker that receives a response for the key with this hash which is for others too.
+    pub fn receives(&self, hash: &[u8; 16]) -> Option<u16> {
+        let (bucket, tag) = self.bucket(hash);
+        let mut entries = bucket.0.iter().map(|slot| slot.load(Acquire));
+        let claim = entries.find(|entry| entry & !WORKER == tag | HEAD)?;
+        Some((claim & WORKER) as u16)
     }
 
     /// Ends every claim of a worker that has gone, takes no more clients, or has just started.
@@ -75,6 +101,10 @@ impl Shared {
         let tag = u64::from_le_bytes([0, 0, c, d, e, f, g | 1, h ^ i ^ j]);
         (Bucket::of(&self.layout().fetching, hash), tag)
     }
+}
+
+fn entry(tag: u64, worker: u16) -> u64 {
+    tag | u64::from(worker) & WORKER
 }
 
 #[cfg(test)]
@@ -97,6 +127,8 @@ mod tests {
         Claim(u8, u16, ClaimReply),
         Unclaim(u8, u16),
         UnclaimAll(u16),
+        HasHead(u8, u16),
+        Receives(u8, Option<u16>),
     }
 
     #[test]
@@ -107,25 +139,33 @@ mod tests {
             ("taken", ClaimStep::Claim(1, 2, TakenBy(1))),
             ("its own already", ClaimStep::Claim(1, 1, TakenBy(1))),
             ("another key", ClaimStep::Claim(2, 2, Claimed)),
+            ("nothing has come", ClaimStep::Receives(1, None)),
+            ("not its own to say", ClaimStep::HasHead(1, 2)),
+            ("and still nothing", ClaimStep::Receives(1, None)),
+            ("a head has come", ClaimStep::HasHead(1, 1)),
+            ("which all see", ClaimStep::Receives(1, Some(1))),
+            ("of this key only", ClaimStep::Receives(2, None)),
+            ("and it is claimed", ClaimStep::Claim(1, 2, TakenBy(1))),
             ("not its own", ClaimStep::Unclaim(1, 2)),
             ("still taken", ClaimStep::Claim(1, 3, TakenBy(1))),
             ("its own", ClaimStep::Unclaim(1, 1)),
+            ("nothing comes", ClaimStep::Receives(1, None)),
             ("free again", ClaimStep::Claim(1, 3, Claimed)),
             ("a worker is gone", ClaimStep::UnclaimAll(3)),
             ("and its keys are free", ClaimStep::Claim(1, 4, Claimed)),
             ("but not others'", ClaimStep::Claim(2, 4, TakenBy(2))),
-            ("3 of 8", ClaimStep::Claim(3, 65_535, Claimed)),
-            ("4 of 8", ClaimStep::Claim(4, 65_535, Claimed)),
-            ("5 of 8", ClaimStep::Claim(5, 65_535, Claimed)),
-            ("6 of 8", ClaimStep::Claim(6, 65_535, Claimed)),
-            ("7 of 8", ClaimStep::Claim(7, 65_535, Claimed)),
-            ("8 of 8", ClaimStep::Claim(8, 65_535, Claimed)),
-            ("the bucket is full", ClaimStep::Claim(9, 65_535, TableFull)),
+            ("3 of 8", ClaimStep::Claim(3, 32_767, Claimed)),
+            ("4 of 8", ClaimStep::Claim(4, 32_767, Claimed)),
+            ("5 of 8", ClaimStep::Claim(5, 32_767, Claimed)),
+            ("6 of 8", ClaimStep::Claim(6, 32_767, Claimed)),
+            ("7 of 8", ClaimStep::Claim(7, 32_767, Claimed)),
+            ("8 of 8", ClaimStep::Claim(8, 32_767, Claimed)),
+            ("the bucket is full", ClaimStep::Claim(9, 32_767, TableFull)),
             (
                 "but knows those it has",
-                ClaimStep::Claim(8, 1, TakenBy(65_535)),
+                ClaimStep::Claim(8, 1, TakenBy(32_767)),
             ),
-            ("one goes", ClaimStep::Unclaim(3, 65_535)),
+            ("one goes", ClaimStep::Unclaim(3, 32_767)),
             ("and leaves room", ClaimStep::Claim(9, 1, Claimed)),
         ];
         let shared = Shared::create().unwrap();
@@ -136,6 +176,10 @@ mod tests {
                 }
                 ClaimStep::Unclaim(key, worker) => shared.unclaim(&hash(key), worker),
                 ClaimStep::UnclaimAll(worker) => shared.unclaim_all(worker),
+                ClaimStep::HasHead(key, worker) => shared.claim_has_head(&hash(key), worker),
+                ClaimStep::Receives(key, expected) => {
+                    assert_eq!(shared.receives(&hash(key)), expected, "{name}");
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 9;
+pub(super) const VERSION: u32 = 10;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.

@@ -27,6 +27,8 @@ pub(super) struct CandidateSet {
     pub(super) key: Key,
     /// The key's generation before it was looked up.
     generation: u32,
+    /// For HEAD, which what is stored for GET may answer: GET's key and generation.
+    of_get: Option<(Key, u32)>,
     pub(super) stored: Option<Rc<Stored>>,
     other_variants: bool,
     pub(super) part: Option<(Rc<Stored>, PartialContent)>,
@@ -52,6 +54,7 @@ impl CandidateSet {
         CandidateSet {
             key,
             generation,
+            of_get: None,
             stored: None,
             other_variants: false,
             part: None,
@@ -72,6 +75,23 @@ impl CandidateSet {
         self.key == *key && shared.generation(key.hash()) != self.generation
     }
 
+    /// True when anything that was looked up has changed since.
+    pub(super) fn have_changed(&self, shared: &Shared) -> bool {
+        let of_get = self
+            .of_get
+            .as_ref()
+            .map(|(key, generation)| (key, *generation));
+        let mut keys = [Some((&self.key, self.generation)), of_get]
+            .into_iter()
+            .flatten();
+        keys.any(|(key, generation)| shared.generation(key.hash()) != generation)
+    }
+
+    /// The key of GET, whose response may answer.
+    pub(super) fn key_of_get(&self) -> &Key {
+        self.of_get.as_ref().map_or(&self.key, |(key, _)| key)
+    }
+
     /// The candidates as far as the plan needs to know them.
     pub(super) fn view(&self) -> plan::Candidates<'_> {
         let growing = self
@@ -80,6 +100,8 @@ impl CandidateSet {
             .and_then(|GrowingResponse { answer, .. }| {
                 Some(plan::Growing {
                     facts: &answer.sharing.as_ref().ok()?.facts,
+                    selected: answer.selected()?,
+                    length: answer.framing.length(),
                     ready: answer.spool.len(),
                     is_whole: answer.spool.is_whole(),
                 })
@@ -142,6 +164,7 @@ impl Exchange<'_> {
         candidates.take(found);
         if self.head.method == Method::Head && !self.is_answered(&candidates) {
             let mut of_head = self.no_candidates(Key::of_head(&key_uri));
+            of_head.of_get = Some((candidates.key.clone(), candidates.generation));
             let found = self.look_up(&of_head.key, uri).await;
             of_head.take(found);
             // Else GET's is what HEAD validates (RFC 9111 §4.3.5).
@@ -153,7 +176,8 @@ impl Exchange<'_> {
         if candidates.stored.is_none() && self.head.method == Method::Get {
             candidates.part = self.look_up_part(&candidates.key, uri).await;
         }
-        candidates.growing = self.growing(&candidates.key);
+        let growing = self.growing(candidates.key_of_get());
+        candidates.growing = growing.or_else(|| self.growing(&candidates.key));
         candidates
     }
 
@@ -167,13 +191,12 @@ impl Exchange<'_> {
         let worker = self.worker;
         let latest = worker.waiting_lists.latest(&worker.shared, key, |fetch| {
             let answer = fetch.answer();
-            answer.is_some_and(|answer| answer.shared_with(&self.head.fields).is_some())
+            // One that is small and whole is at hand as what will be stored, which knows of more than one range.
+            fetch.local_allowed() == self.client.is_local()
+                && !fetch.is_at_hand()
+                && answer.is_some_and(|answer| answer.shared_with(&self.head.fields).is_some())
         })?;
         let answer = latest.answer()?;
-        // One that is small and whole is at hand as what will be stored, which knows of more than one range.
-        if latest.local_allowed() != self.client.is_local() || latest.is_at_hand() {
-            return None;
-        }
         Some(GrowingResponse {
             reader: answer.spool.reader()?,
             answer,

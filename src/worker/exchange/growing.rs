@@ -3,12 +3,19 @@
 
 use std::io;
 
+use bytes::BytesMut;
+
 use super::Exchange;
 use super::rest::{Missing, Representation};
 use super::sink::{Sink, SinkEnd};
+use crate::cache::status::CacheStatus;
+use crate::cache::validation::{Condition, client_condition, not_modified_fields};
+use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
+use crate::http::head::Version;
 use crate::store::spool::SpoolReader;
 use crate::worker::gone::{Progress, Watched};
+use crate::worker::pages::reason;
 use crate::worker::waiting_list::Answer;
 
 /// The content as far as it was sent.
@@ -19,6 +26,41 @@ pub(super) struct SentContent {
 }
 
 impl Exchange<'_> {
+    /// True when the client's own condition says that it has what another's fetch brings.
+    pub(super) fn is_not_modified(&self, answer: &Answer) -> bool {
+        let (method, fields) = (&self.head.method, &self.head.fields);
+        let condition = |selected| client_condition(method, fields, selected);
+        answer.selected().map(condition) == Some(Condition::NotModified)
+    }
+
+    /// Gathers a 304 made from a response that is being received (RFC 9110 §15.4.5).
+    pub(super) fn growing_not_modified(
+        &mut self,
+        answer: &Answer,
+        status: &CacheStatus<'_>,
+        age: Option<u64>,
+    ) {
+        let Some(selected) = answer.selected() else {
+            return;
+        };
+        let mut value = BytesMut::with_capacity(96);
+        status.write(&mut value);
+        let age = age.unwrap_or_default().to_string();
+        let how = ResponseAs {
+            framing: Framing::None,
+            keep_alive: self.keep,
+            client: self.head.version,
+            via: Some((Version::Http11, &self.worker.pseudonym)),
+            extra: &[(b"Age", age.as_bytes()), (b"Cache-Status", &value)],
+            without: &["age"],
+            through_http: self.through_http.as_ref(),
+        };
+        let fields = not_modified_fields(selected.fields);
+        let out = &mut self.client.out;
+        write_response_head(out, 304, reason(304).as_bytes(), &fields, &how);
+        self.record.status = 304;
+    }
+
     /// Sends what the reader gives after what is gathered, and what it misses from the origin server.
     pub(super) async fn send_growing(
         &mut self,

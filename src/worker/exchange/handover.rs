@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use super::candidates::CandidateSet;
 use super::{After, Collapsing, Exchange};
 use crate::ipc::MAX_READ;
-use crate::worker::fetch::{Claim, claim};
+use crate::worker::fetch::{Claim, claim, received_elsewhere};
 use crate::worker::waiting_list::{ClaimGuard, Waiter};
 
 /// The next step for a key that has to be fetched.
@@ -42,6 +42,17 @@ impl Exchange<'_> {
             }
             Claim::Theirs(_) | Claim::Alone => Admission::Fetch(None),
         }
+    }
+
+    /// Leaves for the worker that receives what may answer this request: a condition, a range or HEAD, which wait for no
+    /// fetch that has no head yet.
+    pub(super) fn leave_for_received(&mut self, looked_up: &CandidateSet) -> Option<After> {
+        if self.collapsing != Collapsing::Untried || self.directives.no_cache || !self.may_leave() {
+            return None;
+        }
+        let (key, is_local) = (looked_up.key_of_get(), self.client.is_local());
+        let other = received_elsewhere(self.worker, key, is_local)?;
+        Some(self.leave_for(other))
     }
 
     /// True when the connection may change hands with this request unanswered, and the request may be

@@ -37,7 +37,7 @@ use super::pages::PageWriter;
 use super::state::{Worker, now};
 use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
-use crate::cache::plan::{Plan, Presented, plan};
+use crate::cache::plan::{Plan, PlanRefusal, Presented, plan};
 use crate::config::Settings;
 use crate::http::connection::client_persists;
 use crate::http::connection_auth::presents;
@@ -212,9 +212,24 @@ impl Exchange<'_> {
         if self.flush().await.is_err() {
             return After::Over;
         }
+        let mut looked_again = false;
         loop {
             let candidates = self.gather(&uri).await;
-            match self.plan(&candidates) {
+            let plan = self.plan(&candidates);
+            if matches!(
+                plan,
+                Plan::Refuse(PlanRefusal::OnlyIfCached) | Plan::Obtain(_)
+            ) {
+                if let Some(after) = self.leave_for_received(&candidates) {
+                    return after;
+                }
+                // What was received meanwhile may be stored by now.
+                if !looked_again && candidates.have_changed(&self.worker.shared) {
+                    looked_again = true;
+                    continue;
+                }
+            }
+            match plan {
                 Plan::Refuse(why) => return self.refuse(why.status(), &why.to_string()),
                 Plan::Bypass(why) => return self.bypass(uri, why).await,
                 Plan::Answer(reused) => return self.respond(&uri, candidates, reused).await,

@@ -150,6 +150,12 @@ impl Exchange<'_> {
         status: &CacheStatus<'_>,
         audience: Audience,
     ) -> After {
+        if let Audience::Others { age } = audience {
+            if self.is_not_modified(answer) {
+                self.growing_not_modified(answer, status, age);
+                return self.after();
+            }
+        }
         let mark = self.client.out.len();
         let part = match self.part_of(answer) {
             Ok(part) => part,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::cache::key::Key;
+use crate::cache::key::{Hash, Key};
 use crate::sys::shared::ClaimReply;
 use crate::worker::state::Worker;
 use crate::worker::waiting_list::ClaimGuard;
@@ -23,9 +23,7 @@ pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
         // Others can't send their clients here any more.
         return Claim::Alone;
     }
-    let mut hash = *key.hash();
-    // For clients that may not have the same it is another key.
-    hash[2] ^= u8::from(local_allowed);
+    let hash = name(key, local_allowed);
     match worker.shared.claim(&hash, worker.index) {
         ClaimReply::Claimed => {
             let claim = ClaimGuard::new(worker.shared.clone(), hash, worker.index);
@@ -38,4 +36,17 @@ pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
         }
         ClaimReply::TableFull => Claim::Alone,
     }
+}
+
+/// The other worker that receives a response for this key which is for others too.
+pub fn received_elsewhere(worker: &Worker, key: &Key, local_allowed: bool) -> Option<u16> {
+    let receiving = worker.shared.receives(&name(key, local_allowed));
+    receiving.filter(|other| *other != worker.index)
+}
+
+/// A name for a key: for clients that may not have the same it is another.
+fn name(key: &Key, local_allowed: bool) -> Hash {
+    let mut hash = *key.hash();
+    hash[2] ^= u8::from(local_allowed);
+    hash
 }

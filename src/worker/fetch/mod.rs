@@ -19,7 +19,7 @@ mod send;
 mod storable;
 mod stored_part;
 
-pub use claim::{Claim, claim};
+pub use claim::{Claim, claim, received_elsewhere};
 pub use precedent::precedent;
 pub use publish::{invalidate, remember};
 pub use request::{FetchRequest, Known, Purpose, RequestContent};

@@ -151,6 +151,7 @@ impl Context<'_> {
             Ok(meta) => Ok(Shareable {
                 facts: Facts::of(meta, &request.policy),
                 fields: for_others(&head.fields),
+                response_time: times.response,
                 selecting: vary::names(&head.fields).unwrap_or_default(),
                 variant: meta.variant.clone(),
             }),

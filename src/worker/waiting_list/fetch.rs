@@ -220,8 +220,14 @@ impl Fetch {
             Stage::Settled(FetchOutcome::Stored(_)) => true,
             Stage::Settled(_) => false,
         };
-        if !is_for_others {
-            self.withdraw();
+        match (is_for_others, &stage) {
+            (false, _) => self.withdraw(),
+            (true, Stage::Growing(_)) => {
+                if let Some(claim) = self.claim() {
+                    claim.has_head();
+                }
+            }
+            (true, _) => {}
         }
         *self.stage.borrow_mut() = stage;
         self.notifier.notify();

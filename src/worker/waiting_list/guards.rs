@@ -42,6 +42,13 @@ impl ClaimGuard {
     }
 }
 
+impl ClaimGuard {
+    /// Says that a response is coming which is for others too.
+    pub(super) fn has_head(&self) {
+        self.shared.claim_has_head(&self.hash, self.worker);
+    }
+}
+
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         self.shared.unclaim(&self.hash, self.worker);

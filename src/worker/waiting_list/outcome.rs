@@ -10,8 +10,10 @@ use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::cache::parts::PartialContent;
 use crate::cache::storing::UncacheableReason;
+use crate::cache::validation::Selected;
 use crate::cache::vary;
 use crate::http::content::ContentError;
+use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, FramingError};
 use crate::http::head::ResponseHead;
@@ -69,6 +71,8 @@ pub struct Shareable {
     pub facts: Facts,
     /// The fields as others see them.
     pub fields: Fields,
+    /// When the response was received, in Unix seconds.
+    pub response_time: UnixSeconds,
     /// The names of the fields that select the variant.
     pub selecting: Vec<String>,
     /// The variant that others must ask for.
@@ -76,6 +80,16 @@ pub struct Shareable {
 }
 
 impl Answer {
+    /// The response as others see it, if they may.
+    pub fn selected(&self) -> Option<Selected<'_>> {
+        let shareable = self.sharing.as_ref().ok()?;
+        Some(Selected {
+            status: self.head.status,
+            fields: &shareable.fields,
+            response_time: shareable.response_time,
+        })
+    }
+
     /// Its use for this request, if that selects the variant.
     pub fn shared_with(&self, request: &Fields) -> Option<&Shareable> {
         let shareable = self.sharing.as_ref().ok()?;
