@@ -5,7 +5,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use tokio::task::consume_budget;
 
@@ -135,6 +135,8 @@ impl Exchange<'_> {
         let ours = ours.into_iter().filter(|_| validator.is_some());
         let mut request = self.fetch_request(of.uri.clone(), Purpose::Relay, Scope::AsPresented);
         request.upgrade = false;
+        // Others may read it too.
+        request.pinned = Weak::new();
         request.head.method = Method::Get;
         // The client's own conditions and range are settled by its answer.
         let is_open = |name| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
