@@ -194,6 +194,25 @@ fn a_wrong_password_is_told_from_a_missing_one() {
     );
 }
 
+/// Everybody sees it in the list of processes.
+#[test]
+fn a_password_on_the_command_line_is_warned_of_and_never_shown() {
+    let server = Server::with().tcp().start();
+    let configured = Configured::on(&server.database());
+    let (port, other) = (server.port(), server.database());
+    let name = name(&other);
+    for (login, warned) in [("cacheproxy:hidden", true), ("cacheproxy", false)] {
+        let url = format!("postgresql://{login}@127.0.0.1:{port}/{name}?sslmode=disable");
+        for command in [&["db", "init"][..], &["list"]] {
+            let output = configured.perform(&[command, &["--store", &url]].concat());
+            let said = said(&output);
+            assert!(output.status.success(), "{said}");
+            assert_eq!(said.contains("database_password_file"), warned, "{said}");
+            assert!(!said.contains("hidden"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn any_number_may_make_the_schema_at_once() {
     let server = Server::shared();

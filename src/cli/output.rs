@@ -19,6 +19,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints a warning to the standard error output.
+pub(super) fn warn(text: &str) {
+    // Nobody is there to be told.
+    let _ = writeln!(io::stderr(), "cacheproxy: warning: {text}");
+}
+
 pub(super) fn duration(seconds: u64) -> String {
     display_duration(Duration::from_secs(seconds))
 }

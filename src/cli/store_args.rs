@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::config_args::ConfigArgs;
 use super::control;
 use super::database::{DatabaseAccess, NamedBy};
+use super::output::warn;
 use super::service::RUNTIME_DIR;
 use super::store_handle::StoreHandle;
 use crate::config::{self, ConfigSource, Database, Overrides, Settings};
@@ -107,7 +108,13 @@ pub(super) fn name_store(given: &Path, overrides: &mut Overrides) -> Result<(), 
     let text = given.to_string_lossy();
     if text.starts_with("postgresql://") || text.starts_with("postgres://") {
         let wrong = |why| Failure::config(format!("--store: {why}"));
-        Database::parse(&text).map_err(wrong)?;
+        let database = Database::parse(&text).map_err(wrong)?;
+        if database.value("password").is_some() {
+            warn(
+                "--store has a password, which every user of this machine sees in the list of processes: leave it \
+                 out, and have database_password_file name a file with it, in the file that --config names",
+            );
+        }
         overrides.database = Some(text.into_owned());
         return Ok(());
     }
