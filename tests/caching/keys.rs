@@ -1,7 +1,7 @@
 //! The key of a stored response: the whole target URI, and the fields that Vary names.
 
 use crate::common::origin::{fresh, ok};
-use crate::common::{Client, Origin, Proxy};
+use crate::common::{Client, Origin, Proxy, TIMEOUT, wait_until};
 use crate::room::objects;
 
 #[test]
@@ -82,6 +82,54 @@ fn variants_are_selected_by_vary() {
         "in en"
     );
     assert_eq!(origin.count(), 3);
+}
+
+/// Forty values that nobody else sends, each asked for twice.
+#[test]
+fn a_variant_that_is_of_use_outlives_many_that_are_not() {
+    let proxy = Proxy::start("");
+    // One after another they come into the store.
+    let wait_for = |name: &str, value: &str| {
+        let variant = format!("{}: {value}\n", name.to_ascii_lowercase());
+        let has = |bytes: Vec<u8>| {
+            bytes
+                .windows(variant.len())
+                .any(|it| it == variant.as_bytes())
+        };
+        wait_until("it is stored", TIMEOUT * 2, || {
+            let files = objects(&proxy.store());
+            files
+                .iter()
+                .any(|(file, _)| std::fs::read(file).is_ok_and(has))
+        });
+    };
+    for (name, value, variant) in [
+        ("Accept-Encoding", "gzip, br", "br, gzip"),
+        ("User-Agent", "Mozilla/5.0", "Mozilla/5.0"),
+    ] {
+        let origin = Origin::answering(move |request| {
+            let asked = request.head.first(&name.to_ascii_lowercase());
+            let fields = format!("Cache-Control: max-age=60\r\nVary: {name}\r\n");
+            ok(&fields, asked.unwrap_or_default())
+        });
+        let (mut client, uri) = (Client::of(&proxy), origin.uri("/"));
+        let mut ask = |value: &str| {
+            let reply = client.request("GET", &uri, &format!("{name}: {value}\r\n"));
+            assert_eq!(reply.text(), value);
+            reply
+        };
+        ask(value);
+        wait_for(name, variant);
+        (0..3).for_each(|_| drop(ask(value)));
+        for junk in 0..80 {
+            ask(&format!("junk-{}", junk / 2));
+        }
+        wait_for(name, "junk-39");
+        let hit = ask(value);
+        assert!(hit.is_hit(), "{name}: {}", hit.cache_status());
+        // One for each value, and no more.
+        assert_eq!(origin.count(), 41, "{name}");
+    }
 }
 
 #[test]

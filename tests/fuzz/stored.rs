@@ -138,10 +138,11 @@ fn files_of_the_store() {
     let file = tempfile::tempfile().unwrap();
     let trailers: Fields = [(&b"Digest"[..], &b"x"[..])].into_iter().collect();
     let mut index = Index::new(Bytes::from_static(b"GET http://deb.example/a"));
-    index.add(vec!["accept".to_owned()], [1; 16]);
+    index.add(vec!["accept".to_owned()], [1; 16], |_| 0);
     index.add(
         vec!["accept".to_owned(), "accept-language".to_owned()],
         [2; 16],
+        |_| 0,
     );
     let seeds = vec![
         written(0, b"content", &Fields::default()),

@@ -13,7 +13,7 @@ use crate::cache::stored::Meta;
 use crate::cache::vary;
 use crate::store::draft::TemporaryName;
 use crate::store::record::index::Index;
-use crate::store::{Published, StoreError, Whole};
+use crate::store::{Published, StoreError, Whole, place};
 use crate::sys::disk;
 
 impl FilesystemStore {
@@ -119,7 +119,8 @@ impl FilesystemStore {
             self.displace(hash, &NO_VARIANT)?;
         }
         let mut index = index.unwrap_or_else(|| Index::new(meta.key.text().clone()));
-        let dropped = index.add(names, *variant);
+        let hits = |variant: &Hash| self.shared.hits(&place(hash, variant));
+        let dropped = index.add(names, *variant, hits);
         let bytes = index.encode().ok_or(StoreError::Unselectable)?;
         self.root.replace(&path, &bytes)?;
         self.drop_variants(hash, dropped.iter())

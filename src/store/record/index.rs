@@ -68,11 +68,22 @@ impl Index {
         self.variants.is_empty()
     }
 
-    /// Puts a variant first and returns those that have no room any more.
-    pub fn add(&mut self, names: Vec<String>, variant: Hash) -> Vec<Hash> {
+    /// Puts a variant first and returns those that have no room any more: those that answered least often, by `hits`,
+    /// the oldest first. So many that nobody asks for again don't take the place of those that are of use.
+    pub fn add(
+        &mut self,
+        names: Vec<String>,
+        variant: Hash,
+        hits: impl Fn(&Hash) -> u32,
+    ) -> Vec<Hash> {
         self.variants.retain(|(_, hash)| *hash != variant);
-        let keep = self.variants.len().min(MOST_VARIANTS - 1);
-        let dropped = self.variants.split_off(keep);
+        let mut dropped = Vec::new();
+        while self.variants.len() >= MOST_VARIANTS {
+            let oldest_first = self.variants.iter().enumerate().rev();
+            let least = oldest_first.min_by_key(|(_, (_, hash))| hits(hash));
+            let least = least.map_or(0, |(place, _)| place);
+            dropped.push(self.variants.remove(least).1);
+        }
         self.drop_unused_sets();
         let set = self.sets.iter().position(|set| *set == names);
         let set = set.unwrap_or_else(|| {
@@ -81,7 +92,7 @@ impl Index {
         });
         // There are never more sets than variants.
         self.variants.insert(0, (set as u8, variant));
-        dropped.into_iter().map(|(_, hash)| hash).collect()
+        dropped
     }
 
     /// Takes a variant out; false when it was not there.
@@ -194,9 +205,9 @@ mod tests {
 
     fn filled() -> Index {
         let mut index = Index::new("GET http://a/".into());
-        index.add(names(&["a"]), variant(&["a"], "1"));
-        index.add(names(&["a", "b"]), variant(&["a", "b"], "1"));
-        index.add(names(&["a"]), variant(&["a"], "2"));
+        index.add(names(&["a"]), variant(&["a"], "1"), |_| 0);
+        index.add(names(&["a", "b"]), variant(&["a", "b"], "1"), |_| 0);
+        index.add(names(&["a"]), variant(&["a"], "2"), |_| 0);
         index
     }
 
@@ -211,7 +222,7 @@ mod tests {
         assert_eq!(selected(&index, "1"), [both, one]);
         assert_eq!(selected(&index, "2"), [variant(&["a"], "2")]);
         assert!(selected(&index, "3").is_empty());
-        index.add(names(&["a"]), one);
+        index.add(names(&["a"]), one, |_| 0);
         assert_eq!(selected(&index, "1"), [one, both]);
         assert!(index.is_first(&names(&["a"]), &one));
         assert!(index.remove(&both) && !index.remove(&both));
@@ -222,12 +233,30 @@ mod tests {
     fn variants_are_bounded() {
         let mut index = Index::new("GET http://a/".into());
         for n in 0..100 {
-            let dropped = index.add(names(&[&format!("n{n}")]), [n; 16]);
+            let dropped = index.add(names(&[&format!("n{n}")]), [n; 16], |_| 0);
             let expected = (usize::from(n) >= MOST_VARIANTS).then(|| [n - MOST_VARIANTS as u8; 16]);
             assert_eq!(dropped, Vec::from_iter(expected));
         }
         assert_eq!(index.sets.len(), MOST_VARIANTS);
         assert_eq!(Index::decode(index.encode().unwrap().into()), Some(index));
+    }
+
+    /// Whatever is asked for once or twice meanwhile.
+    #[test]
+    fn variants_that_are_of_use_stay() {
+        let mut index = Index::new("GET http://a/".into());
+        let hits = |hash: &Hash| match hash[0] {
+            0 => 5,
+            1 => 3,
+            other => u32::from(other % 2),
+        };
+        for n in 0..100 {
+            index.add(names(&["a"]), [n; 16], hits);
+        }
+        let left: Vec<u8> = index.variants().map(|hash| hash[0]).collect();
+        // The newest, those that were hit once, the most recent of them, and the two.
+        let expected = (41..100).rev().filter(|n| n % 2 == 1).chain([1, 0]);
+        assert_eq!(left, expected.collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Counts of answers from stored responses: one for each place, where two responses whose places look
-//! alike share one. So they are near, and for people to read; nothing is decided by them.
+//! alike share one. So they are near: for people to read, and for which variant of a key goes when there are too many.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::http::testing::fields;
 use crate::store::suite::{content, look, plain, publish};
 use crate::store::{Lease, LeaseNews, Whole};
 
@@ -372,6 +373,23 @@ fn hits_are_written_in_batches() {
     let server = Server::shared();
     let row = "SELECT hits, used, last_used > now() - interval '1 minute' FROM cacheproxy.response";
     until("they are written", || server.sql(&one.name, row) == "9|t|t");
+    // A variant that was used stays, however many come that nobody asks for again.
+    let request = |value: &str| fields(&[("User-Agent", value)]);
+    let variant = |value: &str| {
+        suite::meta(
+            "GET http://hosts/hits",
+            &[("Vary", "User-Agent")],
+            &request(value),
+        )
+    };
+    publish(&one.store, &variant("real"), &content(10, 1));
+    server.sql(&one.name, "UPDATE cacheproxy.response SET hits = 2");
+    for junk in 0..40 {
+        publish(&one.store, &variant(&junk.to_string()), &content(10, 1));
+    }
+    let found = |value: &str| one.store.lookup(&meta.key, &request(value)).unwrap();
+    let is_there = |value: &str| matches!(found(value), Found::Object(_));
+    assert!(is_there("real") && is_there("39") && is_there("9") && !is_there("8"));
 }
 
 #[test]
