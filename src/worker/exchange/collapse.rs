@@ -8,10 +8,10 @@ use std::pin::pin;
 use tokio::time::{Instant, sleep_until};
 
 use super::access_log::RequestOutcome;
+use super::audience::Audience;
 use super::awaiting::Down;
 use super::fallback::Fallback;
 use super::joiner::{Joiner, Unusable, Usable};
-use super::relay::Audience;
 use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::collapsing::{Asked, WaitsFor, waits_for};

@@ -3,6 +3,7 @@
 //! answered; then its record (`access_log`).
 
 mod access_log;
+mod audience;
 mod awaiting;
 mod behind;
 mod candidates;

@@ -4,6 +4,7 @@
 use bytes::BytesMut;
 
 use super::access_log::RequestOutcome;
+use super::audience::Audience;
 use super::awaiting::interim;
 use super::growing::SentContent;
 use super::respond::FromStore;
@@ -28,15 +29,6 @@ use crate::worker::pages::reason;
 use crate::worker::state::{cache_uri, now};
 use crate::worker::tunnel;
 use crate::worker::waiting_list::{Answer, FetchOutcome, Switched, Ticket};
-
-/// Who a fetched response is sent to.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Audience {
-    /// The client whose request brought it: it sees the head as received.
-    Own,
-    /// Another, with its age where it is reused; without what is for that client alone.
-    Others { age: Option<u64> },
-}
 
 impl Exchange<'_> {
     pub(super) async fn bypass(&mut self, uri: Uri, why: Bypass) -> After {

@@ -7,8 +7,8 @@ use std::io::{self, IoSlice};
 use bytes::{BufMut, BytesMut};
 
 use super::access_log::RequestOutcome;
+use super::audience::Audience;
 use super::candidates::CandidateSet;
-use super::relay::Audience;
 use super::{After, Exchange};
 use crate::cache::plan::{CandidateSource, Reused};
 use crate::cache::range::{self, ByteRange};
