@@ -11,6 +11,7 @@ use crate::http::framing::Framing;
 use crate::http::head::{Method, RequestHead, Version};
 use crate::http::syntax::is_one_of;
 use crate::http::target::masked;
+use crate::sys::printable::printable_lines;
 
 /// Fields that TRACE must not echo (RFC 9110 §9.3.8).
 const SENSITIVE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -69,7 +70,7 @@ impl<'a> PageWriter<'a> {
 
     /// Writes a refusal: the status, and a short text that says why.
     pub(super) fn refusal(self, status: u16, why: &str) {
-        let text = format!("{status} {}\n{why}\n", reason(status));
+        let text = format!("{status} {}\n{}\n", reason(status), printable_lines(why));
         self.write(&plain(status, &[NO_STORE], &text));
     }
 

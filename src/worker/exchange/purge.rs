@@ -14,13 +14,7 @@ impl Exchange<'_> {
         if self.flush().await.is_err() {
             return After::Over;
         }
-        if !self.may_purge() {
-            let client = self.client.address();
-            let client = client.map_or("this user".to_owned(), |address| address.to_string());
-            let why = format!(
-                "{client} may not purge: use \"cacheproxy purge\", or have the operator allow it with \"purge_allow\" \
-                 in the configuration"
-            );
+        if let Some(why) = self.purge_denied() {
             return self.refuse(403, &why);
         }
         let cache_uri = cache_uri(&self.settings, uri);
@@ -38,15 +32,19 @@ impl Exchange<'_> {
         self.after()
     }
 
-    /// True for a client at an address that the operator named, and for root and the service's own user on a Unix
-    /// socket: on this machine an address says nothing of the user.
-    fn may_purge(&self) -> bool {
-        match self.client.address() {
-            Some(address) => self.settings.allows_purge(address),
-            None => {
-                let uid = credentials::peer_uid(&self.client.stream);
-                uid.is_ok_and(credentials::may_order)
-            }
-        }
+    /// The reason for which the client may not purge; none for one at an address that the operator named, and for root
+    /// and the service's own user on a Unix socket: on this machine an address says nothing of the user.
+    fn purge_denied(&self) -> Option<String> {
+        let Some(address) = self.client.address() else {
+            let uid = credentials::peer_uid(&self.client.stream);
+            let denied = "on this socket PURGE is for root and the service's own user: try `sudo cacheproxy purge`";
+            return (!uid.is_ok_and(credentials::may_order)).then(|| denied.to_owned());
+        };
+        (!self.settings.allows_purge(address)).then(|| {
+            format!(
+                "{address} may not purge: its operator can allow it with \"purge_allow\" in the configuration, or use \
+                 `cacheproxy purge`"
+            )
+        })
     }
 }
