@@ -1,6 +1,8 @@
 //! A response from the origin server passed on as it arrives, and requests that the cache has no part
 //! in: a switch of protocols ends in a tunnel, an unsafe method makes stored responses invalid.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
 use super::access_log::RequestOutcome;
@@ -203,9 +205,9 @@ impl Exchange<'_> {
         let mut value = BytesMut::with_capacity(96);
         status.write(&mut value);
         let head = &answer.head;
-        let (fields, age) = match (audience, &answer.sharing) {
-            (Audience::Others { age }, Ok(shareable)) => (&shareable.fields, age),
-            (Audience::Own | Audience::Others { .. }, _) => (&head.fields, None),
+        let (fields, age) = match audience {
+            Audience::Own => (Cow::Borrowed(&head.fields), None),
+            Audience::Others { age } => (answer.fields_for_others(), age),
         };
         let date = date::format(now());
         // RFC 9110 §6.6.1: one who has a clock adds what is missing.
@@ -246,7 +248,7 @@ impl Exchange<'_> {
             without: &without,
             through_http: self.through_http.as_ref(),
         };
-        write_response_head(&mut self.client.out, code, phrase, fields, &how);
+        write_response_head(&mut self.client.out, code, phrase, &fields, &how);
         self.record.status = code;
     }
 

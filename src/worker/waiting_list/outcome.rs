@@ -1,6 +1,7 @@
 //! The outcome of a fetch: a response whose content is (being) spooled, a stored response made fresh
 //! again, a switch of protocols, or a reason why there is none of these.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -9,6 +10,7 @@ use bytes::BytesMut;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::cache::parts::PartialContent;
+use crate::cache::personal::for_others;
 use crate::cache::storing::UncacheableReason;
 use crate::cache::validation::Selected;
 use crate::cache::vary;
@@ -88,6 +90,14 @@ impl Answer {
             fields: &shareable.fields,
             response_time: shareable.response_time,
         })
+    }
+
+    /// Its fields without what is for the client alone whose request brought it.
+    pub fn fields_for_others(&self) -> Cow<'_, Fields> {
+        match &self.sharing {
+            Ok(shareable) => Cow::Borrowed(&shareable.fields),
+            Err(_) => Cow::Owned(for_others(&self.head.fields)),
+        }
     }
 
     /// Its use for this request, if that selects the variant.
