@@ -191,6 +191,93 @@ fn a_store_that_fills_stays_within_a_hundredth_of_its_limit() {
     assert!(most.files >= LIMIT / 10 * 9, "it was never full: {most:?}");
 }
 
+/// Clients that have asked for these and read nothing, each after its content was stored, if it was.
+fn slow_clients(proxy: &Proxy, origin: &Origin, numbers: std::ops::Range<usize>) -> Vec<Client> {
+    let slow = numbers.map(|number| {
+        // Far more than what sockets hold.
+        let uri = origin.uri(&format!("/{number}/{}", 16 * MIB));
+        Client::of(proxy).get(&uri);
+        let mut client = Client::asking(proxy, &uri);
+        client.response_head("GET");
+        client
+    });
+    slow.collect()
+}
+
+fn large() -> Origin {
+    let answer = ok("Cache-Control: max-age=600\r\n", vec![7; 16 * MIB as usize]);
+    Origin::answering(move |_| answer.clone())
+}
+
+#[test]
+fn files_that_slow_clients_hold_count() {
+    const LIMIT: u64 = 40 * MIB;
+    let proxy = Proxy::with("store_size = \"40MiB\"\nmin_free_disk = \"0B\"\n")
+        .workers(2)
+        .start();
+    let origin = large();
+    let mut slow = slow_clients(&proxy, &origin, 0..8);
+    let taken = Taken::by(&proxy);
+    println!("of {LIMIT} bytes: {taken:?}");
+    assert!(taken.files <= LIMIT + LIMIT / 100, "{taken:?}");
+    // They are slow, and nothing else: each gets all of it.
+    for client in &mut slow {
+        let mut length = 0;
+        let framing = common::message::Framing::Length(16 * MIB);
+        client.wire.allow(TIMEOUT);
+        client
+            .content(framing, &mut |piece| length += piece.len() as u64)
+            .unwrap();
+        assert_eq!(length, 16 * MIB);
+    }
+    drop(slow);
+    // Then there is room again.
+    wait_until("it is stored", TIMEOUT, || {
+        let uri = origin.uri(&format!("/100/{}", 16 * MIB));
+        proxy.get(&uri).is_hit()
+    });
+}
+
+#[test]
+fn a_client_that_holds_a_removed_file_is_cut_off_below_the_floor_only() {
+    const FLOOR: u64 = 32 * MIB;
+    if !may_mount() {
+        println!("left out: a file system of one's own can't be mounted here");
+        return;
+    }
+    let proxy = Proxy::with(
+        "store_size = \"1GiB\"\nmin_free_disk = \"32MiB\"\npurge_allow = [\"127.0.0.0/8\"]\n",
+    )
+    .disk(96 * MIB)
+    .start();
+    let origin = large();
+    let mut slow = slow_clients(&proxy, &origin, 0..2);
+    for number in 0..2 {
+        let purged = proxy.request("PURGE", &origin.uri(&format!("/{number}/{}", 16 * MIB)), "");
+        assert_eq!(purged.status, 200);
+    }
+    // One of them reads on, which nothing keeps it from.
+    let [faster, slower] = &mut slow[..] else {
+        panic!("two clients")
+    };
+    faster.wire.allow(TIMEOUT);
+    faster.wire.exactly(8 * MIB as usize).unwrap();
+    let other = proxy.store().join("another-program");
+    let other = format!("/proc/{}/root{}", proxy.pid(), other.display());
+    std::fs::write(&other, vec![1; 40 * MIB as usize]).unwrap();
+    assert!(proxy.free_disk() < FLOOR);
+    wait_until("disk is free again", TIMEOUT, || proxy.free_disk() >= FLOOR);
+    proxy.wait_for_line(&["min_free_disk", "cut off"]);
+    let framing = common::message::Framing::Length(8 * MIB);
+    faster.content(framing, &mut |_| ()).unwrap();
+    let (read, ended) = slower.rest();
+    assert!(
+        (read.len() as u64) < 16 * MIB,
+        "{} bytes, then {ended:?}",
+        read.len()
+    );
+}
+
 #[test]
 fn a_store_that_fills_leaves_the_floor_of_free_disk() {
     const FLOOR: u64 = 64 * MIB;

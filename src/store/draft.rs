@@ -5,8 +5,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use super::error::StoreError;
 use crate::sys::shared::Shared;
@@ -48,9 +48,15 @@ pub(crate) struct Reservation {
     worker: usize,
     pub(crate) path: PathBuf,
     reserved: AtomicU64,
+    life: Arc<()>,
 }
 
 impl Reservation {
+    /// Tells whether it is still there.
+    pub(crate) fn life(&self) -> Weak<()> {
+        Arc::downgrade(&self.life)
+    }
+
     /// Room for `bytes`, refused when the store has none.
     pub(crate) fn reserve(
         shared: &Arc<Shared>,
@@ -84,6 +90,7 @@ impl Reservation {
             worker,
             path: path.to_path_buf(),
             reserved: AtomicU64::new(0),
+            life: Arc::default(),
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod filesystem;
 mod lease;
 pub(crate) mod memory;
 pub(crate) mod open;
+mod open_files;
 pub mod postgres;
 pub mod record;
 pub(crate) mod sieve;
@@ -30,6 +31,7 @@ pub use content::{Content, Pieces};
 pub use draft::Draft;
 pub use error::StoreError;
 pub use lease::{Lease, LeaseNews};
+pub use open_files::{OpenFiles, RemovedFiles};
 
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
@@ -82,6 +84,9 @@ pub trait Store: Send + Sync {
     /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`]. Nothing where
     /// the store evicts by itself.
     fn take_removed(&self) -> Vec<Published>;
+
+    /// The files that are open for whoever is sent content from them.
+    fn open_files(&self) -> &Arc<OpenFiles>;
 
     /// The same store, when other hosts share it.
     fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>>;

@@ -41,7 +41,11 @@ impl DiskWatch {
                 loop {
                     let free = disk::free(&path);
                     match &free {
-                        Ok(free) => shared.set_full(*free < floor.load(Relaxed)),
+                        Ok(free) => {
+                            let is_below = *free < floor.load(Relaxed);
+                            shared.set_full(is_below);
+                            shared.set_below_floor(is_below);
+                        }
                         // A worker makes it when it starts.
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         Err(error) if !failing => {

@@ -4,6 +4,7 @@
 //! It hears of what workers publish and remove, and has the whole store read at the start, in the
 //! background: hits work meanwhile. Nothing here is on the path of a request, and no file of the store is opened here.
 
+mod leaving;
 mod maintenance;
 mod message;
 mod scan;

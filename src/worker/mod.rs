@@ -22,6 +22,7 @@ mod state;
 mod store_writer;
 mod stored;
 mod supervision;
+mod transfers;
 mod tunnel;
 mod verification;
 mod waiting_list;

@@ -16,6 +16,7 @@ use super::outbox::Outbox;
 use super::phase::WorkerPhase;
 use super::store_writer::StoreWriter;
 use super::stored::Stored;
+use super::transfers::Transfers;
 use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
@@ -48,6 +49,7 @@ pub(super) struct Worker {
     pub(super) guard: Guard,
     pub(super) outbox: Outbox,
     pub(super) verifications: Verifications,
+    pub(super) transfers: Transfers,
     pub(super) clients: Cell<usize>,
     /// The number of responses that are whole and on their way into the store. Their clients may have gone.
     pub(super) storing: Cell<usize>,
@@ -80,6 +82,7 @@ impl Worker {
             guard: Guard::default(),
             outbox: Outbox::default(),
             verifications: Verifications::default(),
+            transfers: Transfers::default(),
             clients: Cell::new(0),
             storing: Cell::new(0),
             phase: WorkerPhase::default(),
@@ -123,6 +126,17 @@ impl Worker {
     pub(super) fn warn_of_failure(&self, failure: &StoreError) {
         if !failure.is_told() {
             self.warn_not_stored(failure);
+        }
+    }
+
+    /// Warns in the same way that a client was cut off.
+    pub(super) fn warn_cut_off(&self, held: u64) {
+        if self.warnings.is_due(Instant::now()) {
+            log::warn!(
+                "less disk is free than min_free_disk, and clients are still sent files of {} MiB that were \
+                 removed from the store: the slowest are cut off; free some disk, or set that lower",
+                held >> 20
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store::{SharedStore, Store};
+use crate::store::{OpenFiles, SharedStore, Store};
 
 /// The most changes that wait, and the most bytes of content in memory that wait with them.
 const QUEUE: usize = 16 << 10;
@@ -57,6 +57,10 @@ impl StoreWriter {
     /// The store, for what only reads.
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    pub(super) fn open_files(&self) -> &Arc<OpenFiles> {
+        self.store.open_files()
     }
 
     /// The store, when other hosts share it.

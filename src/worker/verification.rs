@@ -69,7 +69,7 @@ mod tests {
     use crate::cache::stored::Meta;
     use crate::http::fields::Fields;
     use crate::store::suite::plain;
-    use crate::store::{Content, Draft, SharedStore, Whole};
+    use crate::store::{Content, Draft, OpenFiles, SharedStore, Whole};
 
     /// Verifies long content when it is told to, other content at once.
     struct Slow {
@@ -118,6 +118,10 @@ mod tests {
         }
 
         fn remove(&self, _: &Key) -> Result<Vec<Published>, StoreError> {
+            unreachable!()
+        }
+
+        fn open_files(&self) -> &Arc<OpenFiles> {
             unreachable!()
         }
 

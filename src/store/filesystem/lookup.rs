@@ -18,6 +18,7 @@ use crate::store::content::each_part_of_file;
 use crate::store::record::BOOT_AT;
 use crate::store::record::read::{Record, StoredFile, read};
 use crate::store::{Content, Found, Object, StoreError, place};
+use crate::sys::disk;
 
 impl FilesystemStore {
     pub(super) fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
@@ -90,6 +91,11 @@ impl FilesystemStore {
         // Small content was verified when it was read.
         let is_good = record.content.is_some() || self.is_trusted(&record);
         let object = Box::new(record.into_object(file, generation));
+        if let Content::File { file, .. } = &object.content {
+            self.open_files.add(file);
+            // Whoever evicts it sees that it goes on taking disk.
+            let _ = disk::mark_in_use(file);
+        }
         Some(match is_good {
             true => Found::Object(object),
             false => Found::Unverified(object),

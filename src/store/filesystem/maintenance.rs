@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::root::{NO_VARIANT, Root, counted, unhex};
 use super::synced::Synced;
 use crate::cache::key::Hash;
+use crate::store::SMALL;
 use crate::store::error::StoreError;
 use crate::store::record::index::{Index, is_index};
 use crate::store::sieve::SieveEntry;
@@ -84,7 +85,8 @@ impl DirectoryMaintenance {
             .is_ok_and(|()| is_index(&beginning))
     }
 
-    /// Removes a stored response, whether or not it is still there.
+    /// Removes a stored response, whether or not it is still there. While somebody is being sent it, it goes on taking
+    /// disk, which is counted.
     pub fn evict(&self, entry: &SieveEntry) -> Result<(), StoreError> {
         let _lock = self.root.lock(&entry.hash)?;
         if entry.variant == NO_VARIANT {
@@ -94,8 +96,14 @@ impl DirectoryMaintenance {
                 return Ok(());
             }
         }
-        let file = self.root.file(&entry.hash, &entry.variant);
-        self.root.unlink(&file)?;
+        let path = self.root.file(&entry.hash, &entry.variant);
+        // Smaller content is read into memory.
+        let is_large = entry.size > SMALL;
+        let file = is_large.then(|| disk::open(&path, false).ok()).flatten();
+        if file.is_some_and(|file| disk::is_in_use(&file)) {
+            self.shared.count_leaving(entry.size);
+        }
+        self.root.unlink(&path)?;
         if entry.variant != NO_VARIANT {
             self.root.unlist(&entry.hash, &entry.variant)?;
         }

@@ -21,7 +21,7 @@ use removed::Removed;
 use root::Root;
 use synced::Synced;
 
-use super::{Draft, Found, Object, Published, SharedStore, Store, StoreError, Whole};
+use super::{Draft, Found, Object, OpenFiles, Published, SharedStore, Store, StoreError, Whole};
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
@@ -33,6 +33,7 @@ pub struct FilesystemStore {
     worker: usize,
     synced: Synced,
     removed: Removed,
+    open_files: Arc<OpenFiles>,
 }
 
 impl FilesystemStore {
@@ -48,6 +49,7 @@ impl FilesystemStore {
             shared,
             worker,
             removed: Removed::default(),
+            open_files: Arc::default(),
         })
     }
 
@@ -105,6 +107,10 @@ impl Store for FilesystemStore {
 
     fn take_removed(&self) -> Vec<Published> {
         self.removed.take()
+    }
+
+    fn open_files(&self) -> &Arc<OpenFiles> {
+        &self.open_files
     }
 
     fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {

@@ -36,8 +36,11 @@ impl FilesystemStore {
         let path = self.root.path();
         let reservation = Reservation::begin(&self.shared, self.worker, path, size)?;
         let (file, name) = self.root.temporary()?;
+        let file = Arc::new(file);
+        self.open_files.add_draft(&file, &reservation);
+        let _ = disk::mark_in_use(&file);
         Ok(Draft {
-            file: Arc::new(file),
+            file,
             content_offset,
             slot,
             reservation,

@@ -44,7 +44,9 @@ use pool::Pool;
 use reconnect::Reconnect;
 
 use super::draft::Reservation;
-use super::{Draft, Found, Lease, Object, Published, SharedStore, Store, StoreError, Used, Whole};
+use super::{
+    Draft, Found, Lease, Object, OpenFiles, Published, SharedStore, Store, StoreError, Used, Whole,
+};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
@@ -77,6 +79,7 @@ pub struct PostgresStore {
     shared: Arc<Shared>,
     worker: usize,
     spool: PathBuf,
+    open_files: Arc<OpenFiles>,
     /// Names this host in what others are told.
     host: String,
     limit: i64,
@@ -130,6 +133,7 @@ impl PostgresStore {
             shared,
             worker,
             spool: options.spool.clone(),
+            open_files: Arc::default(),
             host,
             limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
             pending_invalidations,
@@ -202,8 +206,10 @@ impl Store for PostgresStore {
         row::measure(meta)?;
         let length = expected.unwrap_or(0);
         let reservation = Reservation::begin(&self.shared, self.worker, &self.spool, length)?;
+        let file = Arc::new(temporary(&self.spool)?);
+        self.open_files.add_draft(&file, &reservation);
         Ok(Draft {
-            file: Arc::new(temporary(&self.spool)?),
+            file,
             content_offset: 0,
             slot: 0,
             reservation,
@@ -235,6 +241,10 @@ impl Store for PostgresStore {
 
     fn displaces_parts(&self) -> bool {
         true
+    }
+
+    fn open_files(&self) -> &Arc<OpenFiles> {
+        &self.open_files
     }
 
     /// None that are to be announced: a worker of one host evicts for all.

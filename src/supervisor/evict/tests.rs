@@ -270,23 +270,31 @@ fn room_is_made_for_what_was_refused() {
 fn a_length_that_is_announced_evicts_nothing() {
     let bench = bench(128 * SIZE);
     let evictor = bench.start(0);
+    // Until then, what is both heard of and found counts twice.
+    eventually("the store is read", || {
+        !bench.shared.may_be_stored(&[0xfe; 16])
+    });
+    let name = |n: i32| format!("GET http://a/{n}");
     let tell = |published| evictor.send(EvictorMessage::Published(objects(&[published])));
     for n in 0..90 {
-        tell(bench.publish(&n.to_string()).unwrap());
+        tell(bench.publish(&name(n)).unwrap());
     }
     let drafts = (0..4).map(|_| {
-        let draft = bench.store.begin(&meta("drafts"), Some(64 * SIZE)).unwrap();
+        let draft = bench
+            .store
+            .begin(&meta(&name(-1)), Some(64 * SIZE))
+            .unwrap();
         draft.write_at(&[1; 2 * SIZE as usize], 0).unwrap();
         draft
     });
     let drafts: Vec<_> = drafts.collect();
     // The evictor has come round when it has heard of what came last.
     for n in 90..95 {
-        tell(bench.publish(&n.to_string()).unwrap());
+        tell(bench.publish(&name(n)).unwrap());
         let heard = || bench.shared.held() == bench.on_disk();
         eventually("announced is heard", heard);
     }
-    assert!((0..90).all(|n| bench.has(&n.to_string())));
+    assert!((0..90).all(|n| bench.has(&name(n))));
     // Bytes that come make room for themselves.
     eventually("room", || drafts[0].reserve(64 * SIZE).is_ok());
     assert!(bench.shared.used() <= 128 * SIZE);

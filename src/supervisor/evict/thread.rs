@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::leaving::Leaving;
 use super::maintenance::Maintenance;
 use super::message::{EvictorMessage, EvictorRequests, entry};
 use super::scan::Scan;
@@ -39,6 +40,7 @@ pub(super) struct EvictorThread<M> {
     sieve: Sieve,
     /// Leftovers have been removed.
     cleared: bool,
+    leaving: Leaving,
     scan: Option<Scan>,
     scanned: Instant,
     /// The next is to come soon: a command has changed much.
@@ -47,6 +49,8 @@ pub(super) struct EvictorThread<M> {
     free: u64,
     /// The floor that was in force then.
     floor: u64,
+    /// It was more than what was free.
+    is_below: bool,
     looked: Option<Instant>,
     heard: bool,
     headroom: u64,
@@ -66,6 +70,7 @@ impl<M: Maintenance> EvictorThread<M> {
         let now = Instant::now();
         EvictorThread {
             scan: Some(Scan::first(&shared)),
+            leaving: Leaving::new(shared.leaving()),
             maintenance,
             shared,
             receiver,
@@ -76,6 +81,7 @@ impl<M: Maintenance> EvictorThread<M> {
             soon: false,
             free: u64::MAX,
             floor: 0,
+            is_below: false,
             looked: None,
             heard: false,
             headroom: 0,
@@ -170,11 +176,13 @@ impl<M: Maintenance> EvictorThread<M> {
     }
 
     /// Tells everybody how much is stored.
-    fn count(&self) {
+    fn count(&mut self) {
         let known = self.sieve.bytes();
         let scan = self.scan.as_ref();
         let stored = scan.map_or(known, |scan| scan.stored(known));
-        self.shared.set_stored(stored);
+        let (left, removed, now) = (self.shared.leaving(), self.shared.removed(), Instant::now());
+        let leaving = self.leaving.bytes(left, removed, now);
+        self.shared.set_stored(stored.saturating_add(leaving));
     }
 
     /// Reads one more directory while a scan goes on, or begins one that was asked for.
@@ -212,7 +220,8 @@ impl<M: Maintenance> EvictorThread<M> {
     /// Looks at the disk, at most once a second; during a scan each time, since what it finds changes what counts
     /// as used though not what is.
     fn look(&mut self, now: Instant) {
-        let is_busy = self.heard || self.shared.is_full() || self.shared.is_filling();
+        let is_filling = self.shared.is_filling() || self.shared.is_full();
+        let is_busy = self.heard || self.is_below || is_filling;
         let wait = if is_busy { BUSY } else { IDLE };
         let lately = self.looked.is_some_and(|last| now - last < wait);
         let floor = self.requests.min_free.load(Relaxed);
@@ -222,7 +231,7 @@ impl<M: Maintenance> EvictorThread<M> {
         self.looked = Some(now);
         self.heard = false;
         // Asked first: what gets its name meanwhile is taken off the free disk and not counted as held.
-        let held = self.shared.held();
+        let held = self.shared.held().saturating_add(self.shared.removed());
         // They are many to look at: not for each that a scan reads.
         if !lately {
             match self.maintenance.directories() {
@@ -234,6 +243,9 @@ impl<M: Maintenance> EvictorThread<M> {
             Ok(free) => {
                 self.free = free;
                 self.floor = floor;
+                // A second after what is stored began to go for it.
+                let was_below = std::mem::replace(&mut self.is_below, free < floor);
+                self.shared.set_below_floor(was_below && free < floor);
                 let ceiling = held.saturating_add(free).saturating_sub(floor);
                 self.shared.set_ceiling(ceiling);
             }

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 10;
+pub(super) const VERSION: u32 = 11;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -38,13 +38,16 @@ pub(super) struct Layout {
     pub(super) directories: AtomicU64,
     pub(super) stored: AtomicU64,
     pub(super) announced: AtomicU64,
+    pub(super) leaving: AtomicU64,
     pub(super) wanted: AtomicU64,
     pub(super) full: AtomicU32,
+    pub(super) below_floor: AtomicU32,
     pub(super) known_whole: AtomicU32,
     pub(super) rescan: AtomicU32,
     pub(super) store_down: WorkerBits,
     pub(super) pending_invalidations: WorkerBits,
     pub(super) reserved: [AtomicU64; WORKERS],
+    pub(super) removed: [AtomicU64; WORKERS],
     pub(super) counters: [Counters; WORKERS],
     pub(super) generations: [AtomicU32; GENERATIONS],
     pub(super) invalidations: [AtomicU32; GENERATIONS],

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::layout::WORKERS;
 use super::mapping::Shared;
 
-/// Room in the store. Bytes in use are the sum of three: *stored* is what the evictor knows of, and it
+/// Room in the store. Bytes in use are the sum of four: *stored* is what the evictor knows of, and it
 /// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
-/// to a worker's drafts, counted per worker so that a killed worker's promises end with it.
+/// to a worker's drafts, and *removed* is in files that have no name and that a worker is still sending, both
+/// counted per worker so that they end with it when it is killed.
 impl Shared {
     /// The most bytes that stored responses may use: as configured, less what the directories take, or fewer where
     /// the disk has no room for more.
@@ -50,11 +51,36 @@ impl Shared {
         self.layout().limit.store(bytes, Relaxed);
     }
 
-    /// Bytes in use: stored, announced and reserved.
+    /// Bytes in use: stored, announced, reserved and removed.
     pub fn used(&self) -> u64 {
         let reserved = self.layout().reserved.iter();
         let reserved = reserved.map(|slot| slot.load(Relaxed));
-        reserved.fold(self.held(), u64::saturating_add)
+        reserved.fold(
+            self.held().saturating_add(self.removed()),
+            u64::saturating_add,
+        )
+    }
+
+    /// Bytes of files without a name that are still being sent.
+    pub fn removed(&self) -> u64 {
+        let removed = self.layout().removed.iter();
+        let removed = removed.map(|slot| slot.load(Relaxed));
+        removed.fold(0, u64::saturating_add)
+    }
+
+    /// Counts what was evicted while somebody was being sent it: the worker that sends it has yet to count it.
+    pub fn count_leaving(&self, bytes: u64) {
+        self.layout().leaving.fetch_add(bytes, Relaxed);
+    }
+
+    /// All that was evicted in this way, ever.
+    pub fn leaving(&self) -> u64 {
+        self.layout().leaving.load(Relaxed)
+    }
+
+    /// Sets what worker `index` is sending of files without a name.
+    pub fn set_removed(&self, index: usize, bytes: u64) {
+        self.layout().removed[index % WORKERS].store(bytes, Relaxed);
     }
 
     /// True while a worker has room reserved or was refused some, so that the evictor has to be quick.
@@ -87,9 +113,10 @@ impl Shared {
         subtract(&self.layout().reserved[index % WORKERS], bytes);
     }
 
-    /// Ends every reservation of worker `index`, which has just started and has none.
+    /// Ends every reservation of worker `index`, which has just started and has nothing.
     pub fn release_all(&self, index: usize) {
         self.layout().reserved[index % WORKERS].store(0, Relaxed);
+        self.set_removed(index, 0);
     }
 
     /// Counts `bytes` as published, until the evictor hears of them.
@@ -137,6 +164,17 @@ impl Shared {
         self.layout().full.load(Relaxed) != 0
     }
 
+    /// True when removing what is stored hasn't given the disk its floor back, so that those who hold what was removed
+    /// have to go.
+    pub fn is_below_floor(&self) -> bool {
+        self.layout().below_floor.load(Relaxed) != 0
+    }
+
+    /// Says whether it hasn't.
+    pub fn set_below_floor(&self, below: bool) {
+        self.layout().below_floor.store(u32::from(below), Relaxed);
+    }
+
     /// Says whether the disk has less room than its floor.
     pub fn set_full(&self, full: bool) {
         self.layout().full.store(u32::from(full), Relaxed);
@@ -167,6 +205,8 @@ mod tests {
         shared.settle_announced(30);
         shared.set_stored(70);
         assert_eq!(shared.used(), 100);
+        shared.set_removed(1, 7);
+        assert_eq!((shared.used(), shared.removed()), (107, 7));
         shared.release_all(1);
         shared.release(1, 5);
         assert_eq!((shared.used(), shared.is_filling()), (70, false));

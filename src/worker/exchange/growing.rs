@@ -71,6 +71,7 @@ impl Exchange<'_> {
         let client = &mut *self.client;
         let mut sink = Sink {
             stream: &client.stream,
+            transfers: &self.worker.transfers,
             out: &mut client.out,
             framing,
             timeout: self.settings.times.body_stall,
@@ -117,6 +118,7 @@ impl Exchange<'_> {
         let client = &mut *self.client;
         let mut sink = Sink {
             stream: &client.stream,
+            transfers: &self.worker.transfers,
             out: &mut client.out,
             framing,
             timeout: self.settings.times.body_stall,

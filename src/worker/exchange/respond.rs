@@ -158,7 +158,10 @@ impl Exchange<'_> {
                 client.out.clear();
                 let (at, len) = (offset + part.first, part.len);
                 match more {
-                    Ok(()) => client.stream.send_file(file, at, len, timeout).await,
+                    Ok(()) => {
+                        let (transfers, stream) = (&self.worker.transfers, &client.stream);
+                        transfers.send(stream, file, at, len, timeout).await
+                    }
                     gone => gone,
                 }
             }

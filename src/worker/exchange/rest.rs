@@ -94,6 +94,7 @@ impl Exchange<'_> {
         let client = &mut *self.client;
         let mut sink = Sink {
             stream: &client.stream,
+            transfers: &self.worker.transfers,
             out: &mut client.out,
             framing: Framing::Length(rest.len),
             timeout: self.settings.times.body_stall,

@@ -13,6 +13,7 @@ use crate::http::framing::Framing;
 use crate::store::spool::{ContentEnd, Piece, SpoolReader};
 use crate::sys::stream::Stream;
 use crate::worker::gone::Watched;
+use crate::worker::transfers::Transfers;
 
 /// A piece up to this size is copied to what is gathered.
 const COPIED: usize = 8 << 10;
@@ -22,6 +23,7 @@ const GATHER: usize = 64 << 10;
 /// Where content goes.
 pub struct Sink<'a> {
     pub stream: &'a Stream,
+    pub transfers: &'a Transfers,
     /// The bytes that are gathered, the head first.
     pub out: &'a mut BytesMut,
     pub framing: Framing,
@@ -63,7 +65,8 @@ impl Sink<'_> {
                         write_chunk_head(self.out, len as usize);
                     }
                     self.flush().await?;
-                    let send = self.stream.send_file(&file, offset, len, self.timeout);
+                    let (stream, timeout) = (self.stream, self.timeout);
+                    let send = self.transfers.send(stream, &file, offset, len, timeout);
                     send.await?;
                     self.sent += len;
                     if self.framing == Framing::Chunked {
