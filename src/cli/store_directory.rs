@@ -44,8 +44,7 @@ pub(super) fn check(path: &Path) -> Result<Option<String>, Failure> {
     Ok((!own_place && service.is_some()).then(|| {
         format!(
             "the service's sandbox lets it write only below {SERVICE_STORE}: for {shown}, put \
-             [Service] and ReadWritePaths={shown} into `systemctl edit cacheproxy.service` and \
-             `systemctl edit cacheproxy@.service`"
+             [Service] and ReadWritePaths={shown} into `systemctl edit cacheproxy@.service`"
         )
     }))
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, connect as connect_to,
-    listen as listen_on, socket, socketpair,
+    getsockname, listen as listen_on, socket, socketpair,
 };
 
 const UNIX: AddressFamily = AddressFamily::Unix;
@@ -43,6 +44,20 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// The user who alone, beside root, may connect to this listener: its file's owner, when the mode keeps others out.
+pub fn sole_user(listener: impl AsFd) -> io::Result<u32> {
+    let address: UnixAddr = getsockname(listener.as_fd().as_raw_fd())?;
+    let path = address.path().ok_or(io::ErrorKind::NotFound)?;
+    let file = path.symlink_metadata()?;
+    match file.mode() & 0o022 {
+        0 => Ok(file.uid()),
+        _ => Err(io::Error::other(format!(
+            "{} is open to other users: see SocketMode= of its unit",
+            path.display()
+        ))),
+    }
+}
+
 /// What a thread waits for at a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -69,4 +84,28 @@ pub fn wait(socket: BorrowedFd<'_>, awaited: Awaited, limit: Option<Duration>) -
 /// Two connected ends.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(UNIX, SockType::SeqPacket, None, FLAGS)?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_others_may_connect_to_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = listen(&path).unwrap();
+        let own = dir.path().metadata().unwrap().uid();
+        let rows = [(0o600, true), (0o755, true), (0o620, false), (0o777, false)];
+        for (mode, alone) in rows {
+            set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let user = sole_user(&listener).ok();
+            assert_eq!(user, alone.then_some(own), "{mode:o}");
+        }
+        assert!(sole_user(pair().unwrap().0).is_err());
+    }
 }

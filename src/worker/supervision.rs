@@ -48,7 +48,7 @@ pub(super) async fn begin(
     }
 }
 
-/// Accepts a channel from this very user, or root.
+/// Accepts a channel from the user whose the socket is, or root.
 async fn accept(listener: &AsyncFd<OwnedFd>) -> WorkerChannel {
     loop {
         let Ok(mut guard) = listener.readable().await else {
@@ -57,7 +57,7 @@ async fn accept(listener: &AsyncFd<OwnedFd>) -> WorkerChannel {
         };
         match seqpacket::accept(listener.get_ref()) {
             Ok(socket) => match credentials::peer_uid(&socket) {
-                Ok(uid) if credentials::may_order(uid) => return socket.into(),
+                Ok(uid) if uid == 0 || is_owner(listener, uid) => return socket.into(),
                 Ok(uid) => log::warn!("user {uid} may not be this worker's supervisor"),
                 Err(why) => log::warn!("who connected can't be told: {why}"),
             },
@@ -68,6 +68,14 @@ async fn accept(listener: &AsyncFd<OwnedFd>) -> WorkerChannel {
             }
         }
     }
+}
+
+/// True when the socket is this user's, and no one else may connect. In the unit's namespace of users all but this
+/// process's own and root are one: then it is the socket's mode that tells them apart.
+fn is_owner(listener: &AsyncFd<OwnedFd>, uid: u32) -> bool {
+    seqpacket::sole_user(listener.get_ref())
+        .inspect_err(|why| log::warn!("whose this worker's socket is can't be told: {why}"))
+        .is_ok_and(|owner| owner == uid)
 }
 
 fn link(channel: WorkerChannel) -> Option<SupervisorLink> {

@@ -28,6 +28,8 @@ def upgrade(box):
     conffile = "/etc/cacheproxy/cacheproxy.toml"
     box.write(conffile, EDITED + box.read(conffile))
     curl(box, "http://www.test/file?kept")
+    # As a version left them in which all processes had one user.
+    box.run("chown cacheproxy:cacheproxy /run/cacheproxy /run/cacheproxy/worker-*.sock")
     with load(box) as seen:
         box.run("apt-get install -y -o Dpkg::Options::=--force-confold /srv/package/cacheproxy-next.deb")
     assert box.out("dpkg-query -W -f '${Version}' cacheproxy") == box.out(
