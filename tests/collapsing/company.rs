@@ -78,6 +78,7 @@ fn a_failure_is_that_of_the_client_that_asked() {
     disliked.ask("GET", &uri, "X-Disliked: 1\r\n");
     origin.wait_for(1);
     let mut others: Vec<Client> = (0..8).map(|_| Client::asking(&proxy, &uri)).collect();
+    proxy.wait_until_together(&others);
     for other in &mut others {
         assert!(other.is_quiet(Duration::from_millis(20)));
     }
@@ -167,6 +168,7 @@ fn a_query_whose_path_is_known_to_be_for_all_waits() {
     let uri = origin.uri("/one?a=2");
     let mut clients: Vec<Client> = (0..8).map(|_| Client::asking(&proxy, &uri)).collect();
     origin.wait_for(2);
+    proxy.wait_until_together(&clients);
     for client in &mut clients {
         assert!(client.is_quiet(Duration::from_millis(20)));
     }
@@ -187,11 +189,14 @@ fn who_asks_for_what_holds_now_joins_what_begins_after_it_came() {
         });
         let proxy = patient("60s");
         let mut clients: Vec<Client> = (0..12).map(|_| Client::of(&proxy)).collect();
-        for client in &mut clients {
+        for (number, client) in clients.iter_mut().enumerate() {
             let fields = format!("Cache-Control: {directive}\r\n");
             client.ask("GET", &origin.uri("/one"), &fields);
+            if number == 0 {
+                origin.wait_for(1);
+            }
         }
-        origin.wait_for(1);
+        proxy.wait_until_together(&clients);
         for client in &mut clients {
             assert!(client.is_quiet(Duration::from_millis(20)), "{directive}");
         }
@@ -218,6 +223,7 @@ fn of_two_variants_each_is_fetched_once() {
         client.ask("GET", &origin.uri("/one"), &fields);
     }
     origin.wait_for(1);
+    proxy.wait_until_together(&clients);
     for client in &mut clients {
         assert!(client.is_quiet(Duration::from_millis(20)));
     }

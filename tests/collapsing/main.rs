@@ -6,6 +6,7 @@
 mod common;
 mod company;
 mod received;
+mod resumed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

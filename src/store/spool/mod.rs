@@ -13,6 +13,7 @@ mod writer;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -71,6 +72,8 @@ struct Inner {
     written: u64,
     end: Option<ContentEnd>,
     readers: Readers,
+    /// When the latest content came.
+    moved: Instant,
 }
 
 /// The file that readers take content from once it has left memory.
@@ -90,6 +93,7 @@ impl Spool {
                 written: 0,
                 end: None,
                 readers: Readers::default(),
+                moved: Instant::now(),
             }),
             grown: Notifier::default(),
             taken: Notifier::default(),
@@ -112,6 +116,12 @@ impl Spool {
 
     pub fn end(&self) -> Option<ContentEnd> {
         self.inner.borrow().end.clone()
+    }
+
+    /// True when more is to come, and none has for so long.
+    pub fn has_stalled(&self, time: Duration) -> bool {
+        let inner = self.inner.borrow();
+        inner.end.is_none() && inner.moved.elapsed() > time
     }
 
     pub fn is_whole(&self) -> bool {
@@ -166,6 +176,7 @@ impl Inner {
 
     fn add(&mut self, chunk: Bytes) {
         self.blocks.push(chunk);
+        self.moved = Instant::now();
         // Those who read it see to the window, but for one that waits for what is far ahead.
         let held = self.blocks.end() - self.blocks.first();
         if self.keep == Keep::Window && held > WINDOW {

@@ -64,6 +64,17 @@ impl Shared {
         }
     }
 
+    /// Ends every claim on the key with this hash, which was made invalid: what is fetched for it is nobody else's.
+    pub fn unclaim_key(&self, hash: &[u8; 16]) {
+        let (bucket, tag) = self.bucket(hash);
+        for slot in &bucket.0 {
+            let entry = slot.load(Acquire);
+            if entry & !(WORKER | HEAD) == tag {
+                let _ = slot.compare_exchange(entry, 0, AcqRel, Acquire);
+            }
+        }
+    }
+
     /// Says of a claim that a response is coming which is for others too.
     pub fn claim_has_head(&self, hash: &[u8; 16], worker: u16) {
         let (bucket, tag) = self.bucket(hash);
@@ -129,6 +140,7 @@ mod tests {
         UnclaimAll(u16),
         HasHead(u8, u16),
         Receives(u8, Option<u16>),
+        UnclaimKey(u8),
     }
 
     #[test]
@@ -154,6 +166,8 @@ mod tests {
             ("a worker is gone", ClaimStep::UnclaimAll(3)),
             ("and its keys are free", ClaimStep::Claim(1, 4, Claimed)),
             ("but not others'", ClaimStep::Claim(2, 4, TakenBy(2))),
+            ("it is made invalid", ClaimStep::UnclaimKey(1)),
+            ("and free", ClaimStep::Claim(1, 4, Claimed)),
             ("3 of 8", ClaimStep::Claim(3, 32_767, Claimed)),
             ("4 of 8", ClaimStep::Claim(4, 32_767, Claimed)),
             ("5 of 8", ClaimStep::Claim(5, 32_767, Claimed)),
@@ -176,6 +190,7 @@ mod tests {
                 }
                 ClaimStep::Unclaim(key, worker) => shared.unclaim(&hash(key), worker),
                 ClaimStep::UnclaimAll(worker) => shared.unclaim_all(worker),
+                ClaimStep::UnclaimKey(key) => shared.unclaim_key(&hash(key)),
                 ClaimStep::HasHead(key, worker) => shared.claim_has_head(&hash(key), worker),
                 ClaimStep::Receives(key, expected) => {
                     assert_eq!(shared.receives(&hash(key)), expected, "{name}");

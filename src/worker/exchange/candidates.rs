@@ -189,12 +189,15 @@ impl Exchange<'_> {
     /// The response that the latest fetch of this key receives, if this request may share it.
     fn growing(&self, key: &Key) -> Option<GrowingResponse> {
         let worker = self.worker;
+        let patience = self.settings.times.collapsed_wait;
         let latest = worker.waiting_lists.latest(&worker.shared, key, |fetch| {
             let answer = fetch.answer();
             // One that is small and whole is at hand as what will be stored, which knows of more than one range.
             fetch.local_allowed() == self.client.is_local()
                 && !fetch.is_at_hand()
-                && answer.is_some_and(|answer| answer.shared_with(&self.head.fields).is_some())
+                && answer.is_some_and(|answer| {
+                    answer.shared_with(&self.head.fields).is_some() && !answer.is_stuck(patience)
+                })
         })?;
         let answer = latest.answer()?;
         Some(GrowingResponse {

@@ -26,8 +26,10 @@ pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
     let hash = name(key, local_allowed);
     match worker.shared.claim(&hash, worker.index) {
         ClaimReply::Claimed => {
-            let claim = ClaimGuard::new(worker.shared.clone(), hash, worker.index);
-            Claim::Ours(Rc::new(claim))
+            // One that was ended because the key was made invalid is good again: its end is that of both.
+            let ended = worker.waiting_lists.claim_of(key, local_allowed);
+            let new = || ClaimGuard::new(worker.shared.clone(), hash, worker.index);
+            Claim::Ours(ended.unwrap_or_else(|| Rc::new(new())))
         }
         ClaimReply::TakenBy(other) if other != worker.index => Claim::Theirs(other),
         ClaimReply::TakenBy(_) => {
@@ -42,6 +44,13 @@ pub fn claim(worker: &Worker, key: &Key, local_allowed: bool) -> Claim {
 pub fn received_elsewhere(worker: &Worker, key: &Key, local_allowed: bool) -> Option<u16> {
     let receiving = worker.shared.receives(&name(key, local_allowed));
     receiving.filter(|other| *other != worker.index)
+}
+
+/// Ends all claims on a key that was made invalid: nobody is sent to a fetch that began before.
+pub fn unclaim(worker: &Worker, key: &Key) {
+    for local_allowed in [false, true] {
+        worker.shared.unclaim_key(&name(key, local_allowed));
+    }
 }
 
 /// A name for a key: for clients that may not have the same it is another.

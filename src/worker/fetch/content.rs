@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::pin::pin;
 
 use bytes::Bytes;
 use tokio::task::{consume_budget, spawn_blocking};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::context::Context;
 use super::precedent;
+use super::resume::{Rest, Resumable};
 use super::stored_part::StoredPart;
 use crate::cache::stored::Meta;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
@@ -25,6 +27,14 @@ const READ: usize = 64 << 10;
 /// Bytes of a stored part copied at a time.
 const COPIED: u64 = 1 << 20;
 
+/// More of the content.
+enum More {
+    /// So many bytes were read; none at the connection's end.
+    Bytes(usize),
+    /// It goes on on another connection, in this framing.
+    Resumed(Framing),
+}
+
 /// Content on its way from a connection into a spool.
 pub struct IncomingContent<'a> {
     context: Context<'a>,
@@ -33,6 +43,9 @@ pub struct IncomingContent<'a> {
     /// Its length, where the head told it.
     expected: Option<u64>,
     taken: u64,
+    /// The response, where its content may be continued on another connection.
+    resumable: Option<Resumable<'a>>,
+    resumed: bool,
 }
 
 impl<'a> IncomingContent<'a> {
@@ -41,6 +54,7 @@ impl<'a> IncomingContent<'a> {
         connection: Connection,
         writer: SpoolWriter,
         expected: Option<u64>,
+        resumable: Option<Resumable<'a>>,
     ) -> IncomingContent<'a> {
         IncomingContent {
             context,
@@ -48,11 +62,15 @@ impl<'a> IncomingContent<'a> {
             writer,
             expected,
             taken: 0,
+            resumable,
+            resumed: false,
         }
     }
 
-    pub fn into_parts(self) -> (Connection, SpoolWriter) {
-        (self.connection, self.writer)
+    /// The connection, if the whole response came on it, and the writer.
+    pub fn into_parts(self) -> (Option<Connection>, SpoolWriter) {
+        let connection = (!self.resumed).then_some(self.connection);
+        (connection, self.writer)
     }
 
     /// Takes all of it, with a stored part in its place; its trailer section, or the reason why it is cut
@@ -111,17 +129,35 @@ impl<'a> IncomingContent<'a> {
                     self.take(data, meta).await;
                 }
                 Ok(ContentStep::End { trailers }) => return Ok(trailers),
-                Ok(ContentStep::More) => {
-                    if self.more().await? == 0 {
-                        return decoder
-                            .eof()
-                            .map(|()| Fields::default())
-                            .map_err(|why| self.failure(why));
-                    }
-                }
+                Ok(ContentStep::More) => match self.more().await {
+                    Ok(More::Bytes(1..)) => {}
+                    Ok(More::Bytes(0)) => match decoder.eof() {
+                        Ok(()) => return Ok(Fields::default()),
+                        Err(why) => decoder = self.go_on(self.failure(why)).await?,
+                    },
+                    Ok(More::Resumed(framing)) => decoder = ContentDecoder::new(framing),
+                    Err(why) => decoder = self.go_on(why).await?,
+                },
                 Err(why) => return Err(self.failure(why)),
             }
         }
+    }
+
+    /// Goes on with the rest on another connection after this failure, which it is if that can't be.
+    async fn go_on(&mut self, failure: String) -> Result<ContentDecoder, String> {
+        let (context, taken) = (self.context, self.taken);
+        let rest = match &mut self.resumable {
+            Some(resumable) => resumable.after_end(context, taken).await,
+            None => None,
+        };
+        let framing = self.resume(rest.ok_or(failure)?);
+        Ok(ContentDecoder::new(framing))
+    }
+
+    fn resume(&mut self, rest: Rest) -> Framing {
+        self.connection = rest.connection;
+        self.resumed = true;
+        rest.framing
     }
 
     fn failure(&self, why: ContentError) -> String {
@@ -129,14 +165,36 @@ impl<'a> IncomingContent<'a> {
         FetchError::Content { host, why }.to_string()
     }
 
-    async fn more(&mut self) -> Result<usize, String> {
+    async fn more(&mut self) -> Result<More, String> {
         let host = self.context.request.uri.authority();
         let timeout = self.context.request.settings.times.body_stall;
         let connection = &mut self.connection;
         connection.buffer.reserve(READ);
         let deadline = Instant::now() + timeout;
-        let read = connection.transport.read(&mut connection.buffer, deadline);
-        read.await.map_err(|why| {
+        let (context, taken) = (self.context, self.taken);
+        let resumable = &mut self.resumable;
+        let rest = async move {
+            match resumable {
+                Some(resumable) => resumable.after_stall(context, taken).await,
+                None => None,
+            }
+        };
+        let read = {
+            let mut read = pin!(connection.transport.read(&mut connection.buffer, deadline));
+            tokio::select! {
+                biased;
+                read = &mut read => Ok(read),
+                rest = rest => match rest {
+                    Some(rest) => Err(rest),
+                    None => Ok(read.await),
+                },
+            }
+        };
+        let read = match read {
+            Ok(read) => read,
+            Err(rest) => return Ok(More::Resumed(self.resume(rest))),
+        };
+        read.map(More::Bytes).map_err(|why| {
             if why.kind() == std::io::ErrorKind::TimedOut {
                 format!("{host} sent nothing for {} s", timeout.as_secs())
             } else {

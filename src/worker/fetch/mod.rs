@@ -13,6 +13,7 @@ mod precedent;
 mod publish;
 mod request;
 mod response;
+mod resume;
 mod round_trip;
 mod run;
 mod send;

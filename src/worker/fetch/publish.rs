@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::claim::unclaim;
 use super::context::{Context, FetchTimes};
 use crate::cache::key::Key;
 use crate::cache::personal::PersonalFields;
@@ -219,6 +220,7 @@ pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> usize {
         worker.shared.invalidate(key.hash());
         // Nobody joins what was asked before.
         worker.waiting_lists.clear(key);
+        unclaim(worker, key);
     }
     let done = writer.run_surely(move |store| {
         let mut removed = Vec::new();

@@ -10,6 +10,7 @@ use super::context::{Context, FetchTimes};
 use super::partial::beginning;
 use super::precedent;
 use super::publish::{invalidate, publish, refresh};
+use super::resume::Resumable;
 use super::round_trip::Response;
 use super::storable::{ReceivedHead, storable, superseded};
 use crate::cache::freshness::Facts;
@@ -205,8 +206,13 @@ impl Context<'_> {
             request,
             fetch,
         } = self;
-        let mut content = IncomingContent::new(self, connection, arrival.writer, arrival.length);
         let part = request.part().filter(|_| arrival.is_joint);
+        let resumable = match part {
+            Some(_) => None,
+            None => Resumable::of(self, &arrival.received, arrival.length),
+        };
+        let length = arrival.length;
+        let mut content = IncomingContent::new(self, connection, arrival.writer, length, resumable);
         let meta = arrival.wanted.as_ref().ok();
         let done = tokio::select! {
             biased;
@@ -221,7 +227,9 @@ impl Context<'_> {
                     Ok(meta) => PersonalFields::of(&meta.fields).absent_from(&trailers),
                     Err(_) => trailers,
                 };
-                self.give_back(connection, &arrival.received, framing);
+                if let Some(connection) = connection {
+                    self.give_back(connection, &arrival.received, framing);
+                }
                 self.finish(writer, wanted.ok(), trailers).await;
             }
             (Err(why), Ok(meta)) => {

@@ -52,6 +52,7 @@ pub struct Fetch {
     /// change: its own, that of a part, and that of what was found, as HEAD's response says something of GET's.
     epochs: RefCell<Vec<(Key, u32)>>,
     tickets: Cell<usize>,
+    joined: Cell<bool>,
     begun: Instant,
     local_allowed: bool,
     variant: Option<Variant>,
@@ -72,6 +73,7 @@ impl Fetch {
             announced: plan.announced.into(),
             epochs: RefCell::new(keys.map(|key| (key, 0)).collect()),
             tickets: Cell::new(0),
+            joined: Cell::new(false),
             begun: Instant::now(),
             local_allowed: plan.local_allowed,
             variant: plan.variant,
@@ -118,6 +120,16 @@ impl Fetch {
     /// The variant that its request selects, where that was known when it began.
     pub fn variant(&self) -> Option<&Variant> {
         self.variant.as_ref()
+    }
+
+    /// True when others than the client that asked have had a share in it.
+    pub fn is_joined(&self) -> bool {
+        self.joined.get()
+    }
+
+    /// Resolves when others have a share in it.
+    pub async fn joined(&self) {
+        self.notifier.holds(|| self.is_joined()).await;
     }
 
     /// True while it has come to nothing yet.
@@ -178,6 +190,9 @@ impl Fetch {
     /// A share in this fetch.
     pub fn ticket(self: &Rc<Fetch>) -> Ticket {
         self.tickets.set(self.tickets.get() + 1);
+        if self.tickets.get() > 1 && !self.joined.replace(true) {
+            self.notifier.notify();
+        }
         Ticket {
             fetch: self.clone(),
             interim_seen: 0,

@@ -1,0 +1,123 @@
+//! Content that stalls or breaks off while others than the client that asked read along: the rest is asked for on another
+//! connection, by one range request under If-Range for all of them (RFC 9110 §13.1.5, §14.2). For that client
+//! alone nothing is: it is no worse off than without the proxy.
+
+use std::rc::Weak;
+
+use tokio::time::sleep;
+
+use super::connection::Connection;
+use super::context::Context;
+use super::request::{FetchRequest, Purpose};
+use super::round_trip::{Reply, Response, round_trip};
+use crate::cache::parts;
+use crate::cache::range::ByteRange;
+use crate::http::fields::Fields;
+use crate::http::forward::is_condition;
+use crate::http::framing::{Framing, response_framing};
+use crate::http::head::{Method, ResponseHead};
+
+/// The most range requests for the rest of one response.
+const MOST: usize = 3;
+
+/// A response whose content may be continued.
+pub struct Resumable<'a> {
+    fields: &'a Fields,
+    /// The length of its content, where its head tells it.
+    length: Option<u64>,
+    left: usize,
+}
+
+impl<'a> Resumable<'a> {
+    /// This response to a request for the whole, if it has a validator that tells its representation from others.
+    pub fn of(context: Context<'_>, head: &'a ResponseHead, length: Option<u64>) -> Option<Self> {
+        let request = context.request;
+        let is_whole = request.head.method == Method::Get
+            && request.content.is_none()
+            && head.status == 200
+            && !head.fields.has_token("accept-ranges", "none");
+        (is_whole && parts::validator(&head.fields).is_some()).then_some(Resumable {
+            fields: &head.fields,
+            length,
+            left: MOST,
+        })
+    }
+
+    /// The rest from this offset on, once the content has stalled for as long as one waits for another's fetch, and others
+    /// read it.
+    pub async fn after_stall(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
+        context.fetch.joined().await;
+        sleep(context.fetch.patience()).await;
+        self.rest(context, from).await
+    }
+
+    /// The rest from this offset on, if others read it.
+    pub async fn after_end(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
+        match context.fetch.is_joined() {
+            true => self.rest(context, from).await,
+            false => None,
+        }
+    }
+
+    /// Asks for the rest; nothing when the origin server has another representation by now, or doesn't do ranges.
+    async fn rest(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
+        self.left = self.left.checked_sub(1)?;
+        if from == 0 || self.length.is_some_and(|length| from >= length) {
+            return None;
+        }
+        let mut request = self.request(context.request, from)?;
+        let reply = round_trip(context.worker, &mut request, context.fetch).await;
+        let Ok(Reply::Response(Response { head, connection })) = reply else {
+            return None;
+        };
+        let framing = response_framing(&request.head.method, &head).ok()?;
+        let got = parts::received(&head, framing.length())?;
+        // If-Range was the condition; what it says against it counts all the same.
+        let is_other =
+            head.fields.has("etag") && !parts::share_validator(self.fields, &head.fields);
+        let is_rest = got.part.first == from
+            && got.part.end() == got.length
+            && self.length.is_none_or(|length| length == got.length);
+        (is_rest && !is_other).then_some(Rest {
+            connection,
+            framing,
+        })
+    }
+
+    fn request(&self, first: &FetchRequest, from: u64) -> Option<FetchRequest> {
+        let asked = match self.length {
+            Some(length) => ByteRange {
+                first: from,
+                len: length - from,
+            }
+            .asked(length),
+            None => format!("bytes={from}-"),
+        };
+        let ours = [
+            (&b"Range"[..], asked.as_bytes()),
+            (&b"If-Range"[..], parts::validator(self.fields)?),
+        ];
+        let mut head = first.head.clone();
+        let kept = |name: &[u8]| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
+        let presented = first.head.fields.iter();
+        let presented = presented.filter(|(name, _)| kept(name));
+        head.fields = presented.chain(ours).collect();
+        Some(FetchRequest {
+            head,
+            uri: first.uri.clone(),
+            purpose: Purpose::Relay,
+            content: None,
+            upgrade: false,
+            requester: first.requester,
+            pinned: Weak::new(),
+            policy: first.policy,
+            settings: first.settings.clone(),
+        })
+    }
+}
+
+/// The rest of a response's content on its way.
+pub struct Rest {
+    pub connection: Connection,
+    pub framing: Framing,
+}

@@ -1,0 +1,99 @@
+//! Content that stalls or breaks off while others read along: they all go on by one range request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use crate::common::origin::{Conn, ok, reply};
+use crate::common::{Client, Origin, Proxy, pattern};
+
+const LENGTH: usize = 3_000_000;
+const ETAG: &str = "Cache-Control: max-age=600\r\nETag: \"a\"\r\n";
+
+/// The end of the first response's content.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Stalls,
+    Closes,
+}
+
+/// Sends the beginning of the content, which then ends so, and what a range asks for whole.
+fn breaking(end: End, fields: &'static str) -> (Origin, Arc<AtomicUsize>) {
+    let content = pattern(LENGTH);
+    let whole_requests = Arc::new(AtomicUsize::new(0));
+    let origin = Origin::scripted({
+        let whole_requests = whole_requests.clone();
+        move |mut conn| {
+            while let Ok(request) = conn.request() {
+                if let Some(range) = request.head.first("range") {
+                    assert_eq!(request.head.first("if-range"), Some("\"a\""));
+                    let first: usize = range
+                        .trim_matches(|c: char| !c.is_ascii_digit())
+                        .parse()
+                        .unwrap();
+                    let said = format!(
+                        "{fields}Content-Range: bytes {first}-{}/{LENGTH}\r\n",
+                        LENGTH - 1
+                    );
+                    conn.send(reply("206 Partial Content", &said, &content[first..]));
+                } else if whole_requests.fetch_add(1, SeqCst) == 0 {
+                    let whole = ok(fields, &content);
+                    conn.send(&whole[..whole.len() - LENGTH / 2]);
+                    return finish(conn, end);
+                } else {
+                    conn.send(ok(fields, &content));
+                }
+            }
+        }
+    });
+    (origin, whole_requests)
+}
+
+fn finish(mut conn: Conn, end: End) {
+    match end {
+        End::Stalls => conn.hold(),
+        // Those who read along have asked by then.
+        End::Closes => std::thread::sleep(Duration::from_millis(1500)),
+    }
+}
+
+#[test]
+fn all_who_read_along_go_on_by_one_range_request() {
+    for end in [End::Stalls, End::Closes] {
+        let (origin, whole_requests) = breaking(end, ETAG);
+        let proxy = Proxy::start("[timeouts]\ncollapsed_wait = \"500ms\"\n");
+        let uri = origin.uri("/one");
+        let mut first = Client::asking(&proxy, &uri);
+        first.response_head("GET");
+        let mut others: Vec<Client> = (0..5).map(|_| Client::asking(&proxy, &uri)).collect();
+        for other in &mut others {
+            assert!(other.response("GET").content == pattern(LENGTH), "{end:?}");
+        }
+        assert!(
+            first.wire.exactly(LENGTH).unwrap() == pattern(LENGTH),
+            "{end:?}"
+        );
+        assert_eq!(whole_requests.load(SeqCst), 1, "{end:?}");
+        assert_eq!(origin.count(), 2, "{end:?}");
+        // And it is stored whole.
+        let stored = proxy.get(&uri);
+        assert!(
+            stored.is_hit() && stored.content == pattern(LENGTH),
+            "{end:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_stuck_is_joined_by_nobody() {
+    // Without a validator it can't go on.
+    let (origin, whole_requests) = breaking(End::Stalls, "Cache-Control: max-age=600\r\n");
+    let proxy = Proxy::start("[timeouts]\ncollapsed_wait = \"300ms\"\n");
+    let uri = origin.uri("/one");
+    let mut first = Client::asking(&proxy, &uri);
+    first.response_head("GET");
+    first.wire.exactly(LENGTH / 2).unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(proxy.get(&uri).content == pattern(LENGTH));
+    assert_eq!(whole_requests.load(SeqCst), 2);
+}
