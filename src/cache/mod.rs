@@ -4,8 +4,6 @@
 pub(crate) mod age;
 pub(crate) mod bypass;
 pub(crate) mod collapsing;
-#[cfg(test)]
-mod cost;
 pub mod directives;
 pub(crate) mod freshness;
 pub(crate) mod invalidation;
@@ -22,5 +20,5 @@ pub mod stored;
 pub(crate) mod storing;
 #[cfg(test)]
 pub(crate) mod testing;
-pub(crate) mod validation;
+pub mod validation;
 pub mod vary;

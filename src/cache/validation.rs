@@ -112,15 +112,19 @@ pub fn refreshed(
 /// The outcome of a client's own condition on a stored response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
+    /// It doesn't hold back the response.
     Send,
+    /// The client has what it would get: 304.
     NotModified,
 }
 
 /// A response as far as a client's condition is about it.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
 pub struct Selected<'a> {
     pub status: u16,
     pub fields: &'a Fields,
+    /// In Unix seconds.
     pub response_time: UnixSeconds,
 }
 

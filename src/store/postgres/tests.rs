@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod hosts;
+mod leases;
 mod others;
 mod outages;
 mod refusals;
