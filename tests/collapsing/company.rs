@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::common::origin::{fresh, ok, passing};
-use crate::common::{Client, Gate, Origin, Proxy, TIMEOUT, wait_until};
+use crate::common::origin::{fresh, ok, passing, reply};
+use crate::common::{Client, Gate, Origin, Proxy, TIMEOUT, pattern, wait_until};
 
 /// A proxy with one worker, whose waiting clients ask themselves after this time.
 fn patient(wait: &str) -> Proxy {
@@ -111,6 +111,75 @@ fn who_gave_up_and_asks_again_does_not_wait_for_what_hangs() {
 }
 
 #[test]
+fn a_post_whose_client_has_gone_is_waited_for_by_nobody() {
+    let (origin, ended) = hanging(1, "");
+    let proxy = patient("60s");
+    let mut client = Client::of(&proxy);
+    client.ask("POST", &origin.uri("/"), "Content-Length: 2\r\n");
+    client.send("hi");
+    origin.wait_for(1);
+    drop(client);
+    wait_until("the fetch ends", TIMEOUT, || ended.load(SeqCst) == 1);
+}
+
+#[test]
+fn content_that_nobody_waits_for_is_finished_if_little_lacks() {
+    const LENGTH: usize = 3_000_000;
+    let content = pattern(LENGTH);
+    // (how much lacks when the client leaves, the setting, what becomes of it)
+    let rows = [
+        (500_000, "", true),
+        (2_000_000, "", false),
+        (2_000_000, "quick_abort_min = \"2MiB\"\n", true),
+        (500_000, "quick_abort_min = \"0MB\"\n", false),
+    ];
+    for (lacking, config, finished) in rows {
+        let (gate, asked_for_rest) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+        let origin = Origin::gated(&gate, {
+            let (content, asked_for_rest) = (content.clone(), asked_for_rest.clone());
+            move |conn, request, gate| {
+                let fields = "Cache-Control: max-age=600\r\nETag: \"a\"\r\n";
+                if let Some(range) = request.head.first("range") {
+                    asked_for_rest.fetch_add(1, SeqCst);
+                    let first = range.trim_matches(|c: char| !c.is_ascii_digit());
+                    let first: usize = first.parse().unwrap();
+                    let range = format!("bytes {first}-{}/{LENGTH}", LENGTH - 1);
+                    let fields = format!("{fields}Content-Range: {range}\r\n");
+                    conn.send(reply("206 Partial Content", &fields, &content[first..]));
+                    return;
+                }
+                let whole = ok(fields, &content);
+                conn.send(&whole[..whole.len() - lacking]);
+                gate.wait();
+                conn.send(&whole[whole.len() - lacking..]);
+            }
+        });
+        let proxy = Proxy::start(config);
+        let uri = origin.uri("/one");
+        let mut client = Client::asking(&proxy, &uri);
+        client.response_head("GET");
+        client.wire.exactly(LENGTH - lacking - 100_000).unwrap();
+        // With unread bytes, so that its end is seen at once.
+        drop(client);
+        wait_until("it is logged", TIMEOUT, || {
+            proxy.log().iter().any(|line| line.contains("/one"))
+        });
+        gate.open_for_all();
+        let again = proxy.get(&uri);
+        assert!(again.content == content, "{lacking} {config}");
+        assert_eq!(
+            again.is_hit(),
+            finished,
+            "{lacking} {config}{}",
+            again.cache_status()
+        );
+        // What came was kept.
+        let rest = asked_for_rest.load(SeqCst);
+        assert_eq!(rest, usize::from(!finished), "{lacking} {config}");
+    }
+}
+
+#[test]
 fn a_stream_that_nobody_reads_any_more_ends() {
     let ended = Arc::new(AtomicUsize::new(0));
     let origin = Origin::scripted({
@@ -140,21 +209,18 @@ fn what_looks_personal_or_is_new_with_a_query_waits_for_nobody() {
         ("", "/one?a=1"),
     ];
     for (fields, target) in rows {
-        let (origin, _) = hanging(2, "content");
+        let gate = Gate::new();
+        let origin = Origin::held(&gate, || fresh("content"));
         let proxy = patient("60s");
         let mut clients: Vec<Client> = (0..3).map(|_| Client::of(&proxy)).collect();
         for client in &mut clients {
             client.ask("GET", &origin.uri(target), fields);
         }
         origin.wait_for(3);
-        // And its answer, which is for all, is theirs too who asked before.
-        assert!(
-            clients
-                .iter_mut()
-                .rev()
-                .any(|client| client.try_response("GET").is_ok()),
-            "{fields}{target}"
-        );
+        gate.open_for_all();
+        for client in &mut clients {
+            assert_eq!(client.response("GET").text(), "content", "{fields}{target}");
+        }
     }
 }
 

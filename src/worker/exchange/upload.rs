@@ -16,6 +16,7 @@ use crate::http::content::{ContentDecoder, ContentStep};
 use crate::http::framing::Framing;
 use crate::store::spool::SpoolWriter;
 use crate::sys::stream::Stream;
+use crate::worker::gone::{Progress, Watched};
 use crate::worker::waiting_list::{FetchOutcome, Ticket};
 
 /// Bytes of request content read at a time.
@@ -45,15 +46,29 @@ impl Exchange<'_> {
             timeout,
         };
         let (outcome, sent) = {
-            let mut sending = pin!(upload.run(ContentDecoder::new(framing), writer));
             let mut waiting = pin!(down.outcome(ticket, pending()));
-            tokio::select! {
+            let sending = upload.run(ContentDecoder::new(framing), writer);
+            let ended = tokio::select! {
                 biased;
-                sent = &mut sending => match sent {
-                    Ok(()) => (waiting.await.map_err(UploadEnd::Gone), true),
-                    Err(refusal) => (Err(UploadEnd::Refused(refusal)), false),
-                },
-                outcome = &mut waiting => (outcome.map_err(UploadEnd::Gone), false),
+                sent = sending => Sending::Ended(sent),
+                outcome = &mut waiting => Sending::Overtaken(outcome),
+            };
+            match ended {
+                Sending::Overtaken(outcome) => (outcome.map_err(UploadEnd::Gone), false),
+                Sending::Ended(Err(refusal)) => (Err(UploadEnd::Refused(refusal)), false),
+                Sending::Ended(Ok(())) => {
+                    let watched = Watched {
+                        stream: &client.stream,
+                        buffer: &mut client.buffer,
+                        response: Progress::Awaited(self.head.version),
+                    };
+                    let outcome = tokio::select! {
+                        biased;
+                        outcome = &mut waiting => outcome,
+                        () = watched.gone() => Err(After::Over),
+                    };
+                    (outcome.map_err(UploadEnd::Gone), true)
+                }
             }
         };
         if sent && self.keep {
@@ -66,6 +81,13 @@ impl Exchange<'_> {
             UploadEnd::Refused(Refusal { status, why }) => self.refuse(status, &why),
         })
     }
+}
+
+/// What came first.
+enum Sending {
+    Ended(Result<(), Refusal>),
+    /// The outcome, before all of the content was sent.
+    Overtaken(Result<FetchOutcome, After>),
 }
 
 /// The end of waiting for an outcome that doesn't come.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::http::testing::fields;
-use crate::store::suite::{content, look, plain, publish};
 use crate::store::Whole;
+use crate::store::suite::{content, look, plain, publish};
 
 /// Two hosts that hear each other.
 pub(super) fn two() -> (Bench, Bench) {
