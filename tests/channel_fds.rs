@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 
 use cacheproxy::ipc::{
-    ChannelError, DecodeError, Received, SupervisorChannel, ToWorker, WorkerChannel,
+    ChannelError, DecodeError, Received, SupervisorChannel, ToWorker, VERSION, WorkerChannel,
 };
 use cacheproxy::sys::{fds, memory_file, seqpacket};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -37,6 +37,7 @@ fn refused(bytes: &[u8], count: usize, fd: &OwnedFd) -> Option<DecodeError> {
 fn a_refused_message_leaves_no_fd_open() {
     let fd = memory_file::sealed("fd", b"").unwrap();
     let long = vec![5; 65 * 1024];
+    let [low, high] = VERSION.0.to_le_bytes();
     let assign_of_two = {
         let client = [&[0; 8][..], &[0], &[0], &[0; 4]].concat();
         [&[3, 2, 0], client.as_slice(), client.as_slice()].concat()
@@ -54,7 +55,12 @@ fn a_refused_message_leaves_no_fd_open() {
         ),
         ("surplus byte", &[5, 5], 1, Some(DecodeError::Surplus(1))),
         ("oversized", &long, 4, Some(DecodeError::Oversized)),
-        ("missing fd", &[1, 3, 0], 1, Some(DecodeError::MissingFd)),
+        (
+            "missing fd",
+            &[1, low, high],
+            1,
+            Some(DecodeError::MissingFd),
+        ),
         (
             "missing fd in a list",
             &assign_of_two,

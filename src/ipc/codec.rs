@@ -13,7 +13,7 @@ pub const VERSION: Version = Version(4);
 
 /// The version that a side speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version(pub(super) u16);
+pub struct Version(pub u16);
 
 /// The most ids, tokens or object names in one message.
 pub(crate) const MAX_ITEMS: usize = 1024;
