@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::maintenance;
 use super::phase::Supervision;
 use super::state::Worker;
-use super::{supervision, transfers};
+use super::{removed_files, supervision};
 use crate::config::StoreKind;
 use crate::sys::exit::Failure;
 use crate::sys::{notify, stream};
@@ -45,7 +45,7 @@ pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
         draining.phase.drain();
     });
     tokio::task::spawn_local(sweep(worker.clone()));
-    tokio::task::spawn_local(transfers::watch(worker.clone()));
+    tokio::task::spawn_local(removed_files::watch(worker.clone()));
     tokio::select! {
         () = supervision::serve(&worker, &listener, link) => {}
         () = drained(&worker) => {}

@@ -16,6 +16,7 @@ mod outbox;
 mod outgoing;
 mod pages;
 mod phase;
+mod removed_files;
 mod request_loop;
 mod startup;
 mod state;

@@ -1,6 +1,5 @@
-//! Files on their way to clients, and those that are cut off for the disk's sake: removed files count as used for as long
-//! as somebody is sent them, and when less disk is free than `min_free_disk` the slowest who is sent one goes, one a
-//! second, until that is over.
+//! Files on their way to clients, of which the slowest that is sent a removed one can be cut off for the disk's sake.
+//! When that is done is `removed_files`'.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,18 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{spawn_blocking, yield_now};
-use tokio::time::sleep;
+use tokio::task::yield_now;
 
-use super::state::Worker;
-use super::store_writer::StoreWriter;
-use crate::store::{OpenFiles, RemovedFiles};
+use crate::store::RemovedFiles;
 use crate::sys::notifier::Notifier;
 use crate::sys::stream::Stream;
 
-/// The time between two looks at what is sent, and between two clients that are cut off.
-const EVERY: Duration = Duration::from_millis(250);
-const BETWEEN_CUTS: Duration = Duration::from_secs(1);
 /// The bytes after which what was sent is counted.
 const STEP: u64 = 1 << 20;
 
@@ -108,7 +101,7 @@ impl Transfers {
     }
 
     /// Cuts off the slowest of those that are sent a removed file; false when there is none.
-    fn cut_slowest(&self, removed: &RemovedFiles, now: Instant) -> bool {
+    pub(super) fn cut_slowest(&self, removed: &RemovedFiles, now: Instant) -> bool {
         let running = self.running.borrow();
         let of_removed = running.values().filter(|it| removed.has(&it.file));
         let slowest = of_removed.min_by_key(|it| {
@@ -128,34 +121,4 @@ impl Transfers {
 fn pace(sent: u64, time: Duration) -> u64 {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     sent.saturating_mul(1000) / millis.max(1)
-}
-
-/// Tells the others what removed files take, and cuts clients off when that leaves too little disk.
-pub(super) async fn watch(worker: Rc<Worker>) {
-    let Some(files) = worker.store.as_ref().map(StoreWriter::open_files) else {
-        return;
-    };
-    let mut last_cut = Instant::now();
-    loop {
-        sleep(EVERY).await;
-        let removed = look(files).await;
-        let index = usize::from(worker.index);
-        worker.shared.set_removed(index, removed.bytes);
-        let now = Instant::now();
-        let may_cut = worker.shared.is_below_floor() && now - last_cut >= BETWEEN_CUTS;
-        if may_cut && worker.transfers.cut_slowest(&removed, now) {
-            last_cut = now;
-            worker.warn_cut_off(removed.bytes);
-        }
-    }
-}
-
-async fn look(files: &Arc<OpenFiles>) -> RemovedFiles {
-    if files.is_empty() {
-        return RemovedFiles::default();
-    }
-    let files = files.clone();
-    spawn_blocking(move || files.removed())
-        .await
-        .unwrap_or_default()
 }

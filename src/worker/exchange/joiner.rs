@@ -4,11 +4,11 @@
 use std::rc::Rc;
 
 use crate::cache::directives::RequestDirectives;
+use crate::cache::freshness::Facts;
 use crate::cache::reuse::reuse;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::store::spool::SpoolReader;
-use crate::worker::state::now;
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Answer, FetchOutcome, Ticket, Validated, Wanted};
 
@@ -47,7 +47,11 @@ impl Joiner<'_> {
             directives.no_cache = false;
             directives.max_age = None;
         }
-        let is_reusable = |facts| reuse(&directives, facts, now()).answers().is_some();
+        // As of when it came, which this request was waiting for: however late it hears of it.
+        let is_reusable = |facts: &Facts| {
+            let came = facts.response_time;
+            reuse(&directives, facts, came).answers().is_some()
+        };
         match outcome {
             FetchOutcome::Answer(answer) => {
                 let Ok(shareable) = &answer.sharing else {
