@@ -48,21 +48,25 @@ pub(super) fn reload(args: &ControlArgs) -> Result<(), Failure> {
 pub(super) fn shared(runtime_dir: &Path) -> Result<Option<Shared>, Failure> {
     let socket = runtime_dir.join(SOCKET);
     let end = Instant::now() + RESTART;
-    let supervisor = loop {
-        match UnixStream::connect(&socket) {
-            Ok(supervisor) => break supervisor,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // One was there; while it is being restarted its workers live on.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                if Instant::now() > end {
-                    return Ok(None);
-                }
-                sleep(RESTART / 100);
-            }
+    let (answer, fd) = loop {
+        use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound};
+        let asked = UnixStream::connect(&socket).and_then(receive_shared);
+        let is_over = Instant::now() > end;
+        match asked {
+            // A supervisor that is being restarted has left its callers; its workers live on.
+            Ok((answer, _)) if answer.is_empty() && !is_over => {}
+            Ok(answered) => break answered,
+            Err(error) if error.kind() == NotFound => return Ok(None),
+            Err(error) if error.kind() == ConnectionRefused && is_over => return Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ConnectionRefused | ConnectionReset | BrokenPipe
+                ) && !is_over => {}
             Err(error) => return Err(unreachable(&socket, &error)),
         }
+        sleep(RESTART / 100);
     };
-    let (answer, fd) = receive_shared(supervisor).map_err(|error| unreachable(&socket, &error))?;
     match (read_answer(&answer), fd) {
         (Some(Ok(_)), Some(fd)) => {
             let shared = Shared::from_fd(fd).map_err(|error| {

@@ -40,16 +40,19 @@ struct Caller {
 }
 
 impl Control {
-    /// Listens in this directory; a socket that an earlier supervisor left there is replaced.
+    /// Listens in this directory; a socket that an earlier supervisor left there is replaced at once, so that a command
+    /// never takes a restart for a proxy that doesn't run.
     pub(super) fn open(dir: &Path) -> io::Result<Control> {
         let path = dir.join(SOCKET);
-        match fs::remove_file(&path) {
+        let new = path.with_extension("new");
+        match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let listener = UnixListener::bind(&path)?;
+        let listener = UnixListener::bind(&new)?;
         listener.set_nonblocking(true)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o666))?;
+        fs::set_permissions(&new, Permissions::from_mode(0o666))?;
+        fs::rename(&new, &path)?;
         Ok(Control {
             listener,
             callers: BTreeMap::new(),
