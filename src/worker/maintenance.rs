@@ -37,8 +37,13 @@ pub(super) fn start(worker: &Worker, channel: OwnedFd) {
 pub(super) fn mark_synced(path: &Path, shared: &Arc<Shared>) {
     let marked = DirectoryMaintenance::open(path, shared.clone())
         .and_then(|maintenance| maintenance.mark_synced(SystemTime::now()));
-    if let Err(why) = marked {
-        log::warn!("what is stored will be verified after a reboot: {why}");
+    match marked {
+        Ok(()) => {}
+        // That there is no room is said when something isn't stored.
+        Err(why @ StoreError::Full { .. }) => {
+            log::debug!("what is stored will be verified after a reboot: {why}");
+        }
+        Err(why) => log::warn!("what is stored will be verified after a reboot: {why}"),
     }
 }
 

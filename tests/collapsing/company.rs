@@ -135,8 +135,10 @@ fn content_that_nobody_waits_for_is_finished_if_little_lacks() {
     ];
     for (lacking, config, finished) in rows {
         let (gate, asked_for_rest) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+        let ended = Arc::new(AtomicUsize::new(0));
         let origin = Origin::gated(&gate, {
             let (content, asked_for_rest) = (content.clone(), asked_for_rest.clone());
+            let ended = ended.clone();
             move |conn, request, gate| {
                 let fields = "Cache-Control: max-age=600\r\nETag: \"a\"\r\n";
                 if let Some(range) = request.head.first("range") {
@@ -150,8 +152,13 @@ fn content_that_nobody_waits_for_is_finished_if_little_lacks() {
                 }
                 let whole = ok(fields, &content);
                 conn.send(&whole[..whole.len() - lacking]);
-                gate.wait();
-                conn.send(&whole[whole.len() - lacking..]);
+                if finished {
+                    gate.wait();
+                    conn.send(&whole[whole.len() - lacking..]);
+                } else {
+                    conn.hold();
+                    ended.fetch_add(1, SeqCst);
+                }
             }
         });
         let proxy = Proxy::start(config);
@@ -163,6 +170,10 @@ fn content_that_nobody_waits_for_is_finished_if_little_lacks() {
         drop(client);
         wait_until("it is logged", TIMEOUT, || {
             proxy.log().iter().any(|line| line.contains("/one"))
+        });
+        // When what came has been kept.
+        wait_until("the fetch ends", TIMEOUT, || {
+            finished || ended.load(SeqCst) == 1
         });
         gate.open_for_all();
         let again = proxy.get(&uri);

@@ -99,8 +99,11 @@ impl<M: Maintenance> EvictorThread<M> {
             self.clear_up();
             let now = Instant::now();
             self.go_on_scanning(now);
-            self.look(now);
-            self.hear_wanted(now);
+            let looked = self.look(now);
+            // A disk that others fill gives nothing back at once: there no faster than it is looked at.
+            if looked || !self.shared.is_limited_by_floor() {
+                self.hear_wanted(now);
+            }
             self.make_room();
         }
     }
@@ -218,15 +221,15 @@ impl<M: Maintenance> EvictorThread<M> {
     }
 
     /// Looks at the disk, at most once a second; during a scan each time, since what it finds changes what counts
-    /// as used though not what is.
-    fn look(&mut self, now: Instant) {
+    /// as used though not what is. True when it did.
+    fn look(&mut self, now: Instant) -> bool {
         let is_filling = self.shared.is_filling() || self.shared.is_full();
         let is_busy = self.heard || self.is_below || is_filling;
         let wait = if is_busy { BUSY } else { IDLE };
         let lately = self.looked.is_some_and(|last| now - last < wait);
         let floor = self.requests.min_free.load(Relaxed);
         if lately && self.scan.is_none() && floor == self.floor {
-            return;
+            return false;
         }
         self.looked = Some(now);
         self.heard = false;
@@ -251,6 +254,7 @@ impl<M: Maintenance> EvictorThread<M> {
             }
             Err(error) => self.complain(&error),
         }
+        true
     }
 
     /// Keeps room for what was refused.
@@ -268,7 +272,11 @@ impl<M: Maintenance> EvictorThread<M> {
     fn is_over(&self) -> bool {
         let reading_first = self.scan.as_ref().is_some_and(|scan| scan.first);
         let limit = self.shared.limit();
-        let spare = (limit / 64).max(self.headroom);
+        // The floor is spare enough; what is stored doesn't go because others have filled the disk to it.
+        let spare = match self.shared.is_limited_by_floor() {
+            true => self.headroom,
+            false => (limit / 64).max(self.headroom),
+        };
         let is_above_limit = self.shared.used() > limit.saturating_sub(spare);
         !reading_first && !self.sieve.is_empty() && (is_above_limit || self.free < self.floor)
     }

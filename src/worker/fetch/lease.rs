@@ -51,6 +51,7 @@ pub(super) async fn acquire(
             Lease::Ours => return LeaseOutcome::Ask(Some(LeaseGuard::new(store, key))),
             Lease::Fetched => Ok(Ok(LeaseNews::Changed)),
             Lease::Theirs { news, left } => {
+                fetch.waits_for_another_host();
                 let wait = give_up.min(Instant::now() + left);
                 timeout(wait.saturating_duration_since(Instant::now()), news).await
             }

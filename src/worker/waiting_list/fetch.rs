@@ -53,6 +53,8 @@ pub struct Fetch {
     epochs: RefCell<Vec<(Key, u32)>>,
     tickets: Cell<usize>,
     joined: Cell<bool>,
+    /// Another host that shares the store asks the origin server instead.
+    elsewhere: Cell<bool>,
     begun: Instant,
     local_allowed: bool,
     variant: Option<Variant>,
@@ -74,6 +76,7 @@ impl Fetch {
             epochs: RefCell::new(keys.map(|key| (key, 0)).collect()),
             tickets: Cell::new(0),
             joined: Cell::new(false),
+            elsewhere: Cell::new(false),
             begun: Instant::now(),
             local_allowed: plan.local_allowed,
             variant: plan.variant,
@@ -217,6 +220,7 @@ impl Fetch {
     /// Tells other hosts of it, as long as its response may be for them.
     pub fn announce_lease(&self, lease: Option<LeaseGuard>) {
         self.announced.borrow_mut().lease = lease;
+        self.elsewhere.set(false);
     }
 
     /// Has its small response, which is whole, at hand until it is in the store.
@@ -249,6 +253,16 @@ impl Fetch {
         if let Some(list) = &*self.list.borrow() {
             list.notify();
         }
+    }
+
+    /// Says that another host asks the origin server instead, for a bounded time.
+    pub fn waits_for_another_host(&self) {
+        self.elsewhere.set(true);
+    }
+
+    /// True while another host asks the origin server instead.
+    pub fn is_elsewhere(&self) -> bool {
+        self.elsewhere.get()
     }
 
     /// Announces it no longer: others have nothing to wait for.

@@ -56,6 +56,13 @@ impl WaitingList {
         }
     }
 
+    /// Has none more ask before this time.
+    pub(super) fn asks_later(&self, due: Instant) {
+        if let Some(Company { allowed, .. }) = self.company.get() {
+            self.company.set(Some(Company { allowed, due }));
+        }
+    }
+
     /// Says that one that asked has failed: the next may ask at once, and in time more of them side by side.
     pub(super) fn has_failed(&self) {
         if let Some(Company { allowed, due }) = self.company.get() {

@@ -85,6 +85,10 @@ impl Waiter {
         if self.own.is_some() {
             return Err(now + patience * 64);
         }
+        if self.is_asked_elsewhere(shared) {
+            // The time in which the origin server is to show progress begins when it is asked here.
+            self.list.asks_later(now + patience);
+        }
         match self.list.turn(self.asking(shared), now, patience) {
             Turn::Ask => Ok(Waited::Ask),
             Turn::WaitUntil(due) => Err(due),
@@ -115,6 +119,12 @@ impl Waiter {
         let fetches = self.list.fetches.borrow();
         let asking = fetches.iter().filter(|fetch| self.waits_for(shared, fetch));
         asking.count() as u32
+    }
+
+    fn is_asked_elsewhere(&self, shared: &Shared) -> bool {
+        let fetches = self.list.fetches.borrow();
+        let mut asking = fetches.iter().filter(|fetch| self.waits_for(shared, fetch));
+        asking.any(|fetch| fetch.is_elsewhere())
     }
 
     /// A fetch that turned out to be for all while this one waits.
