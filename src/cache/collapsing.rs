@@ -2,13 +2,13 @@
 //! §4). Whoever waits must not be worse off than alone: what looks personal, or is asked for the first time with
 //! a query, goes to the origin server at once.
 //!
-//! What comes of a fetch is for `reuse` and `vary` to say, how long it is waited for for the waiting list.
+//! The use of its response to others is for `reuse` and `vary` to say, the time to wait for it for the waiting list.
 
 use super::plan::{Presented, has_condition, wants_whole};
 use crate::http::fields::Fields;
 use crate::http::syntax::elements;
 
-/// What earlier answers have told of a key.
+/// Experience with earlier answers for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precedent {
     Unknown,
@@ -27,7 +27,7 @@ pub enum WaitsFor {
     Later,
 }
 
-/// What is asked for, beside the request itself.
+/// A request's circumstances, beside the request itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked {
     pub precedent: Precedent,

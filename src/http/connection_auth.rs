@@ -25,7 +25,7 @@ pub fn offers_token(response: &Fields) -> bool {
     challenges(response, &["www-authenticate", "proxy-authenticate"]).any(|token| !token.is_empty())
 }
 
-/// What follows the name of each such scheme, in lists too, though no list of credentials is allowed.
+/// The bytes after the name of each such scheme, in lists too, though no list of credentials is allowed.
 fn challenges<'a>(fields: &'a Fields, names: &'a [&'a str]) -> impl Iterator<Item = &'a [u8]> {
     let lines = fields.iter().filter(|(name, _)| {
         let mut names = names.iter();

@@ -2,7 +2,7 @@
 //! passed on it? In doubt there is none: what an origin server reads or sends otherwise than we think would become
 //! another client's request or response.
 //!
-//! What waits to be read on an idle connection is seen by whoever keeps it.
+//! Bytes that wait to be read on an idle connection are seen by whoever keeps it.
 
 use super::connection::origin_persists;
 use super::connection_auth::{offers_token, presents};

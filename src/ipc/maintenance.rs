@@ -1,5 +1,5 @@
-//! What the evictor has a worker do to the store's files, and what the worker answers: over a channel of their own, one
-//! order after another.
+//! The evictor's orders to the worker that sees to the store's files, and that worker's answers: over a channel of their
+//! own, one order after another.
 
 use std::os::fd::BorrowedFd;
 

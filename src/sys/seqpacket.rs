@@ -58,7 +58,7 @@ pub fn sole_user(listener: impl AsFd) -> io::Result<u32> {
     }
 }
 
-/// What a thread waits for at a socket.
+/// The event at a socket that a thread waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Awaited {

@@ -87,7 +87,7 @@ fn carry_out(
     Ok(vec![StoreReply::Number { value }])
 }
 
-/// What was found, in as many messages as that takes.
+/// The responses found, in as many messages as that takes.
 fn found(entries: &[(u64, SieveEntry)]) -> Vec<StoreReply> {
     let stored = |(modified, entry): &(u64, SieveEntry)| StoredObject {
         object: Object {

@@ -1,7 +1,7 @@
 //! The turns in which large stored content is verified, as after an unclean boot: one for long content and one for
 //! less, so that a few large responses hold up neither the threads for blocking work nor each other's clients for long.
 //!
-//! What has to be verified is the store's business.
+//! Which content has to be verified is the store's business.
 
 use std::sync::Arc;
 

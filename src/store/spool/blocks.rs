@@ -82,7 +82,7 @@ impl Blocks {
         }
     }
 
-    /// What begins at `offset`, as far as it is in one piece.
+    /// The bytes from `offset` on, as far as they are in one piece.
     pub(super) fn at(&mut self, offset: u64) -> Option<Bytes> {
         if offset < self.first() || offset >= self.end {
             return None;

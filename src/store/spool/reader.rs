@@ -20,9 +20,9 @@ pub enum Piece {
         len: u64,
     },
     End(ContentEnd),
-    /// What comes next has left the window: others read faster.
+    /// The next bytes have left the window: others read faster.
     Missed {
-        /// The checksum of all that came before it.
+        /// The checksum of all that came before them.
         before: Option<u128>,
     },
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::*;
 use crate::store::Checksum;
 
-/// What a future is now, without anybody to wake it.
+/// The output of a future, if it has one now, without anybody to wake it.
 fn now<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => Some(done),

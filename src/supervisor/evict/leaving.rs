@@ -1,5 +1,5 @@
-//! What was evicted while somebody was being sent it: it takes disk as before, and counts here until the workers, who look
-//! four times a second, count it as removed.
+//! Responses that were evicted while somebody was being sent them: they take disk as before, and count here until the
+//! workers, who look four times a second, count them as removed.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ const COUNTED_AFTER: Duration = Duration::from_millis(600);
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     files: Vec<(Instant, u64)>,
-    /// What the workers counted before the first of them went.
+    /// The bytes that the workers counted before the first of them went.
     removed_before: u64,
     /// The bytes that had gone in this way when last looked at.
     gone: u64,

@@ -1,7 +1,7 @@
 //! Waiting for what another's fetch brings (collapsed forwarding, RFC 9111 §4): the first good answer serves all that it
 //! may. A failure is that of the client whose fetch it was, unless it is the destination's; the next one asks.
 //!
-//! Who may wait is for `cache::collapsing` to say, and whose turn it is to ask for the waiting list.
+//! `cache::collapsing` says which requests may wait, the waiting list whose turn it is to ask.
 
 use std::pin::pin;
 
@@ -28,7 +28,7 @@ pub(super) enum WaitEnd {
     Answered(After),
     /// It is its turn to ask the origin server, and others may wait for it.
     Ask,
-    /// What came was of no use to it, and what it asks will be of none to others.
+    /// The answer was of no use to it, and what it asks will be of none to others.
     Alone,
 }
 

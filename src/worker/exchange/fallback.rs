@@ -1,4 +1,5 @@
-//! What is stored instead of an answer: after a failed validation, where that is allowed (RFC 9111 §4.2.4, RFC 5861 §4).
+//! A stored response instead of the origin server's: after a failed validation, where that is allowed (RFC 9111 §4.2.4,
+//! RFC 5861 §4).
 
 use std::rc::Rc;
 

@@ -23,7 +23,7 @@ pub(super) enum Admission {
 
 impl Exchange<'_> {
     /// Says whether this request is the first for its key in any worker.
-    /// What was stored meanwhile is looked up, unless it asks for what holds now.
+    /// A response stored meanwhile is looked up, unless it asks for what holds now.
     pub(super) fn admission(&mut self, looked_up: &CandidateSet, waiter: &Waiter) -> Admission {
         let key = &looked_up.key;
         let is_first = self.collapsing == Collapsing::Untried;

@@ -25,7 +25,7 @@ pub(super) enum Usable {
     Stored(Rc<Stored>),
 }
 
-/// What is to be done where an outcome is of no use.
+/// The next step where an outcome is of no use.
 pub(super) enum Unusable {
     /// To wait on, for another of those that ask.
     WaitOn,

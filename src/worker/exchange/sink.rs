@@ -41,7 +41,7 @@ pub enum SinkEnd {
     Whole,
     /// It was cut off at its source, for this reason.
     Cut(String),
-    /// What comes next was there for faster readers only; the checksum of all before it, where that is known.
+    /// The next bytes were there for faster readers only; the checksum of all before them, where that is known.
     Missed(Option<u128>),
 }
 

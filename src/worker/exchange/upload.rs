@@ -83,7 +83,7 @@ impl Exchange<'_> {
     }
 }
 
-/// What came first.
+/// The first of two: the content's end, and the outcome.
 enum Sending {
     Ended(Result<(), Refusal>),
     /// The outcome, before all of the content was sent.

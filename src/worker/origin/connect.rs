@@ -63,7 +63,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) host: &'a str,
     pub(crate) port: u16,
     pub(crate) requester: Requester,
-    /// What the operator has named as for all clients, though it is this machine's own.
+    /// The addresses that the operator has named as for all clients, though they are this machine's own.
     pub(crate) own_destinations: &'a [SocketAddr],
     /// The time for all of it.
     pub(crate) limit: Duration,

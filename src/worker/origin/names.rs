@@ -29,10 +29,10 @@ const MOST_NAMES: usize = 4096;
 /// The addresses of a name, in the system's order.
 pub(super) type Addresses = Arc<[IpAddr]>;
 
-/// What a look-up came to.
+/// The outcome of a look-up.
 pub(super) type Answer = Result<Addresses, LookupError>;
 
-/// What is known of a name.
+/// The knowledge of a name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Known {
     /// The answer.
@@ -61,7 +61,7 @@ impl<L> Default for Names<L> {
 }
 
 impl<L: Clone> Names<L> {
-    /// What is known of `host` at `now`.
+    /// The knowledge of `host` at `now`.
     pub(super) fn known(&mut self, host: &str, now: Instant) -> Known {
         let Some(name) = self.0.get_mut(host) else {
             return Known::LookUp(None);

@@ -86,7 +86,7 @@ impl Resolver {
         self.names.borrow_mut().doubt_all(Instant::now());
     }
 
-    /// What is known of a name, with what a look-up that nobody waited for any more has brought.
+    /// The knowledge of a name, with what a look-up that nobody waited for any more has brought.
     fn known(&self, host: &str) -> Known {
         let mut names = self.names.borrow_mut();
         if let Some((answer, at)) = names.running(host).as_ref().and_then(brought) {

@@ -30,7 +30,7 @@ pub enum Stage {
     Settled(FetchOutcome),
 }
 
-/// What is settled of a fetch when it begins.
+/// The properties of a fetch that are settled when it begins.
 pub struct FetchPlan {
     pub announced: Announcements,
     /// It may reach this machine's own addresses, as only some clients may.

@@ -18,7 +18,7 @@ const MOST_ASKING: u32 = 4;
 pub(super) struct WaitingList {
     /// The latest last.
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
-    /// How many wait.
+    /// The number of those who wait.
     pub(super) waiters: Cell<usize>,
     company: Cell<Option<Company>>,
     pub(super) changed: Rc<Notifier>,
@@ -31,7 +31,7 @@ struct Company {
     due: Instant,
 }
 
-/// What one who waits is to do.
+/// The next step of one who waits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Ask,
@@ -85,7 +85,7 @@ impl WaitingList {
         if now < due {
             return Turn::WaitUntil(due);
         }
-        // 2, 4, 8 and 16 s where the first wait is 2 s.
+        // Where the first wait is 2 s, 4 and 8 s more: then as many ask as may.
         let due = now + patience * (1 << allowed.min(MOST_ASKING));
         let more = (allowed + 1).min(MOST_ASKING);
         self.company.set(Some(Company { allowed: more, due }));

@@ -1,7 +1,7 @@
 //! One who waits for a fetch of a key: which fetches it has a share in, whose outcome it hears of, and its turn to ask
 //! the origin server itself.
 //!
-//! What it makes of an outcome is for the exchange to say.
+//! The use that it makes of an outcome is for the exchange to say.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -30,7 +30,7 @@ fn nothing_of_theirs_is_called() {
     assert_eq!(removed.map(|said| said.contains("hijacked")), Ok(false));
 }
 
-/// What a row says is believed as little as what the network says.
+/// A row is believed as little as the network.
 #[test]
 fn rows_that_no_response_made_are_a_miss_and_go() {
     let server = Server::shared();

@@ -1,4 +1,4 @@
-//! What is known of a name, as conversations: what happened, and what counts then.
+//! The knowledge of a name, as conversations: what happened, and what counts then.
 
 use super::Known::{self, LookUp};
 use super::*;
