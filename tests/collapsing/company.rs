@@ -48,6 +48,36 @@ fn a_fetch_that_hangs_gets_company_whose_answer_is_for_all() {
 }
 
 #[test]
+fn what_hangs_ends_while_the_other_answer_is_still_being_sent() {
+    let (gate, seen) = (Gate::new(), AtomicUsize::new(0));
+    let ended = Arc::new(AtomicUsize::new(0));
+    let origin = Origin::gated(&gate, {
+        let ended = ended.clone();
+        move |conn, _, gate| {
+            if seen.fetch_add(1, SeqCst) == 0 {
+                conn.hold();
+                ended.fetch_add(1, SeqCst);
+                return;
+            }
+            let whole = fresh(pattern(100_000));
+            conn.send(&whole[..50_000]);
+            gate.wait();
+            conn.send(&whole[50_000..]);
+        }
+    });
+    let proxy = patient("200ms");
+    let uri = origin.uri("/one");
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::asking(&proxy, &uri)).collect();
+    origin.wait_for(2);
+    wait_until("the first fetch ends", TIMEOUT, || ended.load(SeqCst) == 1);
+    gate.open_for_all();
+    for client in &mut clients {
+        assert!(client.response("GET").content == pattern(100_000));
+    }
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
 fn four_at_most_ask_at_once() {
     let (origin, _) = hanging(usize::MAX, "");
     let proxy = patient("50ms");

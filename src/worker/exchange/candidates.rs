@@ -176,6 +176,11 @@ impl Exchange<'_> {
         if candidates.stored.is_none() && self.head.method == Method::Get {
             candidates.part = self.look_up_part(&candidates.key, uri).await;
         }
+        // What came into memory while the store was asked.
+        if !self.is_answered(&candidates) {
+            let at_hand = (self.worker).at_hand(candidates.key_of_get(), &self.head.fields);
+            candidates.stored = at_hand.or(candidates.stored);
+        }
         let growing = self.growing(candidates.key_of_get());
         candidates.growing = growing.or_else(|| self.growing(&candidates.key));
         candidates

@@ -103,6 +103,7 @@ impl Exchange<'_> {
             };
             if !is_the_askers(&outcome) {
                 if let Some(fallback) = fallback.filter(|it| it.answers_instead(&outcome)) {
+                    waiter.is_answered();
                     let after = self.stale_instead(fallback, &outcome, status).await;
                     return WaitEnd::Answered(after);
                 }
@@ -112,6 +113,7 @@ impl Exchange<'_> {
             }
             match self.joiner().usable(outcome, ticket, &mut waiter.wanted) {
                 Ok(usable) => {
+                    waiter.is_answered();
                     return WaitEnd::Answered(self.answer_collapsed(usable, status).await);
                 }
                 Err(Unusable::WaitOn) => {}

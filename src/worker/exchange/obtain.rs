@@ -84,9 +84,13 @@ impl Exchange<'_> {
             None => self.outcome(&mut ticket).await,
             Some(waiter) => {
                 let mut waiter = waiter.beside(&ticket);
-                match self.first_outcome(&mut ticket, &mut waiter).await {
+                let first = self.first_outcome(&mut ticket, &mut waiter).await;
+                drop(waiter);
+                match first {
                     Ok(First::Own(outcome)) => Ok(outcome),
                     Ok(First::Other(usable)) => {
+                        // What it asked itself may end.
+                        drop(ticket);
                         return Some(self.answer_collapsed(usable, status).await);
                     }
                     Err(after) => Err(after),

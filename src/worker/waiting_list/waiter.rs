@@ -70,6 +70,11 @@ impl Waiter {
         self
     }
 
+    /// Gives its shares back: it has its answer, and what else is asked isn't asked for it.
+    pub fn is_answered(&mut self) {
+        self.shares.clear();
+    }
+
     /// Waits for the next outcome of a fetch that it may use, or for its turn.
     pub async fn waited(&mut self, shared: &Shared) -> Waited {
         let list = self.list.clone();
