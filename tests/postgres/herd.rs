@@ -93,8 +93,8 @@ fn a_herd_on_four_hosts_makes_one_request() {
 
 #[test]
 fn what_is_of_no_use_to_others_is_fetched_by_each_host_at_once() {
-    let server = Server::shared();
-    let hosts = hosts(server);
+    let server = Server::with().setting("max_connections = 200").start();
+    let hosts = hosts(&server);
     let gate = Gate::new();
     let origin = Origin::held(&gate, || ok("Cache-Control: no-store\r\n", "own"));
     let mut clients = asking(&hosts, 5, &origin.uri("/own"));
