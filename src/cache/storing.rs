@@ -111,15 +111,17 @@ fn may_share(
     let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
     let has_cookie = request.has("cookie") && !policy.ignore_cookies;
     let sets_cookie = sets_cookies(response) && !policy.ignore_cookies;
+    // One of 0 lets nobody use it.
+    let lasts = explicit.is_some_and(|seconds| seconds > 0);
     if directives.private {
         Err(UncacheableReason::Private)
     } else if request.has("authorization") && !shared {
         Err(UncacheableReason::Authorization)
     } else if offers_token(response) {
         Err(UncacheableReason::ConnectionAuth)
-    } else if has_cookie && !shared && explicit.is_none_or(|seconds| seconds == 0) {
+    } else if has_cookie && !shared && !lasts {
         Err(UncacheableReason::Cookie)
-    } else if sets_cookie && explicit.is_none() {
+    } else if sets_cookie && !lasts {
         Err(UncacheableReason::SetCookie)
     } else {
         Ok(())

@@ -70,10 +70,16 @@ fn write_value<'a>(text: &mut BytesMut, name: &str, lines: impl Iterator<Item = 
         "authorization" | "cookie" | "referer" | "user-agent" => {
             lines.clone().map(|line| trim(line).into()).collect()
         }
-        // Lists whose order says nothing: preference is in the weights (RFC 9110 §12.5).
-        "accept" | "accept-charset" | "accept-encoding" | "accept-language"
-            if listed().nth(MOST_MEMBERS).is_none() =>
-        {
+        // Preference is in the weights; of equal ones the first counts for many servers (RFC 9110 §12.5.4).
+        "accept" | "accept-language" if listed().nth(MOST_MEMBERS).is_none() => {
+            let members = listed().map(preference).map(Cow::from);
+            let mut members: Vec<_> = members.collect();
+            members.sort_by(|one, other| weight(one).cmp(weight(other)));
+            members.dedup();
+            members
+        }
+        // Lists whose order says nothing (RFC 9110 §12.5).
+        "accept-charset" | "accept-encoding" if listed().nth(MOST_MEMBERS).is_none() => {
             let members = listed().map(preference).map(Cow::from);
             let mut members: Vec<_> = members.collect();
             members.sort_unstable();
@@ -82,10 +88,18 @@ fn write_value<'a>(text: &mut BytesMut, name: &str, lines: impl Iterator<Item = 
         }
         _ => listed().map(Cow::from).collect(),
     };
+    // Lines of their own aren't one with a comma: they are sent so, and some servers read the first alone.
+    let is_opaque = matches!(name, "authorization" | "cookie" | "referer" | "user-agent");
+    let between: &[u8] = if is_opaque { b"\t" } else { b", " };
     for (index, member) in members.iter().enumerate() {
-        text.put_slice(if index == 0 { b" " } else { b", " });
+        text.put_slice(if index == 0 { b" " } else { between });
         text.put_slice(member);
     }
+}
+
+/// The weight of a member in the spelling of [`preference`], as text; empty where it is 1.
+fn weight(member: &[u8]) -> &[u8] {
+    memchr::memmem::rfind(member, b";q=").map_or(b"", |at| &member[at..])
 }
 
 /// A member of an Accept field in one spelling: lower case, no whitespace, the weight without
@@ -224,11 +238,17 @@ mod tests {
             ("accept-encoding", &["gzip, gzip"], &["gzip"], true),
             ("accept-language", &["en-GB, de;q=0.8"], &["de;q=0.8,en-gb"], true),
             ("accept-language", &["en, de;q=0.8"], &["en;q=0.8, de"], false),
+            // Of equal weights the first counts for many servers.
+            ("accept-language", &["fr, en"], &["en, fr"], false),
+            ("accept", &["application/json, text/html"], &["text/html, application/json"], false),
+            // Two lines aren't one with a comma.
+            ("user-agent", &["a (b", "c) d"], &["a (b, c) d"], false),
+            ("cookie", &["a=1", "b=2"], &["a=1, b=2"], false),
             ("accept", &["text/html;level=1, */*;q=0.1"], &["*/*;q=0.10,text/html;Level=1"], true),
             ("accept", &["text/html;level=1"], &["text/html;level=2"], false),
             ("accept", &["a/b;c=\"X\""], &["a/b;c=\"x\""], false),
             // As many as are sorted, and more.
-            ("accept-language", &[&"de,".repeat(MOST_MEMBERS - 1), "en"], &["en, de"], true),
+            ("accept-language", &[&"de,".repeat(MOST_MEMBERS - 1), "en"], &["de, en"], true),
             ("accept-language", &[&"de,".repeat(MOST_MEMBERS), "en"], &["en, de"], false),
         ];
         for (name, one, other, expected) in table {

@@ -42,8 +42,19 @@ const NEEDED: &[&str] = &[
     "vary",
 ];
 
-/// Further fields that stay even when Connection names them.
-const NEVER_NOMINATED: &[&str] = &["date", "etag", "last-modified", "pragma", "via"];
+/// Further fields that stay even when Connection names them: without its condition a request would be another.
+const NEVER_NOMINATED: &[&str] = &[
+    "date",
+    "etag",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "last-modified",
+    "pragma",
+    "via",
+];
 
 /// Further fields that must not come as trailers.
 const NEVER_TRAILERS: &[&str] = &[

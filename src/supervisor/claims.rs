@@ -43,6 +43,11 @@ impl HeldClients {
         self.earlier = count.min(share);
     }
 
+    /// The clients of a supervisor before that it has, as far as they count here.
+    pub(super) fn earlier(&self) -> u32 {
+        self.earlier
+    }
+
     pub(super) fn takes(&mut self, clients: impl IntoIterator<Item = (u64, TakenClient)>) {
         self.taken.extend(clients);
     }

@@ -109,6 +109,11 @@ impl Evictor {
         &self.requests.min_free
     }
 
+    /// The size limit changes.
+    pub(super) fn set_size(&self, bytes: u64) {
+        self.requests.size.store(bytes, Relaxed);
+    }
+
     pub(super) fn stop(self) {
         self.requests.stopping.store(true, Relaxed);
         let _ = self.sender.send(EvictorMessage::Stop);

@@ -32,6 +32,7 @@ impl DiskSpace {
         let (path, min_free, shared) = (&store.path, store.min_free, Arc::clone(shared));
         match store.kind {
             StoreKind::Filesystem => Evictor::start(path, min_free, shared)
+                .inspect(|evictor| evictor.set_size(store.size))
                 .map(DiskSpace::Directory)
                 .map_err(Failure::unavailable),
             StoreKind::Postgres(_) => DiskWatch::start(path.clone(), min_free, shared)
@@ -90,7 +91,10 @@ impl DiskSpace {
     /// The settings have changed. Another kind of store, or another place, is for the next start.
     pub(super) fn set_limits(&self, store: &StoreChoice, shared: &Shared) {
         let min_free = match (self, &store.kind) {
-            (DiskSpace::Directory(evictor), StoreKind::Filesystem) => evictor.min_free(),
+            (DiskSpace::Directory(evictor), StoreKind::Filesystem) => {
+                evictor.set_size(store.size);
+                evictor.min_free()
+            }
             (DiskSpace::Spool(watch), StoreKind::Postgres(_)) => watch.min_free(),
             _ => return,
         };

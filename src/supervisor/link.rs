@@ -130,7 +130,10 @@ impl Link {
     }
 
     pub(super) fn push(&mut self, message: Unsent) {
-        self.unsent.push_back(message);
+        // What can never be sent isn't kept; clients in it go when the channel ends.
+        if self.blocked != Blocked::Closed {
+            self.unsent.push_back(message);
+        }
     }
 
     /// Sends what waits, as far as it goes. Adds the clients to `ours` that the worker has been told are ours.
@@ -149,6 +152,9 @@ impl Link {
             } else if let Unsent::ReturnsTaken { clients, .. } = message {
                 ours.extend(clients);
             }
+        }
+        if self.blocked == Blocked::Closed {
+            self.unsent.clear();
         }
         Ok(())
     }

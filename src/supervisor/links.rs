@@ -70,6 +70,14 @@ impl Links {
         self.links.is_empty()
     }
 
+    /// The clients of supervisors before that this slot's workers are believed to have.
+    pub(super) fn claimed(&self, slot: usize) -> u32 {
+        let of_slot = self.links.values().filter(|link| link.slot == slot);
+        of_slot
+            .map(|link| link.held.earlier())
+            .fold(0, u32::saturating_add)
+    }
+
     /// The number of clients that workers have taken.
     pub(super) fn clients(&self) -> usize {
         self.links.values().map(|link| link.held.len()).sum()

@@ -12,7 +12,11 @@ use socket2::{Domain, Socket, Type};
 /// first of an interface. Nothing is sent for it.
 pub fn is_reached_from_itself(address: IpAddr) -> io::Result<bool> {
     let peer = SocketAddr::new(address, 9);
-    let socket = Socket::new(Domain::for_address(peer), Type::DGRAM.cloexec(), None)?;
+    let socket = match Socket::new(Domain::for_address(peer), Type::DGRAM.cloexec(), None) {
+        // A kernel without this family has no way to it either.
+        Err(why) if why.raw_os_error() == Some(libc::EAFNOSUPPORT) => return Ok(false),
+        socket => socket?,
+    };
     if socket.connect(&peer.into()).is_err() {
         // There is no way to it.
         return Ok(false);

@@ -1,9 +1,10 @@
 //! SOCK_SEQPACKET sockets: the listener of a worker in the file system, the supervisor's connect, a
 //! pair. All are close-on-exec and don't block.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ fn new_socket() -> io::Result<OwnedFd> {
 pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     let fd = new_socket()?;
     bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    // Whatever the umask is: see `sole_user`.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
     listen_on(&fd, Backlog::new(16)?)?;
     Ok(fd)
 }

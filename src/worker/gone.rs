@@ -5,6 +5,7 @@
 //! response tells the two apart, as a host whose socket is closed resets the connection. HTTP/1.0 has none: there
 //! it shows when the response is written.
 
+use std::cell::Cell;
 use std::future::pending;
 use std::time::Duration;
 
@@ -36,8 +37,10 @@ pub(super) struct Watched<'a> {
 pub(super) enum Progress<'a> {
     /// None; it speaks this version.
     Awaited(Version),
-    /// The head, and this much content has come for it.
-    Content(&'a dyn Fn() -> u64),
+    /// None; and an interim response is being written for as long as this says so.
+    Interim(Version, &'a Cell<bool>),
+    /// The head; the content that has come for it, while that is waited for.
+    Content(&'a dyn Fn() -> Option<u64>),
 }
 
 impl Watched<'_> {
@@ -55,8 +58,15 @@ impl Watched<'_> {
             }
         }
         sleep(GRACE).await;
+        let is_writing = || match self.response {
+            Progress::Interim(_, writing) => writing.get(),
+            Progress::Awaited(_) | Progress::Content(_) => false,
+        };
         match self.response {
-            Progress::Awaited(version) => {
+            Progress::Awaited(version) | Progress::Interim(version, _) => {
+                while is_writing() {
+                    sleep(GRACE).await;
+                }
                 if version == Version::Http11 {
                     // It is written whole or, to a client that reads nothing, not at all.
                     self.stream.try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -71,7 +81,8 @@ impl Watched<'_> {
             Progress::Content(come) => loop {
                 let before = come();
                 sleep(STALLED).await;
-                if self.stream.is_reset() || come() == before {
+                let has_stalled = before.is_some() && come() == before;
+                if has_stalled || self.stream.is_reset() {
                     return;
                 }
             },

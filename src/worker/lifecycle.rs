@@ -50,9 +50,9 @@ pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
         () = supervision::serve(&worker, &listener, link) => {}
         () = drained(&worker) => {}
     }
-    let settings = worker.settings();
-    if worker.store.is_some() && settings.store.kind == StoreKind::Filesystem {
-        let (path, shared) = (settings.store.path.clone(), worker.shared.clone());
+    let store = &worker.store_choice;
+    if worker.store.is_some() && store.kind == StoreKind::Filesystem {
+        let (path, shared) = (store.path.clone(), worker.shared.clone());
         // On another thread, since systemd hears meanwhile that this one turns.
         let synced = spawn_blocking(move || maintenance::mark_synced(&path, &shared));
         let _ = synced.await;

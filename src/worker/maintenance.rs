@@ -18,11 +18,11 @@ use crate::sys::shared::Shared;
 
 /// Does what is ordered over this channel from now on.
 pub(super) fn start(worker: &Worker, channel: OwnedFd) {
-    let settings = worker.settings();
-    if settings.store.kind != StoreKind::Filesystem {
+    let store = &worker.store_choice;
+    if store.kind != StoreKind::Filesystem {
         return;
     }
-    let (path, shared) = (settings.store.path.clone(), worker.shared.clone());
+    let (path, shared) = (store.path.clone(), worker.shared.clone());
     let thread = std::thread::Builder::new().name("maintenance".to_owned());
     let started = thread.spawn(move || {
         // It ends with its channel, whatever the reason: the supervisor makes another.

@@ -20,7 +20,7 @@ use super::transfers::Transfers;
 use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
-use crate::config::Settings;
+use crate::config::{Settings, StoreChoice};
 use crate::http::fields::Fields;
 use crate::http::target::Uri;
 use crate::store::memory::MemoryTier;
@@ -38,6 +38,8 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     /// The name by which this proxy knows itself in `Via`.
     pub(super) pseudonym: String,
+    /// The place of the store that was opened, which a reload doesn't change.
+    pub(super) store_choice: StoreChoice,
     /// The store; `None` when it could not be opened.
     pub(super) store: Option<StoreWriter>,
     /// Responses that answer without the store.
@@ -74,6 +76,7 @@ impl Worker {
             memory: RefCell::new(MemoryTier::new(settings.memory, shared.clone())),
             shared,
             pseudonym,
+            store_choice: settings.store.clone(),
             store,
             waiting_lists: Rc::default(),
             pool: ConnectionPool::default(),

@@ -221,6 +221,57 @@ fn content_that_nobody_waits_for_is_finished_if_little_lacks() {
 }
 
 #[test]
+fn a_half_closed_client_gets_all_of_what_it_reads_slowly() {
+    const LENGTH: usize = 24 << 20;
+    let content = pattern(LENGTH);
+    let origin = Origin::answering({
+        let content = content.clone();
+        move |_| fresh(&content)
+    });
+    let proxy = patient("60s");
+    let mut client = Client::asking(&proxy, &origin.uri("/one"));
+    client.wire.half_close();
+    client.response_head("GET");
+    // All of it is at the proxy long before.
+    for part in content.chunks(LENGTH / 12) {
+        assert!(client.wire.exactly(part.len()).unwrap() == part);
+        client.wire.allow(TIMEOUT);
+        std::thread::sleep(Duration::from_millis(600));
+    }
+}
+
+#[test]
+fn an_answer_that_turns_out_to_be_for_all_reaches_those_who_wait() {
+    let seen = AtomicUsize::new(0);
+    let origin = Origin::scripted(move |mut conn| {
+        while conn.request().is_ok() {
+            if seen.fetch_add(1, SeqCst) == 0 {
+                return conn.hold();
+            }
+            let whole = fresh(pattern(100_000));
+            conn.send(&whole[..50_000]);
+            // Its end would be heard of, too.
+            std::thread::sleep(Duration::from_secs(3));
+            conn.send(&whole[50_000..]);
+        }
+    });
+    let proxy = patient("60s");
+    let uri = origin.uri("/one");
+    let mut waiting: Vec<Client> = (0..3).map(|_| Client::asking(&proxy, &uri)).collect();
+    origin.wait_for(1);
+    proxy.wait_until_together(&waiting);
+    let mut personal = Client::of(&proxy);
+    personal.ask("GET", &uri, "Cookie: a=b\r\n");
+    personal.response_head("GET");
+    for client in &mut waiting {
+        // Before the content is whole.
+        client.wire.allow(Duration::from_secs(2));
+        client.response_head("GET");
+    }
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
 fn a_stream_that_nobody_reads_any_more_ends() {
     let ended = Arc::new(AtomicUsize::new(0));
     let origin = Origin::scripted({

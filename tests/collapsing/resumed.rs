@@ -97,3 +97,29 @@ fn what_is_stuck_is_joined_by_nobody() {
     assert!(proxy.get(&uri).content == pattern(LENGTH));
     assert_eq!(whole_requests.load(SeqCst), 2);
 }
+
+#[test]
+fn what_the_origin_server_does_not_continue_is_joined_by_nobody() {
+    let content = pattern(LENGTH);
+    let seen = AtomicUsize::new(0);
+    let origin = Origin::scripted(move |mut conn| {
+        while let Ok(request) = conn.request() {
+            // It ignores Range.
+            let whole = ok(ETAG, &content);
+            if seen.fetch_add(1, SeqCst) == 0 || request.head.has("range") {
+                conn.send(&whole[..whole.len() - LENGTH / 2]);
+                return conn.hold();
+            }
+            conn.send(whole);
+        }
+    });
+    let proxy = Proxy::start("[timeouts]\ncollapsed_wait = \"300ms\"\n");
+    let uri = origin.uri("/one");
+    let mut first = Client::asking(&proxy, &uri);
+    first.response_head("GET");
+    let joined = Client::asking(&proxy, &uri);
+    origin.wait_for(2);
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(proxy.get(&uri).content == pattern(LENGTH));
+    drop(joined);
+}

@@ -59,7 +59,10 @@ impl Supervisor {
     }
 
     fn message(&mut self, id: LinkId, message: ToSupervisor, now: Instant) {
-        let share = self.share_of_clients();
+        // A worker that drains and its successor have one share together.
+        let slot = self.links.find(id).map(|link| link.slot);
+        let claimed = slot.map_or(0, |slot| self.links.claimed(slot));
+        let share = self.share_of_clients().saturating_sub(claimed);
         let Some(link) = self.links.find_mut(id) else {
             return;
         };

@@ -28,6 +28,8 @@ pub(super) struct EvictorRequests {
     /// Read the store again: messages were lost, or who would have sent them.
     pub scan: AtomicBool,
     pub min_free: AtomicU64,
+    /// The size limit as configured, 0 while it isn't known: what is in shared memory may be anything.
+    pub size: AtomicU64,
     /// Another worker is to see to the files.
     pub wanted: AtomicBool,
     /// No answer is waited for any more.

@@ -20,7 +20,9 @@ pub(super) struct Scan {
     /// It is the one at the start.
     pub(super) first: bool,
     /// Every directory could be read.
-    whole: bool,
+    pub(super) whole: bool,
+    /// Those that couldn't: what is known of them stays.
+    failed: HashSet<u8>,
     /// The bytes counted as stored before the scan, no less than what it has seen so far.
     before: u64,
 }
@@ -37,6 +39,7 @@ impl Scan {
             touched: HashSet::new(),
             first: true,
             whole: true,
+            failed: HashSet::new(),
             before: shared.stored(),
         }
     }
@@ -49,20 +52,30 @@ impl Scan {
         }
     }
 
-    pub(super) fn touch(&mut self, entry: &SieveEntry) {
-        self.touched.insert(entry.place());
+    /// Notes what was changed meanwhile, `most` places at most.
+    pub(super) fn touch(&mut self, entry: &SieveEntry, most: usize) {
+        if self.touched.len() < most {
+            self.touched.insert(entry.place());
+        }
     }
 
-    /// Reads the next directory; true after the last. One that cannot be read is passed over.
+    /// Reads the next directory; true after the last. One that cannot be read is passed over, as is what goes beyond
+    /// `most` responses.
     pub(super) fn step(
         &mut self,
         maintenance: &impl Maintenance,
         shared: &Shared,
+        most: usize,
     ) -> Result<bool, StoreError> {
         let number = self.next.min(DIRECTORIES - 1) as u8;
         self.next += 1;
         let ended = self.next >= DIRECTORIES;
         match maintenance.scan(number) {
+            // More than can be there isn't kept.
+            Ok(found) if self.found.len() + found.len() > most => {
+                self.whole = false;
+                self.failed.insert(number);
+            }
             Ok(found) => {
                 for (_, entry) in &found {
                     shared.note_stored(&entry.hash);
@@ -72,6 +85,7 @@ impl Scan {
             }
             Err(error) => {
                 self.whole = false;
+                self.failed.insert(number);
                 if !ended {
                     return Err(error);
                 }
@@ -98,7 +112,8 @@ impl Scan {
         if !self.first {
             let found = self.found.iter().map(|(_, entry)| entry.place());
             let known: HashSet<_> = found.chain(self.touched.iter().copied()).collect();
-            queue.retain(|entry| known.contains(&entry.place()));
+            let failed = &self.failed;
+            queue.retain(|entry| known.contains(&entry.place()) || failed.contains(&entry.hash[0]));
         }
         self.found
             .sort_unstable_by_key(|(modified, _)| std::cmp::Reverse(*modified));

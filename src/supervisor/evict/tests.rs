@@ -221,7 +221,7 @@ fn removals_are_heard_and_lost_messages_found() {
     let known = objects(&published[..2]);
     known.iter().for_each(|object| queue.insert(&entry(object)));
     let mut scan = Scan::again(&bench.shared);
-    while !scan.step(&maintenance, &bench.shared).unwrap() {}
+    while !scan.step(&maintenance, &bench.shared, usize::MAX).unwrap() {}
     scan.settle(&mut queue);
     assert!(bench.shared.may_be_stored(&published[1].hash));
     assert!(bench.shared.may_be_stored(&published[2].hash));

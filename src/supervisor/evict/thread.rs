@@ -11,7 +11,7 @@ use super::message::{EvictorMessage, EvictorRequests, entry};
 use super::scan::Scan;
 use crate::ipc::Object;
 use crate::store::StoreError;
-use crate::store::sieve::{Sieve, SieveEntry};
+use crate::store::sieve::{BLOCK, Sieve, SieveEntry};
 use crate::sys::rate::OncePerMinute;
 use crate::sys::shared::Shared;
 
@@ -156,9 +156,29 @@ impl<M: Maintenance> EvictorThread<M> {
         true
     }
 
+    /// The configured size, which alone is to be believed.
+    fn size(&self) -> u64 {
+        match self.requests.size.load(Relaxed) {
+            0 => u64::MAX,
+            size => size,
+        }
+    }
+
+    /// The most objects that are remembered: more than fit, however often each of them was announced.
+    fn most(&self) -> usize {
+        usize::try_from(self.size() / BLOCK)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(2)
+            .max(1024)
+    }
+
     fn publish(&mut self, object: &Object) {
         let entry = entry(object);
-        self.sieve.insert(&entry);
+        if self.sieve.len() < self.most() || self.sieve.contains(&entry.place()) {
+            self.sieve.insert(&entry);
+        } else {
+            self.requests.scan.store(true, Relaxed);
+        }
         // Counted as stored before it is no longer counted as announced: else there would seem to be room.
         self.count();
         self.shared.settle_announced(entry.size);
@@ -173,8 +193,9 @@ impl<M: Maintenance> EvictorThread<M> {
 
     /// A scan under way leaves this entry as it is now.
     fn touch(&mut self, entry: &SieveEntry) {
+        let most = self.most();
         if let Some(scan) = &mut self.scan {
-            scan.touch(entry);
+            scan.touch(entry, most);
         }
     }
 
@@ -190,8 +211,9 @@ impl<M: Maintenance> EvictorThread<M> {
 
     /// Reads one more directory while a scan goes on, or begins one that was asked for.
     fn go_on_scanning(&mut self, now: Instant) {
+        let most = self.most();
         if let Some(scan) = &mut self.scan {
-            match scan.step(&self.maintenance, &self.shared) {
+            match scan.step(&self.maintenance, &self.shared, most) {
                 Ok(false) => {}
                 Ok(true) => self.end_scan(now),
                 Err(error) => self.complain(&error),
@@ -212,6 +234,9 @@ impl<M: Maintenance> EvictorThread<M> {
 
     fn end_scan(&mut self, now: Instant) {
         if let Some(scan) = self.scan.take() {
+            if !scan.whole {
+                self.requests.scan.store(true, Relaxed);
+            }
             scan.settle(&mut self.sieve);
             self.scanned = now;
             self.looked = None;
@@ -234,7 +259,8 @@ impl<M: Maintenance> EvictorThread<M> {
         self.looked = Some(now);
         self.heard = false;
         // Asked first: what gets its name meanwhile is taken off the free disk and not counted as held.
-        let held = self.shared.held().saturating_add(self.shared.removed());
+        // What is reserved is written as it comes, and so off the free disk, too.
+        let held = self.shared.used();
         // They are many to look at: not for each that a scan reads.
         if !lately {
             match self.maintenance.directories() {
@@ -271,7 +297,7 @@ impl<M: Maintenance> EvictorThread<M> {
     /// True when something has to go, and may.
     fn is_over(&self) -> bool {
         let reading_first = self.scan.as_ref().is_some_and(|scan| scan.first);
-        let limit = self.shared.limit();
+        let limit = self.shared.limit().min(self.size());
         // The floor is spare enough; what is stored doesn't go because others have filled the disk to it.
         let spare = match self.shared.is_limited_by_floor() {
             true => self.headroom,

@@ -1,5 +1,6 @@
 //! Waiting for what a fetch comes to, while interim responses go down to the client (RFC 9110 §15.2).
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -26,6 +27,7 @@ impl Exchange<'_> {
             version,
             pseudonym: &self.worker.pseudonym,
             timeout: self.settings.times.body_stall,
+            writing: &Cell::new(false),
         };
         let watched = Watched {
             stream: &client.stream,
@@ -43,6 +45,8 @@ pub(super) struct Down<'a> {
     pub(super) version: Version,
     pub(super) pseudonym: &'a str,
     pub(super) timeout: Duration,
+    /// Set while an interim response is being written.
+    pub(super) writing: &'a Cell<bool>,
 }
 
 impl Down<'_> {
@@ -71,7 +75,9 @@ impl Down<'_> {
     pub(super) async fn interim(&mut self, head: &ResponseHead) -> Result<(), After> {
         interim(self.out, head, self.version, self.pseudonym);
         let parts = &mut [io::IoSlice::new(self.out)];
+        self.writing.set(true);
         let written = self.stream.write_all(parts, self.timeout).await;
+        self.writing.set(false);
         self.out.clear();
         written.map_err(|_| After::Over)
     }

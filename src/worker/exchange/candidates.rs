@@ -200,9 +200,8 @@ impl Exchange<'_> {
             // One that is small and whole is at hand as what will be stored, which knows of more than one range.
             fetch.local_allowed() == self.client.is_local()
                 && !fetch.is_at_hand()
-                && answer.is_some_and(|answer| {
-                    answer.shared_with(&self.head.fields).is_some() && !answer.is_stuck(patience)
-                })
+                && !fetch.is_stuck(patience)
+                && answer.is_some_and(|answer| answer.shared_with(&self.head.fields).is_some())
         })?;
         let answer = latest.answer()?;
         Some(GrowingResponse {

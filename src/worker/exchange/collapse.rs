@@ -3,6 +3,7 @@
 //!
 //! `cache::collapsing` says which requests may wait, the waiting list whose turn it is to ask.
 
+use std::cell::Cell;
 use std::pin::pin;
 
 use tokio::time::{Instant, sleep_until};
@@ -142,6 +143,7 @@ impl Exchange<'_> {
             version,
             pseudonym: &self.worker.pseudonym,
             timeout: self.settings.times.body_stall,
+            writing: &Cell::new(false),
         };
         let watched = Watched {
             stream: &client.stream,

@@ -1,6 +1,7 @@
 //! Content that is being fetched on its way to a client, at the client's pace. What passes without being kept goes on
 //! at the pace of the fastest that read it: whoever misses some goes on by a request of its own.
 
+use std::cell::Cell;
 use std::io;
 
 use bytes::BytesMut;
@@ -68,6 +69,7 @@ impl Exchange<'_> {
         reader: SpoolReader,
         framing: Framing,
     ) -> SentContent {
+        let waits = Cell::new(false);
         let client = &mut *self.client;
         let mut sink = Sink {
             stream: &client.stream,
@@ -77,9 +79,10 @@ impl Exchange<'_> {
             timeout: self.settings.times.body_stall,
             sent: 0,
             written: false,
+            waits: &waits,
         };
         let mut reader = reader;
-        let come = || answer.spool.len();
+        let come = || waits.get().then(|| answer.spool.len());
         let watched = Watched {
             stream: &client.stream,
             buffer: &mut client.buffer,
@@ -106,15 +109,32 @@ impl Exchange<'_> {
         framing: Framing,
     ) -> io::Result<SinkEnd> {
         self.flush().await?;
-        let rest = match Representation::of_fetched(answer) {
-            Some(of) => self.ask_for_rest(&of, missing).await,
-            None => None,
+        // Nothing is written meanwhile: the client is watched.
+        let mut buffer = std::mem::take(&mut self.client.buffer);
+        let watched = Watched {
+            stream: &self.client.stream,
+            buffer: &mut buffer,
+            response: Progress::Content(&|| Some(0)),
         };
+        let asked = async {
+            match Representation::of_fetched(answer) {
+                Some(of) => self.ask_for_rest(&of, missing).await,
+                None => None,
+            }
+        };
+        let rest = tokio::select! {
+            biased;
+            rest = asked => Ok(rest),
+            () = watched.gone() => Err(io::ErrorKind::ConnectionReset),
+        };
+        self.client.buffer = buffer;
+        let rest = rest?;
         let Some(mut rest) = rest else {
             let why =
                 "this client read slower than others, and the origin server has no way to go on";
             return Ok(SinkEnd::Cut(why.to_owned()));
         };
+        let waits = Cell::new(false);
         let client = &mut *self.client;
         let mut sink = Sink {
             stream: &client.stream,
@@ -124,8 +144,9 @@ impl Exchange<'_> {
             timeout: self.settings.times.body_stall,
             sent: self.record.bytes,
             written: true,
+            waits: &waits,
         };
-        let come = || rest.answer.spool.len();
+        let come = || waits.get().then(|| rest.answer.spool.len());
         let watched = Watched {
             stream: &client.stream,
             buffer: &mut client.buffer,

@@ -9,6 +9,7 @@ use crate::cache::reuse::reuse;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::store::spool::SpoolReader;
+use crate::worker::state::now;
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Answer, FetchOutcome, Ticket, Validated, Wanted};
 
@@ -69,6 +70,14 @@ impl Joiner<'_> {
                 Ok(Usable::Fetched(answer, reader, ticket))
             }
             FetchOutcome::Validated(Validated { shared: Err(_), .. }) => Err(Unusable::Alone),
+            // It was there before: what this request says of freshness counts.
+            FetchOutcome::Stored(stored)
+                if reuse(&self.directives, &stored.facts, now())
+                    .answers()
+                    .is_none() =>
+            {
+                Err(Unusable::Alone)
+            }
             FetchOutcome::Validated(Validated {
                 shared: Ok(stored), ..
             })

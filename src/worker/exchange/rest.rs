@@ -3,6 +3,7 @@
 //! that still has the very same representation (RFC 9110 §13.1.5, §14.2): by a strong validator, or, where there was
 //! none, by beginning with the same bytes.
 
+use std::cell::Cell;
 use std::io;
 use std::ops::Range;
 use std::rc::{Rc, Weak};
@@ -100,6 +101,7 @@ impl Exchange<'_> {
             timeout: self.settings.times.body_stall,
             sent: 0,
             written: true,
+            waits: &Cell::new(false),
         };
         let ended = sink.drain(&mut from_origin.reader).await?;
         sink.flush().await?;

@@ -1,6 +1,7 @@
 //! Content on its way from a spool to a client: small pieces gathered with the head and with each
 //! other, large ones written from where they are, chunked where the client needs it (RFC 9112 §7.1).
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Sink<'a> {
     pub sent: u64,
     /// True when anything has been written, so that nothing can be taken back.
     pub written: bool,
+    /// Set while it waits for content.
+    pub waits: &'a Cell<bool>,
 }
 
 /// The end of the content.
@@ -55,7 +58,10 @@ impl Sink<'_> {
                 Some(piece) => piece,
                 None => {
                     self.flush().await?;
-                    reader.next().await
+                    self.waits.set(true);
+                    let next = reader.next().await;
+                    self.waits.set(false);
+                    next
                 }
             };
             match piece {

@@ -1,5 +1,6 @@
 //! The request's content on its way up into the fetch, while its response is awaited.
 
+use std::cell::Cell;
 use std::future::pending;
 use std::io;
 use std::pin::pin;
@@ -38,12 +39,14 @@ impl Exchange<'_> {
             buffer: &mut client.buffer,
             timeout,
         };
+        let writing = Cell::new(false);
         let mut down = Down {
             stream: &client.stream,
             out: &mut client.out,
             version: self.head.version,
             pseudonym: &self.worker.pseudonym,
             timeout,
+            writing: &writing,
         };
         let (outcome, sent) = {
             let mut waiting = pin!(down.outcome(ticket, pending()));
@@ -60,7 +63,7 @@ impl Exchange<'_> {
                     let watched = Watched {
                         stream: &client.stream,
                         buffer: &mut client.buffer,
-                        response: Progress::Awaited(self.head.version),
+                        response: Progress::Interim(self.head.version, &writing),
                     };
                     let outcome = tokio::select! {
                         biased;

@@ -138,12 +138,10 @@ impl Context<'_> {
             times,
         };
         let wanted = storable(request, &stored);
-        if let Err(why) = &wanted {
-            let over = superseded(request, &head, *why);
-            if !over.is_empty() {
-                invalidate(worker, over).await;
-            }
-        }
+        let over = match &wanted {
+            Ok(_) => Vec::new(),
+            Err(why) => superseded(request, &head, *why),
+        };
         let (spool, writer) = Spool::new(match &wanted {
             Ok(_) => Keep::All,
             Err(_) => Keep::Window,
@@ -176,6 +174,10 @@ impl Context<'_> {
             spool,
             sharing,
         })));
+        // After those who wait have heard of it: then they ask about what is over no more.
+        if !over.is_empty() {
+            invalidate(worker, over).await;
+        }
         Arrival {
             received,
             wanted,
@@ -211,6 +213,7 @@ impl Context<'_> {
             Some(_) => None,
             None => Resumable::of(self, &arrival.received, arrival.length),
         };
+        fetch.set_resumable(resumable.is_some());
         let length = arrival.length;
         let mut content = IncomingContent::new(self, connection, arrival.writer, length, resumable);
         let meta = arrival.wanted.as_ref().ok();

@@ -48,15 +48,21 @@ impl<'a> Resumable<'a> {
     pub async fn after_stall(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
         context.fetch.joined().await;
         sleep(context.fetch.patience()).await;
-        self.rest(context, from).await
+        self.rest_once_more(context, from).await
     }
 
     /// The rest from this offset on, if others read it.
     pub async fn after_end(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
         match context.fetch.is_joined() {
-            true => self.rest(context, from).await,
+            true => self.rest_once_more(context, from).await,
             false => None,
         }
+    }
+
+    async fn rest_once_more(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
+        let rest = self.rest(context, from).await;
+        context.fetch.set_resumable(rest.is_some() && self.left > 0);
+        rest
     }
 
     /// Asks for the rest; nothing when the origin server has another representation by now, or doesn't do ranges.

@@ -17,8 +17,6 @@ use super::transport::Transport;
 const MOST_FOR_ONE: usize = 64;
 /// The most idle connections kept in all.
 const MOST: usize = 1024;
-/// The most clients with connections of their own.
-const MOST_CLIENTS: usize = 1024;
 
 /// The idle connections, by the origin (`scheme://host:port`); and the clients that have some of their own.
 #[derive(Default)]
@@ -78,9 +76,6 @@ impl ConnectionPool {
         let mut pinned = self.pinned.borrow_mut();
         if !pinned.iter().any(|other| other.ptr_eq(client)) {
             pinned.retain(|other| other.strong_count() > 0);
-            if pinned.len() >= MOST_CLIENTS {
-                return;
-            }
             pinned.push(client.clone());
         }
         connections.put(origin, IdleConnection::new(transport, destination));

@@ -102,7 +102,6 @@ impl Resolver {
             Some(running) => running,
             None => {
                 let turn = self.turns.take(requester).await;
-                let turn = turn.map_err(ResolveError::Busy)?;
                 // Another request may have had it looked up meanwhile.
                 if let Known::Answer(answer) = self.known(host) {
                     return answer.map_err(ResolveError::Failed);
@@ -110,7 +109,7 @@ impl Resolver {
                 let other = self.names.borrow().running(host);
                 match other {
                     Some(other) => other,
-                    None => self.begin(host, turn)?,
+                    None => self.begin(host, turn.map_err(ResolveError::Busy)?)?,
                 }
             }
         };

@@ -55,6 +55,8 @@ pub struct Fetch {
     joined: Cell<bool>,
     /// Another host that shares the store asks the origin server instead.
     elsewhere: Cell<bool>,
+    /// Its content can be continued on another connection.
+    resumable: Cell<bool>,
     begun: Instant,
     local_allowed: bool,
     variant: Option<Variant>,
@@ -77,6 +79,7 @@ impl Fetch {
             tickets: Cell::new(0),
             joined: Cell::new(false),
             elsewhere: Cell::new(false),
+            resumable: Cell::new(false),
             begun: Instant::now(),
             local_allowed: plan.local_allowed,
             variant: plan.variant,
@@ -253,6 +256,17 @@ impl Fetch {
         if let Some(list) = &*self.list.borrow() {
             list.notify();
         }
+    }
+
+    /// Says whether its content can be continued on another connection, as far as is known.
+    pub fn set_resumable(&self, resumable: bool) {
+        self.resumable.set(resumable);
+    }
+
+    /// True when its content has stalled for so long, and can't be continued on another connection.
+    pub fn is_stuck(&self, time: Duration) -> bool {
+        let has_stalled = |answer: Rc<Answer>| answer.spool.has_stalled(time);
+        !self.resumable.get() && self.answer().is_some_and(has_stalled)
     }
 
     /// Says that another host asks the origin server instead, for a bounded time.

@@ -4,13 +4,12 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
-use crate::cache::parts::{self, PartialContent};
+use crate::cache::parts::PartialContent;
 use crate::cache::personal::for_others;
 use crate::cache::storing::UncacheableReason;
 use crate::cache::validation::Selected;
@@ -83,11 +82,6 @@ pub struct Shareable {
 }
 
 impl Answer {
-    /// True when its content has stalled for so long, and can't be continued on another connection.
-    pub fn is_stuck(&self, time: Duration) -> bool {
-        self.spool.has_stalled(time) && parts::validator(&self.head.fields).is_none()
-    }
-
     /// The response as others see it, if they may.
     pub fn selected(&self) -> Option<Selected<'_>> {
         let shareable = self.sharing.as_ref().ok()?;

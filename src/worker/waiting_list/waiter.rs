@@ -3,7 +3,7 @@
 //!
 //! The use that it makes of an outcome is for the exchange to say.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,6 +33,9 @@ pub struct Waiter {
     key: Key,
     pub wanted: Wanted,
     shares: Vec<Ticket>,
+    /// Those whose outcome it has heard.
+    heard: Vec<Weak<Fetch>>,
+    left: bool,
     since: Instant,
     /// Its own fetch, which it hears of otherwise; it doesn't ask again.
     own: Option<Rc<Fetch>>,
@@ -57,6 +60,8 @@ impl WaitingLists {
             key: key.clone(),
             wanted,
             shares: Vec::new(),
+            heard: Vec::new(),
+            left: false,
             since: Instant::now(),
             own: None,
         }
@@ -70,9 +75,16 @@ impl Waiter {
         self
     }
 
-    /// Gives its shares back: it has its answer, and what else is asked isn't asked for it.
+    /// It has its answer, and waits no longer: what else is asked isn't asked for it.
     pub fn is_answered(&mut self) {
         self.shares.clear();
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if !std::mem::replace(&mut self.left, true) {
+            self.list.waiters.set(self.list.waiters.get() - 1);
+        }
     }
 
     /// Waits for the next outcome of a fetch that it may use, or for its turn.
@@ -82,10 +94,15 @@ impl Waiter {
     }
 
     fn look(&mut self, shared: &Shared) -> Result<Waited, Instant> {
-        if let Some((at, outcome)) = self.outcome() {
-            return Ok(Waited::Outcome(outcome, self.shares.remove(at)));
+        // Outcomes first: what has come to one may be listed no longer.
+        if self.outcome().is_none() {
+            self.share(shared);
         }
-        self.share(shared);
+        if let Some((at, outcome)) = self.outcome() {
+            let share = self.shares.remove(at);
+            self.heard.push(Rc::downgrade(&share.fetch));
+            return Ok(Waited::Outcome(outcome, share));
+        }
         let (now, patience) = (Instant::now(), self.wanted.patience);
         if self.own.is_some() {
             return Err(now + patience * 64);
@@ -110,11 +127,14 @@ impl Waiter {
         let fetches = self.list.fetches.borrow();
         let listed = |fetch: &Rc<Fetch>| fetches.iter().any(|other| Rc::ptr_eq(other, fetch));
         self.shares.retain(|share| listed(&share.fetch));
-        let shares = &self.shares;
+        let (shares, heard) = (&self.shares, &self.heard);
         let is_new = |fetch: &&Rc<Fetch>| {
             (self.waits_for(shared, fetch) || self.has_come(shared, fetch))
                 && self.wanted.since.is_none_or(|since| fetch.begun() >= since)
                 && !shares.iter().any(|share| Rc::ptr_eq(&share.fetch, fetch))
+                && !heard
+                    .iter()
+                    .any(|it| std::ptr::eq(it.as_ptr(), Rc::as_ptr(fetch)))
         };
         let new: Vec<Ticket> = fetches.iter().filter(is_new).map(Fetch::ticket).collect();
         self.shares.extend(new);
@@ -156,7 +176,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.list.waiters.set(self.list.waiters.get() - 1);
+        self.leave();
         self.lists.forget_if_over(&self.key);
     }
 }
