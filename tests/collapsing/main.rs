@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod company;
+mod leaving;
 mod received;
 mod resumed;
 
