@@ -16,7 +16,7 @@ use crate::sys::exit::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 It works while the proxy runs. Whoever can read the file can read what was stored: a file that is named is for its owner
-alone. It is for root and the service's user.
+alone. It is for root, and for the user of `cacheproxy run`.
 
 Examples:
   sudo cacheproxy export /srv/cache.archive

@@ -13,7 +13,7 @@ use crate::sys::exit::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Each response is checked before it is stored. With a damaged archive it exits with 65, and what is whole before the
-damage is stored. It works while the proxy runs. It is for root and the service's user.
+damage is stored. It works while the proxy runs. It is for root, and for the user of `cacheproxy run`.
 
 Examples:
   sudo cacheproxy import /srv/cache.archive

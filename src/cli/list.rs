@@ -21,7 +21,7 @@ use crate::sys::printable::printable;
 \"hits\" is about how often it answered since it was stored or the machine was started: a few stored
 responses share a count. \"used\" is whether it was asked for since eviction last looked at it. Both are
 \"-\" when no proxy runs. A database counts by itself, those of all hosts.
-It is for root and the service's user.")]
+It is for root, and for the user of `cacheproxy run`.")]
 pub(super) struct ListArgs {
     /// Only what is stored of this host, or of this host:port
     #[arg(long, value_name = "HOST", value_parser = HostFilter::parse)]

@@ -16,7 +16,7 @@ use crate::worker;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 When it returns, no worker answers from what was stored before, nor stores what it was fetching meanwhile.
-It works as well when the proxy doesn't run. It is for root and the service's user.
+It works as well when the proxy doesn't run. It is for root, and for the user of `cacheproxy run`.
 
 Examples:
   sudo cacheproxy purge http://mirror.example/debian/dists/stable/InRelease

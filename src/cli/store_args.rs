@@ -145,8 +145,7 @@ fn owner(path: &Path) -> Result<User, Failure> {
 
 fn not_yours(path: &Path) -> Failure {
     Failure::no_permission(format!(
-        "{} is another user's: do this as root or as the service's user, as in \
-         `sudo cacheproxy …`",
+        "{} is another user's: do this as root, as in `sudo cacheproxy …`",
         path.display()
     ))
 }
