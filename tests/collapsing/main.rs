@@ -56,7 +56,9 @@ fn two_hundred_clients_of_four_workers_make_one_request() {
             let response = client.response("GET");
             assert_eq!(response.status, 200, "{length}");
             assert!(response.content == content, "{length}");
-            collapsed += usize::from(response.cache_status().contains("collapsed"));
+            // Those whose request is looked at late find what came.
+            let joined = response.is_hit() || response.cache_status().contains("collapsed");
+            collapsed += usize::from(joined);
         }
         assert_eq!(origin.count(), 1, "{length}");
         assert!(collapsed >= 150, "{collapsed} of 199 joined, {length}");

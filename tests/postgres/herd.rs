@@ -32,10 +32,12 @@ fn hosts(server: &Server) -> Vec<Proxy> {
     hosts
 }
 
-/// Waits until every worker hears what the others do: the first thing that it does then is to try the upkeep's lock.
+/// Waits until every worker hears what the others do: the first thing that it does then is to try the upkeep's lock, and
+/// every 5 s it reads the secret, as it does just before, too.
 fn wait_until_listening(server: &Server, connection: &str) {
     const TRIED: &str = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
         AND (query LIKE 'SELECT pg_catalog.pg_try_advisory_lock(%' \
+        OR query LIKE 'SELECT pg_catalog.decode(value%' AND state_change < now() - interval '1 second' \
         OR pid IN (SELECT pid FROM pg_locks WHERE classid = 1668313721))";
     // What it does next hides that, but for the one that has the lock.
     let mut seen = HashSet::new();

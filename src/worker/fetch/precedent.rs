@@ -56,9 +56,9 @@ pub(super) fn note(
     }
 }
 
-/// True when a plain request could be answered with it, now or while it is validated.
+/// True when a plain request that waited could be answered with it when it came, or while it is validated.
 fn is_for_others(facts: &Facts) -> bool {
-    match reuse(&RequestDirectives::default(), facts, now()) {
+    match reuse(&RequestDirectives::default(), facts, facts.response_time) {
         Reuse::Fresh { .. } | Reuse::Stale { .. } => true,
         Reuse::Validate { meanwhile, .. } => meanwhile,
     }
