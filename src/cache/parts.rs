@@ -10,6 +10,7 @@ use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use super::stored::Meta;
 use super::validation;
 use crate::http::fields::Fields;
+use crate::http::forward::is_condition;
 use crate::http::head::{RequestHead, ResponseHead, Version};
 use crate::http::syntax::{is_one_of, number};
 use crate::http::validator::EntityTag;
@@ -126,6 +127,31 @@ pub fn share_validator(stored: &Fields, new: &Fields) -> bool {
             date.is_some() && date == range::strong_date(new) && strong_tag(new).is_none()
         }
     }
+}
+
+/// True when a response to a request under If-Range is of another representation: what it says against the condition
+/// counts all the same.
+pub(crate) fn is_of_another(ours: &Fields, response: &Fields) -> bool {
+    response.has("etag") && !share_validator(ours, response)
+}
+
+/// The fields of a request, as `presented`, for the rest of a representation of which these are the fields: from `first`
+/// on, to `end` where it isn't to go on to its own end. If-Range is its one condition, where there is a strong validator.
+pub(crate) fn ask_for_rest(
+    presented: &Fields,
+    fields: &Fields,
+    first: u64,
+    end: Option<u64>,
+) -> Fields {
+    let asked = match end {
+        Some(end) => format!("bytes={first}-{}", end - 1),
+        None => format!("bytes={first}-"),
+    };
+    let range = [(&b"Range"[..], asked.as_bytes())];
+    let condition = validator(fields).map(|validator| (&b"If-Range"[..], validator));
+    let is_kept = |name: &[u8]| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
+    let kept = presented.iter().filter(|(name, _)| is_kept(name));
+    kept.chain(range).chain(condition).collect()
 }
 
 /// The part that a response has, content of this length with it: a 206 of one part of a representation

@@ -14,7 +14,7 @@ use crate::cache::validation::{Condition, client_condition, not_modified_fields}
 use crate::http::forward::{ResponseAs, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::Version;
-use crate::store::spool::SpoolReader;
+use crate::store::spool::{Spool, SpoolReader};
 use crate::worker::gone::{Progress, Watched};
 use crate::worker::pages::reason;
 use crate::worker::waiting_list::Answer;
@@ -69,28 +69,12 @@ impl Exchange<'_> {
         reader: SpoolReader,
         framing: Framing,
     ) -> SentContent {
-        let waits = Cell::new(false);
-        let client = &mut *self.client;
-        let mut sink = Sink {
-            stream: &client.stream,
-            transfers: &self.worker.transfers,
-            out: &mut client.out,
-            framing,
-            timeout: self.settings.times.body_stall,
-            sent: 0,
-            written: false,
-            waits: &waits,
-        };
         let mut reader = reader;
-        let come = || waits.get().then(|| answer.spool.len());
-        let watched = Watched {
-            stream: &client.stream,
-            buffer: &mut client.buffer,
-            response: Progress::Content(&come),
-        };
-        let mut ended = sink.drain_to(&mut reader, watched).await;
-        let mut written = sink.written;
-        self.record.bytes = sink.sent;
+        let sent = self.send_from(&answer.spool, &mut reader, framing, false);
+        let SentContent {
+            mut ended,
+            mut written,
+        } = sent.await;
         if let Ok(SinkEnd::Missed(before)) = ended {
             let range = reader.rest();
             // The fetch may end when nobody else reads it.
@@ -134,6 +118,18 @@ impl Exchange<'_> {
                 "this client read slower than others, and the origin server has no way to go on";
             return Ok(SinkEnd::Cut(why.to_owned()));
         };
+        let sent = self.send_from(&rest.answer.spool, &mut rest.reader, framing, true);
+        sent.await.ended
+    }
+
+    /// Sends what the reader of this spool gives after what is gathered, while the client is watched.
+    async fn send_from(
+        &mut self,
+        spool: &Spool,
+        reader: &mut SpoolReader,
+        framing: Framing,
+        written: bool,
+    ) -> SentContent {
         let waits = Cell::new(false);
         let client = &mut *self.client;
         let mut sink = Sink {
@@ -143,17 +139,18 @@ impl Exchange<'_> {
             framing,
             timeout: self.settings.times.body_stall,
             sent: self.record.bytes,
-            written: true,
+            written,
             waits: &waits,
         };
-        let come = || waits.get().then(|| rest.answer.spool.len());
+        let come = || waits.get().then(|| spool.len());
         let watched = Watched {
             stream: &client.stream,
             buffer: &mut client.buffer,
             response: Progress::Content(&come),
         };
-        let ended = sink.drain_to(&mut rest.reader, watched).await;
+        let ended = sink.drain_to(reader, watched).await;
+        let written = sink.written;
         self.record.bytes = sink.sent;
-        ended
+        SentContent { ended, written }
     }
 }

@@ -16,7 +16,6 @@ use crate::cache::parts;
 use crate::cache::plan::Scope;
 use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
-use crate::http::forward::is_condition;
 use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::Uri;
@@ -127,25 +126,14 @@ impl Exchange<'_> {
             end => Some(of.first + end),
         };
         let first = of.first + missing.range.start;
-        let asked = match end.filter(|_| end != of.length) {
-            Some(end) => format!("bytes={first}-{}", end - 1),
-            None => format!("bytes={first}-"),
-        };
-        let ours: [(&[u8], &[u8]); 2] = [
-            (b"Range", asked.as_bytes()),
-            (b"If-Range", validator.unwrap_or_default()),
-        ];
-        let ours = ours.into_iter().filter(|_| validator.is_some());
         let mut request = self.fetch_request(of.uri.clone(), Purpose::Relay, Scope::AsPresented);
         request.upgrade = false;
         // Others may read it too.
         request.pinned = Weak::new();
         request.head.method = Method::Get;
         // The client's own conditions and range are settled by its answer.
-        let is_open = |name| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
-        let presented = self.head.fields.iter();
-        let presented = presented.filter(|(name, _)| is_open(name));
-        request.head.fields = presented.chain(ours).collect::<Fields>();
+        let last = end.filter(|_| end != of.length);
+        request.head.fields = parts::ask_for_rest(&self.head.fields, of.fields, first, last);
         let ticket = fetch::begin(self.worker, request, Visibility::Own);
         let FetchOutcome::Answer(answer) = ticket.outcome().await else {
             return None;
@@ -188,10 +176,8 @@ fn in_part(
     of: &Representation<'_>,
     (first, end): (u64, Option<u64>),
 ) -> Option<Range<u64>> {
-    let fields = &answer.head.fields;
     let got = parts::received(&answer.head, answer.framing.length())?;
-    // If-Range was the condition; what it says against it counts all the same.
-    let other = fields.has("etag") && !parts::share_validator(of.fields, fields);
+    let other = parts::is_of_another(of.fields, &answer.head.fields);
     let same_length = of.length.is_none_or(|length| length == got.length);
     let end = end.unwrap_or(got.length);
     let fits = first < end && got.part == ByteRange::between(first, end);

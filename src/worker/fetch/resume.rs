@@ -11,9 +11,7 @@ use super::context::Context;
 use super::request::{FetchRequest, Purpose};
 use super::round_trip::{Reply, Response, round_trip};
 use crate::cache::parts;
-use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
-use crate::http::forward::is_condition;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
 
@@ -71,44 +69,27 @@ impl<'a> Resumable<'a> {
         if from == 0 || self.length.is_some_and(|length| from >= length) {
             return None;
         }
-        let mut request = self.request(context.request, from)?;
+        let mut request = self.request(context.request, from);
         let reply = round_trip(context.worker, &mut request, context.fetch).await;
         let Ok(Reply::Response(Response { head, connection })) = reply else {
             return None;
         };
         let framing = response_framing(&request.head.method, &head).ok()?;
         let got = parts::received(&head, framing.length())?;
-        // If-Range was the condition; what it says against it counts all the same.
-        let is_other =
-            head.fields.has("etag") && !parts::share_validator(self.fields, &head.fields);
         let is_rest = got.part.first == from
             && got.part.end() == got.length
-            && self.length.is_none_or(|length| length == got.length);
-        (is_rest && !is_other).then_some(Rest {
+            && self.length.is_none_or(|length| length == got.length)
+            && !parts::is_of_another(self.fields, &head.fields);
+        is_rest.then_some(Rest {
             connection,
             framing,
         })
     }
 
-    fn request(&self, first: &FetchRequest, from: u64) -> Option<FetchRequest> {
-        let asked = match self.length {
-            Some(length) => ByteRange {
-                first: from,
-                len: length - from,
-            }
-            .asked(length),
-            None => format!("bytes={from}-"),
-        };
-        let ours = [
-            (&b"Range"[..], asked.as_bytes()),
-            (&b"If-Range"[..], parts::validator(self.fields)?),
-        ];
+    fn request(&self, first: &FetchRequest, from: u64) -> FetchRequest {
         let mut head = first.head.clone();
-        let kept = |name: &[u8]| !is_condition(name) && !name.eq_ignore_ascii_case(b"range");
-        let presented = first.head.fields.iter();
-        let presented = presented.filter(|(name, _)| kept(name));
-        head.fields = presented.chain(ours).collect();
-        Some(FetchRequest {
+        head.fields = parts::ask_for_rest(&first.head.fields, self.fields, from, None);
+        FetchRequest {
             head,
             uri: first.uri.clone(),
             purpose: Purpose::Relay,
@@ -118,7 +99,7 @@ impl<'a> Resumable<'a> {
             pinned: Weak::new(),
             policy: first.policy,
             settings: first.settings.clone(),
-        })
+        }
     }
 }
 

@@ -107,11 +107,11 @@ impl Waiter {
         if self.own.is_some() {
             return Err(now + patience * 64);
         }
-        if self.is_asked_elsewhere(shared) {
+        if self.asking(shared, Fetch::is_elsewhere) > 0 {
             // The time in which the origin server is to show progress begins when it is asked here.
             self.list.asks_later(now + patience);
         }
-        match self.list.turn(self.asking(shared), now, patience) {
+        match self.list.turn(self.asking(shared, |_| true), now, patience) {
             Turn::Ask => Ok(Waited::Ask),
             Turn::WaitUntil(due) => Err(due),
         }
@@ -140,16 +140,13 @@ impl Waiter {
         self.shares.extend(new);
     }
 
-    fn asking(&self, shared: &Shared) -> u32 {
+    /// The number of fetches that it waits for, of those that `count`.
+    fn asking(&self, shared: &Shared, count: impl Fn(&Fetch) -> bool) -> u32 {
         let fetches = self.list.fetches.borrow();
-        let asking = fetches.iter().filter(|fetch| self.waits_for(shared, fetch));
+        let asking = fetches
+            .iter()
+            .filter(|fetch| self.waits_for(shared, fetch) && count(fetch));
         asking.count() as u32
-    }
-
-    fn is_asked_elsewhere(&self, shared: &Shared) -> bool {
-        let fetches = self.list.fetches.borrow();
-        let mut asking = fetches.iter().filter(|fetch| self.waits_for(shared, fetch));
-        asking.any(|fetch| fetch.is_elsewhere())
     }
 
     /// A fetch that turned out to be for all while this one waits.
