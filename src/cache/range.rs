@@ -210,10 +210,10 @@ fn if_range_holds(request: &Fields, selected: &Fields) -> bool {
         (Some(line), None) => line,
         (Some(_), Some(_)) => return false,
     };
-    if line.iter().take(3).any(|&byte| byte == b'"') {
+    // A date has spaces, which a tag hasn't.
+    if let Some(theirs) = EntityTag::presented(line) {
         let ours = selected.first("etag").and_then(EntityTag::parse);
-        let theirs = EntityTag::parse(line);
-        return matches!((ours, theirs), (Some(ours), Some(theirs)) if ours.strong_eq(&theirs));
+        return ours.is_some_and(|ours| ours.strong_eq(&theirs));
     }
     let theirs = date::parse(line);
     theirs.is_some() && theirs == strong_date(selected)

@@ -39,14 +39,18 @@ pub fn conditional_fields(stored: &Fields) -> impl Iterator<Item = (&'static str
 
 /// True if a 304 with these fields, which answers our condition on this stored response alone, is
 /// about this stored response (RFC 9111 §4.3.4). One that is not updates nothing: the request is
-/// made again without a condition. Without a validator of its own it can only be about what we asked.
+/// made again without a condition. Without an entity tag it can only be about the one that we asked for;
+/// Last-Modified, which may be another one on each of several servers, counts only where there was none.
 pub fn identifies(not_modified: &Fields, stored: &Fields) -> bool {
-    let ours = stored.first("etag").and_then(EntityTag::parse);
-    match not_modified.first("etag").and_then(EntityTag::parse) {
-        Some(theirs) if theirs.weak => ours.is_some_and(|ours| ours.weak_eq(&theirs)),
-        Some(theirs) => ours.is_some_and(|ours| ours.strong_eq(&theirs)),
-        None => same_date("last-modified", not_modified, stored),
+    match (entity_tag(not_modified), entity_tag(stored)) {
+        (Some(theirs), ours) => ours.is_some_and(|ours| ours.weak_eq(&theirs)),
+        (None, Some(_)) => true,
+        (None, None) => same_date("last-modified", not_modified, stored),
     }
+}
+
+fn entity_tag(fields: &Fields) -> Option<EntityTag<'_>> {
+    fields.first("etag").and_then(EntityTag::parse)
 }
 
 /// True if a 200 response to HEAD agrees with a stored response whose content has this length, and
@@ -54,10 +58,12 @@ pub fn identifies(not_modified: &Fields, stored: &Fields) -> bool {
 pub fn head_agrees(head: &Fields, stored: &Fields, length: u64) -> bool {
     let tag = head.first("etag");
     let tags_agree = tag.is_none_or(|tag| stored.first("etag") == Some(tag));
+    let is_strong = entity_tag(head).is_some_and(|tag| !tag.weak);
     let length_agrees = head
         .all("content-length")
         .all(|value| value == length.to_string().as_bytes());
-    tags_agree && length_agrees && same_date("last-modified", head, stored)
+    let dates_agree = is_strong || same_date("last-modified", head, stored);
+    tags_agree && length_agrees && dates_agree
 }
 
 /// True if a date field of the new response, where it has one, is that of the stored one.
@@ -69,10 +75,16 @@ fn same_date(name: &str, new: &Fields, stored: &Fields) -> bool {
 /// The stored fields, updated with those of a newer response (RFC 9111 §3.2): every field of the new
 /// one takes the place of the stored lines with its name. A stored `Age` goes in any case: it counts from
 /// before the validation.
+///
+/// An earlier `Last-Modified` of the same representation, as another server has it, stays out: a client that has an
+/// older representation of a time between the two would be told that it has this one.
 pub fn update(stored: &Fields, new: &Fields) -> Fields {
+    let modified = |fields: &Fields| fields.first("last-modified").and_then(date::parse);
+    let is_earlier = modified(new) < modified(stored);
     let new: Fields = storable(new)
         .iter()
         .filter(|(name, _)| !is_one_of(name, &NOT_UPDATED))
+        .filter(|(name, _)| !is_earlier || !name.eq_ignore_ascii_case(b"last-modified"))
         .collect();
     let brought: FieldNames<'_> = new.iter().map(|(name, _)| name).collect();
     let withheld = withheld(&new);
@@ -151,7 +163,7 @@ pub fn client_condition<'a>(
     let unchanged = match EntityTags::of(request, "if-none-match") {
         Some(EntityTags::Any) => true,
         Some(tags) => {
-            let ours = stored.fields.first("etag").and_then(EntityTag::parse);
+            let ours = entity_tag(stored.fields);
             ours.is_some_and(|ours| tags.weak_match(&ours))
         }
         None => unmodified_since(request, &stored),

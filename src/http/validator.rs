@@ -1,7 +1,8 @@
 //! Entity tags (RFC 9110 §8.8.3): reading one or a list of them, and comparing.
 //!
-//! The comparison that a precondition needs, and the meaning of its outcome, are decided where stored
-//! responses are validated.
+//! Some origin servers and clients leave the quotes out. In a response such a tag is taken for a weak one, since nobody
+//! knows what it promises; in a request for the one with quotes. The comparison that a precondition needs, and the
+//! meaning of its outcome, are decided where stored responses are validated.
 
 use super::fields::Fields;
 use super::syntax::trim;
@@ -11,17 +12,24 @@ use super::syntax::trim;
 pub struct EntityTag<'a> {
     /// It is marked weak.
     pub weak: bool,
-    /// The text between the quotes.
+    /// The text between the quotes, or without any.
     pub opaque: &'a [u8],
 }
 
 impl<'a> EntityTag<'a> {
-    /// The entity tag that is the whole of a value, as in ETag.
+    /// The entity tag that is the whole of a response's ETag.
     pub fn parse(value: &'a [u8]) -> Option<EntityTag<'a>> {
-        match split_tag(trim(value)) {
-            Some((tag, [])) => Some(tag),
-            _ => None,
-        }
+        let value = trim(value);
+        quoted(value).or_else(|| {
+            let tag = unquoted(value)?;
+            Some(EntityTag { weak: true, ..tag })
+        })
+    }
+
+    /// The entity tag that is the whole of a request's If-Range, or a member of If-None-Match.
+    pub fn presented(value: &'a [u8]) -> Option<EntityTag<'a>> {
+        let value = trim(value);
+        quoted(value).or_else(|| unquoted(value))
     }
 
     /// Strong comparison (RFC 9110 §8.8.3.2): neither is weak and both are the same.
@@ -84,11 +92,38 @@ fn read_list<'a>(mut rest: &'a [u8], tags: &mut Vec<EntityTag<'a>>) {
                 more
             }
             Some((_, more)) => more,
-            None => rest,
+            None => {
+                let end = memchr::memchr(b',', rest).unwrap_or(rest.len());
+                tags.extend(unquoted(trim(&rest[..end])));
+                rest
+            }
         };
         let comma = memchr::memchr(b',', after).unwrap_or(after.len());
         rest = &after[comma..];
     }
+}
+
+fn quoted(value: &[u8]) -> Option<EntityTag<'_>> {
+    match split_tag(value) {
+        Some((tag, [])) => Some(tag),
+        _ => None,
+    }
+}
+
+/// A tag whose quotes were left out. Without them a comma ends it, and `*` is no tag.
+fn unquoted(value: &[u8]) -> Option<EntityTag<'_>> {
+    let (weak, opaque) = match value {
+        [b'W', b'/', rest @ ..] => (true, rest),
+        _ => (false, value),
+    };
+    let valid =
+        !matches!(opaque, [] | b"*") && opaque.iter().all(|&byte| is_etagc(byte) && byte != b',');
+    valid.then_some(EntityTag { weak, opaque })
+}
+
+/// True for a byte of an opaque tag (`etagc`).
+fn is_etagc(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)
 }
 
 /// The entity tag that `text` begins with, and what follows it.
@@ -100,8 +135,7 @@ fn split_tag(text: &[u8]) -> Option<(EntityTag<'_>, &[u8])> {
     };
     let end = memchr::memchr(b'"', quoted)?;
     let opaque = &quoted[..end];
-    let allowed = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..);
-    let valid = opaque.iter().all(allowed);
+    let valid = opaque.iter().copied().all(is_etagc);
     valid.then(|| (EntityTag { weak, opaque }, &quoted[end + 1..]))
 }
 
@@ -136,17 +170,45 @@ mod tests {
             ("\"\u{e9}\"", Some(strong("\u{e9}"))),
             (r#"w/"xyzzy""#, None),
             (r#"W/ "xyzzy""#, None),
-            ("xyzzy", None),
             (r#""open"#, None),
+            (r#"open""#, None),
+            (r#"o"pen"#, None),
             (r#""a" "b""#, None),
             (r#""a b""#, None),
             ("\"a\tb\"", None),
             ("\"a\u{7f}\"", None),
             ("", None),
             ("*", None),
+            ("W/*", None),
+            ("W/", None),
         ];
         for (text, expected) in table {
             assert_eq!(EntityTag::parse(text.as_bytes()), expected, "{text}");
+            assert_eq!(EntityTag::presented(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    /// Never strong where an origin server left the quotes out; where a client did, as with them.
+    #[test]
+    fn one_tag_without_quotes() {
+        let table = [
+            ("xyzzy", Some((weak("xyzzy"), strong("xyzzy")))),
+            (" 5f-6 ", Some((weak("5f-6"), strong("5f-6")))),
+            ("'a'", Some((weak("'a'"), strong("'a'")))),
+            ("a=\\/*", Some((weak("a=\\/*"), strong("a=\\/*")))),
+            ("\u{e9}", Some((weak("\u{e9}"), strong("\u{e9}")))),
+            ("W/xyzzy", Some((weak("xyzzy"), weak("xyzzy")))),
+            ("w/xyzzy", Some((weak("w/xyzzy"), strong("w/xyzzy")))),
+            // It would be a list where it is sent back, or a date.
+            ("a,b", None),
+            ("a b", None),
+            ("a\tb", None),
+            ("a\u{7f}", None),
+        ];
+        for (text, expected) in table {
+            let both =
+                (EntityTag::parse(text.as_bytes())).zip(EntityTag::presented(text.as_bytes()));
+            assert_eq!(both, expected, "{text}");
         }
     }
 
@@ -183,7 +245,10 @@ mod tests {
             (&[r#""a\", "b""#], list(&[strong(r"a\"), strong("b")])),
             (&[r#",, "a" ,"#], list(&[strong("a")])),
             (&[""], list(&[])),
-            (&[r#"a, "b""#], list(&[strong("b")])),
+            (
+                &[r#"a, "b",W/c ,d,e f,,*,"#],
+                list(&[strong("a"), strong("b"), weak("c"), strong("d")]),
+            ),
             (&[r#""a"x, "b""#], list(&[strong("b")])),
             (&[r#""a" "x", "b""#], list(&[strong("b")])),
             (&[r#""open, "b""#], list(&[strong("b")])),

@@ -133,7 +133,7 @@ fn a_long_part_is_not_copied_for_a_little_more() {
 fn validators() {
     let (tag, other, weak) = (("ETag", "\"a\""), ("ETag", "\"b\""), ("ETag", "W/\"a\""));
     let (modified, date) = (("Last-Modified", BEFORE), ("Date", DATE));
-    let at_once = ("Last-Modified", DATE);
+    let (at_once, bare) = (("Last-Modified", DATE), ("ETag", "a"));
     #[rustfmt::skip]
     let table: &[(&[(&str, &str)], Option<&str>, &[(&str, &str)], bool)] = &[
         // RFC 9111 §3.4: a strong validator that both have
@@ -143,6 +143,9 @@ fn validators() {
         (&[tag], Some("\"a\""), &[], false),
         (&[weak], None, &[weak], false),
         (&[weak], None, &[tag], false),
+        (&[bare], None, &[bare], false),
+        (&[bare, modified, date], Some(BEFORE), &[modified, date, bare], true),
+        (&[tag], Some("\"a\""), &[bare], false),
         (&[], None, &[], false),
         (&[tag, modified, date], Some("\"a\""), &[tag], true),
         (&[tag, modified, date], Some("\"a\""), &[modified, date], false),

@@ -153,6 +153,11 @@ fn if_range() {
         (&["\"a"], &[("ETag", "\"a\"")], false),
         (&["*"], &[("ETag", "\"a\"")], false),
         (&["a"], &[("ETag", "a")], false),
+        (&["\"a\""], &[("ETag", "a")], false),
+        (&["a"], &[("ETag", "\"a\"")], true),
+        (&["b"], &[("ETag", "\"a\"")], false),
+        (&["W/a"], &[("ETag", "\"a\"")], false),
+        (&["a"], &[("ETag", "W/\"a\"")], false),
         (&[""], &[("ETag", "\"a\"")], false),
         // a date: exact match of a strong validator
         (&[BEFORE], &[("Last-Modified", BEFORE), ("Date", DATE)], true),

@@ -20,7 +20,12 @@ fn conditions_we_send() {
         (&[("ETag", "W/\"a\"")], &["If-None-Match: W/\"a\""]),
         (&[("Last-Modified", DATE)], &[&since]),
         (&[("Last-Modified", DATE), ("ETag", "\"a\"")], &[&none_match, &since]),
-        (&[("ETag", "a"), ("Last-Modified", "x")], &[]),
+        // As it is, where the origin server leaves the quotes out.
+        (&[("ETag", "a"), ("Last-Modified", "x")], &["If-None-Match: a"]),
+        (&[("ETag", "W/a")], &["If-None-Match: W/a"]),
+        (&[("ETag", "*")], &[]),
+        (&[("ETag", "a,b")], &[]),
+        (&[("ETag", "\"a")], &[]),
         (&[("Date", DATE)], &[]),
     ];
     for (stored, expected) in table {
@@ -37,21 +42,31 @@ fn conditions_we_send() {
 fn which_stored_response_a_304_is_about() {
     #[rustfmt::skip]
     let table: &[(Lines, Lines, bool)] = &[
-        // A strong validator has to be the same.
+        // An entity tag has to be the same, by weak comparison, as that of If-None-Match is.
         (&[("ETag", "\"a\"")], &[("ETag", "\"a\"")], true),
         (&[("ETag", "\"b\"")], &[("ETag", "\"a\"")], false),
-        (&[("ETag", "\"a\"")], &[("ETag", "W/\"a\"")], false),
+        (&[("ETag", "\"a\"")], &[("ETag", "W/\"a\"")], true),
+        (&[("ETag", "\"b\"")], &[("ETag", "W/\"a\"")], false),
+        (&[("ETag", "a")], &[("ETag", "a")], true),
+        (&[("ETag", "a")], &[("ETag", "\"a\"")], true),
+        (&[("ETag", "\"a\"")], &[("ETag", "a")], true),
+        (&[("ETag", "b")], &[("ETag", "a")], false),
         (&[("ETag", "\"a\"")], &[], false),
         (&[("ETag", "\"b\""), ("Last-Modified", DATE)], &[("Last-Modified", DATE)], false),
         (&[("ETag", "\"a\""), ("Last-Modified", DATE)], &[("ETag", "\"a\""), ("Last-Modified", EARLIER)], true),
-        // A weak one has to correspond.
+        (&[("ETag", "\"b\""), ("Last-Modified", DATE)], &[("ETag", "\"a\""), ("Last-Modified", DATE)], false),
+        // With the same one, or none, Last-Modified is of no account: servers have it each of their own.
+        (&[("ETag", "\"a\""), ("Last-Modified", LATER)], &[("ETag", "\"a\""), ("Last-Modified", DATE)], true),
+        (&[("Last-Modified", LATER)], &[("ETag", "\"a\""), ("Last-Modified", DATE)], true),
+        (&[("Last-Modified", EARLIER)], &[("ETag", "W/\"a\""), ("Last-Modified", DATE)], true),
+        (&[("Last-Modified", EARLIER)], &[("ETag", "a"), ("Last-Modified", DATE)], true),
         (&[("ETag", "W/\"a\"")], &[("ETag", "W/\"a\"")], true),
         (&[("ETag", "W/\"a\"")], &[("ETag", "\"a\"")], true),
         (&[("ETag", "W/\"b\"")], &[("ETag", "W/\"a\"")], false),
         (&[("Last-Modified", DATE)], &[("Last-Modified", DATE)], true),
         (&[("Last-Modified", "Sunday, 06-Nov-94 08:49:37 GMT")], &[("Last-Modified", DATE)], true),
         (&[("Last-Modified", DATE)], &[("Last-Modified", EARLIER)], false),
-        (&[("Last-Modified", DATE)], &[("ETag", "\"a\"")], false),
+        (&[("Last-Modified", DATE)], &[("ETag", "\"a\"")], true),
         // Without any, it answers what was asked.
         (&[], &[("ETag", "\"a\"")], true),
         (&[], &[], true),
@@ -75,6 +90,9 @@ fn heads_that_agree() {
         (&[("ETag", "\"b\"")], false),
         (&[("ETag", "W/\"a\"")], false),
         (&[("Last-Modified", EARLIER)], false),
+        // Servers have it each of their own.
+        (&[("ETag", "\"a\""), ("Last-Modified", EARLIER)], true),
+        (&[("ETag", "\"a\""), ("Last-Modified", LATER), ("Content-Length", "6")], false),
         (&[("Content-Length", "6")], false),
     ];
     for (head, expected) in table {
@@ -85,6 +103,11 @@ fn heads_that_agree() {
         );
     }
     assert!(!head_agrees(&fields(&[("ETag", "\"a\"")]), &fields(&[]), 5));
+    for tag in ["a", "W/\"a\""] {
+        let both = |date| fields(&[("ETag", tag), ("Last-Modified", date)]);
+        assert!(head_agrees(&both(DATE), &both(DATE), 5), "{tag}");
+        assert!(!head_agrees(&both(LATER), &both(DATE), 5), "{tag}");
+    }
 }
 
 #[test]
@@ -110,6 +133,12 @@ fn updates() {
         (&[("A", "1")], &[("Connection", "a"), ("A", "2")], &["A: 1"]),
         (&[], &[("Proxy-Authenticate", "x"), ("Proxy-Authentication-Info", "x")], &[]),
         (&[("A", "1")], &[("Cache-Control", "private=\"a\""), ("A", "2")], &["Cache-Control: private=\"a\""]),
+        // §3.2, but for one that would go back.
+        (&[("Last-Modified", DATE)], &[("Last-Modified", LATER)], &["Last-Modified: Sun, 06 Nov 1994 09:00:00 GMT"]),
+        (&[("Last-Modified", DATE)], &[("Last-Modified", EARLIER), ("A", "1")], &["Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT", "A: 1"]),
+        (&[("Last-Modified", "x")], &[("Last-Modified", EARLIER)], &["Last-Modified: Sun, 06 Nov 1994 07:00:00 GMT"]),
+        (&[("Last-Modified", DATE)], &[("Last-Modified", "x")], &["Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"]),
+        (&[("A", "1")], &[("Last-Modified", EARLIER)], &["A: 1", "Last-Modified: Sun, 06 Nov 1994 07:00:00 GMT"]),
         // An Age of before the validation says nothing any more.
         (&[("Age", "50")], &[], &[]),
         (&[("Age", "50")], &[("Age", "3")], &["Age: 3"]),
@@ -163,6 +192,7 @@ fn conditions_of_clients() {
     use Condition::{NotModified, Send};
     let tagged: Lines = &[("ETag", "\"a\""), ("Last-Modified", DATE)];
     let weak: Lines = &[("ETag", "W/\"a\"")];
+    let bare_tag: Lines = &[("ETag", "a")];
     let dated: Lines = &[("Last-Modified", DATE)];
     let bare: Lines = &[("Date", DATE)];
     #[rustfmt::skip]
@@ -177,7 +207,13 @@ fn conditions_of_clients() {
         (Method::Get, &[("If-None-Match", "\"b\""), ("If-None-Match", "\"a\"")], tagged, NotModified),
         (Method::Get, &[("If-None-Match", "\"b\"")], tagged, Send),
         (Method::Get, &[("If-None-Match", "\"A\"")], tagged, Send),
-        (Method::Get, &[("If-None-Match", "a")], tagged, Send),
+        // Without quotes as with them.
+        (Method::Get, &[("If-None-Match", "a")], tagged, NotModified),
+        (Method::Get, &[("If-None-Match", "b, W/a")], tagged, NotModified),
+        (Method::Get, &[("If-None-Match", "a")], weak, NotModified),
+        (Method::Get, &[("If-None-Match", "a")], bare_tag, NotModified),
+        (Method::Get, &[("If-None-Match", "\"a\"")], bare_tag, NotModified),
+        (Method::Get, &[("If-None-Match", "b")], bare_tag, Send),
         (Method::Get, &[("If-None-Match", "")], tagged, Send),
         (Method::Get, &[("If-None-Match", "*")], tagged, NotModified),
         (Method::Get, &[("If-None-Match", "*")], bare, NotModified),
