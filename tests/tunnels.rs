@@ -96,6 +96,22 @@ fn bytes_that_come_with_the_head_enter_the_tunnel() {
 }
 
 #[test]
+fn the_host_field_of_a_connect_makes_no_difference() {
+    let origin = Origin::scripted(echo);
+    let proxy = Proxy::start(&allowing(&origin));
+    for host in ["", "Host:\r\n", "Host: other.example:1\r\n", "Host: h\r\n"] {
+        for version in ["1.1", "1.0"] {
+            let mut client = Client::of(&proxy);
+            let authority = origin.authority();
+            client.send(format!("CONNECT {authority} HTTP/{version}\r\n{host}\r\n"));
+            assert_eq!(client.response("CONNECT").status, 200, "{host}");
+            client.send("hello");
+            assert_eq!(client.wire.exactly(5).unwrap(), b"hello");
+        }
+    }
+}
+
+#[test]
 fn an_origin_that_speaks_first_is_heard() {
     let origin = Origin::scripted(|mut conn| {
         conn.send("220 ready");

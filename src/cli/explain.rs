@@ -32,7 +32,7 @@ Examples:
   sudo cacheproxy explain -H 'Accept-Encoding: gzip' -H 'Cache-Control: max-age=0' http://example.com/")]
 pub(super) struct ExplainArgs {
     /// The URL
-    #[arg(value_name = "URL", value_parser = url::target)]
+    #[arg(value_name = "URL", value_parser = url::target())]
     target: TargetUri,
     /// A field of the request that is explained; may be given several times
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field)]
@@ -66,7 +66,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     }
     let cache_uri = worker::cache_uri(&store.settings, uri);
     let by_key = cache_uri != *uri;
-    let uri = uri.as_str();
+    let (uri, shown) = (uri.as_bytes(), printable(uri.as_bytes()));
     let of_key = |key: Key| -> Result<Vec<ExplainedResponse>, Failure> {
         let infos = store.admin.of_key(&key);
         let known = infos.map_err(Failure::unavailable)?.into_iter();
@@ -89,9 +89,9 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     };
     let now = now();
     let mut text = match known.len() {
-        0 => format!("Nothing is stored for GET {uri}\n"),
-        1 => format!("One response is stored for {uri}\n"),
-        count => format!("{count} variants are stored for {uri}\n"),
+        0 => format!("Nothing is stored for GET {shown}\n"),
+        1 => format!("One response is stored for {shown}\n"),
+        count => format!("{count} variants are stored for {shown}\n"),
     };
     for (at, known) in known.iter().enumerate() {
         // Writing to a String can't fail.
@@ -100,7 +100,8 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     if by_key {
         let _ = writeln!(
             text,
-            "\nIts key is {cache_uri}: a rule of the configuration ignores the rest of its query."
+            "\nIts key is {}: a rule of the configuration ignores the rest of its query.",
+            printable(cache_uri.as_bytes())
         );
     }
     if !of_head.is_empty() {

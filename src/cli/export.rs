@@ -11,6 +11,7 @@ use super::progress::Progress;
 use super::store_args::StoreArgs;
 use crate::store::archive::{ArchiveWriter, PutOutcome};
 use crate::sys::exit::Failure;
+use crate::sys::printable::printable;
 
 /// Write everything that is stored to a file, to be imported into another store, of either kind.
 #[derive(Debug, clap::Args)]
@@ -45,7 +46,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
         match writer.put(&object) {
             Ok(PutOutcome::Done) => {}
             Ok(PutOutcome::Left(why)) => {
-                let key = String::from_utf8_lossy(object.meta.key.text()).into_owned();
+                let key = printable(object.meta.key.text());
                 progress.say(&format!("left out: {key}: {why}"));
             }
             Err(error) => {

@@ -45,7 +45,7 @@ struct ListLine {
     age: u64,
     hits: Option<u32>,
     used: Option<bool>,
-    uri: String,
+    uri: Vec<u8>,
     variant: String,
 }
 
@@ -54,10 +54,10 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
     let now = now();
     let mut rows = Vec::new();
     let outcome = store.admin.each(&mut |stored| {
-        let key = String::from_utf8_lossy(stored.meta.key.text()).into_owned();
+        let key = stored.meta.key.clone();
         // A response to HEAD has a key of its own, and so has a part.
-        let uri = key.strip_prefix("GET ").unwrap_or(&key).to_owned();
-        let bare = uri.split_once(' ').map_or(&*uri, |(_, bare)| bare);
+        let uri = key.text().strip_prefix(b"GET ").unwrap_or(key.text());
+        let bare = key.uri().unwrap_or(uri);
         if args.host.as_ref().is_none_or(|host| host.has(bare)) {
             rows.push(ListLine {
                 size: stored.size,
@@ -65,7 +65,7 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
                 hits: store.hits(&stored),
                 used: store.used(&stored),
                 variant: fields_of(&stored.meta.variant),
-                uri,
+                uri: uri.to_vec(),
             });
         }
     });
@@ -90,7 +90,7 @@ fn table(rows: &[ListLine]) -> String {
         };
         let hits = row.hits.map_or("-".to_owned(), |hits| hits.to_string());
         let (size, age) = (amount(row.size), duration(row.age));
-        let uri = printable(&masked(row.uri.as_bytes()));
+        let uri = printable(&masked(&row.uri));
         let variant = match row.variant.as_str() {
             "" => String::new(),
             variant => format!("  [{variant}]"),

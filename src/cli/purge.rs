@@ -24,10 +24,10 @@ Examples:
   sudo cacheproxy purge --host mirror.example")]
 pub(super) struct PurgeArgs {
     /// Remove what is stored for these URLs
-    #[arg(value_name = "URL", value_parser = url::parse, required_unless_present_any = ["prefix", "host"])]
+    #[arg(value_name = "URL", value_parser = url::uri(), required_unless_present_any = ["prefix", "host"])]
     urls: Vec<Uri>,
     /// Remove everything whose URL begins with this one
-    #[arg(long, value_name = "URL", value_parser = url::parse)]
+    #[arg(long, value_name = "URL", value_parser = url::uri())]
     prefix: Vec<Uri>,
     /// Remove everything of this host, or of this host:port only
     #[arg(long, value_name = "HOST", value_parser = HostFilter::parse)]
@@ -70,13 +70,12 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
 }
 
 fn matches(args: &PurgeArgs, key: &Key) -> bool {
-    let text = std::str::from_utf8(key.text()).unwrap_or_default();
-    let Some((_, text)) = text.split_once(' ') else {
+    let Some(uri) = key.uri() else {
         return false;
     };
     let mut prefixes = args.prefix.iter();
-    prefixes.any(|prefix| text.starts_with(prefix.as_str()))
-        || args.host.iter().any(|host| host.has(text))
+    prefixes.any(|prefix| uri.starts_with(prefix.as_bytes()))
+        || args.host.iter().any(|host| host.has(uri))
 }
 
 fn report(removed: &[Published]) -> String {
@@ -138,6 +137,9 @@ mod tests {
             ("--prefix http://HTTPS///a:443/x", "GET https://a/xy", true),
             ("--prefix http://https///a", "GET https://a/xy", true),
             ("--prefix http://HTTPS///a/x", "GET http://a/xy", false),
+            ("--prefix http://a/ä#b", "GET http://a/äöü", true),
+            ("--prefix http://a/ä", "GET http://a/%C3%A4", false),
+            ("--host a", "GET-part http://a/ä", true),
         ];
         for (line, key, meant) in table {
             let words = ["purge"].into_iter().chain(line.split(' '));

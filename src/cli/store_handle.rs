@@ -35,7 +35,7 @@ impl StoreHandle {
         stored.used.or_else(visited)
     }
 
-    pub(super) fn facts(&self, stored: &StoredInfo, uri: &str) -> Facts {
+    pub(super) fn facts(&self, stored: &StoredInfo, uri: &[u8]) -> Facts {
         Facts::of(&stored.meta, &self.settings.policy(uri))
     }
 

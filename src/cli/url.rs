@@ -1,18 +1,26 @@
 //! URLs and hosts as they are written on the command line, also in the form `http://HTTPS///host/path`.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
 use bytes::Bytes;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::http::target::{Scheme, TargetUri, Uri};
 
-/// A URL, and what it says besides.
-pub(super) fn target(text: &str) -> Result<TargetUri, String> {
-    TargetUri::parse(&Bytes::copy_from_slice(text.as_bytes()))
-        .map_err(|why| format!("{why}; expected a whole URL such as http://mirror.example/debian/"))
+/// Reads a URL, and what it says besides. Clients may have sent bytes that aren't UTF-8, so that it may have them too.
+pub(super) fn target() -> impl TypedValueParser<Value = TargetUri> {
+    OsStringValueParser::new().try_map(read)
 }
 
-/// A URL.
-pub(super) fn parse(text: &str) -> Result<Uri, String> {
-    target(text).map(|target| target.uri)
+/// Reads a URL.
+pub(super) fn uri() -> impl TypedValueParser<Value = Uri> {
+    OsStringValueParser::new().try_map(|text| read(text).map(|target| target.uri))
+}
+
+fn read(text: OsString) -> Result<TargetUri, String> {
+    TargetUri::parse(&Bytes::from(text.into_vec()))
+        .map_err(|why| format!("{why}; expected a whole URL such as http://mirror.example/debian/"))
 }
 
 /// A host, or a host and port.
@@ -37,8 +45,8 @@ impl HostFilter {
     }
 
     /// True for the URI of a key when it is of this host.
-    pub(super) fn has(&self, uri: &str) -> bool {
-        Uri::parse(&Bytes::copy_from_slice(uri.as_bytes())).is_ok_and(|uri| {
+    pub(super) fn has(&self, uri: &[u8]) -> bool {
+        Uri::parse(&Bytes::copy_from_slice(uri)).is_ok_and(|uri| {
             let is = |host: &str| host.eq_ignore_ascii_case(&self.host);
             (is(uri.host()) || is(uri.authority()))
                 && (!self.https || uri.scheme() == Scheme::Https)

@@ -1,7 +1,7 @@
 //! Rules by patterns of the target URI: freshness lifetimes, staleness, what is never cached, what of
 //! the query counts. For each of these the first rule counts that matches and speaks of it.
 //!
-//! Patterns are globs over the whole URI without its query: `*` is any characters, `?` is one.
+//! Patterns are globs over the whole URI without its query, as it was sent: `*` is any characters, `?` is one.
 //! `cache` decides what a lifetime then means for a response.
 
 use crate::cache::policy::RuleTtl;
@@ -52,24 +52,24 @@ impl Rules {
     /// compared with the URI at all.
     pub(super) fn first<'a, T: 'a>(
         &'a self,
-        uri: &str,
+        uri: &[u8],
         what: impl Fn(&'a Rule) -> Option<T>,
     ) -> Option<T> {
-        let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
+        let path = &uri[..memchr::memchr(b'?', uri).unwrap_or(uri.len())];
         let matching = |rule: &Rule| rule.globs.iter().any(|glob| matches(glob, path));
         let mut rules = self.0.iter();
         rules.find_map(|rule| what(rule).filter(|_| matching(rule)))
     }
 
     /// True when responses to requests for this URI are neither stored nor reused.
-    pub fn bypass(&self, uri: &str) -> bool {
+    pub fn bypass(&self, uri: &[u8]) -> bool {
         // Asked for each request: a rule that changes nothing isn't worth a comparison.
         self.0.iter().any(|rule| rule.bypass == Some(true))
             && self.first(uri, |rule| rule.bypass) == Some(true)
     }
 
     /// The parameters of this URI's query that aren't part of the key, if there may be any.
-    pub fn ignored(&self, uri: &str) -> Option<IgnoredParameters<'_>> {
+    pub fn ignored(&self, uri: &[u8]) -> Option<IgnoredParameters<'_>> {
         let mut lists = self.0.iter().filter_map(|rule| rule.ignore_query.as_ref());
         if lists.all(Vec::is_empty) {
             return None;
@@ -84,14 +84,16 @@ impl Rules {
 pub struct IgnoredParameters<'a>(&'a [String]);
 
 impl IgnoredParameters<'_> {
-    pub fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &[u8]) -> bool {
         self.0.iter().any(|glob| matches(glob, name))
     }
 }
 
 /// True when the whole text matches the glob. Takes at most glob × text steps, whatever they are.
-fn matches(glob: &str, text: &str) -> bool {
-    let (glob, text) = (glob.as_bytes(), text.as_bytes());
+fn matches(glob: &str, text: &[u8]) -> bool {
+    let glob = glob.as_bytes();
+    // The bytes of a character in UTF-8 after its first one.
+    let goes_on = |at: usize| matches!(text.get(at), Some(0x80..=0xbf));
     let (mut at_glob, mut at_text) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while at_text < text.len() {
@@ -100,7 +102,14 @@ fn matches(glob: &str, text: &str) -> bool {
                 star = Some((at_glob + 1, at_text));
                 at_glob += 1;
             }
-            Some(&wanted) if wanted == b'?' || wanted == text[at_text] => {
+            Some(b'?') => {
+                at_glob += 1;
+                at_text += 1;
+                while text[at_text - 1] >= 0x80 && goes_on(at_text) {
+                    at_text += 1;
+                }
+            }
+            Some(&wanted) if wanted == text[at_text] => {
                 at_glob += 1;
                 at_text += 1;
             }
@@ -136,16 +145,23 @@ mod tests {
             ("a*b*c", "aXbYbZc", true),
             ("a*b*c", "aXbYbZ", false),
             ("a**b", "ab", true),
+            // Characters in UTF-8 are one each, and are themselves.
+            ("a?c", "aäc", true),
+            ("a??c", "aäc", false),
+            ("*??", "ä", false),
+            ("?ä*", "語ä😀", true),
+            ("a%C3%A4c", "aäc", false),
         ];
         for (glob, text, expected) in table {
-            assert_eq!(matches(glob, text), expected, "{glob} {text}");
+            assert_eq!(matches(glob, text.as_bytes()), expected, "{glob} {text}");
         }
+        assert!(matches("a?b*", b"a\xe4b\xff"));
     }
 
     #[test]
     fn hostile_texts_take_bounded_steps() {
         let text = "a".repeat(8 << 10);
-        assert!(!matches("*a*a*a*a*a*a*a*a*b", &text));
+        assert!(!matches("*a*a*a*a*a*a*a*a*b", text.as_bytes()));
     }
 
     #[test]
@@ -168,7 +184,7 @@ mod tests {
         ];
         for (uri, expected) in table {
             assert_eq!(
-                rules.first(uri, |rule| rule.ttl),
+                rules.first(uri.as_bytes(), |rule| rule.ttl),
                 expected.map(says),
                 "{uri}"
             );
@@ -208,8 +224,9 @@ mod tests {
             ("http://long/x", false, &[], &["ref"]),
         ];
         for (uri, bypass, ignored, kept) in table {
-            assert_eq!(rules.bypass(uri), bypass, "{uri}");
-            let has = |name: &&str| rules.ignored(uri).is_some_and(|names| names.has(name));
+            let names = rules.ignored(uri.as_bytes());
+            assert_eq!(rules.bypass(uri.as_bytes()), bypass, "{uri}");
+            let has = |name: &&str| names.is_some_and(|names| names.has(name.as_bytes()));
             assert!(ignored.iter().all(has), "{uri}");
             assert!(!kept.iter().any(has), "{uri}");
         }

@@ -63,7 +63,7 @@ impl Settings {
         contains(&self.purge_allow, client)
     }
 
-    pub fn policy(&self, uri: &str) -> Policy {
+    pub fn policy(&self, uri: &[u8]) -> Policy {
         let rules = &self.rules;
         let while_revalidate = rules.first(uri, |rule| rule.stale_while_revalidate);
         let if_error = rules.first(uri, |rule| rule.stale_if_error);

@@ -78,6 +78,11 @@ pub(super) fn is_field_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
+/// True for a byte of a request target: visible ASCII, and beyond it whatever clients send without percent-encoding.
+pub(super) fn is_target_byte(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~' | 0x80..)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::http::testing::fields;

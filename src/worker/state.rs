@@ -191,7 +191,7 @@ pub(super) fn now() -> u64 {
 
 /// The URI that a key is made of: without the query parameters that the configuration ignores.
 pub fn cache_uri(settings: &Settings, uri: &Uri) -> Uri {
-    match settings.rules.ignored(uri.as_str()) {
+    match settings.rules.ignored(uri.as_bytes()) {
         Some(ignored) => uri.without_parameters(|name| ignored.has(name)),
         None => uri.clone(),
     }

@@ -67,9 +67,9 @@ pub const REQUEST_LINE: [Row; 28] = [
         BAD,
     ),
     (
-        "a fragment in the target",
-        "GET {u}a#b HTTP/1.1\r\nHost: {a}\r\n\r\n",
-        NO,
+        "a space in the fragment",
+        "GET {u}a#b c HTTP/1.1\r\nHost: {a}\r\n\r\n",
+        BAD,
     ),
     (
         "HTTP/2.0",
@@ -135,7 +135,7 @@ pub const REQUEST_LINE: [Row; 28] = [
 ];
 
 /// The target (RFC 9112 §3.2).
-pub const TARGET: [Row; 16] = [
+pub const TARGET: [Row; 20] = [
     (
         "another scheme",
         "GET ftp://{a}/ HTTP/1.1\r\nHost: {a}\r\n\r\n",
@@ -205,6 +205,26 @@ pub const TARGET: [Row; 16] = [
     (
         "a quote in the host",
         "GET http://a\"b/ HTTP/1.1\r\nHost: a\"b\r\n\r\n",
+        NO,
+    ),
+    (
+        "obs-text in the host",
+        "GET http://127.0.0.1\u{e9}/ HTTP/1.1\r\nHost: {a}\r\n\r\n",
+        NO,
+    ),
+    (
+        "obs-text in the userinfo",
+        "GET http://\u{e9}@{a}/ HTTP/1.1\r\nHost: {a}\r\n\r\n",
+        NO,
+    ),
+    (
+        "a hash for the host",
+        "GET http://#{a}/ HTTP/1.1\r\nHost: {a}\r\n\r\n",
+        NO,
+    ),
+    (
+        "obs-text in the authority of a CONNECT",
+        "CONNECT 127.0.0.1\u{e9}:443 HTTP/1.1\r\nHost: {a}\r\n\r\n",
         NO,
     ),
     (

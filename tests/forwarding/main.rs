@@ -15,6 +15,7 @@ mod pinned;
 mod requests;
 mod responses;
 mod reuse;
+mod targets;
 mod trailers;
 
 const MIB: u64 = 1 << 20;

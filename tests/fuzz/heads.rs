@@ -269,14 +269,18 @@ fn uris() {
             return false;
         };
         let again = Uri::parse(uri.as_bytes()).expect("a URI written anew");
-        assert_eq!(again.as_str(), uri.as_str(), "normal is normal");
-        assert!(uri.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
-        assert!(uri.path_and_query().starts_with('/') && !uri.authority().contains('@'));
+        assert_eq!(again, uri, "normal is normal");
+        assert!(
+            uri.as_bytes()
+                .iter()
+                .all(|byte| *byte > b' ' && !b"#\x7f".contains(byte))
+        );
+        assert!(uri.path_and_query().starts_with(b"/") && !uri.authority().contains('@'));
         assert!(!uri.host().is_empty() && uri.port() > 0);
         for reference in [&input[..], b"/x", b"../y?z", b"//other/"] {
             if let Ok(found) = uri.resolve(reference) {
                 let found_again = Uri::parse(found.as_bytes()).expect("a reference resolved");
-                assert_eq!(found_again.as_str(), found.as_str());
+                assert_eq!(found_again, found);
             }
         }
         true

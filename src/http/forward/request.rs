@@ -35,7 +35,7 @@ pub fn write_request(out: &mut BytesMut, head: &RequestHead, uri: &Uri, how: &Re
     if head.method == Method::Options && uri.is_bare() {
         out.put_u8(b'*');
     } else {
-        out.put_slice(uri.path_and_query().as_bytes());
+        out.put_slice(uri.path_and_query());
     }
     out.put_slice(b" HTTP/1.1\r\n");
     write_line(out, b"Host", uri.authority().as_bytes());

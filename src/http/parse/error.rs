@@ -8,7 +8,7 @@ pub enum HeadError {
     NotHttp,
     #[error("the request line is not a method, a target and a version with one space between them")]
     RequestLine,
-    #[error("the request target has bytes outside of visible ASCII")]
+    #[error("the request target has control characters")]
     TargetBytes,
     #[error("the status line is not a version, a status code and a reason")]
     StatusLine,

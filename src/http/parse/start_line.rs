@@ -2,7 +2,7 @@
 
 use super::error::HeadError;
 use crate::http::head::Version;
-use crate::http::syntax::{is_field_byte, is_tchar, number};
+use crate::http::syntax::{is_field_byte, is_target_byte, is_tchar, number};
 
 /// Refuses at once what can't become a request line: the method must be a token so far.
 pub(super) fn method_so_far(line: &[u8]) -> Result<(), HeadError> {
@@ -31,7 +31,7 @@ pub(super) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, HeadError> {
         return Err(HeadError::RequestLine);
     }
     let version = version(&line[second + 1..], HeadError::RequestLine)?;
-    if !target.iter().all(u8::is_ascii_graphic) {
+    if !target.iter().copied().all(is_target_byte) {
         return Err(HeadError::TargetBytes);
     }
     Ok(RequestLine {

@@ -21,7 +21,7 @@ pub enum UriError {
     Host,
     #[error("the port of the target URI is missing or not a number from 1 to 65535")]
     Port,
-    #[error("the target URI has a fragment or characters that must be percent-encoded")]
+    #[error("the target URI has spaces or control characters, which must be percent-encoded")]
     Characters,
 }
 

@@ -1,8 +1,7 @@
-//! The target of a request (RFC 9112 §3.2, §3.3): one of four forms, and a Host field that must agree
-//! with it.
+//! The target of a request (RFC 9112 §3.2, §3.3): one of four forms.
 //!
-//! Stricter than RFC 9112 §3.2.2, which has a proxy ignore a Host field beside an absolute-form:
-//! one that names another authority is refused. Which targets are served is the worker's decision.
+//! Beside a target that names its host the Host field is ignored and may be missing (§3.2.2); one that is repeated or
+//! malformed is refused all the same (§3.2). Which targets are served is the worker's decision.
 
 mod authority;
 mod target_uri;
@@ -31,8 +30,6 @@ pub enum TargetError {
     HostFieldMissing,
     #[error("the Host field is repeated or malformed")]
     HostFieldMalformed,
-    #[error("the Host field differs from the target URI")]
-    HostFieldDiffers,
 }
 
 impl TargetError {
@@ -63,60 +60,46 @@ pub enum Target {
 }
 
 impl Target {
-    /// The target of a request, with whose Host field it must agree.
+    /// The target of a request.
     pub fn of(head: &RequestHead) -> Result<Target, TargetError> {
-        let host = host_field(head)?;
+        let has_host = has_host_field(head)?;
         let target = &head.target;
         if head.method == Method::Connect {
-            let authority = Authority::parse(target)?;
-            let port = authority.port();
-            // Some clients leave the port out of the Host field of a CONNECT.
-            agree(host, authority.bracketed_host(), port, port)?;
-            return Ok(Target::Authority(authority));
+            return Ok(Target::Authority(Authority::parse(target)?));
         }
-        if target.first() == Some(&b'/') {
-            return match memchr::memchr(b'#', target) {
-                Some(_) => Err(UriError::Characters.into()),
-                None => Ok(Target::Origin {
-                    path: target.clone(),
-                }),
-            };
+        let names_no_host = if target.first() == Some(&b'/') {
+            Target::Origin {
+                path: without_fragment(target),
+            }
+        } else if target.as_ref() == b"*" && head.method == Method::Options {
+            Target::Asterisk
+        } else {
+            return Ok(Target::Absolute(TargetUri::parse(target)?));
+        };
+        match has_host || head.version == Version::Http10 {
+            true => Ok(names_no_host),
+            false => Err(TargetError::HostFieldMissing),
         }
-        if target.as_ref() == b"*" && head.method == Method::Options {
-            return Ok(Target::Asterisk);
-        }
-        let (uri, userinfo) = Uri::parse_with_userinfo(target)?;
-        let default = uri.scheme().default_port();
-        agree(host, uri.bracketed_host(), uri.port(), default)?;
-        Ok(Target::Absolute(TargetUri::named_by(uri, userinfo)?))
     }
 }
 
-/// The one Host field, which HTTP/1.1 requires and no request may repeat (RFC 9112 §3.2).
-fn host_field(head: &RequestHead) -> Result<Option<HostPort<'_>>, TargetError> {
+/// True for a request with a Host field, which may be empty; a repeated or malformed one is a fault (RFC 9112 §3.2).
+fn has_host_field(head: &RequestHead) -> Result<bool, TargetError> {
     let mut lines = head.fields.all("host");
     match (lines.next(), lines.next()) {
-        (_, Some(_)) => Err(TargetError::HostFieldMalformed),
-        (None, _) if head.version == Version::Http11 => Err(TargetError::HostFieldMissing),
-        (None, _) => Ok(None),
-        (Some(host @ b""), _) => Ok(Some(HostPort { host, port: None })),
-        (Some(field), _) => HostPort::parse(field)
-            .map(Some)
-            .map_err(|_| TargetError::HostFieldMalformed),
+        (None, _) => Ok(false),
+        (Some(b""), None) => Ok(true),
+        (Some(field), None) if HostPort::parse(field).is_ok() => Ok(true),
+        (Some(_), _) => Err(TargetError::HostFieldMalformed),
     }
 }
 
-/// Refuses a Host field, if there is one, that names another host or port.
-fn agree(
-    field: Option<HostPort<'_>>,
-    host: &[u8],
-    port: u16,
-    default_port: u16,
-) -> Result<(), TargetError> {
-    let agrees = field.is_none_or(|named| {
-        named.host.eq_ignore_ascii_case(host) && named.port.unwrap_or(default_port) == port
-    });
-    agrees.then_some(()).ok_or(TargetError::HostFieldDiffers)
+/// A request target without its fragment, which no client should send (RFC 9110 §7.1).
+pub fn without_fragment(target: &Bytes) -> Bytes {
+    match memchr::memchr(b'#', target) {
+        Some(at) => target.slice(..at),
+        None => target.clone(),
+    }
 }
 
 /// A request target or URI without the credentials that it may have, for people to see:

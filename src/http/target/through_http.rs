@@ -29,9 +29,9 @@ const BEGINNINGS: [&str; 2] = ["sec-", "access-control-request-"];
 /// The https URI that is named by this one in that form.
 pub(super) fn https_uri(uri: &Uri) -> Option<Bytes> {
     let named = uri.scheme() == Scheme::Http && uri.authority() == "https";
-    let rest = uri.path_and_query().strip_prefix("///");
+    let rest = uri.path_and_query().strip_prefix(b"///");
     rest.filter(|_| named)
-        .map(|rest| Bytes::from(format!("https://{rest}")))
+        .map(|rest| Bytes::from([b"https://", rest].concat()))
 }
 
 /// A reference in a response from `base`, for a client that named `base` in that form, which goes on in it: what is
@@ -50,7 +50,7 @@ pub fn reference(base: &Uri, reference: &[u8]) -> Option<Vec<u8>> {
     let fragment = memchr::memchr(b'#', reference).unwrap_or(reference.len());
     match (base.resolve(reference), reference) {
         (Ok(uri), _) => {
-            let path = uri.path_and_query().as_bytes();
+            let path = uri.path_and_query();
             let authority = uri.authority().as_bytes();
             Some([PREFIX, authority, path, &reference[fragment..]].concat())
         }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Exchange;
 use crate::cache::status::Forward;
+use crate::http::target::without_fragment;
 use crate::sys::journal::{self, AccessLine};
 use crate::worker::client::Client;
 use crate::worker::state::Worker;
@@ -122,7 +123,7 @@ impl Exchange<'_> {
         journal::access(AccessLine {
             client: self.client.address(),
             method: Bytes::copy_from_slice(self.head.method.as_bytes()),
-            uri: self.head.target.clone(),
+            uri: without_fragment(&self.head.target),
             status: record.status,
             outcome: record.outcome.token(),
             bytes: record.bytes,

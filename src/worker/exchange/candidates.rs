@@ -249,7 +249,7 @@ impl Exchange<'_> {
         };
         match found {
             Ok(Found::Object(object)) => {
-                let policy = self.settings.policy(uri.as_str());
+                let policy = self.settings.policy(uri.as_bytes());
                 LookedUp::Stored(fetch::remember(worker, &policy, *object))
             }
             Ok(Found::OtherVariants) => LookedUp::OtherVariants,

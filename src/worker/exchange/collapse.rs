@@ -54,8 +54,8 @@ impl Exchange<'_> {
         let worker = self.worker;
         let asked = Asked {
             precedent: precedent(worker, key, &self.head.fields),
-            has_query: uri.path_and_query().contains('?'),
-            ignore_cookies: self.settings.policy(uri.as_str()).ignore_cookies,
+            has_query: uri.path_and_query().contains(&b'?'),
+            ignore_cookies: self.settings.policy(uri.as_bytes()).ignore_cookies,
             validates: matches!(known, Known::Validating(_)),
         };
         let since = match waits_for(&self.presented(), asked) {

@@ -245,7 +245,7 @@ impl Exchange<'_> {
 
     /// Finds the reason beside those in its head for which the cache has no part in it.
     fn find_bypass(&mut self, uri: &Uri) {
-        let rule = || (self.settings.rules.bypass(uri.as_str())).then_some(Bypass::Rule);
+        let rule = || (self.settings.rules.bypass(uri.as_bytes())).then_some(Bypass::Rule);
         let pinned = self.client.pinned.has(uri.origin());
         self.bypass = pinned.then_some(Bypass::ConnectionAuth).or_else(rule);
     }

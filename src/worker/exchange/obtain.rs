@@ -120,7 +120,7 @@ impl Exchange<'_> {
             // A TLS connection can't be spliced after a switch; a server may ignore Upgrade (RFC 9110 §7.8), and
             // wss comes by CONNECT anyway.
             upgrade: wants_upgrade(&self.head) && uri.scheme() == Scheme::Http,
-            policy: self.settings.policy(uri.as_str()),
+            policy: self.settings.policy(uri.as_bytes()),
             head,
             uri,
             purpose,

@@ -40,7 +40,7 @@ fn remember(worker: &Worker) {
         checksum: Checksum::of(&content),
         content: Content::Memory(content),
     };
-    fetch::remember(worker, &worker.settings().policy(uri.as_str()), object);
+    fetch::remember(worker, &worker.settings().policy(uri.as_bytes()), object);
 }
 
 #[tokio::test(flavor = "current_thread")]

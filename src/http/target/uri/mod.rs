@@ -1,7 +1,7 @@
 //! URIs of origin servers (RFC 9110 §4.2) in one normal form, which is what keys are made of.
 //!
-//! Scheme and host are lower-cased, the default port, userinfo and an empty path go; dot segments
-//! and percent-encoding stay as received.
+//! Scheme and host are lower-cased, the default port, userinfo, fragment and an empty path go; dot segments,
+//! percent-encoding and what should be percent-encoded and isn't stay as received.
 
 mod normal_form;
 mod reference;
@@ -52,18 +52,22 @@ pub struct Uri {
 impl Uri {
     /// This URI without the query parameters (`name` or `name=value`, between `&`) whose name is
     /// one to be dropped; without `?` when none is left.
-    pub fn without_parameters(&self, dropped: impl Fn(&str) -> bool) -> Uri {
-        let Some((path, query)) = self.as_str().split_once('?') else {
+    pub fn without_parameters(&self, dropped: impl Fn(&[u8]) -> bool) -> Uri {
+        let Some(mark) = memchr::memchr(b'?', &self.text) else {
             return self.clone();
         };
-        let kept = |parameter: &&str| !dropped(parameter.split('=').next().unwrap_or_default());
-        if query.split('&').all(|parameter| kept(&parameter)) {
+        let kept = |parameter: &&[u8]| {
+            let mut parts = parameter.split(|byte| *byte == b'=');
+            !dropped(parts.next().unwrap_or_default())
+        };
+        let parameters = || self.text[mark + 1..].split(|byte| *byte == b'&');
+        if parameters().all(|parameter| kept(&parameter)) {
             return self.clone();
         }
-        let mut text = path.to_owned();
-        for (at, parameter) in query.split('&').filter(kept).enumerate() {
-            text.push(if at == 0 { '?' } else { '&' });
-            text.push_str(parameter);
+        let mut text = self.text[..mark].to_vec();
+        for (at, parameter) in parameters().filter(kept).enumerate() {
+            text.push(if at == 0 { b'?' } else { b'&' });
+            text.extend_from_slice(parameter);
         }
         Uri {
             text: text.into(),
@@ -71,12 +75,7 @@ impl Uri {
         }
     }
 
-    /// The whole URI.
-    pub fn as_str(&self) -> &str {
-        ascii(&self.text)
-    }
-
-    /// The whole URI as bytes.
+    /// The whole URI. Its path and query may have any bytes from 0x80 on, which needn't be UTF-8.
     pub fn as_bytes(&self) -> &Bytes {
         &self.text
     }
@@ -106,8 +105,8 @@ impl Uri {
     }
 
     /// Path and query, as for a request line in origin-form. Begins with `/`.
-    pub fn path_and_query(&self) -> &str {
-        ascii(&self.text[self.authority_end as usize..])
+    pub fn path_and_query(&self) -> &[u8] {
+        &self.text[self.authority_end as usize..]
     }
 
     /// True if there was neither path nor query, which OPTIONS makes `*` (RFC 9112 §3.2.4).
@@ -141,13 +140,14 @@ impl std::hash::Hash for Uri {
 
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Uri({})", self.as_str())
+        write!(f, "Uri({self})")
     }
 }
 
+/// For people and logs: bytes that aren't UTF-8 are lost.
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&String::from_utf8_lossy(&self.text))
     }
 }
 

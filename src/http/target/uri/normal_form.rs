@@ -3,11 +3,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Scheme, Uri};
+use crate::http::syntax::is_target_byte;
 use crate::http::target::authority::{HostPort, UriError};
+use crate::http::target::without_fragment;
 
 impl Uri {
-    /// The URI that `text` is: absolute, http or https, without a fragment. Copies only when
-    /// `text` isn't in normal form already.
+    /// The URI that `text` is: absolute, http or https; its fragment is none of a proxy's business (RFC 9110 §7.1).
+    /// Copies only when `text` isn't in normal form already.
     pub fn parse(text: &Bytes) -> Result<Uri, UriError> {
         Uri::parse_with_userinfo(text).map(|(uri, _)| uri)
     }
@@ -16,8 +18,9 @@ impl Uri {
     pub(in crate::http::target) fn parse_with_userinfo(
         text: &Bytes,
     ) -> Result<(Uri, Bytes), UriError> {
+        let text = &without_fragment(text);
         let (scheme, start) = split_scheme(text)?;
-        if !text.iter().all(|&byte| is_uri_byte(byte)) {
+        if !text.iter().copied().all(is_target_byte) {
             return Err(UriError::Characters);
         }
         let end = text[start..]
@@ -97,14 +100,9 @@ fn userinfo_length(authority: &[u8]) -> Result<usize, UriError> {
     let Some(at) = memchr::memrchr(b'@', authority) else {
         return Ok(0);
     };
-    match memchr::memchr2(b'@', b'\\', &authority[..at]) {
-        Some(_) => Err(UriError::Host),
-        None => Ok(at + 1),
+    let doubtful = |byte: &u8| matches!(byte, b'@' | b'\\') || !byte.is_ascii();
+    match authority[..at].iter().any(doubtful) {
+        true => Err(UriError::Host),
+        false => Ok(at + 1),
     }
-}
-
-/// Visible ASCII without `#`. Characters such as `|` or `"`, which RFC 3986 wants encoded but
-/// which clients send, pass as they are.
-fn is_uri_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && byte != b'#'
 }

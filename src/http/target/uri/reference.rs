@@ -11,7 +11,7 @@ impl Uri {
         let end = memchr::memchr(b'#', reference).unwrap_or(reference.len());
         let reference = &reference[..end];
         let (path, query) = split_query(reference);
-        let (base_path, _) = split_query(self.path_and_query().as_bytes());
+        let (base_path, _) = split_query(self.path_and_query());
         let origin = self.origin().as_bytes();
         let whole = match path {
             _ if has_scheme(reference) => reference.to_vec(),
