@@ -1,18 +1,24 @@
 //! The age of a response (RFC 9111 §4.2.3). All arithmetic saturates: a clock that jumps or an absurd
 //! field gives an old response or a new one, never a wrapped number.
 
+use std::time::Duration;
+
 use super::directives::{FOREVER, delta_seconds};
+use super::time::Timestamp;
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
 use crate::http::syntax::elements;
 
 /// The time when the origin made the response: its `Date`, or else when it was received (RFC 9110 §6.6.1).
-pub(super) fn date_value(fields: &Fields, received: UnixSeconds) -> UnixSeconds {
+pub(super) fn date_value(fields: &Fields, received: Timestamp) -> UnixSeconds {
     fields
         .first("date")
         .and_then(date::parse)
-        .unwrap_or(received)
+        .unwrap_or(received.seconds())
 }
+
+/// The greatest age that counts, which is as good as any greater one.
+const GREATEST: Duration = Duration::from_secs(FOREVER);
 
 /// The `Age` field: the first member of its list; 0 when that is not a number (RFC 9111 §5.1).
 fn age_value(fields: &Fields) -> u64 {
@@ -25,18 +31,29 @@ fn age_value(fields: &Fields) -> u64 {
 
 /// The age at the time the response was received (corrected_initial_age): the greater of what its
 /// `Date` and its `Age` make of it, since either may be missing or wrong on the low side.
-pub(super) fn initial_age(fields: &Fields, sent: UnixSeconds, received: UnixSeconds) -> u64 {
-    let apparent_age = received.saturating_sub(date_value(fields, received));
-    let response_delay = received.saturating_sub(sent);
-    let corrected_age_value = age_value(fields).saturating_add(response_delay);
-    apparent_age.max(corrected_age_value).min(FOREVER)
+pub(super) fn initial_age(fields: &Fields, sent: Timestamp, received: Timestamp) -> Duration {
+    let date = date_value(fields, received);
+    // `Date` is in whole seconds. One made since the request was sent is as old as that at most, and a second that ends
+    // meanwhile makes it no older.
+    let apparent_age = match date >= sent.seconds() {
+        true => Duration::ZERO,
+        false => Duration::from_secs(received.seconds().saturating_sub(date)),
+    };
+    let response_delay = received.since(sent);
+    let corrected_age_value = Duration::from_secs(age_value(fields)) + response_delay;
+    apparent_age.max(corrected_age_value).min(GREATEST)
+}
+
+/// The age after so much time in this cache (current_age).
+pub(super) fn aged(initial_age: Duration, resident_time: Duration) -> Duration {
+    initial_age.saturating_add(resident_time).min(GREATEST)
 }
 
 #[cfg(test)]
 #[allow(clippy::type_complexity)]
 mod tests {
     use super::*;
-    use crate::cache::testing::{DATE, NOW as AT, fields};
+    use crate::cache::testing::{DATE, NOW, fields};
 
     #[test]
     fn age_fields() {
@@ -66,27 +83,37 @@ mod tests {
 
     #[test]
     fn initial_ages() {
-        // (fields, request_time, response_time, corrected_initial_age)
+        const AT: u64 = NOW.millis();
+        const FOREVER: u64 = super::FOREVER * 1000;
+        // (fields, request_time, response_time, corrected_initial_age), in milliseconds
         #[rustfmt::skip]
         let table: &[(&[(&str, &str)], u64, u64, u64)] = &[
             (&[("Date", DATE)], AT, AT, 0),
-            (&[("Date", DATE)], AT, AT + 5, 5),
-            (&[("Date", DATE)], AT + 60, AT + 61, 61),
-            (&[("Date", DATE), ("Age", "10")], AT, AT + 1, 11),
-            (&[("Date", DATE), ("Age", "10")], AT + 100, AT + 100, 100),
+            (&[("Date", DATE)], AT, AT + 5000, 5000),
+            (&[("Date", DATE)], AT + 60_000, AT + 61_000, 61_000),
+            (&[("Date", DATE), ("Age", "10")], AT, AT + 1000, 11_000),
+            (&[("Date", DATE), ("Age", "10")], AT + 100_000, AT + 100_000, 100_000),
             // A clock behind the origin's: apparent_age is zero, not negative.
-            (&[("Date", DATE)], AT - 100, AT - 98, 2),
-            (&[], AT, AT + 3, 3),
-            (&[("Date", "yesterday"), ("Age", "4")], AT, AT, 4),
+            (&[("Date", DATE)], AT - 100_000, AT - 98_000, 2000),
+            (&[], AT, AT + 3000, 3000),
+            (&[("Date", "yesterday"), ("Age", "4")], AT, AT, 4000),
             // A clock set back while the request was on its way.
-            (&[("Date", DATE)], AT, AT - 50, 0),
-            (&[("Age", "99999999999999999999")], AT, AT + 9, FOREVER),
+            (&[("Date", DATE)], AT, AT - 50_000, 0),
+            (&[("Age", "99999999999999999999")], AT, AT + 9000, FOREVER),
             (&[("Date", "Thu, 01 Jan 1970 00:00:00 GMT")], u64::MAX, u64::MAX, FOREVER),
+            // A Date is as good as its second.
+            (&[("Date", DATE)], AT + 900, AT + 950, 50),
+            (&[("Date", DATE)], AT + 990, AT + 1010, 20),
+            (&[], AT + 990, AT + 1010, 20),
+            (&[("Date", DATE)], AT + 1001, AT + 1021, 1000),
+            (&[("Date", DATE)], AT + 2999, AT + 3001, 3000),
+            (&[("Date", DATE), ("Age", "1")], AT + 999, AT + 1003, 1004),
         ];
+        let at = Timestamp::from_millis;
         for (lines, sent, received, expected) in table {
             assert_eq!(
-                initial_age(&fields(lines), *sent, *received),
-                *expected,
+                initial_age(&fields(lines), at(*sent), at(*received)),
+                Duration::from_millis(*expected),
                 "{lines:?}"
             );
         }

@@ -3,11 +3,14 @@
 //!
 //! A request's part in that decision is in `reuse`.
 
-use super::age::{date_value, initial_age};
+use std::time::Duration;
+
+use super::age::{aged, date_value, initial_age};
 use super::directives::{FOREVER, ResponseDirectives};
 use super::personal::sets_cookies;
 use super::policy::{Policy, Ttl, applies};
 use super::stored::Meta;
+use super::time::{FreshnessLeft, Timestamp};
 use super::{validation, vary};
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
@@ -67,8 +70,8 @@ impl LifetimeSource {
 pub struct Facts {
     pub lifetime: Lifetime,
     /// The age when it was received (corrected_initial_age).
-    pub initial_age: u64,
-    pub response_time: UnixSeconds,
+    pub initial_age: Duration,
+    pub response_time: Timestamp,
     /// Each use needs a validation.
     pub no_cache: bool,
     /// It is never served stale.
@@ -113,9 +116,13 @@ impl Facts {
     }
 
     /// The age at `now` (RFC 9111 §4.2.3), never more than 2^31 seconds.
-    pub fn current_age(&self, now: UnixSeconds) -> u64 {
-        let resident_time = now.saturating_sub(self.response_time);
-        self.initial_age.saturating_add(resident_time).min(FOREVER)
+    pub fn current_age(&self, now: Timestamp) -> Duration {
+        aged(self.initial_age, now.since(self.response_time))
+    }
+
+    /// The freshness left at this age.
+    pub fn freshness_left(&self, age: Duration) -> FreshnessLeft {
+        FreshnessLeft::of(Duration::from_secs(self.lifetime.seconds), age)
     }
 }
 
@@ -124,7 +131,7 @@ pub(super) fn lifetime(
     status: u16,
     fields: &Fields,
     directives: &ResponseDirectives,
-    received: UnixSeconds,
+    received: Timestamp,
     policy: &Policy,
 ) -> Lifetime {
     let date = date_value(fields, received);
@@ -159,7 +166,7 @@ pub(super) fn lifetime(
 pub(super) fn explicit(
     fields: &Fields,
     directives: &ResponseDirectives,
-    received: UnixSeconds,
+    received: Timestamp,
 ) -> Option<(u64, LifetimeSource)> {
     let date = date_value(fields, received);
     None.or(directives.s_maxage.map(|s| (s, LifetimeSource::SMaxage)))
@@ -177,11 +184,12 @@ pub(super) fn heuristically_cacheable(status: u16) -> bool {
 
 /// The lifetime that `Expires` gives: the shortest when there are several lines, and none left when
 /// a line is no date (RFC 9111 §5.3).
-fn expires(fields: &Fields, date: UnixSeconds, received: UnixSeconds) -> Option<u64> {
+fn expires(fields: &Fields, date: UnixSeconds, received: Timestamp) -> Option<u64> {
     fields
         .all("expires")
         .map(|line| {
-            date::parse_at(line, received).map_or(0, |expires| expires.saturating_sub(date))
+            date::parse_at(line, received.seconds())
+                .map_or(0, |expires| expires.saturating_sub(date))
         })
         .min()
 }

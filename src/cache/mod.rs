@@ -20,5 +20,6 @@ pub mod stored;
 pub(crate) mod storing;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod time;
 pub mod validation;
 pub mod vary;

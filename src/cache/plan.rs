@@ -3,6 +3,8 @@
 //!
 //! Nothing is looked up or sent here. Who selected the candidates has compared method, URI and variant.
 
+use std::time::Duration;
+
 use super::bypass::{Bypass, bypass};
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
@@ -10,8 +12,8 @@ use super::parts::{PartUse, PartialContent, part_use};
 use super::range::{self, ByteRange};
 use super::reuse::{OnError, Reuse, ValidateReason, is_error, reuse};
 use super::status::Forward;
+use super::time::{FreshnessLeft, Timestamp};
 use super::validation::{Condition, Selected, client_condition};
-use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 
@@ -73,9 +75,8 @@ pub enum CandidateSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reused {
     pub from: CandidateSource,
-    pub age: u64,
-    /// The freshness left; 0 or negative where it is served stale.
-    pub ttl: i64,
+    pub age: Duration,
+    pub left: FreshnessLeft,
     /// It is validated afterwards, without the client (RFC 5861 §3).
     pub validate_behind: bool,
 }
@@ -160,7 +161,7 @@ impl PlanRefusal {
 }
 
 /// Plans what becomes of a request at `now`.
-pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSeconds) -> Plan {
+pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: Timestamp) -> Plan {
     if let Some(why) = bypass(request.head, &request.directives).or(request.bypass) {
         return match request.directives.only_if_cached {
             true => Plan::Refuse(PlanRefusal::OnlyIfCached),
@@ -184,21 +185,24 @@ fn from_stored(
     request: &Presented<'_>,
     stored: &Candidate<'_>,
     candidates: &Candidates<'_>,
-    now: UnixSeconds,
+    now: Timestamp,
 ) -> Plan {
     let only_if_cached = request.directives.only_if_cached;
     match reuse(&request.directives, stored.facts, now) {
-        Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => {
-            answer(CandidateSource::Stored, (age, ttl), false)
+        Reuse::Fresh { age, left } | Reuse::Stale { age, left } => {
+            answer(CandidateSource::Stored, (age, left), false)
         }
         Reuse::Validate {
             meanwhile: true,
             age,
-            ttl,
+            left,
             ..
-        } => answer(CandidateSource::Stored, (age, ttl), !only_if_cached),
+        } => answer(CandidateSource::Stored, (age, left), !only_if_cached),
         Reuse::Validate {
-            why, ttl, on_error, ..
+            why,
+            left,
+            on_error,
+            ..
         } => {
             let growing = candidates.growing.as_ref();
             if let Some(answer) = growing.and_then(|growing| from_growing(request, growing, now)) {
@@ -207,7 +211,7 @@ fn from_stored(
             if only_if_cached {
                 return Plan::Refuse(PlanRefusal::OnlyIfCached);
             }
-            let forward = why.forward(ttl);
+            let forward = why.forward(left);
             // Without a validator it is fetched anew, and then a distant range is asked for as it is.
             if !stored.facts.has_validator && !wants_whole(request.head, 0) {
                 return obtain(Question::Fetch, forward, Scope::AsPresented);
@@ -217,7 +221,7 @@ fn from_stored(
     }
 }
 
-fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: UnixSeconds) -> Plan {
+fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Timestamp) -> Plan {
     let (head, directives) = (request.head, &request.directives);
     let mut missing = None;
     let mut validate = None;
@@ -226,14 +230,14 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Uni
         let fresh = usable.answers();
         let own = !has_condition(head);
         match (part_use(head, *held, part.fields, fresh.is_some()), usable) {
-            (PartUse::Answer, Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl }) => {
-                return answer(CandidateSource::Part, (age, ttl), false);
+            (PartUse::Answer, Reuse::Fresh { age, left } | Reuse::Stale { age, left }) => {
+                return answer(CandidateSource::Part, (age, left), false);
             }
             (PartUse::Ask(lacking), _) if own => {
                 missing = Some((lacking, held.part.len + lacking.len == held.length));
             }
-            (PartUse::Validate, Reuse::Validate { why, ttl, .. }) if own => {
-                validate = Some((why, why.forward(ttl)));
+            (PartUse::Validate, Reuse::Validate { why, left, .. }) if own => {
+                validate = Some((why, why.forward(left)));
             }
             _ => {}
         }
@@ -268,17 +272,21 @@ fn obtain(question: Question, forward: Forward, scope: Scope) -> Plan {
     })
 }
 
-fn answer(from: CandidateSource, (age, ttl): (u64, i64), validate_behind: bool) -> Plan {
+fn answer(
+    from: CandidateSource,
+    (age, left): (Duration, FreshnessLeft),
+    validate_behind: bool,
+) -> Plan {
     Plan::Answer(Reused {
         from,
         age,
-        ttl,
+        left,
         validate_behind,
     })
 }
 
 /// The answer from what is being received: of its head alone, or if enough of the content is there or soon will be.
-fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: UnixSeconds) -> Option<Plan> {
+fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: Timestamp) -> Option<Plan> {
     let head = request.head;
     let condition = client_condition(&head.method, &head.fields, growing.selected);
     let is_there = growing.is_whole

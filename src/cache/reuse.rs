@@ -3,36 +3,27 @@
 //! That method, URI and variant match is known by whoever found it. Nothing here allocates: a hit
 //! costs one pass over the request's fields and one call of [`reuse`].
 
+use std::time::Duration;
+
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
 use super::status::Forward;
-use crate::http::date::UnixSeconds;
+use super::time::{FreshnessLeft, Timestamp};
 
 /// The use of a stored response that matches a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
     /// It is fresh: answer with it.
-    Fresh {
-        /// For the Age field.
-        age: u64,
-        /// The freshness left.
-        ttl: i64,
-    },
+    Fresh { age: Duration, left: FreshnessLeft },
     /// It is stale and the client accepts that: answer with it.
-    Stale {
-        /// For the Age field.
-        age: u64,
-        /// Negative or 0: for how long it has been stale.
-        ttl: i64,
-    },
+    Stale { age: Duration, left: FreshnessLeft },
     /// The origin has to be asked first, conditionally if there is a validator. With
     /// `only-if-cached` the answer is 504 (Gateway Timeout) instead.
     Validate {
         why: ValidateReason,
         /// Its age now.
-        age: u64,
-        /// The freshness left; negative or 0 when it is stale.
-        ttl: i64,
+        age: Duration,
+        left: FreshnessLeft,
         /// True when it may answer now if the validation is begun in the background. One who does not
         /// validate in the background waits for the validation.
         meanwhile: bool,
@@ -43,9 +34,9 @@ pub enum Reuse {
 
 impl Reuse {
     /// The age and the freshness left of a response that answers without being validated.
-    pub fn answers(self) -> Option<(u64, i64)> {
+    pub fn answers(self) -> Option<(Duration, FreshnessLeft)> {
         match self {
-            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => Some((age, ttl)),
+            Reuse::Fresh { age, left } | Reuse::Stale { age, left } => Some((age, left)),
             Reuse::Validate { .. } => None,
         }
     }
@@ -76,12 +67,12 @@ pub enum ValidateReason {
 impl ValidateReason {
     /// The reason in Cache-Status: the request refuses a response with freshness left, or it has to
     /// be validated whatever the request says.
-    pub fn forward(self, ttl: i64) -> Forward {
+    pub fn forward(self, left: FreshnessLeft) -> Forward {
         let by_request = !matches!(
             self,
             Self::NoCache | Self::Stale | Self::MustRevalidate | Self::NotExplicit
         );
-        if by_request && ttl > 0 {
+        if by_request && left.is_fresh() {
             Forward::Request
         } else {
             Forward::Stale
@@ -106,20 +97,19 @@ pub fn is_error(status: u16) -> bool {
 }
 
 /// Decides on the use of a stored response for a request at `now`.
-pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Reuse {
+pub fn reuse(request: &RequestDirectives, facts: &Facts, now: Timestamp) -> Reuse {
     let age = facts.current_age(now);
-    // Both are at most 2^31.
-    let ttl = facts.lifetime.seconds as i64 - age as i64;
-    match objection(request, facts, age, ttl) {
+    let left = facts.freshness_left(age);
+    match objection(request, facts, age, left) {
         Some(why) => Reuse::Validate {
             why,
             age,
-            ttl,
-            meanwhile: why == ValidateReason::Stale && meanwhile(request, facts, ttl),
-            on_error: on_error(request, facts, ttl),
+            left,
+            meanwhile: why == ValidateReason::Stale && meanwhile(request, facts, left),
+            on_error: on_error(request, facts, left),
         },
-        None if ttl > 0 => Reuse::Fresh { age, ttl },
-        None => Reuse::Stale { age, ttl },
+        None if left.is_fresh() => Reuse::Fresh { age, left },
+        None => Reuse::Stale { age, left },
     }
 }
 
@@ -127,12 +117,14 @@ pub fn reuse(request: &RequestDirectives, facts: &Facts, now: UnixSeconds) -> Re
 fn objection(
     request: &RequestDirectives,
     facts: &Facts,
-    age: u64,
-    ttl: i64,
+    age: Duration,
+    left: FreshnessLeft,
 ) -> Option<ValidateReason> {
-    let fresh = ttl > 0;
-    // An immutable response is, while fresh, as new as one of age 0; no-cache still asks for more.
-    let too_old = |max_age| age > max_age && !(fresh && facts.immutable);
+    let fresh = left.is_fresh();
+    // Whoever says 0 wants to know what holds now, however short a time ago it was asked for.
+    let too_old = |max_age| max_age == 0 || age > Duration::from_secs(max_age);
+    // While fresh it is as new as one of age 0; no-cache still asks for more.
+    let is_as_new = fresh && facts.immutable;
     if request.no_store {
         Some(ValidateReason::RequestNoStore)
     } else if request.no_cache {
@@ -141,51 +133,50 @@ fn objection(
         Some(ValidateReason::NoCache)
     } else if !fresh && facts.must_revalidate {
         Some(ValidateReason::MustRevalidate)
-    } else if !fresh && request.max_stale.is_none_or(|most| staleness(ttl) > most) {
+    } else if !fresh
+        && request
+            .max_stale
+            .is_none_or(|most| left.staleness() > Duration::from_secs(most))
+    {
         Some(ValidateReason::Stale)
     } else if !fresh && facts.lifetime.source.is_guess() {
         Some(ValidateReason::NotExplicit)
-    } else if request.max_age.is_some_and(too_old) {
+    } else if !is_as_new && request.max_age.is_some_and(too_old) {
         Some(ValidateReason::RequestMaxAge)
-    } else if request.min_fresh.is_some_and(|least| ttl < least as i64) {
+    } else if request.min_fresh.is_some_and(|least| !left.lasts(least)) {
         Some(ValidateReason::RequestMinFresh)
     } else {
         None
     }
 }
 
-/// For how long a response with this much freshness left has been stale.
-fn staleness(ttl: i64) -> u64 {
-    ttl.min(0).unsigned_abs()
-}
-
 /// True when the response's `stale-while-revalidate` covers it. A client that says how fresh it wants
 /// a response, or how stale it takes one, gets no staler one.
-fn meanwhile(request: &RequestDirectives, facts: &Facts, ttl: i64) -> bool {
+fn meanwhile(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) -> bool {
     let said = request.max_age.or(request.min_fresh).or(request.max_stale);
-    said.is_none() && covers(facts.stale_while_revalidate, ttl)
+    said.is_none() && covers(facts.stale_while_revalidate, left)
 }
 
-fn on_error(request: &RequestDirectives, facts: &Facts, ttl: i64) -> OnError {
+fn on_error(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) -> OnError {
     let forbidden = request.no_store || request.no_cache || facts.no_cache;
-    if forbidden || ttl <= 0 && facts.must_revalidate {
+    if forbidden || !left.is_fresh() && facts.must_revalidate {
         return OnError::No;
     }
     // What only a guess made fresh was shared as long as that, unless somebody else than a client says so.
-    let is_guess = ttl <= 0 && facts.lifetime.source.is_guess();
+    let is_guess = !left.is_fresh() && facts.lifetime.source.is_guess();
     let asked = request.stale_if_error.filter(|_| !is_guess);
     match asked.max(facts.stale_if_error) {
         None if is_guess => OnError::No,
         None => OnError::Disconnected,
-        Some(seconds) if covers(seconds, ttl) => OnError::Error,
+        Some(seconds) if covers(seconds, left) => OnError::Error,
         Some(_) => OnError::No,
     }
 }
 
 /// True when a permission to serve stale for `seconds` covers a response with this much freshness left.
 /// No seconds are no permission, even in the second in which it becomes stale.
-fn covers(seconds: u64, ttl: i64) -> bool {
-    seconds > 0 && staleness(ttl) <= seconds
+fn covers(seconds: u64, left: FreshnessLeft) -> bool {
+    seconds > 0 && left.staleness() <= Duration::from_secs(seconds)
 }
 
 #[cfg(test)]

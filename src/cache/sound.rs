@@ -22,7 +22,7 @@ pub fn check(meta: &Meta) -> Result<(), &'static str> {
         Err("its status is none that is stored")
     } else if !is_field_text(&meta.reason) {
         Err("its reason phrase has bytes that none has")
-    } else if meta.request_time > LAST || meta.response_time > LAST {
+    } else if meta.request_time.seconds() > LAST || meta.response_time.seconds() > LAST {
         Err("its times are none")
     } else if !is_variant(meta) {
         Err("its variant is none that its Vary field makes")
@@ -70,13 +70,14 @@ mod tests {
 
     use super::*;
     use crate::cache::testing::fields;
+    use crate::cache::time::Timestamp;
 
     fn meta() -> Meta {
         Meta {
             key: Key::new("GET http://a.example/"),
             variant: Variant::none(),
-            request_time: 1,
-            response_time: 2,
+            request_time: Timestamp::from_millis(1),
+            response_time: Timestamp::from_millis(2),
             local: false,
             status: 200,
             reason: Bytes::from_static(b"OK"),
@@ -173,8 +174,12 @@ mod tests {
             ("reason", &|meta| {
                 meta.reason = Bytes::from_static(b"OK\r\nX: y");
             }),
-            ("request time", &|meta| meta.request_time = u64::MAX),
-            ("response time", &|meta| meta.response_time = LAST + 1),
+            ("request time", &|meta| {
+                meta.request_time = Timestamp::from_millis(u64::MAX);
+            }),
+            ("response time", &|meta| {
+                meta.response_time = Timestamp::from_seconds(LAST + 1);
+            }),
             ("variant", &|meta| meta.variant = Variant::new("a: 1\n")),
             ("lines of a variant", &|meta| {
                 meta.fields = fields(&[("Vary", "a")]);

@@ -6,9 +6,10 @@ use bytes::Bytes;
 
 use super::key::{Key, Variant};
 use super::personal::PersonalFields;
+use super::time::Timestamp;
 use super::vary;
 use crate::http::connection::HopByHop;
-use crate::http::date::{self, UnixSeconds};
+use crate::http::date;
 use crate::http::fields::Fields;
 use crate::http::framing::equal_lengths;
 use crate::http::head::{Method, RequestHead, ResponseHead};
@@ -21,10 +22,10 @@ pub struct Meta {
     pub key: Key,
     /// The value of the selecting fields in the request that led to this response.
     pub variant: Variant,
-    /// When the request was sent, in Unix seconds (RFC 9111 §4.2.3, request_time).
-    pub request_time: UnixSeconds,
-    /// When the response was received, in Unix seconds (RFC 9111 §4.2.3, response_time).
-    pub response_time: UnixSeconds,
+    /// When the request was sent (RFC 9111 §4.2.3, request_time).
+    pub request_time: Timestamp,
+    /// When the response was received (RFC 9111 §4.2.3, response_time).
+    pub response_time: Timestamp,
     /// True when it came from the proxy's own machine or link: only clients on loopback may have it.
     pub local: bool,
     pub status: u16,
@@ -39,8 +40,8 @@ impl Meta {
         key: Key,
         request: &RequestHead,
         response: &ResponseHead,
-        request_time: UnixSeconds,
-        response_time: UnixSeconds,
+        request_time: Timestamp,
+        response_time: Timestamp,
     ) -> Meta {
         let names = vary::names(&response.fields).unwrap_or_default();
         let mut fields = storable(&response.fields);
@@ -90,11 +91,11 @@ pub fn storable(fields: &Fields) -> Fields {
 
 /// The fields with a `Date`: a response without a valid one was made when it was received
 /// (RFC 9110 §6.6.1).
-pub(super) fn dated(fields: Fields, received: UnixSeconds) -> Fields {
+pub(super) fn dated(fields: Fields, received: Timestamp) -> Fields {
     if fields.first("date").and_then(date::parse).is_some() {
         return fields;
     }
-    let date = date::format(received);
+    let date = date::format(received.seconds());
     let is_other = |(name, _): &(&[u8], _)| !name.eq_ignore_ascii_case(b"date");
     let others = fields.iter().filter(is_other);
     others.chain([(&b"Date"[..], &date[..])]).collect()

@@ -8,10 +8,10 @@ use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{LifetimeSource, explicit, heuristically_cacheable, lifetime};
 use super::personal::sets_cookies;
 use super::policy::Policy;
+use super::time::Timestamp;
 use super::validation::update;
 use super::{range, validation, vary};
 use crate::http::connection_auth::offers_token;
-use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 use crate::http::target::Uri;
@@ -68,7 +68,7 @@ pub fn may_store(
     target: &Uri,
     response: &ResponseHead,
     policy: &Policy,
-    received: UnixSeconds,
+    received: Timestamp,
 ) -> Result<(), UncacheableReason> {
     let directives = ResponseDirectives::of(&response.fields);
     request_permits(request)?;
@@ -135,7 +135,7 @@ pub fn may_update(
     stored: &Fields,
     new: &Fields,
     policy: &Policy,
-    received: UnixSeconds,
+    received: Timestamp,
 ) -> Result<(), UncacheableReason> {
     let updated = update(stored, new);
     let directives = ResponseDirectives::of(&updated);
@@ -192,7 +192,7 @@ fn is_of_use(
     response: &ResponseHead,
     directives: &ResponseDirectives,
     policy: &Policy,
-    received: UnixSeconds,
+    received: Timestamp,
 ) -> Result<(), UncacheableReason> {
     let fields = &response.fields;
     let lifetime = lifetime(response.status, fields, directives, received, policy);

@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use super::key::Key;
 use super::stored::Meta;
+use super::time::Timestamp;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, ResponseHead, Version};
 pub use crate::http::testing::fields;
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, when every response in the tests is received.
-pub const NOW: u64 = 784_111_777;
+pub const NOW: Timestamp = Timestamp::from_seconds(784_111_777);
 
 /// [`NOW`] as a field value.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";

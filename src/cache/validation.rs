@@ -6,8 +6,9 @@
 use super::directives::withheld;
 use super::personal::PersonalFields;
 use super::stored::{Meta, dated, storable};
+use super::time::Timestamp;
 use super::vary;
-use crate::http::date::{self, UnixSeconds};
+use crate::http::date;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, ResponseHead};
 use crate::http::names::FieldNames;
@@ -101,8 +102,8 @@ pub fn refreshed(
     stored: &Meta,
     presented: &Fields,
     new: &ResponseHead,
-    request_time: UnixSeconds,
-    response_time: UnixSeconds,
+    request_time: Timestamp,
+    response_time: Timestamp,
 ) -> Meta {
     let new = dated(new.fields.clone(), response_time);
     let fields = update(&stored.fields, &new);
@@ -136,8 +137,7 @@ pub enum Condition {
 pub struct Selected<'a> {
     pub status: u16,
     pub fields: &'a Fields,
-    /// In Unix seconds.
-    pub response_time: UnixSeconds,
+    pub response_time: Timestamp,
 }
 
 impl<'a> From<&'a Meta> for Selected<'a> {
@@ -185,7 +185,7 @@ fn unmodified_since(request: &Fields, stored: &Selected<'_>) -> bool {
     let stored_at = |name| stored.fields.first(name).and_then(date::parse);
     let modified = stored_at("last-modified")
         .or_else(|| stored_at("date"))
-        .unwrap_or(stored.response_time);
+        .unwrap_or(stored.response_time.seconds());
     date::parse(line).is_some_and(|since| modified <= since)
 }
 

@@ -13,9 +13,9 @@ use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::plan::{Candidate, CandidateSource, Candidates, Plan, Presented, Question, plan};
 use crate::cache::reuse::OnError;
+use crate::cache::time::Timestamp;
 use crate::cache::validation::conditional_fields;
 use crate::cache::vary;
-use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, Version};
 use crate::http::target::TargetUri;
@@ -152,7 +152,7 @@ impl ExplainedResponse {
     }
 }
 
-fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
+fn described(known: &ExplainedResponse, now: Timestamp) -> String {
     let ExplainedResponse { info, facts, hits } = known;
     let meta = &info.meta;
     let age = facts.current_age(now);
@@ -164,12 +164,13 @@ fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
             let _ = writeln!(text, ", for requests with {fields}.");
         }
     }
-    let lifetime = facts.lifetime.seconds;
-    let state = match lifetime.checked_sub(age).filter(|left| *left > 0) {
-        Some(left) => format!("fresh for {} more", duration(left)),
-        None => format!("stale since {}", duration(age - lifetime.min(age))),
+    let left = facts.freshness_left(age);
+    let state = match left.is_fresh() {
+        true => format!("fresh for {} more", duration(left.seconds().unsigned_abs())),
+        false => format!("stale since {}", duration(left.staleness().as_secs())),
     };
-    let _ = writeln!(text, "   Its age is {}, and it is {state}.", duration(age));
+    let age = duration(age.as_secs());
+    let _ = writeln!(text, "   Its age is {age}, and it is {state}.");
     let capped = if facts.lifetime.capped {
         ", cut short by max_ttl"
     } else {
@@ -178,7 +179,7 @@ fn described(known: &ExplainedResponse, now: UnixSeconds) -> String {
     let _ = writeln!(
         text,
         "   Its freshness lifetime is {}: {}{capped}.",
-        duration(lifetime),
+        duration(facts.lifetime.seconds),
         facts.lifetime.source
     );
     let validators: Vec<String> = conditional_fields(&meta.fields)
@@ -200,7 +201,7 @@ fn verdict(
     request: &Presented<'_>,
     known: &[ExplainedResponse],
     parts: &[ExplainedResponse],
-    now: UnixSeconds,
+    now: Timestamp,
 ) -> String {
     let fields = &request.head.fields;
     let selected = |known: &&ExplainedResponse| known.is_selected_by(fields);
@@ -217,18 +218,18 @@ fn verdict(
             format!("it goes to the origin server whatever is stored, since {why}.")
         }
         Plan::Refuse(why) => format!("it is refused with {}: {why}.", why.status()),
-        Plan::Answer(reused) => match (reused.from, reused.ttl) {
+        Plan::Answer(reused) => match (reused.from, reused.left.is_fresh()) {
             (CandidateSource::Part | CandidateSource::Growing, _) => {
                 "the part that is stored answers it.".to_owned()
             }
-            (CandidateSource::Stored, 1..) => {
+            (CandidateSource::Stored, true) => {
                 format!("number {number} answers it, since it is fresh.")
             }
-            (CandidateSource::Stored, _) if reused.validate_behind => format!(
+            (CandidateSource::Stored, false) if reused.validate_behind => format!(
                 "number {number} answers it and is validated in the background: it is stale, and the response \
                  has stale-while-revalidate."
             ),
-            (CandidateSource::Stored, _) => {
+            (CandidateSource::Stored, false) => {
                 format!("number {number} answers it though it is stale, since that is accepted.")
             }
         },

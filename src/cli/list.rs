@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 
@@ -10,7 +10,7 @@ use super::output::{self, amount, duration};
 use super::store_args::StoreArgs;
 use super::url::HostFilter;
 use crate::cache::key::Variant;
-use crate::http::date::UnixSeconds;
+use crate::cache::time::Timestamp;
 use crate::http::target::masked;
 use crate::sys::exit::Failure;
 use crate::sys::printable::printable;
@@ -61,7 +61,7 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
         if args.host.as_ref().is_none_or(|host| host.has(bare)) {
             rows.push(ListLine {
                 size: stored.size,
-                age: store.facts(&stored, bare).current_age(now),
+                age: store.facts(&stored, bare).current_age(now).as_secs(),
                 hits: store.hits(&stored),
                 used: store.used(&stored),
                 variant: fields_of(&stored.meta.variant),
@@ -121,7 +121,6 @@ pub(super) fn fields_of(variant: &Variant) -> String {
 }
 
 /// The wall clock, read once by each command.
-pub(super) fn now() -> UnixSeconds {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+pub(super) fn now() -> Timestamp {
+    SystemTime::now().into()
 }

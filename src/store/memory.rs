@@ -145,6 +145,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
+    use crate::cache::time::Timestamp;
     use crate::http::testing::fields;
 
     fn meta(key: &Key, vary: &str, request: &Fields) -> Meta {
@@ -152,8 +153,8 @@ mod tests {
         Meta {
             key: key.clone(),
             variant: vary::variant_of(&vary::names(&fields).unwrap(), request),
-            request_time: 0,
-            response_time: 0,
+            request_time: Timestamp::default(),
+            response_time: Timestamp::default(),
             local: false,
             status: 200,
             reason: "OK".into(),

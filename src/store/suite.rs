@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Checksum, Content, Found, Object, Published, SMALL, Store, StoreError, Whole};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::http::testing::fields;
@@ -18,8 +19,8 @@ pub fn meta(key: &str, lines: &[(&str, &str)], request: &Fields) -> Meta {
     Meta {
         key: Key::new(key.to_owned()),
         variant: vary::variant_of(&vary::names(&fields).unwrap(), request),
-        request_time: 1,
-        response_time: 2,
+        request_time: Timestamp::from_millis(1),
+        response_time: Timestamp::from_millis(2),
         local: false,
         status: 200,
         reason: "OK".into(),
@@ -248,7 +249,7 @@ fn refreshes(store: &dyn Store) {
         for round in 0..6 {
             let object = look(store, &meta.key).unwrap();
             let long = "x".repeat(round * 150);
-            meta.response_time = 100 + round as u64;
+            meta.response_time = Timestamp::from_millis(100 + round as u64);
             meta.local = round % 2 == 1;
             meta.fields = fields(&[("ETag", "\"1\""), ("Long", &long)]);
             let published = store.refresh(&object, &meta, None).unwrap();

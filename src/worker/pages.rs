@@ -139,7 +139,7 @@ impl<'a> PageWriter<'a> {
     fn write(self, page: &Page<'_>) {
         let mut fields = FieldsBuilder::default();
         fields
-            .push(b"Date", &date::format(super::state::now()))
+            .push(b"Date", &date::format(super::state::now().seconds()))
             .push(b"Server", b"cacheproxy")
             .push(b"Content-Type", page.media_type.as_bytes());
         let how = ResponseAs {

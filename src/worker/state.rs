@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use super::origin::guard::Guard;
 use super::origin::pool::ConnectionPool;
@@ -20,6 +20,7 @@ use super::transfers::Transfers;
 use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
+use crate::cache::time::Timestamp;
 use crate::config::{Settings, StoreChoice};
 use crate::http::fields::Fields;
 use crate::http::target::Uri;
@@ -182,11 +183,9 @@ impl Worker {
     }
 }
 
-/// The wall clock in Unix seconds: read here, at the edge, and passed to every decision.
-pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+/// The wall clock: read here, at the edge, and passed to every decision.
+pub(super) fn now() -> Timestamp {
+    SystemTime::now().into()
 }
 
 /// The URI that a key is made of: without the query parameters that the configuration ignores.

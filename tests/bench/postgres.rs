@@ -17,6 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cacheproxy::cache::key::{Key, Variant};
 use cacheproxy::cache::stored::Meta;
+use cacheproxy::cache::time::Timestamp;
 use cacheproxy::http::fields::{Fields, FieldsBuilder};
 use cacheproxy::store::postgres::{PostgresOptions, PostgresStore};
 use cacheproxy::store::{Checksum, Content, Found, Store, Whole};
@@ -158,8 +159,8 @@ fn fill(store: &PostgresStore, key: &Key, content: &[u8]) {
     let meta = Meta {
         key: key.clone(),
         variant: Variant::none(),
-        request_time: 1_785_000_000,
-        response_time: 1_785_000_000,
+        request_time: Timestamp::from_seconds(1_785_000_000),
+        response_time: Timestamp::from_seconds(1_785_000_000),
         local: false,
         status: 200,
         reason: "OK".into(),

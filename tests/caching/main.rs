@@ -12,6 +12,7 @@ mod keys;
 mod methods;
 mod pace;
 mod room;
+mod seconds;
 mod settings;
 mod status;
 mod storing;

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use cacheproxy::cache::key::{Key, Variant};
 use cacheproxy::cache::stored::Meta;
+use cacheproxy::cache::time::Timestamp;
 use cacheproxy::http::fields::Fields;
 use cacheproxy::store::record::index::Index;
 use cacheproxy::store::record::read::{StoredFile, read};
@@ -25,8 +26,8 @@ fn sample() -> Meta {
     Meta {
         key: Key::new("GET http://deb.example/a"),
         variant: Variant::new("accept: a\n"),
-        request_time: 1,
-        response_time: 2,
+        request_time: Timestamp::from_millis(1),
+        response_time: Timestamp::from_millis(2),
         local: true,
         status: 200,
         reason: Bytes::from_static(b"OK"),

@@ -197,8 +197,8 @@ fn the_other_facts() {
     #[rustfmt::skip]
     let table: &[(Lines, Facts)] = &[
         (&[], plain),
-        (&[("Age", "5")], Facts { initial_age: 5, ..plain }),
-        (&[("Date", "Sun, 06 Nov 1994 08:49:30 GMT")], Facts { initial_age: 7, ..plain }),
+        (&[("Age", "5")], Facts { initial_age: Duration::from_secs(5), ..plain }),
+        (&[("Date", "Sun, 06 Nov 1994 08:49:30 GMT")], Facts { initial_age: Duration::from_secs(7), ..plain }),
         (&[("ETag", "\"a\"")], Facts { has_validator: true, ..plain }),
         (&[("Cache-Control", "max-age=60, must-revalidate")], Facts { must_revalidate: true, ..max_age }),
         (&[("Cache-Control", "max-age=60, proxy-revalidate")], Facts { must_revalidate: true, ..max_age }),
@@ -237,20 +237,24 @@ fn configured_staleness_is_for_responses_that_say_nothing_of_it() {
 
 #[test]
 fn current_ages() {
-    // (corrected_initial_age, response_time, now, current_age)
+    const AT: u64 = NOW.millis();
+    const LONGEST: u64 = FOREVER * 1000;
+    // (corrected_initial_age, response_time, now, current_age), in milliseconds
     let table: &[(u64, u64, u64, u64)] = &[
-        (0, NOW, NOW, 0),
-        (10, NOW, NOW + 5, 15),
-        (10, NOW, NOW - 5, 10),
-        (FOREVER, NOW, NOW + 5, FOREVER),
-        (0, 0, u64::MAX, FOREVER),
+        (0, AT, AT, 0),
+        (10_000, AT, AT + 5000, 15_000),
+        (10_001, AT + 999, AT + 1001, 10_003),
+        (10_000, AT, AT - 5000, 10_000),
+        (LONGEST, AT, AT + 5000, LONGEST),
+        (0, 0, u64::MAX, LONGEST),
     ];
     for (initial_age, response_time, now, expected) in table {
         let facts = Facts {
-            initial_age: *initial_age,
-            response_time: *response_time,
+            initial_age: Duration::from_millis(*initial_age),
+            response_time: Timestamp::from_millis(*response_time),
             ..Facts::default()
         };
-        assert_eq!(facts.current_age(*now), *expected);
+        let age = facts.current_age(Timestamp::from_millis(*now));
+        assert_eq!(age, Duration::from_millis(*expected));
     }
 }

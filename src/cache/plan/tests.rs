@@ -79,8 +79,15 @@ fn range(first: u64, len: u64) -> ByteRange {
     ByteRange { first, len }
 }
 
-fn answers(from: CandidateSource, ttl: i64) -> Plan {
-    answer(from, (0, ttl), false)
+/// The age and the freshness left of what was stale when it came.
+const NOTHING_LEFT: (Duration, FreshnessLeft) = (
+    Duration::ZERO,
+    FreshnessLeft::of(Duration::ZERO, Duration::ZERO),
+);
+
+fn answers(from: CandidateSource, ttl: u64) -> Plan {
+    let left = FreshnessLeft::of(Duration::from_secs(ttl), Duration::ZERO);
+    answer(from, (Duration::ZERO, left), false)
 }
 
 fn fetch(scope: Scope) -> Plan {
@@ -135,8 +142,8 @@ fn requests_and_what_there_is() {
         (&[only], whole(STALE), refused(PlanRefusal::OnlyIfCached)),
         (&[only, ("If-Match", "\"a\"")], whole(FRESH), refused(PlanRefusal::OnlyIfCached)),
         // RFC 5861 §3; only-if-cached asks nobody
-        (&[], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, (0, 0), true)),
-        (&[only], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, (0, 0), false)),
+        (&[], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, NOTHING_LEFT, true)),
+        (&[only], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, NOTHING_LEFT, false)),
         // what only the origin server may evaluate
         (&[("If-Match", "\"a\"")], whole(FRESH), Plan::Bypass(Bypass::Precondition)),
         // what came from this machine's own addresses

@@ -1,6 +1,8 @@
 //! Tables of requests, responses and ages: one row per clause.
 #![allow(clippy::type_complexity)]
 
+use std::time::Duration;
+
 use super::*;
 use crate::cache::testing::{NOW, fields, stored};
 
@@ -32,6 +34,7 @@ fn verdict(reuse: Reuse) -> Expect {
 #[test]
 fn requests_and_responses() {
     use Expect::{Fresh, Stale, Validate};
+    // (Cache-Control of the request, of the response, seconds since it came)
     #[rustfmt::skip]
     let table: &[(&str, &str, u64, Expect)] = &[
         // §4.2: fresh while the lifetime is greater than the age.
@@ -50,7 +53,7 @@ fn requests_and_responses() {
         ("", "max-age=60, no-store", 0, Validate(ValidateReason::NoCache)),
         ("", "max-age=60, no-store, must-understand", 0, Fresh),
         // §5.2.1.1
-        ("max-age=0", "max-age=60", 0, Fresh),
+        ("max-age=0", "max-age=60", 0, Validate(ValidateReason::RequestMaxAge)),
         ("max-age=0", "max-age=60", 1, Validate(ValidateReason::RequestMaxAge)),
         ("max-age=10", "max-age=60", 10, Fresh),
         ("max-age=10", "max-age=60", 11, Validate(ValidateReason::RequestMaxAge)),
@@ -83,6 +86,7 @@ fn requests_and_responses() {
         ("only-if-cached", "max-age=60", 0, Fresh),
         ("only-if-cached", "max-age=60", 60, Validate(ValidateReason::Stale)),
         // RFC 8246 §2: only while fresh, and not against no-cache.
+        ("max-age=0", "max-age=60, immutable", 0, Fresh),
         ("max-age=0", "max-age=60, immutable", 30, Fresh),
         ("max-age=0", "max-age=60, immutable", 60, Validate(ValidateReason::Stale)),
         ("no-cache", "max-age=60, immutable", 30, Validate(ValidateReason::RequestNoCache)),
@@ -90,7 +94,11 @@ fn requests_and_responses() {
         ("immutable, max-age=0", "max-age=60", 30, Validate(ValidateReason::RequestMaxAge)),
     ];
     for (request, response, since, expected) in table {
-        let reuse = reuse(&presented(request), &facts(response), NOW + since);
+        let reuse = reuse(
+            &presented(request),
+            &facts(response),
+            NOW + Duration::from_secs(*since),
+        );
         assert_eq!(
             verdict(reuse),
             *expected,
@@ -135,7 +143,11 @@ fn a_guess_ends_with_its_lifetime() {
     ];
     for (policy, request, since, expected) in table {
         let facts = Facts::of(&meta, policy);
-        let on_error = match reuse(&presented(request), &facts, NOW + since) {
+        let on_error = match reuse(
+            &presented(request),
+            &facts,
+            NOW + Duration::from_secs(*since),
+        ) {
             Reuse::Fresh { .. } | Reuse::Stale { .. } => None,
             Reuse::Validate { on_error, .. } => Some(on_error),
         };
@@ -145,13 +157,71 @@ fn a_guess_ends_with_its_lifetime() {
 
 #[test]
 fn ages_and_remaining_freshness() {
-    let table: &[(u64, u64, i64)] = &[(0, 0, 60), (59, 59, 1), (90, 90, -30)];
-    for (since, expected_age, expected_ttl) in table {
-        match reuse(&presented("max-stale"), &facts("max-age=60"), NOW + since) {
-            Reuse::Fresh { age, ttl } | Reuse::Stale { age, ttl } => {
-                assert_eq!((age, ttl), (*expected_age, *expected_ttl));
+    // (milliseconds since it came, whether it is fresh, age and freshness left in whole seconds)
+    #[rustfmt::skip]
+    let table: &[(u64, bool, u64, i64)] = &[
+        (0, true, 0, 60), (1, true, 0, 59), (59_000, true, 59, 1), (59_999, true, 59, 0),
+        (60_000, false, 60, 0), (60_001, false, 60, -1), (90_000, false, 90, -30),
+    ];
+    for (since, is_fresh, expected_age, expected_left) in table {
+        let now = NOW + Duration::from_millis(*since);
+        let reuse = reuse(&presented("max-stale"), &facts("max-age=60"), now);
+        assert_eq!(matches!(reuse, Reuse::Fresh { .. }), *is_fresh, "{since}");
+        let (age, left) = reuse.answers().expect("max-stale");
+        let found = (age.as_secs(), left.seconds());
+        assert_eq!(found, (*expected_age, *expected_left), "{since}");
+    }
+}
+
+/// Seconds that a message counts are whole ones, whenever in a second they begin.
+#[test]
+fn a_second_lasts_a_thousand_milliseconds() {
+    use Expect::{Fresh, Stale, Validate};
+    // (Cache-Control of the request, of the response, milliseconds since it came)
+    #[rustfmt::skip]
+    let table: &[(&str, &str, u64, Expect)] = &[
+        ("", "max-age=1", 0, Fresh),
+        ("", "max-age=1", 120, Fresh),
+        ("", "max-age=1", 999, Fresh),
+        ("", "max-age=1", 1000, Validate(ValidateReason::Stale)),
+        ("", "max-age=1", 1001, Validate(ValidateReason::Stale)),
+        ("max-age=1", "max-age=60", 1000, Fresh),
+        ("max-age=1", "max-age=60", 1001, Validate(ValidateReason::RequestMaxAge)),
+        ("max-stale=1", "max-age=1", 2000, Stale),
+        ("max-stale=1", "max-age=1", 2001, Validate(ValidateReason::Stale)),
+        ("min-fresh=1", "max-age=2", 1000, Fresh),
+        ("min-fresh=1", "max-age=2", 1001, Validate(ValidateReason::RequestMinFresh)),
+    ];
+    for (request, response, since, expected) in table {
+        for begins in [0, 1, 880, 999] {
+            let came = NOW + Duration::from_millis(begins);
+            let facts = Facts {
+                response_time: came,
+                ..facts(response)
+            };
+            let got = reuse(
+                &presented(request),
+                &facts,
+                came + Duration::from_millis(*since),
+            );
+            assert_eq!(
+                verdict(got),
+                *expected,
+                "{request} / {response} / {since} {begins}"
+            );
+        }
+    }
+    let facts = facts("max-age=60, stale-while-revalidate=1, stale-if-error=1");
+    for (since, covered) in [(61_000, true), (61_001, false)] {
+        match reuse(&presented(""), &facts, NOW + Duration::from_millis(since)) {
+            Reuse::Validate {
+                meanwhile,
+                on_error,
+                ..
+            } => {
+                assert_eq!((meanwhile, on_error == OnError::Error), (covered, covered));
             }
-            Reuse::Validate { .. } => panic!("{since}"),
+            other @ (Reuse::Fresh { .. } | Reuse::Stale { .. }) => panic!("{other:?}"),
         }
     }
 }
@@ -198,7 +268,11 @@ fn what_a_validation_leaves_open() {
         ("stale-if-error=10", "max-age=60, stale-if-error=60", 100, false, Error),
     ];
     for (request, response, since, expected_meanwhile, expected_on_error) in table {
-        match reuse(&presented(request), &facts(response), NOW + since) {
+        match reuse(
+            &presented(request),
+            &facts(response),
+            NOW + Duration::from_secs(*since),
+        ) {
             Reuse::Validate {
                 meanwhile,
                 on_error,
@@ -225,8 +299,10 @@ fn reasons_in_cache_status() {
         (ValidateReason::NoCache, 5, Forward::Stale),
         (ValidateReason::NotExplicit, -5, Forward::Stale),
     ];
-    for (why, ttl, expected) in table {
-        assert_eq!(why.forward(*ttl), *expected, "{why}");
+    for (why, seconds, expected) in table {
+        let (lifetime, age) = (60, (60 - seconds).unsigned_abs());
+        let left = FreshnessLeft::of(Duration::from_secs(lifetime), Duration::from_secs(age));
+        assert_eq!(why.forward(left), *expected, "{why}");
     }
 }
 

@@ -2,6 +2,8 @@
 #![allow(clippy::type_complexity)]
 
 use super::*;
+use std::time::Duration;
+
 use crate::cache::testing::{DATE, NOW, fields, lines, response, stored};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
@@ -156,11 +158,14 @@ fn a_refreshed_response_counts_from_its_validation() {
         &[("Date", EARLIER), ("Age", "9"), ("Foo", "1"), ("Vary", "a")],
     );
     let new = response(304, &[("Foo", "2"), ("Cache-Control", "max-age=5")]);
-    let meta = refreshed(&old, &fields(&[]), &new, NOW, NOW + 1);
+    let meta = refreshed(&old, &fields(&[]), &new, NOW, NOW + Duration::from_secs(1));
     #[rustfmt::skip]
     let expected = ["Vary: a", "Foo: 2", "Cache-Control: max-age=5", "Date: Sun, 06 Nov 1994 08:49:38 GMT"];
     assert_eq!(lines(&meta.fields), expected);
-    assert_eq!((meta.request_time, meta.response_time), (NOW, NOW + 1));
+    assert_eq!(
+        (meta.request_time, meta.response_time),
+        (NOW, NOW + Duration::from_secs(1))
+    );
     assert_eq!((meta.status, meta.variant), (200, old.variant));
 }
 

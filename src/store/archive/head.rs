@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::cache::key::{Key, Variant};
 use crate::cache::sound;
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::http::fields::FieldsBuilder;
 
 /// Follows "from" where the response came from the proxy's own machine or link.
@@ -22,9 +23,9 @@ pub(super) fn encode(meta: &Meta) -> Option<Vec<u8>> {
             line(&mut out, "variant", &[selecting])?;
         }
     }
-    // Writing to a Vec can't fail.
-    let _ = writeln!(out, "request-time {}", meta.request_time);
-    let _ = writeln!(out, "response-time {}", meta.response_time);
+    // In milliseconds. Writing to a Vec can't fail.
+    let _ = writeln!(out, "request-time {}", meta.request_time.millis());
+    let _ = writeln!(out, "response-time {}", meta.response_time.millis());
     if meta.local {
         line(&mut out, "from", &[LOCAL])?;
     }
@@ -75,8 +76,8 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
                 variant.extend_from_slice(value);
                 variant.push(b'\n');
             }
-            b"request-time" => requested = Some(number(value)?),
-            b"response-time" => received = Some(number(value)?),
+            b"request-time" => requested = Some(Timestamp::from_millis(number(value)?)),
+            b"response-time" => received = Some(Timestamp::from_millis(number(value)?)),
             b"from" if value == LOCAL => local = true,
             b"status" => status = Some(read_status(value)?),
             b"field" => push(&mut fields, value)?,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::http::fields::Fields;
 use crate::store::{Checksum, Content, Object};
 
@@ -18,8 +19,8 @@ fn object(key: &str, variant: &str, content: &[u8]) -> Object {
         meta: Meta {
             key: Key::new(key.to_owned()),
             variant: Variant::new(variant.to_owned()),
-            request_time: 1_700_000_000,
-            response_time: 1_700_000_001,
+            request_time: Timestamp::from_millis(1_700_000_000_123),
+            response_time: Timestamp::from_millis(1_700_000_001_456),
             local: content.is_empty(),
             status: 200,
             reason: Bytes::from_static(b"All right"),
@@ -76,7 +77,7 @@ fn objects() -> [Object; 4] {
 
 #[test]
 fn what_goes_in_comes_out() {
-    assert!(archive(&[]).starts_with(b"cacheproxy archive, version 2\nend 0\n"));
+    assert!(archive(&[]).starts_with(b"cacheproxy archive, version 3\nend 0\n"));
     let objects = objects();
     let whole = archive(&objects);
     let text = String::from_utf8_lossy(&whole);
@@ -141,25 +142,25 @@ fn other_files_are_refused_with_the_reason() {
     let table: [(&[u8], &str); 8] = [
         (b"", "this is no archive that `cacheproxy export` made"),
         (b"\x1f\x8b\x08 something", "this is no archive"),
-        (b"cacheproxy archive, version 1\nend 0\n", "reads version 2"),
+        (b"cacheproxy archive, version 1\nend 0\n", "reads version 3"),
         (
-            b"cacheproxy archive, version 2\nend 1\n",
+            b"cacheproxy archive, version 3\nend 1\n",
             "damaged at byte 30: its end counts",
         ),
         (
-            b"cacheproxy archive, version 2\nresponse 9999999 0\n",
+            b"cacheproxy archive, version 3\nresponse 9999999 0\n",
             "lengths that make no sense",
         ),
         (
-            b"cacheproxy archive, version 2\nresponse 15 0\nfield :local: \nwhole",
+            b"cacheproxy archive, version 3\nresponse 15 0\nfield :local: \nwhole",
             "a field without a colon",
         ),
         (
-            b"cacheproxy archive, version 2\nresponse 5 0\nkey \nwhole",
+            b"cacheproxy archive, version 3\nresponse 5 0\nkey \nwhole",
             "a head without a status",
         ),
         (
-            b"cacheproxy archive, version 2\nresponse 83 0\nkey GET http://a/\nrequest-time 1\nresponse-time 1\nstatus 200 OK\n\
+            b"cacheproxy archive, version 3\nresponse 83 0\nkey GET http://a/\nrequest-time 1\nresponse-time 1\nstatus 200 OK\n\
             field Connection: a\n",
             "one that is never stored",
         ),

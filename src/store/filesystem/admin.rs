@@ -166,6 +166,7 @@ mod tests {
 
     use super::*;
     use crate::cache::stored::Meta;
+    use crate::cache::time::Timestamp;
     use crate::http::fields::Fields;
     use crate::store::filesystem::FilesystemStore;
     use crate::store::{Found, Whole};
@@ -179,8 +180,8 @@ mod tests {
         Meta {
             key: Key::new(format!("GET {uri}")),
             variant: crate::cache::vary::variant_of(&names, &request(language)),
-            request_time: 1,
-            response_time: 2,
+            request_time: Timestamp::from_millis(1),
+            response_time: Timestamp::from_millis(2),
             local: false,
             status: 200,
             reason: "OK".into(),

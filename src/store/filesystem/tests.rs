@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::root::NO_VARIANT;
 use super::*;
+use crate::cache::time::Timestamp;
 use crate::http::testing::fields;
 use crate::store::suite::{self, content, look, meta, plain, publish, publish_draft};
 use crate::store::{Checksum, Content, SMALL};
@@ -322,7 +323,7 @@ fn readers_and_writers_at_once_see_whole_responses() {
     let metas = |round: usize| {
         let long = "x".repeat(round % 400);
         let mut meta = meta("GET http://a/", &[("Long", &long)], &Fields::default());
-        meta.response_time = long.len() as u64;
+        meta.response_time = Timestamp::from_millis(long.len() as u64);
         meta
     };
     let lengths = [100, SMALL, SMALL + 1, 150_000];
@@ -335,7 +336,11 @@ fn readers_and_writers_at_once_see_whole_responses() {
             return false;
         };
         let long = object.meta.fields.first("long").unwrap().len() as u64;
-        assert_eq!(object.meta.response_time, long, "metadata of one response");
+        assert_eq!(
+            object.meta.response_time.millis(),
+            long,
+            "metadata of one response"
+        );
         assert!(whole(&object.content));
         true
     };

@@ -11,7 +11,7 @@ use crate::cache::freshness::Facts;
 use crate::cache::policy::Policy;
 use crate::cache::sound;
 use crate::cache::stored::Meta;
-use crate::http::date::UnixSeconds;
+use crate::cache::time::Timestamp;
 
 /// The last row of this look; nothing at the end.
 const TO: &str = "SELECT pg_catalog.max(id) FROM (SELECT id FROM cacheproxy.response WHERE id > $1 ORDER BY id LIMIT 500) r";
@@ -27,13 +27,13 @@ const AT_ONCE: usize = 200;
 const DAY: u64 = 24 * 60 * 60;
 
 /// True when a response has been of no use for a day.
-fn is_over(meta: &Meta, now: UnixSeconds) -> bool {
+fn is_over(meta: &Meta, now: Timestamp) -> bool {
     let facts = Facts::of(meta, &Policy::default());
     let stale = facts
         .stale_while_revalidate
         .max(facts.stale_if_error.unwrap_or(0));
     !facts.has_validator
-        && facts.current_age(now)
+        && facts.current_age(now).as_secs()
             > facts
                 .lifetime
                 .seconds
@@ -50,6 +50,7 @@ pub fn remove_some(session: &mut Session, after: i64) -> Result<i64, Error> {
     let mut over = Vec::new();
     for row in session.query(LOOK, &[&after, &to])? {
         let now = row.try_get::<_, i64>(11)?.try_into().unwrap_or(0);
+        let now = Timestamp::from_seconds(now);
         let meta = row::meta(&row)?;
         if sound::check(&meta).is_err() || is_over(&meta, now) {
             over.push(row.try_get::<_, i64>(10)?);
@@ -86,10 +87,11 @@ mod tests {
             for (validator, goes) in [("X-None", goes), ("ETag", false)] {
                 let fields = [("Cache-Control", directives), (validator, "\"1\"")];
                 let mut meta = meta("GET http://a/", &fields, &Fields::default());
-                meta.request_time = LATER;
-                meta.response_time = LATER;
+                let at = Timestamp::from_seconds;
+                meta.request_time = at(LATER);
+                meta.response_time = at(LATER);
                 assert_eq!(
-                    is_over(&meta, LATER + since),
+                    is_over(&meta, at(LATER + since)),
                     goes,
                     "{directives} {validator}"
                 );

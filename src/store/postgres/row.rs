@@ -13,8 +13,8 @@ use postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::cache::vary;
-use crate::http::date::UnixSeconds;
 use crate::http::fields::{Fields, FieldsBuilder};
 use crate::store::StoreError;
 use crate::store::record::MOST_META;
@@ -29,8 +29,8 @@ pub(super) use columns;
 
 /// The bytes that a row takes besides its texts and its content, about.
 const OVERHEAD: u64 = 400;
-/// A little less than the latest time that the database knows, in Unix seconds.
-const LATEST: UnixSeconds = 9_000_000_000_000;
+/// A little less than the latest time that the database knows.
+const LATEST: Timestamp = Timestamp::from_seconds(9_000_000_000_000);
 
 /// Bytes as text.
 #[derive(Debug, Clone)]
@@ -194,13 +194,8 @@ fn fields(lines: &[&str]) -> Fields {
     fields.build()
 }
 
-fn time(seconds: UnixSeconds) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST))
-}
-
-fn seconds(time: SystemTime) -> UnixSeconds {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+fn time(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(at.min(LATEST).millis())
 }
 
 /// The metadata in a row that begins with these columns.
@@ -221,8 +216,8 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
         reason: text(5)?,
         fields: fields(&row.try_get::<_, Vec<&str>>(6)?),
         trailers: fields(&row.try_get::<_, Vec<&str>>(7)?),
-        request_time: seconds(row.try_get(8)?),
-        response_time: seconds(row.try_get(9)?),
+        request_time: row.try_get::<_, SystemTime>(8)?.into(),
+        response_time: row.try_get::<_, SystemTime>(9)?.into(),
     })
 }
 

@@ -123,7 +123,7 @@ fn a_person_can_read_it() {
     );
     assert!(
         row.ends_with(
-            "GET|http://a.example/x?y%20z|t|200|OK|{\"X: café: 1\",\"Last-Modified: today\"}|today|70000|1970-01-01 00:00:02+00"
+            "GET|http://a.example/x?y%20z|t|200|OK|{\"X: café: 1\",\"Last-Modified: today\"}|today|70000|1970-01-01 00:00:00.002+00"
         ),
         "{row}"
     );

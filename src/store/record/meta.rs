@@ -6,14 +6,15 @@ use super::MOST_META;
 use super::text::{put, split, take};
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::http::fields::{Fields, over};
 use crate::store::error::StoreError;
 
 /// The metadata without the trailers, encoded.
 pub fn encode(meta: &Meta) -> Result<Vec<u8>, StoreError> {
     let mut out = Vec::with_capacity(1024);
-    out.extend_from_slice(&meta.request_time.to_le_bytes());
-    out.extend_from_slice(&meta.response_time.to_le_bytes());
+    out.extend_from_slice(&meta.request_time.millis().to_le_bytes());
+    out.extend_from_slice(&meta.response_time.millis().to_le_bytes());
     out.extend_from_slice(&meta.status.to_le_bytes());
     out.push(meta.local.into());
     for text in [meta.key.text(), meta.variant.text(), &meta.reason] {
@@ -48,8 +49,8 @@ fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
 
 /// The metadata in `bytes`, with no trailers; None when it is not all there and nothing more.
 pub fn decode(mut bytes: Bytes) -> Option<Meta> {
-    let request_time = bytes.try_get_u64_le().ok()?;
-    let response_time = bytes.try_get_u64_le().ok()?;
+    let request_time = Timestamp::from_millis(bytes.try_get_u64_le().ok()?);
+    let response_time = Timestamp::from_millis(bytes.try_get_u64_le().ok()?);
     let status = bytes.try_get_u16_le().ok()?;
     let local = match bytes.try_get_u8().ok()? {
         0 => false,
@@ -91,8 +92,8 @@ mod tests {
         Meta {
             key: Key::new("GET http://deb.example/a"),
             variant: Variant::new("accept: a\n"),
-            request_time: 1,
-            response_time: u64::MAX,
+            request_time: Timestamp::from_millis(1),
+            response_time: Timestamp::from_millis(u64::MAX),
             local: true,
             status: 200,
             reason: Bytes::from_static(b"OK"),

@@ -29,7 +29,7 @@ pub const BOOT_AT: u64 = 96;
 pub const STAMPED_BACK: u64 = 2;
 
 const MAGIC: &[u8; 8] = b"cp-store";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const SLOT_HEADER: usize = 24;
 /// Content written to a draft begins at a multiple of this, where sendfile and splice do best.
 const PAGE: u64 = 4096;

@@ -12,6 +12,7 @@ use super::scan::Scan;
 use super::*;
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::ipc::Object;
@@ -101,8 +102,8 @@ fn meta(name: &str) -> Meta {
     Meta {
         key: Key::new(name.to_owned()),
         variant: Variant::none(),
-        request_time: 0,
-        response_time: 0,
+        request_time: Timestamp::default(),
+        response_time: Timestamp::default(),
         local: false,
         status: 200,
         reason: Bytes::new(),
@@ -312,8 +313,8 @@ fn evicting_variants_takes_the_index_along() {
         let meta = Meta {
             key: Key::new("GET http://a/"),
             variant: vary::variant_of(&["x"], &fields("x", &n.to_string())),
-            request_time: 0,
-            response_time: 0,
+            request_time: Timestamp::default(),
+            response_time: Timestamp::default(),
             local: false,
             status: 200,
             reason: Bytes::new(),

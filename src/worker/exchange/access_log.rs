@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Exchange;
 use crate::cache::status::Forward;
+use crate::cache::time::FreshnessLeft;
 use crate::http::target::without_fragment;
 use crate::sys::journal::{self, AccessLine};
 use crate::worker::client::Client;
@@ -58,10 +59,10 @@ impl RequestOutcome {
     }
 
     /// The outcome of an answer from the store with this much freshness left.
-    pub(super) fn of_stored(ttl: i64) -> RequestOutcome {
-        match ttl {
-            1.. => RequestOutcome::Hit,
-            _ => RequestOutcome::Stale,
+    pub(super) fn of_stored(left: FreshnessLeft) -> RequestOutcome {
+        match left.is_fresh() {
+            true => RequestOutcome::Hit,
+            false => RequestOutcome::Stale,
         }
     }
 

@@ -51,8 +51,8 @@ impl Exchange<'_> {
             from.status.set_received(answer.head.status);
             from.status.detail = Some("stale-if-error");
         } else {
-            let ttl = fallback.stored.facts.lifetime.seconds as i64 - from.age as i64;
-            from.status = CacheStatus::hit(ttl);
+            let left = fallback.stored.facts.freshness_left(from.age);
+            from.status = CacheStatus::hit(left.seconds());
             from.status.detail = Some("origin-unreachable");
         }
         self.record.outcome = RequestOutcome::Stale;

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -39,14 +40,14 @@ impl Exchange<'_> {
         &mut self,
         answer: &Answer,
         status: &CacheStatus<'_>,
-        age: Option<u64>,
+        age: Option<Duration>,
     ) {
         let Some(selected) = answer.selected() else {
             return;
         };
         let mut value = BytesMut::with_capacity(96);
         status.write(&mut value);
-        let age = age.unwrap_or_default().to_string();
+        let age = age.unwrap_or_default().as_secs().to_string();
         let how = ResponseAs {
             framing: Framing::None,
             keep_alive: self.keep,

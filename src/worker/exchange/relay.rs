@@ -209,9 +209,9 @@ impl Exchange<'_> {
             Audience::Own => (Cow::Borrowed(&head.fields), None),
             Audience::Others { age } => (answer.fields_for_others(), age),
         };
-        let date = date::format(now());
+        let date = date::format(now().seconds());
         // RFC 9110 §6.6.1: one who has a clock adds what is missing.
-        let aged = age.map(|age| age.to_string());
+        let aged = age.map(|age| age.as_secs().to_string());
         let mut extra: Vec<(&[u8], &[u8])> = vec![(b"Cache-Status", &value)];
         if !fields.has("date") {
             extra.push((b"Date", &date));

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
@@ -31,7 +32,7 @@ const COPIED: usize = 16 << 10;
 #[derive(Clone, Copy)]
 pub(super) struct FromStore<'a> {
     pub(super) stored: &'a Stored,
-    pub(super) age: u64,
+    pub(super) age: Duration,
     pub(super) status: CacheStatus<'a>,
 }
 
@@ -58,12 +59,12 @@ impl Exchange<'_> {
             Content::Memory(content) if content.len() <= COPIED => content.clone(),
             Content::Memory(_) | Content::File { .. } | Content::Pieces(_) => return None,
         };
-        self.record.outcome = RequestOutcome::of_stored(reused.ttl);
+        self.record.outcome = RequestOutcome::of_stored(reused.left);
         self.worker.count_hit(stored);
         let from = FromStore {
             stored,
             age: reused.age,
-            status: CacheStatus::hit(reused.ttl),
+            status: CacheStatus::hit(reused.left.seconds()),
         };
         if self.stored_head(from) {
             self.client.out.put_slice(&content);
@@ -74,8 +75,8 @@ impl Exchange<'_> {
 
     /// Answers with the candidate of the plan.
     pub(super) async fn respond(&mut self, uri: &Uri, from: CandidateSet, reused: Reused) -> After {
-        let Reused { age, ttl, .. } = reused;
-        let status = CacheStatus::hit(ttl);
+        let Reused { age, left, .. } = reused;
+        let status = CacheStatus::hit(left.seconds());
         if let Some(stored) = from.stored.as_ref().filter(|_| reused.validate_behind) {
             self.validate_behind(uri, stored, &from);
         }
@@ -84,7 +85,7 @@ impl Exchange<'_> {
             CandidateSource::Stored => from.stored,
             CandidateSource::Part => from.part.map(|(part, _)| part),
         };
-        self.record.outcome = RequestOutcome::of_stored(ttl);
+        self.record.outcome = RequestOutcome::of_stored(left);
         if let Some(stored) = stored {
             let stored = &stored;
             let from = FromStore {
@@ -219,7 +220,7 @@ impl Exchange<'_> {
     ) {
         let mut value = BytesMut::with_capacity(64);
         from.status.write(&mut value);
-        let age = from.age.to_string();
+        let age = from.age.as_secs().to_string();
         let meta = &from.stored.object.meta;
         let phrase = match code == meta.status {
             true => &meta.reason[..],
@@ -247,7 +248,7 @@ impl Exchange<'_> {
 /// The fields of a hit that are different each time.
 fn write_changing(out: &mut BytesMut, from: &FromStore<'_>) {
     // Writing to a BytesMut grows it and can't fail.
-    let _ = write!(out, "Age: {}\r\nCache-Status: ", from.age);
+    let _ = write!(out, "Age: {}\r\nCache-Status: ", from.age.as_secs());
     from.status.write(out);
     out.put_slice(b"\r\n");
 }

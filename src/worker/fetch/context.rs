@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::request::FetchRequest;
+use crate::cache::time::Timestamp;
 use crate::worker::state::Worker;
 use crate::worker::waiting_list::Fetch;
 
@@ -14,9 +15,9 @@ pub struct Context<'a> {
     pub fetch: &'a Rc<Fetch>,
 }
 
-/// When a request was sent and its response received, in Unix seconds (RFC 9111 §4.2.3).
+/// When a request was sent and its response received (RFC 9111 §4.2.3).
 #[derive(Debug, Clone, Copy)]
 pub struct FetchTimes {
-    pub request: u64,
-    pub response: u64,
+    pub request: Timestamp,
+    pub response: Timestamp,
 }

@@ -18,7 +18,11 @@ const REMEMBERED: u64 = 60 * 60;
 
 /// The precedent of a request for this key; that of its path, where the key has a query and none of its own.
 pub fn precedent(worker: &Worker, key: &Key, request: &Fields) -> Precedent {
-    let of = |hash| worker.shared.precedent(&name(hash, request), now());
+    let of = |hash| {
+        worker
+            .shared
+            .precedent(&name(hash, request), now().seconds())
+    };
     let known = of(*key.hash()).or_else(|| of(key.path()?));
     match known {
         Some(true) => Precedent::Shared,
@@ -51,7 +55,7 @@ pub(super) fn note(
         return;
     }
     for hash in [Some(*key.hash()), path].into_iter().flatten() {
-        let (name, until) = (name(hash, presented), now() + REMEMBERED);
+        let (name, until) = (name(hash, presented), now().seconds() + REMEMBERED);
         worker.shared.note_precedent(&name, is_shared, until);
     }
 }

@@ -20,6 +20,7 @@ use crate::cache::personal::{PersonalFields, for_others};
 use crate::cache::range;
 use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::cache::validation::head_agrees;
 use crate::cache::vary;
 use crate::http::fields::Fields;
@@ -35,7 +36,7 @@ use crate::worker::waiting_list::{
 
 impl Context<'_> {
     /// Takes a response to its end.
-    pub async fn receive(self, response: Response, request_time: u64) {
+    pub async fn receive(self, response: Response, request_time: Timestamp) {
         let Context {
             worker,
             request,

@@ -12,10 +12,10 @@ use crate::cache::key::Variant;
 use crate::cache::parts::PartialContent;
 use crate::cache::personal::for_others;
 use crate::cache::storing::UncacheableReason;
+use crate::cache::time::Timestamp;
 use crate::cache::validation::Selected;
 use crate::cache::vary;
 use crate::http::content::ContentError;
-use crate::http::date::UnixSeconds;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, FramingError};
 use crate::http::head::ResponseHead;
@@ -73,8 +73,8 @@ pub struct Shareable {
     pub facts: Facts,
     /// The fields as others see them.
     pub fields: Fields,
-    /// When the response was received, in Unix seconds.
-    pub response_time: UnixSeconds,
+    /// When the response was received.
+    pub response_time: Timestamp,
     /// The names of the fields that select the variant.
     pub selecting: Vec<String>,
     /// The variant that others must ask for.
