@@ -8,6 +8,7 @@ pub mod directives;
 pub(crate) mod freshness;
 pub(crate) mod invalidation;
 pub mod key;
+pub(crate) mod multipart;
 pub mod parts;
 pub(crate) mod personal;
 pub(crate) mod plan;

@@ -1,17 +1,19 @@
 //! Range requests (RFC 9110 §13.1.5, §14): what of a selected representation a request asks for, and how
 //! that is written in Content-Range.
 //!
-//! Only `bytes`. Ranges that overlap or touch become one, in the place of the first of them; a set of
-//! more than [`MOST`] ranges is ignored as a whole, as is anything that isn't valid.
+//! Only `bytes`. Ranges that overlap or touch become one, in the place of the first of them, so that no byte is sent
+//! twice. A set of more than [`MOST`] ranges, or one with too much around its parts (`multipart`), is ignored as a whole,
+//! as is anything that isn't valid.
 
+use super::multipart;
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 use crate::http::syntax::{elements, is_one_of, saturating_number};
 use crate::http::validator::EntityTag;
 
-/// The most ranges that are answered in one response.
-pub const MOST: usize = 32;
+/// The most ranges that are answered in one response: zchunk asks for hundreds.
+pub const MOST: usize = 1_000;
 
 /// The cost, in content that wasn't asked for, at which a range is still answered from the whole.
 const NEAR: u64 = 1 << 20;
@@ -109,10 +111,7 @@ pub fn select(request: &RequestHead, status: u16, selected: &Fields, length: u64
     if !if_range_holds(&request.fields, selected) {
         return Selection::Whole;
     }
-    let mut parts = Vec::with_capacity(specs.len());
-    for part in specs.iter().filter_map(|spec| spec.part(length)) {
-        add(&mut parts, part);
-    }
+    let parts = coalesced(specs.iter().filter_map(|spec| spec.part(length)));
     match parts[..] {
         // A suffix of nothing is all that there is of nothing.
         [] if length == 0 && specs.iter().any(|spec| matches!(spec, Spec::Suffix(1..))) => {
@@ -120,6 +119,9 @@ pub fn select(request: &RequestHead, status: u16, selected: &Fields, length: u64
         }
         [] => Selection::Unsatisfiable,
         [part] => Selection::Part(part),
+        _ if !multipart::is_bounded(parts.len(), selected.first("content-type"), length) => {
+            Selection::Whole
+        }
         _ => Selection::Parts(parts),
     }
 }
@@ -155,18 +157,22 @@ fn without_range(request: &Fields) -> Fields {
     others.collect()
 }
 
-/// A part more: what it overlaps or touches becomes one with it.
-fn add(parts: &mut Vec<ByteRange>, mut part: ByteRange) {
-    let mut place = parts.len();
-    while let Some(at) = parts
-        .iter()
-        .position(|other| other.first <= part.end() && part.first <= other.end())
-    {
-        let other = parts.remove(at);
-        part = ByteRange::between(other.first.min(part.first), other.end().max(part.end()));
-        place = place.min(at);
+/// The parts less what they have in common: those that overlap or touch are one, in the place of the first of them.
+fn coalesced(parts: impl Iterator<Item = ByteRange>) -> Vec<ByteRange> {
+    let mut placed: Vec<(usize, ByteRange)> = parts.enumerate().collect();
+    placed.sort_unstable_by_key(|(_, part)| part.first);
+    let mut apart: Vec<(usize, ByteRange)> = Vec::with_capacity(placed.len());
+    for (place, part) in placed {
+        match apart.last_mut() {
+            Some((first_place, last)) if part.first <= last.end() => {
+                *last = ByteRange::between(last.first, last.end().max(part.end()));
+                *first_place = place.min(*first_place);
+            }
+            _ => apart.push((place, part)),
+        }
     }
-    parts.insert(place.min(parts.len()), part);
+    apart.sort_unstable_by_key(|(place, _)| *place);
+    apart.into_iter().map(|(_, part)| part).collect()
 }
 
 /// The ranges of a valid Range field with the `bytes` unit (§14.1.1); `None` when it is to be ignored.

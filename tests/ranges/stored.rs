@@ -1,7 +1,7 @@
 //! Ranges of what is stored whole: the origin server hears of none of them.
 
 use super::common::byteranges::byteranges;
-use super::common::conversation::{Step, hold_as};
+use super::common::conversation::{Step, hold_as, served, settle, start};
 use super::common::origin::{ok, reply};
 use super::common::{Client, Origin, Proxy, each, pattern};
 use super::{DIGITS, ask, have_stored};
@@ -152,18 +152,60 @@ fn of_large_content() {
     assert_eq!(origin.count(), 1);
 }
 
-/// A set of more ranges than anyone needs is ignored (§14.2).
+/// As zchunk asks: hundreds of ranges in one request, from memory, from a file, and from a stored part. A set of more than
+/// anyone needs is ignored (§14.2).
 #[test]
 fn many_ranges() {
-    let proxy = Proxy::start("");
-    let origin = Origin::answering(|_| ok("Cache-Control: max-age=60\r\n", pattern(1000)));
-    have_stored(&proxy, &origin, "/");
-    let set = |count: usize| {
-        let ranges: Vec<_> = (0..count).map(|at| format!("{0}-{0}", at * 3)).collect();
-        format!("Range: bytes={}\r\n", ranges.join(","))
-    };
-    let got = ask(&proxy, &origin, "/", &set(32));
-    assert_eq!((got.status, byteranges(&got).len()), (206, 32));
-    let got = ask(&proxy, &origin, "/", &set(33));
-    assert_eq!((got.status, got.content.len()), (200, 1000));
+    const LEN: usize = 1_200_000;
+    let proxy = start("");
+    let content = pattern(LEN);
+    let fields = "Cache-Control: max-age=60\r\nETag: \"a\"\r\nContent-Type: a/b\r\n";
+    let origin = Origin::answering({
+        let content = content.clone();
+        move |request| match request.target() {
+            "/part" => served(request, fields, &content),
+            "/memory" => ok(fields, &content[..9_000]),
+            _ => ok(fields, &content),
+        }
+    });
+    have_stored(&proxy, &origin, "/memory");
+    have_stored(&proxy, &origin, "/file");
+    ask(
+        &proxy,
+        &origin,
+        "/part",
+        &format!("Range: bytes=1-{}\r\n", LEN - 1),
+    );
+    settle(&proxy);
+    // (ranges, bytes of each, bytes between their beginnings, whether they are answered)
+    let sets = [(32, 1, 2, true), (33, 1, 2, true), (700, 7, 12, true)];
+    for path in ["/memory", "/file", "/part"] {
+        for (count, len, apart, answered) in sets {
+            let ranges: Vec<_> = (0..count)
+                .map(|at| (1 + at * apart, at * apart + len))
+                .collect();
+            let specs: Vec<_> = (ranges.iter())
+                .map(|(first, last)| format!("{first}-{last}"))
+                .collect();
+            let asked = format!("Range: bytes={}\r\n", specs.join(","));
+            let got = ask(&proxy, &origin, path, &asked);
+            let what = format!("{path} {count}");
+            if !answered {
+                assert_eq!(got.status, 200, "{what}");
+                continue;
+            }
+            assert!(got.status == 206 && got.is_hit(), "{what} {got:?}");
+            let found = byteranges(&got);
+            assert_eq!(found.len(), count, "{what}");
+            let length = if path == "/memory" { 9_000 } else { LEN };
+            for (part, (first, last)) in found.iter().zip(ranges) {
+                assert_eq!(
+                    part.range,
+                    format!("bytes {first}-{last}/{length}"),
+                    "{what}"
+                );
+                assert!(part.content == content[first..=last], "{what}");
+            }
+        }
+    }
 }

@@ -23,6 +23,15 @@ fn ranges() {
     };
     let (most, more) = (many(MOST as u64), many(MOST as u64 + 1));
     let most_parts: Vec<_> = (0..MOST as u64).map(|at| (at * 2, 1)).collect();
+    let backward_parts: Vec<_> = most_parts.iter().rev().copied().collect();
+    let set = |spec: &dyn Fn(usize) -> String| {
+        let specs: Vec<_> = (0..MOST).map(spec).collect();
+        format!("bytes={}", specs.join(","))
+    };
+    let overlapping = set(&|at| format!("{at}-"));
+    let backwards = set(&|at| format!("{0}-{0}", (MOST - 1 - at) * 2));
+    let touching = set(&|at| format!("{0}-{0}", (at * 7) % MOST));
+    let all_but_one = set(&|at| format!("{0}-{0}", (at + 1 + usize::from(at >= MOST - 2))));
     #[rustfmt::skip]
     let table: &[(&str, u64, Selection)] = &[
         // §14.1.2, the examples of a representation of 10000 bytes
@@ -99,13 +108,35 @@ fn ranges() {
         ("bytes=4-5,4-5", 10, part(4, 2)),
         ("bytes=0-5,1-2", 10, part(0, 6)),
         // §14.2: bounded
-        (&most, 1_000, parts(&most_parts)),
-        (&more, 1_000, WHOLE),
+        (&most, 10_000, parts(&most_parts)),
+        (&more, 10_000, WHOLE),
+        // §17.15: many that overlap, or all in the wrong order
+        (&overlapping, 10_000, part(0, 10_000)),
+        (&backwards, 10_000, parts(&backward_parts)),
+        (&touching, 10_000, part(0, 1_000)),
+        (&all_but_one, 10_000, parts(&[(1, 998), (1_000, 2)])),
     ];
     for (range, length, expected) in table {
         let request = request("GET", &[("Range", range)]);
         let got = select(&request, 200, &fields(&[]), *length);
         assert_eq!(got, *expected, "{range} of {length}");
+    }
+}
+
+/// §14.2: a set of ranges that would be mostly what is written around them.
+#[test]
+fn what_is_around_parts_is_bounded() {
+    let specs: Vec<_> = (0..MOST).map(|at| format!("{0}-{0}", at * 2)).collect();
+    let asked = format!("bytes={}", specs.join(","));
+    let request = request("GET", &[("Range", &asked)]);
+    for (media_type, expected) in [(100, MOST), (1_000, 0)] {
+        let media_type = "x".repeat(media_type);
+        let selected = fields(&[("Content-Type", &media_type)]);
+        let got = match select(&request, 200, &selected, 10_000) {
+            Selection::Parts(parts) => parts.len(),
+            Selection::Whole | Selection::Part(_) | Selection::Unsatisfiable => 0,
+        };
+        assert_eq!(got, expected, "{media_type}");
     }
 }
 

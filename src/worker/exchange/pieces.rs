@@ -3,9 +3,11 @@
 //! from the origin server.
 
 use std::io::{self, IoSlice};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +20,40 @@ use crate::worker::stored::Stored;
 /// The longest that a store may be away in the middle of content, and the time between two questions.
 const OUTAGE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(250);
+
+/// Pieces of which the one that was read last is at hand, for who asks for one part of it after the other.
+#[derive(Debug)]
+pub(super) struct LastPiece {
+    pieces: Arc<dyn Pieces>,
+    /// It, and where it begins.
+    last: Mutex<(u64, Bytes)>,
+}
+
+impl LastPiece {
+    pub(super) fn of(pieces: Arc<dyn Pieces>) -> LastPiece {
+        LastPiece {
+            pieces,
+            last: Mutex::default(),
+        }
+    }
+}
+
+impl Pieces for LastPiece {
+    fn len(&self) -> u64 {
+        self.pieces.len()
+    }
+
+    fn read(&self, at: u64) -> Result<Bytes, StoreError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, piece) = &*last;
+        if let Some(before) = at.checked_sub(*first).filter(|at| *at < piece.len() as u64) {
+            return Ok(piece.slice(before as usize..));
+        }
+        let piece = self.pieces.read(at)?;
+        *last = (at, piece.clone());
+        Ok(piece)
+    }
+}
 
 /// A reason why sending ended early.
 enum PiecesEnd {
@@ -70,17 +106,17 @@ async fn send(
     timeout: Duration,
 ) -> Result<(), PiecesEnd> {
     let mut at = part.first;
-    let mut next = (at < part.end()).then(|| read(pieces, at, Vec::new()));
+    let reading = |at, room| (at < part.end()).then(|| read(pieces, at..part.end(), room));
+    let mut next = reading(at, Vec::new());
     let mut spare = Vec::new();
-    while let Some(reading) = next.take() {
-        let read_piece = reading.await.map_err(io::Error::from)?;
-        let mut piece = read_piece.map_err(|failure| PiecesEnd::Lost(at, failure))?;
-        piece.truncate(usize::try_from(part.end() - at).unwrap_or(usize::MAX));
+    while let Some(piece) = next.take() {
+        let read_piece = piece.await.map_err(io::Error::from)?;
+        let piece = read_piece.map_err(|failure| PiecesEnd::Lost(at, failure))?;
         if piece.is_empty() {
             return Err(PiecesEnd::Lost(at, StoreError::Gone));
         }
         at += piece.len() as u64;
-        next = (at < part.end()).then(|| read(pieces, at, spare));
+        next = reading(at, spare);
         stream
             .write_all(&mut [IoSlice::new(&piece)], timeout)
             .await?;
@@ -99,7 +135,7 @@ async fn returns(pieces: &Arc<dyn Pieces>, at: u64) -> bool {
     let until = Instant::now() + OUTAGE;
     loop {
         sleep(RETRY).await;
-        match read(pieces, at, Vec::new()).await {
+        match read(pieces, at..at + 1, Vec::new()).await {
             Ok(Ok(_)) => return true,
             Ok(Err(failure)) if !is_final(&failure) && Instant::now() < until => {}
             _ => return false,
@@ -107,15 +143,18 @@ async fn returns(pieces: &Arc<dyn Pieces>, at: u64) -> bool {
     }
 }
 
-/// Reads a piece into room that goes back and forth: what one thread allocates and another frees piles up.
+/// Reads a piece, as far as it is wanted, into room that goes back and forth: what one thread allocates and another
+/// frees piles up.
 fn read(
     pieces: &Arc<dyn Pieces>,
-    at: u64,
+    wanted: Range<u64>,
     mut room: Vec<u8>,
 ) -> JoinHandle<Result<Vec<u8>, StoreError>> {
     let pieces = pieces.clone();
     spawn_blocking(move || {
-        let piece = pieces.read(at)?;
+        let mut piece = pieces.read(wanted.start)?;
+        let most = usize::try_from(wanted.end - wanted.start);
+        piece.truncate(most.unwrap_or(usize::MAX));
         room.clear();
         room.extend_from_slice(&piece);
         Ok(room)
@@ -126,8 +165,6 @@ fn read(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-    use bytes::Bytes;
 
     use super::*;
 
@@ -151,6 +188,47 @@ mod tests {
                 server: "db".to_owned(),
                 reason: "too many others wait for it".to_owned(),
             })
+        }
+    }
+
+    /// Has ten bytes in pieces of four, and counts how often they are read.
+    #[derive(Debug, Default)]
+    struct Digits {
+        read: AtomicUsize,
+    }
+
+    impl Pieces for Digits {
+        fn len(&self) -> u64 {
+            10
+        }
+
+        fn read(&self, at: u64) -> Result<Bytes, StoreError> {
+            self.read.fetch_add(1, Relaxed);
+            let end = (at - at % 4 + 4).min(10);
+            Ok(Bytes::from_static(b"0123456789").slice(at as usize..end as usize))
+        }
+    }
+
+    #[test]
+    fn parts_of_one_piece_read_it_once() {
+        let digits = Arc::new(Digits::default());
+        let pieces = LastPiece::of(digits.clone());
+        assert_eq!(pieces.len(), 10);
+        // (where, what is there, how often it was read by then)
+        let rows = [
+            (1, "123", 1),
+            (1, "123", 1),
+            (3, "3", 1),
+            (4, "4567", 2),
+            (7, "7", 2),
+            (0, "0123", 3),
+            (2, "23", 3),
+            (9, "9", 4),
+            (10, "", 5),
+        ];
+        for (at, expected, read) in rows {
+            assert_eq!(pieces.read(at).unwrap(), expected, "{at}");
+            assert_eq!(digits.read.load(Relaxed), read, "{at}");
         }
     }
 

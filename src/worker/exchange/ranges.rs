@@ -2,18 +2,22 @@
 //! what is being fetched, one, from the spool as it grows.
 
 use std::collections::hash_map::RandomState;
-use std::fmt::Write;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use bytes::BytesMut;
+use tokio::task::yield_now;
 
+use super::pieces::LastPiece;
 use super::respond::FromStore;
 use super::{After, Exchange};
+use crate::cache::multipart;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::framing::Framing;
+use crate::store::Content;
 use crate::worker::waiting_list::Answer;
 
 impl Exchange<'_> {
@@ -54,19 +58,27 @@ impl Exchange<'_> {
         let media_type = stored.object.meta.fields.first("content-type");
         let heads: Vec<BytesMut> = parts
             .iter()
-            .map(|part| part_head(&boundary, media_type, &part.content_range(held.length)))
+            .map(|part| multipart::part_head(&boundary, media_type, *part, held.length))
             .collect();
-        let end = format!("\r\n--{boundary}--\r\n");
+        let end = multipart::end(&boundary);
         let within: u64 = parts.iter().map(|part| part.len).sum();
         let around = heads.iter().map(BytesMut::len).sum::<usize>() + end.len();
         let value = format!("multipart/byteranges; boundary={boundary}");
         let multipart = (&b"Content-Type"[..], value.as_bytes());
         self.partial_head(from, multipart, within + around as u64);
+        // Many parts may lie in one piece.
+        let content = match &stored.object.content {
+            Content::Pieces(pieces) => Content::Pieces(Arc::new(LastPiece::of(pieces.clone()))),
+            content @ (Content::Memory(_) | Content::File { .. }) => content.clone(),
+        };
         for (head, part) in heads.iter().zip(parts) {
             self.client.out.extend_from_slice(head);
-            if self.send(stored, held.within(*part)).await.is_err() {
+            let sent = self.send_from_content(stored, &content, held.within(*part));
+            if sent.await.is_err() {
                 return After::Over;
             }
+            // A file may have to be read from disk at each of them.
+            yield_now().await;
         }
         self.client.out.extend_from_slice(end.as_bytes());
         self.after()
@@ -117,19 +129,6 @@ impl Exchange<'_> {
             Selection::Whole | Selection::Parts(_) => Ok(None),
         }
     }
-}
-
-fn part_head(boundary: &str, media_type: Option<&[u8]>, content_range: &str) -> BytesMut {
-    let mut out = BytesMut::with_capacity(192);
-    // Writing to a BytesMut grows it and can't fail.
-    let _ = write!(out, "\r\n--{boundary}\r\n");
-    if let Some(media_type) = media_type {
-        out.extend_from_slice(b"Content-Type: ");
-        out.extend_from_slice(media_type);
-        out.extend_from_slice(b"\r\n");
-    }
-    let _ = write!(out, "Content-Range: {content_range}\r\n\r\n");
-    out
 }
 
 /// A line between the parts, which nobody who made the content can have guessed.

@@ -131,9 +131,20 @@ impl Exchange<'_> {
 
     /// Sends a part of stored content after what is gathered.
     pub(super) async fn send(&mut self, stored: &Stored, part: ByteRange) -> io::Result<()> {
+        let content = &stored.object.content;
+        self.send_from_content(stored, content, part).await
+    }
+
+    /// Sends a part of stored content, which is read from there, after what is gathered.
+    pub(super) async fn send_from_content(
+        &mut self,
+        stored: &Stored,
+        content: &Content,
+        part: ByteRange,
+    ) -> io::Result<()> {
         let timeout = self.settings.times.body_stall;
         let client = &mut *self.client;
-        let sent = match &stored.object.content {
+        let sent = match content {
             Content::Memory(content) => {
                 let content = content.slice(part.first as usize..part.end() as usize);
                 if content.len() <= COPIED {
