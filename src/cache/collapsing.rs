@@ -83,6 +83,7 @@ mod tests {
     use super::*;
     use crate::cache::directives::RequestDirectives;
     use crate::cache::testing::request;
+    use crate::cache::versioned::Remembered;
 
     #[test]
     fn who_waits_for_whom() {
@@ -120,6 +121,7 @@ mod tests {
                 directives: RequestDirectives::of(&head.fields),
                 bypass: None,
                 is_local: false,
+                remembered: Remembered::default(),
             };
             let got = |has_query, validates| {
                 let asked = Asked {

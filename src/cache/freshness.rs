@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::age::{aged, date_value, initial_age};
 use super::directives::{FOREVER, ResponseDirectives};
 use super::personal::sets_cookies;
-use super::policy::{Policy, Ttl, applies};
+use super::policy::{Policy, RuleFreshness, Ttl, applies};
 use super::stored::Meta;
 use super::time::{FreshnessLeft, Timestamp};
 use super::{validation, vary};
@@ -22,6 +22,9 @@ const HEURISTIC_DIVISOR: u64 = 10;
 /// heuristically fresh answer.
 const HEURISTIC_MOST: u64 = 24 * 60 * 60;
 
+/// The lifetime of what is kept: longer than any age.
+const KEPT: u64 = 2 * FOREVER;
+
 /// A freshness lifetime and what it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lifetime {
@@ -34,6 +37,8 @@ pub struct Lifetime {
 /// The origin of a freshness lifetime.
 #[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LifetimeSource {
+    #[error("a rule of the configuration says that it never changes")]
+    Kept,
     #[error("a rule of the configuration overrides the origin")]
     ForcedRule,
     #[error("the origin sent s-maxage")]
@@ -59,6 +64,11 @@ impl LifetimeSource {
         matches!(self, Self::Heuristic | Self::Nothing)
     }
 
+    /// True if the operator gave it, whatever the origin server says of freshness.
+    pub(super) fn is_forced(self) -> bool {
+        matches!(self, Self::Kept | Self::ForcedRule)
+    }
+
     /// True if the origin server itself gave the lifetime.
     pub(super) fn is_explicit(self) -> bool {
         matches!(self, Self::SMaxage | Self::MaxAge | Self::Expires)
@@ -77,8 +87,10 @@ pub struct Facts {
     /// It is never served stale.
     pub must_revalidate: bool,
     pub has_validator: bool,
-    /// It does not change while it is fresh (RFC 8246).
+    /// It does not change while it is fresh (RFC 8246), by its origin server's word or the operator's.
     pub immutable: bool,
+    /// It is validated now and then though it is fresh.
+    pub versioned: bool,
     /// The seconds after it became stale for which it may be served while it is being validated (RFC 5861 §3).
     pub stale_while_revalidate: u64,
     /// The seconds after it became stale for which it may be served instead of an error (RFC 5861 §4).
@@ -97,7 +109,7 @@ impl Facts {
         let explicit = explicit(fields, &directives, meta.response_time).is_some();
         let is_one_client_s = sets_cookies(fields) && !explicit && !policy.ignore_cookies;
         let unmatchable = vary::names(fields).is_none();
-        let no_cache = directives.no_cache && lifetime.source != LifetimeSource::ForcedRule;
+        let no_cache = directives.no_cache && !lifetime.source.is_forced();
         Facts {
             lifetime,
             initial_age: initial_age(fields, meta.request_time, meta.response_time),
@@ -107,7 +119,8 @@ impl Facts {
                 || directives.proxy_revalidate
                 || directives.s_maxage.is_some(),
             has_validator: validation::has_validator(fields),
-            immutable: directives.immutable,
+            immutable: directives.immutable || lifetime.source == LifetimeSource::Kept,
+            versioned: policy.is_versioned() && applies(meta.status) && !directives.immutable,
             stale_while_revalidate: directives
                 .stale_while_revalidate
                 .unwrap_or(policy.stale_while_revalidate),
@@ -136,6 +149,14 @@ pub(super) fn lifetime(
 ) -> Lifetime {
     let date = date_value(fields, received);
     let rule = policy.rule.filter(|_| applies(status));
+    if rule == Some(RuleFreshness::Kept) {
+        return Lifetime {
+            seconds: KEPT,
+            source: LifetimeSource::Kept,
+            capped: false,
+        };
+    }
+    let rule = rule.and_then(RuleFreshness::ttl);
     let forced = rule.filter(|rule| rule.force);
     let ttl = match policy.ttl {
         Ttl::Fixed(seconds) if applies(status) => Some(seconds),

@@ -24,3 +24,4 @@ pub(crate) mod testing;
 pub mod time;
 pub mod validation;
 pub mod vary;
+pub mod versioned;

@@ -14,6 +14,7 @@ use super::reuse::{OnError, Reuse, ValidateReason, is_error, reuse};
 use super::status::Forward;
 use super::time::{FreshnessLeft, Timestamp};
 use super::validation::{Condition, Selected, client_condition};
+use super::versioned::{Remembered, with_class};
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 
@@ -26,6 +27,8 @@ pub struct Presented<'a> {
     pub bypass: Option<Bypass>,
     /// Its client may have what came from this machine's own addresses.
     pub is_local: bool,
+    /// The memory of earlier requests for it, if it is for a versioned file.
+    pub remembered: Remembered,
 }
 
 /// A response that could answer, as far as the rules need to know it.
@@ -188,7 +191,16 @@ fn from_stored(
     now: Timestamp,
 ) -> Plan {
     let only_if_cached = request.directives.only_if_cached;
-    match reuse(&request.directives, stored.facts, now) {
+    let (directives, facts) = (&request.directives, stored.facts);
+    let plain = reuse(directives, facts, now);
+    match with_class(
+        plain,
+        request.head,
+        directives,
+        facts,
+        request.remembered,
+        now,
+    ) {
         Reuse::Fresh { age, left } | Reuse::Stale { age, left } => {
             answer(CandidateSource::Stored, (age, left), false)
         }

@@ -9,12 +9,14 @@ pub struct Policy {
     pub ttl: Ttl,
     /// The longest freshness lifetime, whatever it came from, in seconds.
     pub max_ttl: Option<u64>,
-    /// The lifetime that the matching rule sets.
-    pub rule: Option<RuleTtl>,
+    /// The freshness that the matching rule sets.
+    pub rule: Option<RuleFreshness>,
     /// The seconds for which a response without the directive may be served stale while being validated.
     pub stale_while_revalidate: u64,
     /// The seconds for which a response without the directive may be served stale instead of an error.
     pub stale_if_error: Option<u64>,
+    /// The responses that are stored, and for whom.
+    pub store: StoreRule,
     /// Responses are for all though cookies came or went with them; the cookies themselves never are.
     pub ignore_cookies: bool,
 }
@@ -29,11 +31,55 @@ pub enum Ttl {
     Fixed(u64),
 }
 
+/// The freshness that a rule sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleFreshness {
+    Ttl(RuleTtl),
+    /// A file that never changes under its URI is never stale, whatever the origin server, `ttl` and `max_ttl` say.
+    Kept,
+    /// A file whose name tells its version has a lifetime; `versioned` says when it is validated before that ends.
+    Versioned(RuleTtl),
+}
+
+impl RuleFreshness {
+    pub(super) fn ttl(self) -> Option<RuleTtl> {
+        match self {
+            RuleFreshness::Ttl(ttl) | RuleFreshness::Versioned(ttl) => Some(ttl),
+            RuleFreshness::Kept => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleTtl {
     pub seconds: u64,
     /// It also replaces an explicit lifetime and `no-cache`.
     pub force: bool,
+}
+
+/// The storing of what no-store, private or Authorization forbids to store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoreRule {
+    /// As RFC 9111 §3 says.
+    #[default]
+    Standard,
+    /// It is stored: for all, or else for the client alone whose request brought it.
+    Always { public: bool },
+}
+
+impl RuleTtl {
+    /// The lifetime of versioned files, where their rule sets none.
+    pub const VERSIONED: RuleTtl = RuleTtl {
+        seconds: 30 * 24 * 60 * 60,
+        force: false,
+    };
+}
+
+impl Policy {
+    /// True for a URI whose file is validated now and then though it is fresh.
+    pub fn is_versioned(&self) -> bool {
+        matches!(self.rule, Some(RuleFreshness::Versioned(_)))
+    }
 }
 
 /// True for a status to whose responses a configured lifetime applies. An operator who says that

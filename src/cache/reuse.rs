@@ -60,6 +60,10 @@ pub enum ValidateReason {
     Stale,
     #[error("it is stale, and the response forbids to serve it stale")]
     MustRevalidate,
+    #[error("the same client asks for this versioned file again, as it would after a wrong hash")]
+    AskedAgain,
+    #[error("this versioned file is older than a day")]
+    Versioned,
     #[error("it is stale, and neither the origin server nor a rule said for how long it is fresh")]
     NotExplicit,
 }
@@ -157,7 +161,7 @@ fn meanwhile(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) ->
     said.is_none() && covers(facts.stale_while_revalidate, left)
 }
 
-fn on_error(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) -> OnError {
+pub(super) fn on_error(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) -> OnError {
     let forbidden = request.no_store || request.no_cache || facts.no_cache;
     if forbidden || !left.is_fresh() && facts.must_revalidate {
         return OnError::No;

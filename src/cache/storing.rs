@@ -196,7 +196,6 @@ fn is_of_use(
 ) -> Result<(), UncacheableReason> {
     let fields = &response.fields;
     let lifetime = lifetime(response.status, fields, directives, received, policy);
-    let forced = lifetime.source == LifetimeSource::ForcedRule;
     let explicit = lifetime.source.is_explicit() || directives.public;
     if !explicit && !heuristically_cacheable(response.status) {
         return Err(UncacheableReason::Status);
@@ -207,7 +206,7 @@ fn is_of_use(
     let stale_use = directives
         .stale_while_revalidate
         .max(directives.stale_if_error);
-    if directives.no_cache && !forced {
+    if directives.no_cache && !lifetime.source.is_forced() {
         Err(UncacheableReason::NoValidator)
     } else if lifetime.seconds > 0 || stale_use > Some(0) {
         Ok(())

@@ -63,7 +63,7 @@ pub struct FreshnessLeft {
 }
 
 impl FreshnessLeft {
-    /// What a lifetime leaves at this age, neither of which is more than 2^31 seconds.
+    /// What a lifetime leaves at this age, neither of which is more than 2^32 seconds.
     pub const fn of(lifetime: Duration, age: Duration) -> FreshnessLeft {
         let millis = lifetime.as_millis() as i64 - age.as_millis() as i64;
         FreshnessLeft { millis }

@@ -5,17 +5,20 @@ use std::fmt::Write as _;
 use super::list::{fields_of, now};
 use super::output::{self, amount, duration};
 use super::store_args::StoreArgs;
-use super::url;
+use super::{summary, url};
 use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
-use crate::cache::freshness::Facts;
+use crate::cache::freshness::{Facts, LifetimeSource};
 use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::plan::{Candidate, CandidateSource, Candidates, Plan, Presented, Question, plan};
+use crate::cache::policy::StoreRule;
 use crate::cache::reuse::OnError;
 use crate::cache::time::Timestamp;
 use crate::cache::validation::conditional_fields;
 use crate::cache::vary;
+use crate::cache::versioned::Remembered;
+use crate::config::Rules;
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, Version};
 use crate::http::target::TargetUri;
@@ -79,13 +82,17 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     };
     let key = Key::of(&cache_uri);
     let parts = of_key(key.part())?;
-    let known = of_key(key)?;
+    let known = of_key(key.clone())?;
     let of_head = of_key(Key::of_head(&cache_uri))?;
     let presented = Presented {
         head: &head,
         directives: RequestDirectives::of(&head.fields),
         bypass: (store.settings.rules.bypass(uri)).then_some(Bypass::Rule),
         is_local: true,
+        remembered: Remembered {
+            asked: None,
+            validated: (store.shared.as_ref()).and_then(|it| it.validated(key.hash())),
+        },
     };
     let now = now();
     let mut text = match known.len() {
@@ -104,6 +111,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
             printable(cache_uri.as_bytes())
         );
     }
+    text.push_str(&rules_for(&store.settings.rules, uri));
     if !of_head.is_empty() {
         text.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
     }
@@ -121,6 +129,17 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     };
     let _ = writeln!(text, "\nA GET request now: {verdict}");
     output::print(&text)
+}
+
+/// The rules that count for how long a response is fresh, and for what is stored.
+fn rules_for(rules: &Rules, uri: &[u8]) -> String {
+    let fresh = rules.first(uri, |rule| rule.freshness.map(|_| rule));
+    let stored = rules.first(uri, |rule| rule.store.map(|_| rule));
+    let stored =
+        stored.filter(|rule| rule.store != Some(StoreRule::Standard) && fresh != Some(*rule));
+    let rules = [fresh, stored].into_iter().flatten();
+    let lines = rules.map(|rule| format!("\nThis rule counts: {}.\n", summary::rule(rule)));
+    lines.collect()
 }
 
 /// A stored response, and what is known of it.
@@ -164,8 +183,10 @@ fn described(known: &ExplainedResponse, now: Timestamp) -> String {
             let _ = writeln!(text, ", for requests with {fields}.");
         }
     }
+    let is_kept = facts.lifetime.source == LifetimeSource::Kept;
     let left = facts.freshness_left(age);
     let state = match left.is_fresh() {
+        true if is_kept => "never stale".to_owned(),
         true => format!("fresh for {} more", duration(left.seconds().unsigned_abs())),
         false => format!("stale since {}", duration(left.staleness().as_secs())),
     };
@@ -176,12 +197,15 @@ fn described(known: &ExplainedResponse, now: Timestamp) -> String {
     } else {
         ""
     };
-    let _ = writeln!(
-        text,
-        "   Its freshness lifetime is {}: {}{capped}.",
-        duration(facts.lifetime.seconds),
-        facts.lifetime.source
-    );
+    let source = facts.lifetime.source;
+    let _ = match is_kept {
+        true => writeln!(text, "   Its freshness lifetime has no end: {source}."),
+        false => writeln!(
+            text,
+            "   Its freshness lifetime is {}: {source}{capped}.",
+            duration(facts.lifetime.seconds)
+        ),
+    };
     let validators: Vec<String> = conditional_fields(&meta.fields)
         .map(|(name, value)| format!("{name}: {}", printable(value)))
         .collect();
@@ -222,6 +246,10 @@ fn verdict(
             (CandidateSource::Part | CandidateSource::Growing, _) => {
                 "the part that is stored answers it.".to_owned()
             }
+            (CandidateSource::Stored, true) if reused.validate_behind => format!(
+                "number {number} answers it and is validated in the background: it is fresh, and older than a \
+                 day; a rule takes it for a versioned file."
+            ),
             (CandidateSource::Stored, true) => {
                 format!("number {number} answers it, since it is fresh.")
             }

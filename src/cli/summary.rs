@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::output::duration;
 use crate::cache::policy::Ttl;
+use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule};
 use crate::config::{Loaded, Role, Rule, Settings, StoreChoice, StoreKind, display_size};
 
 pub(super) fn summary(loaded: &Loaded) -> String {
@@ -95,17 +96,25 @@ fn store(choice: &StoreChoice) -> String {
     }
 }
 
-fn rule(rule: &Rule) -> String {
+/// A rule in words: what it says, and for which URIs.
+pub(super) fn rule(rule: &Rule) -> String {
     let mut says = Vec::new();
-    if let Some(ttl) = rule.ttl {
-        says.push(
-            duration(ttl.seconds)
-                + if ttl.force {
-                    " whatever the origin says"
-                } else {
-                    ""
-                },
-        );
+    let lifetime = |ttl: RuleTtl| {
+        let force = match ttl.force {
+            true => " whatever the origin says",
+            false => "",
+        };
+        duration(ttl.seconds) + force
+    };
+    match rule.freshness {
+        Some(RuleFreshness::Ttl(ttl)) => says.push(lifetime(ttl)),
+        Some(RuleFreshness::Kept) => says.push("kept, never stale".to_string()),
+        Some(RuleFreshness::Versioned(ttl)) => says.push(format!("versioned, {}", lifetime(ttl))),
+        None => {}
+    }
+    if let Some(StoreRule::Always { public }) = rule.store {
+        let whom = if public { "everybody" } else { "its client" };
+        says.push(format!("always stored, for {whom}"));
     }
     if rule.bypass == Some(true) {
         says.push("never cached".to_string());

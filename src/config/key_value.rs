@@ -12,6 +12,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::database::Database;
 use super::error::ConfigError;
 use super::settings::{Ports, cores};
+use super::spelling::hint;
 use super::text::ConfigText;
 use super::units;
 use crate::cache::policy::Ttl;
@@ -44,6 +45,13 @@ impl<'a> KeyValue<'a> {
     /// A refusal that names no value, at this place.
     pub(super) fn lacks(&self, problem: &str) -> ConfigError {
         refused(self.text, self.value.span().start, problem.to_string())
+    }
+
+    /// The refusal of a key of a table with these `known` ones.
+    pub(super) fn unknown(&self, table: &str, known: &str) -> ConfigError {
+        let key = self.key.strip_prefix(table).unwrap_or(&self.key);
+        let hint = hint(table, key, known);
+        self.lacks(&format!("unknown key \"{}\": {hint}", self.key))
     }
 
     /// The entries of a table in the order in which they are written, so that the first mistake is named.
@@ -93,6 +101,15 @@ impl<'a> KeyValue<'a> {
     pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
         let value = self.value.get_ref().as_bool();
         value.ok_or_else(|| self.expected("true or false"))
+    }
+
+    /// One of the `known` words, with a space between them.
+    pub(super) fn choice(&self, known: &'static str) -> Result<&'static str, ConfigError> {
+        let Some(text) = self.string() else {
+            return Err(self.expected(&format!("one of {}", known.replace(' ', ", "))));
+        };
+        let found = known.split(' ').find(|word| *word == text);
+        found.ok_or_else(|| self.refused(&hint("", text, known)))
     }
 
     pub(super) fn count(&self, range: RangeInclusive<usize>) -> Result<usize, ConfigError> {

@@ -10,6 +10,7 @@ pub mod encoding;
 mod error;
 mod key_value;
 pub mod parse;
+mod rule_keys;
 mod rules;
 mod settings;
 mod source;
@@ -22,7 +23,7 @@ mod tests;
 
 pub(crate) use database::Database;
 pub(crate) use encoding::decode;
-pub(crate) use rules::Rule;
+pub(crate) use rules::{Rule, Rules};
 pub(crate) use settings::{DatabaseSettings, Settings, StoreChoice, StoreKind, Times};
 pub(crate) use source::{ConfigSource, DROPINS, Loaded, MAIN, Overrides, Workers, load};
 pub(crate) use text::Role;

@@ -7,11 +7,10 @@ use toml::de::DeTable;
 
 use super::error::ConfigError;
 use super::key_value::{KeyValue, refused};
-use super::rules::{Rule, Rules};
+use super::rule_keys::rules;
+use super::rules::Rules;
 use super::settings::{DatabaseSettings, Settings, StoreKind};
-use super::spelling::hint;
 use super::text::{ConfigText, Role};
-use crate::cache::policy::RuleTtl;
 
 /// The keys of a text, and of its tables.
 const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
@@ -19,8 +18,6 @@ const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_desti
     stale_if_error access_log max_clients max_clients_per_address quick_abort_min rule timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
     body_stall collapsed_wait drain";
-const RULE: &str = "match ttl override bypass ignore_query ignore_cookies stale_while_revalidate \
-    stale_if_error";
 
 /// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
 pub fn parse(texts: &[ConfigText]) -> Result<Settings, ConfigError> {
@@ -106,7 +103,7 @@ impl SettingsBuilder {
                     self.apply_timeout(&limit)?;
                 }
             }
-            _ => return Err(unknown(entry, "", KEYS)),
+            _ => return Err(entry.unknown("", KEYS)),
         }
         Ok(())
     }
@@ -124,65 +121,17 @@ impl SettingsBuilder {
             "body_stall" => &mut times.body_stall,
             "collapsed_wait" => &mut times.collapsed_wait,
             "drain" => &mut times.drain,
-            _ => return Err(unknown(entry, "timeouts.", TIMEOUTS)),
+            _ => return Err(entry.unknown("timeouts.", TIMEOUTS)),
         };
         *limit = entry.limit()?;
         Ok(())
     }
 }
 
-fn rules(entry: &KeyValue) -> Result<Vec<Rule>, ConfigError> {
-    let tables = entry.elements("tables, each beginning with [[rule]]")?;
-    tables.iter().map(rule).collect()
-}
-
-fn rule(table: &KeyValue) -> Result<Rule, ConfigError> {
-    let mut rule = Rule::default();
-    let mut seconds = None;
-    let mut force = None;
-    for entry in table.table("rule.")? {
-        match entry.key.as_str() {
-            "rule.match" => rule.globs = entry.globs()?,
-            "rule.ttl" => seconds = Some(entry.lifetime()?),
-            "rule.override" => force = Some(entry.boolean()?),
-            "rule.bypass" => rule.bypass = Some(entry.boolean()?),
-            "rule.ignore_query" => rule.ignore_query = Some(entry.names()?),
-            "rule.ignore_cookies" => rule.ignore_cookies = Some(entry.boolean()?),
-            "rule.stale_while_revalidate" => rule.stale_while_revalidate = Some(entry.lifetime()?),
-            "rule.stale_if_error" => rule.stale_if_error = Some(entry.none_or_lifetime()?),
-            _ => return Err(unknown(&entry, "rule.", RULE)),
-        }
-    }
-    let silent = Rule {
-        globs: rule.globs.clone(),
-        ..Rule::default()
-    };
-    match seconds {
-        _ if rule.globs.is_empty() => {
-            return Err(table.lacks("[[rule]] has no match, such as match = \"*.deb\""));
-        }
-        Some(seconds) => {
-            let force = force.unwrap_or(false);
-            rule.ttl = Some(RuleTtl { seconds, force });
-        }
-        None if force.is_some() || rule == silent => {
-            return Err(table.lacks("[[rule]] has no ttl, such as ttl = \"30d\""));
-        }
-        None => {}
-    }
-    Ok(rule)
-}
-
-fn unknown(entry: &KeyValue, table: &str, known: &str) -> ConfigError {
-    let key = entry.key.strip_prefix(table).unwrap_or(&entry.key);
-    let hint = hint(table, key, known);
-    entry.lacks(&format!("unknown key \"{}\": {hint}", entry.key))
-}
-
 /// Every key there is, for tests.
 #[cfg(test)]
 pub(super) fn all_keys() -> impl Iterator<Item = &'static str> {
-    [KEYS, TIMEOUTS, RULE]
+    [KEYS, TIMEOUTS, super::rule_keys::RULE]
         .into_iter()
         .flat_map(|keys| keys.split(' '))
 }

@@ -4,16 +4,19 @@
 //! Patterns are globs over the whole URI without its query, as it was sent: `*` is any characters, `?` is one.
 //! `cache` decides what a lifetime then means for a response.
 
-use crate::cache::policy::RuleTtl;
+use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule};
 
 /// One rule. What it doesn't speak of is left to the next ones and to the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rule {
     /// Globs; one that matches is enough.
     pub globs: Vec<String>,
-    pub ttl: Option<RuleTtl>,
+    /// `ttl`, `override` and `class`, which count together.
+    pub freshness: Option<RuleFreshness>,
     /// True when nothing is stored or answered from the store.
     pub bypass: Option<bool>,
+    /// `store` and `public`, which count together.
+    pub store: Option<StoreRule>,
     /// Globs of the names of query parameters that aren't part of the key.
     pub ignore_query: Option<Vec<String>>,
     /// As the setting of this name.
@@ -28,29 +31,36 @@ pub struct Rule {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules(pub Vec<Rule>);
 
-/// Files that don't change under their name: packages, and files named by their digest. The rule only
-/// speaks where the origin server doesn't: some do publish a "latest.deb", and then say how long it holds.
-const NEVER_CHANGING: &str = "*.deb *.udeb *.ddeb *.dsc */by-hash/* *.rpm *.whl *.crate";
+/// Files named by their digest.
+const KEPT: &str = "*/by-hash/* */blobs/sha256:*";
+
+/// Packages, whose names have their version. Most are never changed, some are published anew under the same name.
+const VERSIONED: &str = "*.deb *.udeb *.ddeb *.dsc *.rpm *.whl *.crate";
 
 impl Rules {
     /// The rules that hold when the main file has none.
     pub fn built_in() -> Rules {
-        Rules(vec![Rule {
-            globs: NEVER_CHANGING.split(' ').map(String::from).collect(),
-            ttl: Some(RuleTtl {
-                seconds: 30 * 24 * 60 * 60,
-                force: false,
-            }),
+        let globs = |list: &str| list.split(' ').map(String::from).collect();
+        let kept = Rule {
+            globs: globs(KEPT),
+            freshness: Some(RuleFreshness::Kept),
+            ..Rule::default()
+        };
+        let versioned = Rule {
+            globs: globs(VERSIONED),
+            freshness: Some(RuleFreshness::Versioned(RuleTtl::VERSIONED)),
             bypass: Some(false),
+            store: Some(StoreRule::Standard),
             ignore_query: Some(Vec::new()),
             ignore_cookies: Some(false),
             ..Rule::default()
-        }])
+        };
+        Rules(vec![kept, versioned])
     }
 
     /// The word on `what` of the first rule that matches this URI and has one. Rules that have none aren't
     /// compared with the URI at all.
-    pub(super) fn first<'a, T: 'a>(
+    pub fn first<'a, T: 'a>(
         &'a self,
         uri: &[u8],
         what: impl Fn(&'a Rule) -> Option<T>,
@@ -166,13 +176,15 @@ mod tests {
 
     #[test]
     fn the_first_matching_rule_counts_and_the_query_does_not() {
-        let says = |seconds| RuleTtl {
-            seconds,
-            force: false,
+        let says = |seconds| {
+            RuleFreshness::Ttl(RuleTtl {
+                seconds,
+                force: false,
+            })
         };
         let rule = |glob: &str, seconds| Rule {
             globs: vec![glob.to_string()],
-            ttl: Some(says(seconds)),
+            freshness: Some(says(seconds)),
             ..Rule::default()
         };
         let rules = Rules(vec![rule("http://a/*", 1), rule("*.deb", 2)]);
@@ -184,7 +196,7 @@ mod tests {
         ];
         for (uri, expected) in table {
             assert_eq!(
-                rules.first(uri.as_bytes(), |rule| rule.ttl),
+                rules.first(uri.as_bytes(), |rule| rule.freshness),
                 expected.map(says),
                 "{uri}"
             );

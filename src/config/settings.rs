@@ -70,7 +70,8 @@ impl Settings {
         Policy {
             ttl: self.ttl,
             max_ttl: self.max_ttl,
-            rule: rules.first(uri, |rule| rule.ttl),
+            rule: rules.first(uri, |rule| rule.freshness),
+            store: rules.first(uri, |rule| rule.store).unwrap_or_default(),
             stale_while_revalidate: while_revalidate.unwrap_or(self.stale_while_revalidate),
             stale_if_error: if_error.unwrap_or(self.stale_if_error),
             ignore_cookies: rules.first(uri, |rule| rule.ignore_cookies) == Some(true),

@@ -16,6 +16,7 @@ mod layout;
 mod mapping;
 mod precedents;
 mod space;
+mod versioned;
 mod visited;
 
 pub use fetching::ClaimReply;

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod classes;
 mod conditions;
 mod content;
 mod cookies;

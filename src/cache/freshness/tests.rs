@@ -2,12 +2,13 @@
 #![allow(clippy::type_complexity)]
 
 use super::*;
-use crate::cache::policy::RuleTtl;
+use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule};
 use crate::cache::testing::{DATE, NOW, stored};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
 const HEURISTIC: Policy = Policy {
+    store: StoreRule::Standard,
     ttl: Ttl::Heuristic,
     max_ttl: None,
     rule: None,
@@ -111,16 +112,18 @@ fn heuristic_lifetimes() {
 
 #[test]
 fn configured_lifetimes() {
-    use LifetimeSource::{ForcedRule, Heuristic, MaxAge, Nothing, Rule, SMaxage};
+    use LifetimeSource::{ForcedRule, Heuristic, Kept, MaxAge, Nothing, Rule, SMaxage};
     let fixed = Ttl::Fixed(600);
-    let rule = Some(RuleTtl {
+    let rule = Some(RuleFreshness::Ttl(RuleTtl {
         seconds: 900,
         force: false,
-    });
-    let forced = Some(RuleTtl {
+    }));
+    let forced = Some(RuleFreshness::Ttl(RuleTtl {
         seconds: 900,
         force: true,
-    });
+    }));
+    let versioned = Some(RuleFreshness::Versioned(RuleTtl::VERSIONED));
+    let kept = Some(RuleFreshness::Kept);
     let modified = ("Last-Modified", "Sun, 06 Nov 1994 07:49:37 GMT");
     let max_age = ("Cache-Control", "max-age=60");
     #[rustfmt::skip]
@@ -141,6 +144,16 @@ fn configured_lifetimes() {
         (Policy { max_ttl: Some(30), ..HEURISTIC }, 200, &[("Cache-Control", "s-maxage=30")], 30, SMaxage, false),
         (Policy { max_ttl: Some(30), ..HEURISTIC }, 200, &[modified], 30, Heuristic, true),
         (Policy { max_ttl: Some(30), rule: forced, ..HEURISTIC }, 200, &[], 30, ForcedRule, true),
+        (Policy { ttl: fixed, rule: versioned, ..HEURISTIC }, 200, &[], 2_592_000, Rule, false),
+        (Policy { rule: versioned, ..HEURISTIC }, 200, &[max_age], 60, MaxAge, false),
+        (Policy { max_ttl: Some(30), rule: versioned, ..HEURISTIC }, 200, &[], 30, Rule, true),
+        (Policy { rule: versioned, ..HEURISTIC }, 404, &[], 0, Nothing, false),
+        (Policy { ttl: fixed, rule: kept, ..HEURISTIC }, 200, &[], KEPT, Kept, false),
+        (Policy { rule: kept, ..HEURISTIC }, 206, &[max_age], KEPT, Kept, false),
+        (Policy { rule: kept, ..HEURISTIC }, 200, &[("Expires", "0")], KEPT, Kept, false),
+        (Policy { max_ttl: Some(30), rule: kept, ..HEURISTIC }, 200, &[], KEPT, Kept, false),
+        (Policy { rule: kept, ..HEURISTIC }, 404, &[max_age], 60, MaxAge, false),
+        (Policy { rule: kept, ..HEURISTIC }, 404, &[], 0, Nothing, false),
         (Policy { ttl: Ttl::Fixed(u64::MAX), ..HEURISTIC }, 200, &[], FOREVER, LifetimeSource::Ttl, true),
     ];
     for (policy, status, lines, seconds, source, capped) in table {
@@ -159,11 +172,15 @@ fn configured_lifetimes() {
 
 #[test]
 fn forced_rules_lift_no_cache_and_nothing_else() {
-    let rule = Some(RuleTtl {
+    let rule = Some(RuleFreshness::Ttl(RuleTtl {
         seconds: 900,
         force: true,
-    });
+    }));
     let forced = Policy { rule, ..HEURISTIC };
+    let kept = Policy {
+        rule: Some(RuleFreshness::Kept),
+        ..HEURISTIC
+    };
     #[rustfmt::skip]
     let table: &[(Policy, Lines, bool)] = &[
         (HEURISTIC, &[], false),
@@ -173,6 +190,9 @@ fn forced_rules_lift_no_cache_and_nothing_else() {
         (forced, &[("Cache-Control", "private")], true),
         (forced, &[("Cache-Control", "no-store")], true),
         (forced, &[("Vary", "*")], true),
+        (kept, &[("Cache-Control", "no-cache")], false),
+        (kept, &[("Cache-Control", "private")], true),
+        (kept, &[("Cache-Control", "no-store")], true),
     ];
     for (policy, lines, expected) in table {
         assert_eq!(facts(200, lines, policy).no_cache, *expected, "{lines:?}");

@@ -41,6 +41,7 @@ fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Pla
         directives: RequestDirectives::of(&head.fields),
         bypass: bypassed_by_rule.then_some(Bypass::Rule),
         is_local: false,
+        remembered: Remembered::default(),
     };
     let some = |cache_control: &str| (!cache_control.is_empty()).then(|| response(cache_control));
     let (whole, part, growing) = (some(there.stored), some(there.part), some(there.growing.0));
@@ -256,6 +257,7 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
             directives: RequestDirectives::default(),
             bypass: None,
             is_local: true,
+            remembered: Remembered::default(),
         };
         let candidates = Candidates {
             stored: Some(Candidate {

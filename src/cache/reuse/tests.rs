@@ -107,15 +107,45 @@ fn requests_and_responses() {
     }
 }
 
+/// Also where its age, or the clock, is beyond all that a lifetime can be.
+#[test]
+fn what_is_kept_is_never_stale() {
+    use crate::cache::policy::{Policy, RuleFreshness};
+    let policy = Policy {
+        rule: Some(RuleFreshness::Kept),
+        max_ttl: Some(60),
+        ..Policy::default()
+    };
+    #[rustfmt::skip]
+    let table: &[(&str, &[(&str, &str)], Expect)] = &[
+        ("", &[], Expect::Fresh),
+        ("max-age=0", &[], Expect::Fresh),
+        ("max-age=0", &[("Cache-Control", "max-age=0, must-revalidate")], Expect::Fresh),
+        ("max-age=0", &[("Cache-Control", "no-cache")], Expect::Fresh),
+        ("min-fresh=1000000", &[("Expires", "0")], Expect::Fresh),
+        ("", &[("Age", "99999999999")], Expect::Fresh),
+        ("no-cache", &[], Expect::Validate(ValidateReason::RequestNoCache)),
+        ("no-store", &[], Expect::Validate(ValidateReason::RequestNoStore)),
+    ];
+    for (request, lines, expected) in table {
+        for since in [0, 1 << 20, 1 << 40] {
+            let facts = Facts::of(&stored(200, lines), &policy);
+            let now = NOW + Duration::from_secs(since);
+            let got = verdict(reuse(&presented(request), &facts, now));
+            assert_eq!(got, *expected, "{request} {lines:?} {since}");
+        }
+    }
+}
+
 /// One that is fresh by a guess is shared for as long as that, and stale for longer only as the operator says.
 #[test]
 fn a_guess_ends_with_its_lifetime() {
-    use crate::cache::policy::{Policy, RuleTtl, Ttl};
+    use crate::cache::policy::{Policy, RuleFreshness, RuleTtl, Ttl};
     let meta = stored(200, &[("Last-Modified", "Sun, 06 Nov 1994 08:32:57 GMT")]);
-    let rule = RuleTtl {
+    let rule = RuleFreshness::Ttl(RuleTtl {
         seconds: 100,
         force: false,
-    };
+    });
     let by_rule = Policy {
         rule: Some(rule),
         ..Policy::default()

@@ -2,7 +2,7 @@
 #![allow(clippy::type_complexity, clippy::unwrap_used)]
 
 use super::*;
-use crate::cache::policy::{RuleTtl, Ttl};
+use crate::cache::policy::{RuleFreshness, RuleTtl, Ttl};
 use crate::cache::testing::{DATE, NOW, fields, request, response};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
@@ -332,10 +332,14 @@ fn policies() {
         ..Policy::default()
     };
     let rule = |force| Policy {
-        rule: Some(RuleTtl {
+        rule: Some(RuleFreshness::Ttl(RuleTtl {
             seconds: 600,
             force,
-        }),
+        })),
+        ..Policy::default()
+    };
+    let kept = Policy {
+        rule: Some(RuleFreshness::Kept),
         ..Policy::default()
     };
     let auth = &[("Authorization", "Basic eA==")];
@@ -372,6 +376,13 @@ fn policies() {
         (rule(true), &[], 200, &[("Vary", "*")], Err(UncacheableReason::Vary)),
         (rule(true), auth, 200, &[], Err(UncacheableReason::Authorization)),
         (rule(true), &[], 404, &[("Cache-Control", "max-age=0")], Err(UncacheableReason::NoValidator)),
+        (kept, &[], 200, &[], Ok(())),
+        (kept, &[], 200, &[("Cache-Control", "no-cache, max-age=0")], Ok(())),
+        (kept, &[], 200, &[("Cache-Control", "no-store")], Err(UncacheableReason::NoStore)),
+        (kept, &[], 200, &[("Cache-Control", "private")], Err(UncacheableReason::Private)),
+        (kept, auth, 200, &[], Err(UncacheableReason::Authorization)),
+        (kept, &[], 404, &[], Err(UncacheableReason::NoLifetime)),
+        (kept, &[], 302, &[], Err(UncacheableReason::Status)),
         (rule(true), &[], 503, &[], Err(UncacheableReason::Status)),
     ];
     for (policy, asked, status, answered, expected) in table {

@@ -15,7 +15,7 @@ use super::rules::Rules;
 use super::settings::{Ports, Times};
 use super::text::ConfigText;
 use super::*;
-use crate::cache::policy::{RuleTtl, Ttl};
+use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule, Ttl};
 
 const SHIPPED: &str = include_str!("../../../packaging/cacheproxy.toml");
 
@@ -55,7 +55,6 @@ fn later_texts_count_and_their_rules_come_first() {
         &format!("max_clients = 2\n{}", rule("d1")),
     );
     let second = text(Role::Dropin, "2", &rule("d2"));
-    let built_in = "*.deb";
 
     let settings = parse(&[main.clone(), first.clone(), second.clone()]).unwrap();
     assert_eq!((settings.max_clients, settings.ttl), (2, Ttl::Fixed(1)));
@@ -66,7 +65,7 @@ fn later_texts_count_and_their_rules_come_first() {
     assert_eq!(globs(&[main]), ["m1", "m2"]);
     assert_eq!(
         globs(&[bare, first.clone(), second]),
-        ["d2", "d1", built_in]
+        ["d2", "d1", "*/by-hash/*", "*.deb"]
     );
     assert_eq!(globs(std::slice::from_ref(&none)), [""; 0]);
     assert_eq!(globs(&[none, first]), ["d1"]);

@@ -159,6 +159,42 @@ const REFUSED: &[(&str, &str)] = &[
         "f.toml:1: [[rule]] has no ttl, such as ttl = \"30d\"",
     ),
     (
+        "[[rule]]\nmatch = \"*\"\nclass = \"keep\"",
+        r#"f.toml:3: rule.class = "keep": did you mean "kept"?"#,
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nclass = \"immutable\"",
+        r#"f.toml:3: rule.class = "immutable": expected one of kept, versioned"#,
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nclass = true",
+        "f.toml:3: rule.class = true: expected one of kept, versioned",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nclass = \"kept\"\nttl = \"1d\"",
+        "f.toml:1: [[rule]] with class = \"kept\" takes no ttl and no override: what it matches is never stale",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\noverride = false\nclass = \"kept\"",
+        "f.toml:1: [[rule]] with class = \"kept\" takes no ttl and no override: what it matches is never stale",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nstore = \"alway\"",
+        r#"f.toml:3: rule.store = "alway": did you mean "always"?"#,
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nstore = \"rules\"\npublic = true",
+        "f.toml:1: [[rule]] with public = true needs store = \"always\": it says that others get what only that stores",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\nttl = \"1d\"\npublic = true",
+        "f.toml:1: [[rule]] with public = true needs store = \"always\": it says that others get what only that stores",
+    ),
+    (
+        "[[rule]]\nmatch = \"*\"\npublic = 1",
+        "f.toml:3: rule.public = 1: expected true or false",
+    ),
+    (
         "[[rule]]\nmatch = \"*\"\nbypass = \"yes\"",
         "f.toml:3: rule.bypass = \"yes\": expected true or false",
     ),
@@ -209,7 +245,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "[[rule]]\nmatch = \"*\"\nttl = \"1h\"\nforce = true",
-        "f.toml:4: unknown key \"rule.force\": expected one of match, ttl, override, bypass, ignore_query, ignore_cookies, stale_while_revalidate, stale_if_error",
+        "f.toml:4: unknown key \"rule.force\": expected one of match, class, ttl, override, bypass, store, public, ignore_query, ignore_cookies, stale_while_revalidate, stale_if_error",
     ),
     // TOML itself.
     (

@@ -34,6 +34,7 @@ fn good_values_are_taken() {
         [[rule]]
         match = ["http://a/*", "http://b/*"]
         bypass = true
+        store = "always"
         ignore_query = ["utm_*"]
         ignore_cookies = true
         stale_while_revalidate = "1m"
@@ -43,10 +44,10 @@ fn good_values_are_taken() {
     .unwrap();
     let networks = ["192.168.1.0/24", "10.0.0.1/32", "2001:db8::/32"];
     let destinations = ["192.0.2.1:3141", "[2001:db8::1]:80", "192.0.2.2:80"];
-    let ttl = RuleTtl {
+    let ttl = RuleFreshness::Ttl(RuleTtl {
         seconds: 7 * 86_400,
         force: true,
-    };
+    });
     let expected = Settings {
         workers: 3,
         allow: networks.map(|network| network.parse().unwrap()).to_vec(),
@@ -65,13 +66,14 @@ fn good_values_are_taken() {
         rules: Rules(vec![
             Rule {
                 globs: vec!["*.iso".to_string()],
-                ttl: Some(ttl),
+                freshness: Some(ttl),
                 stale_if_error: Some(None),
                 ..Rule::default()
             },
             Rule {
                 globs: vec!["http://a/*".to_string(), "http://b/*".to_string()],
                 bypass: Some(true),
+                store: Some(StoreRule::Always { public: false }),
                 ignore_query: Some(vec!["utm_*".to_string()]),
                 ignore_cookies: Some(true),
                 stale_while_revalidate: Some(60),
@@ -94,6 +96,67 @@ fn good_values_are_taken() {
         ..Settings::default()
     };
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn keys_of_a_rule_that_count_together() {
+    let versioned = |seconds, force| Some(RuleFreshness::Versioned(RuleTtl { seconds, force }));
+    let always = |public| Some(StoreRule::Always { public });
+    let month = 30 * 86_400;
+    let table = [
+        (r#"class = "kept""#, Some(RuleFreshness::Kept), None),
+        (r#"class = "versioned""#, versioned(month, false), None),
+        (
+            "class = \"versioned\"\noverride = true",
+            versioned(month, true),
+            None,
+        ),
+        (
+            "ttl = \"90d\"\nclass = \"versioned\"",
+            versioned(90 * 86_400, false),
+            None,
+        ),
+        (r#"store = "rules""#, None, Some(StoreRule::Standard)),
+        (r#"store = "always""#, None, always(false)),
+        ("public = true\nstore = \"always\"", None, always(true)),
+        (
+            "store = \"always\"\npublic = false\nclass = \"kept\"",
+            Some(RuleFreshness::Kept),
+            always(false),
+        ),
+    ];
+    for (toml, freshness, store) in table {
+        let settings = main_file(&format!("[[rule]]\nmatch = \"*\"\n{toml}")).unwrap();
+        let rule = &settings.rules.0[0];
+        assert_eq!((rule.freshness, rule.store), (freshness, store), "{toml}");
+    }
+}
+
+#[test]
+fn of_each_key_the_first_rule_counts_that_has_it() {
+    let text = r#"
+        [[rule]]
+        match = "http://a/*"
+        ttl = "1h"
+        [[rule]]
+        match = "*/by-hash/*"
+        class = "kept"
+        [[rule]]
+        match = "*"
+        class = "versioned"
+        store = "always"
+    "#;
+    let settings = main_file(text).unwrap();
+    for (uri, is_kept, is_versioned) in [
+        ("http://a/by-hash/x", false, false),
+        ("http://b/by-hash/x", true, false),
+        ("http://b/x.deb", false, true),
+    ] {
+        let policy = settings.policy(uri.as_bytes());
+        assert_eq!(policy.rule == Some(RuleFreshness::Kept), is_kept, "{uri}");
+        assert_eq!(policy.is_versioned(), is_versioned, "{uri}");
+        assert_eq!(policy.store, StoreRule::Always { public: false }, "{uri}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 11;
+pub(super) const VERSION: u32 = 12;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -24,6 +24,8 @@ pub(super) const HIT_COUNTS: usize = 1 << 19;
 pub(super) const CHANGES: usize = 1 << 12;
 /// The buckets of a table by key.
 pub(super) const BUCKETS: usize = 1 << 11;
+/// Those of the tables of versioned files: half a MiB, for 64 Ki times.
+pub(super) const VERSIONED_BUCKETS: usize = 1 << 13;
 
 /// The mapped memory. Every field is atomic, so any bytes in it are a valid value.
 #[repr(C)]
@@ -55,6 +57,8 @@ pub(super) struct Layout {
     pub(super) known: [AtomicU64; KNOWN_WORDS],
     pub(super) fetching: [Bucket; BUCKETS],
     pub(super) precedents: [Bucket; BUCKETS],
+    pub(super) asked: [Bucket; VERSIONED_BUCKETS],
+    pub(super) validated: [Bucket; VERSIONED_BUCKETS],
     pub(super) hits: [AtomicU32; HIT_COUNTS],
     pub(super) elsewhere: [AtomicU32; GENERATIONS],
     pub(super) changes: [AtomicU64; CHANGES],
@@ -66,8 +70,8 @@ pub(super) struct Bucket(pub(super) [AtomicU64; 8]);
 
 impl Bucket {
     /// The bucket of the key with this hash in its table.
-    pub(super) fn of<'a>(table: &'a [Bucket; BUCKETS], hash: &[u8; 16]) -> &'a Bucket {
-        &table[usize::from(u16::from_le_bytes([hash[0], hash[1]])) % BUCKETS]
+    pub(super) fn of<'a, const N: usize>(table: &'a [Bucket; N], hash: &[u8; 16]) -> &'a Bucket {
+        &table[usize::from(u16::from_le_bytes([hash[0], hash[1]])) % N]
     }
 }
 

@@ -13,7 +13,12 @@ use crate::worker::stored::Stored;
 
 impl Exchange<'_> {
     /// Validates a stored response that answers this request meanwhile.
-    pub(super) fn validate_behind(&self, uri: &Uri, stored: &Rc<Stored>, looked_up: &CandidateSet) {
+    pub(super) fn validate_behind(
+        &mut self,
+        uri: &Uri,
+        stored: &Rc<Stored>,
+        looked_up: &CandidateSet,
+    ) {
         let key = stored.object.meta.key.clone();
         if self.worker.waiting_lists.has(&key) {
             return;
@@ -23,6 +28,7 @@ impl Exchange<'_> {
             Claim::Ours(_) | Claim::Theirs(_) => return,
             Claim::Alone => None,
         };
+        self.note_validated();
         let is_for_head = key.is_for_head();
         let known = Known::whole(stored);
         let purpose = Purpose::Store { key, known };

@@ -25,6 +25,7 @@ mod sink;
 mod trailers;
 mod tunnel;
 mod upload;
+mod versioned;
 
 use std::io;
 use std::rc::Rc;
@@ -32,13 +33,16 @@ use std::rc::Rc;
 use access_log::{RequestOutcome, RequestRecord};
 use candidates::CandidateSet;
 use route::{Refusal, Route, check_client, route};
+use versioned::AskedFile;
 
 use super::client::Client;
 use super::pages::PageWriter;
-use super::state::{Worker, now};
+use super::state::{Worker, cache_uri, now};
 use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
+use crate::cache::key::Key;
 use crate::cache::plan::{Plan, PlanRefusal, Presented, plan};
+use crate::cache::versioned::Remembered;
 use crate::config::Settings;
 use crate::http::connection::client_persists;
 use crate::http::connection_auth::presents;
@@ -100,6 +104,8 @@ pub struct Exchange<'a> {
     /// For the plan of a request that the cache may answer.
     directives: RequestDirectives,
     bypass: Option<Bypass>,
+    remembered: Remembered,
+    asked: Option<AskedFile>,
     collapsing: Collapsing,
     record: RequestRecord,
 }
@@ -120,6 +126,8 @@ pub async fn serve(
         keep: client_persists(&head),
         directives: RequestDirectives::default(),
         bypass: None,
+        remembered: Remembered::default(),
+        asked: None,
         collapsing: Collapsing::Untried,
         record: RequestRecord::begin(),
         head,
@@ -129,6 +137,7 @@ pub async fn serve(
         Err(refusal) => exchange.refuse(refusal.status, &refusal.why),
     };
     if !matches!(after, After::HandOver(_)) {
+        exchange.note_answered();
         exchange.record();
     }
     after
@@ -203,6 +212,9 @@ impl Exchange<'_> {
         self.directives = RequestDirectives::of(&self.head.fields);
         self.find_bypass(uri);
         let candidates = self.at_hand(uri);
+        if (candidates.stored.as_ref()).is_some_and(|stored| stored.facts.versioned) {
+            self.remember_asking(&candidates.key);
+        }
         match self.plan(&candidates) {
             Plan::Answer(reused) => self.respond_now(&candidates, &reused),
             Plan::Bypass(_) | Plan::Refuse(_) | Plan::Obtain(_) => None,
@@ -212,6 +224,9 @@ impl Exchange<'_> {
     async fn answer(&mut self, uri: Uri) -> After {
         if self.flush().await.is_err() {
             return After::Over;
+        }
+        if self.settings.policy(uri.as_bytes()).is_versioned() {
+            self.remember_asking(&Key::of(&cache_uri(&self.settings, &uri)));
         }
         let mut looked_again = false;
         loop {
@@ -265,6 +280,7 @@ impl Exchange<'_> {
             directives: self.directives,
             bypass: self.bypass,
             is_local: self.client.is_local(),
+            remembered: self.remembered,
         }
     }
 

@@ -12,6 +12,7 @@ use super::handover::Admission;
 use super::{After, Collapsing, Exchange};
 use crate::cache::plan::{Obtain, Question, Scope};
 use crate::cache::range;
+use crate::cache::reuse::ValidateReason;
 use crate::cache::status::CacheStatus;
 use crate::http::connection::wants_upgrade;
 use crate::http::target::{Scheme, Uri};
@@ -44,6 +45,9 @@ impl Exchange<'_> {
         // Whoever doesn't read it must not hold it up.
         candidates.growing = None;
         self.record.outcome = RequestOutcome::of_forwarded(obtain.own_forward());
+        if obtain.detail() == Some(ValidateReason::AskedAgain.into()) {
+            self.note_validated();
+        }
         let known = known(obtain.question, &candidates);
         let fallback = match (obtain.question, candidates.stored.take()) {
             (Question::Validate { on_error, .. }, Some(stored)) => {

@@ -1,0 +1,213 @@
+//! Classes of files that rules know: `kept` ones are never stale, `versioned` ones are validated now and then.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use crate::common::origin::{ok, reply};
+use crate::common::{Client, Origin, Proxy, Response, TIMEOUT, wait_until};
+
+/// An origin server with one file, which has these fields and its version as its ETag and content. It is published anew
+/// by [`Mirror::publish`].
+struct Mirror {
+    origin: Origin,
+    version: Arc<AtomicUsize>,
+}
+
+impl Mirror {
+    fn with(fields: &'static str) -> Mirror {
+        let version = Arc::new(AtomicUsize::new(1));
+        let current = version.clone();
+        let origin = Origin::answering(move |request| {
+            let tag = format!("\"{}\"", current.load(SeqCst));
+            let fields = format!("ETag: {tag}\r\n{fields}");
+            match request.head.first("if-none-match") == Some(&tag) {
+                true => reply("304 Not Modified", &fields, ""),
+                false => ok(&fields, current.load(SeqCst).to_string()),
+            }
+        });
+        Mirror { origin, version }
+    }
+
+    fn publish(&self) {
+        self.version.fetch_add(1, SeqCst);
+    }
+}
+
+/// A GET by a client with this User-Agent, with more fields.
+fn get(proxy: &Proxy, uri: &str, agent: &str, fields: &str) -> Response {
+    let fields = format!("User-Agent: {agent}\r\n{fields}");
+    Client::of(proxy).request("GET", uri, &fields)
+}
+
+#[test]
+fn what_is_kept_is_never_stale_and_answers_max_age_0() {
+    let proxy = Proxy::start("max_ttl = \"1s\"\n");
+    for path in ["/dists/x/by-hash/SHA256/0123", "/v2/a/blobs/sha256:0123"] {
+        for fields in [
+            "Age: 99999999999\r\n",
+            "Cache-Control: max-age=0, must-revalidate\r\n",
+            "Cache-Control: no-cache\r\n",
+            "Expires: 0\r\n",
+        ] {
+            let mirror = Mirror::with(fields);
+            let uri = mirror.origin.uri(path);
+            get(&proxy, &uri, "apt", "");
+            mirror.publish();
+            for asked in ["", "Cache-Control: max-age=0\r\n"] {
+                let response = get(&proxy, &uri, "apt", asked);
+                let told = response.cache_status();
+                assert!(response.is_hit(), "{fields} {asked}: {told}");
+                assert_eq!(response.text(), "1");
+            }
+            assert_eq!(mirror.origin.count(), 1, "{fields}");
+            let asked = "Cache-Control: no-cache\r\n";
+            assert_eq!(get(&proxy, &uri, "apt", asked).text(), "2", "{fields}");
+        }
+    }
+}
+
+#[test]
+fn nothing_else_is_kept() {
+    let proxy = Proxy::start("");
+    for (status, fields) in [
+        ("404 Not Found", ""),
+        ("200 OK", "Cache-Control: no-store\r\n"),
+        ("200 OK", "Cache-Control: private\r\n"),
+        ("503 Service Unavailable", ""),
+        ("302 Found", "Location: /x\r\n"),
+    ] {
+        let origin = Origin::answering(move |_| reply(status, fields, "x"));
+        let uri = origin.uri("/by-hash/SHA256/0123");
+        for round in 1..=2 {
+            assert!(!proxy.get(&uri).is_hit(), "{status} {fields}");
+            assert_eq!(origin.count(), round, "{status} {fields}");
+        }
+    }
+}
+
+/// What apt does when a hash is wrong.
+#[test]
+fn a_versioned_file_is_validated_before_the_same_client_gets_it_again() {
+    let proxy = Proxy::start("");
+    for fields in ["", "Cache-Control: max-age=86400\r\n"] {
+        let mirror = Mirror::with(fields);
+        let (origin, uri) = (&mirror.origin, mirror.origin.uri("/pool/a_1.deb"));
+        assert_eq!(get(&proxy, &uri, "apt", "").text(), "1");
+        mirror.publish();
+        // Others, and requests for a part of it or its head, as of a resumed download.
+        assert!(get(&proxy, &uri, "curl", "").is_hit());
+        let mut elsewhere = Client::from(IpAddr::from([127, 0, 0, 2]), &proxy);
+        let response = elsewhere.request("GET", &uri, "User-Agent: apt\r\n");
+        assert!(response.is_hit());
+        assert_eq!(get(&proxy, &uri, "apt", "Range: bytes=0-0\r\n").status, 206);
+        let head = Client::of(&proxy).request("HEAD", &uri, "User-Agent: apt\r\n");
+        assert!(head.is_hit());
+        assert_eq!(origin.count(), 1);
+        // It was published anew: it comes at once.
+        let again = get(&proxy, &uri, "apt", "");
+        assert_eq!((again.text().as_str(), origin.count()), ("2", 2));
+        let told = again.cache_status();
+        assert!(
+            told.contains("fwd=request") && told.contains("detail=asked-again"),
+            "{told}"
+        );
+        assert_eq!(origin.last().head.first("if-none-match"), Some("\"1\""));
+        // At most once a minute, whoever asks.
+        mirror.publish();
+        for agent in ["apt", "curl", "apt"] {
+            let response = get(&proxy, &uri, agent, "");
+            assert!(response.is_hit() && response.text() == "2", "{agent}");
+        }
+        assert_eq!(origin.count(), 2);
+    }
+}
+
+#[test]
+fn a_versioned_file_that_holds_is_sent_again_from_the_store() {
+    let mirror = Mirror::with("");
+    let uri = mirror.origin.uri("/a.rpm");
+    let proxy = Proxy::with("").workers(3).start();
+    for number in 1..=2 {
+        assert_eq!(get(&proxy, &uri, "dnf", "").text(), "1");
+        assert_eq!(mirror.origin.count(), number);
+    }
+    // Whichever worker is asked.
+    for _ in 0..20 {
+        assert!(get(&proxy, &uri, "dnf", "").is_hit());
+    }
+    assert_eq!(mirror.origin.count(), 2);
+}
+
+#[test]
+fn who_asks_again_gets_what_is_stored_where_it_cannot_be_validated() {
+    let mirror = Mirror::with("");
+    let uri = mirror.origin.uri("/a.whl");
+    let proxy = Proxy::start("");
+    get(&proxy, &uri, "pip", "");
+    drop(mirror);
+    for _ in 0..2 {
+        let again = get(&proxy, &uri, "pip", "");
+        assert_eq!((again.status, again.text().as_str()), (200, "1"));
+    }
+    // Without a validator it would be fetched anew, however large it is.
+    let plain = Origin::answering(|_| ok("", "1"));
+    for _ in 0..3 {
+        get(&proxy, &plain.uri("/b.whl"), "pip", "");
+    }
+    assert_eq!(plain.count(), 1);
+    // The origin server said that it doesn't change.
+    let immutable = Mirror::with("Cache-Control: max-age=60, immutable\r\n");
+    for _ in 0..3 {
+        get(&proxy, &immutable.origin.uri("/c.crate"), "cargo", "");
+    }
+    assert_eq!(immutable.origin.count(), 1);
+}
+
+#[test]
+fn a_versioned_file_is_validated_behind_the_answer_once_a_day() {
+    let proxy = Proxy::with("").workers(2).start();
+    // Its age may stay what it was, as where another cache is between.
+    let mirror = Mirror::with("Age: 90000\r\n");
+    let (origin, uri) = (&mirror.origin, mirror.origin.uri("/a.deb"));
+    get(&proxy, &uri, "one", "");
+    mirror.publish();
+    let response = get(&proxy, &uri, "two", "");
+    assert!(response.is_hit() && response.text() == "1");
+    origin.wait_for(2);
+    assert_eq!(origin.last().head.first("if-none-match"), Some("\"1\""));
+    let mut number = 2;
+    wait_until("the new one is stored", TIMEOUT, || {
+        number += 1;
+        get(&proxy, &uri, &number.to_string(), "").text() == "2"
+    });
+    mirror.publish();
+    for agent in 100..110 {
+        let response = get(&proxy, &uri, &agent.to_string(), "");
+        assert!(response.is_hit() && response.text() == "2");
+    }
+    // Nor where the answer to that was an error.
+    let failing = Origin::answering(|request| match request.head.has("if-none-match") {
+        true => reply("500 Internal Server Error", "", ""),
+        false => ok("ETag: \"a\"\r\nAge: 90000\r\n", "1"),
+    });
+    for agent in 0..10 {
+        let response = get(&proxy, &failing.uri("/b.deb"), &agent.to_string(), "");
+        assert_eq!(response.text(), "1");
+        if agent == 1 {
+            failing.wait_for(2);
+        }
+    }
+    assert_eq!((origin.count(), failing.count()), (2, 2));
+}
+
+#[test]
+fn a_rule_without_a_class_has_only_its_ttl() {
+    let proxy = Proxy::start("[[rule]]\nmatch = \"*.deb\"\nttl = \"30d\"\n");
+    let mirror = Mirror::with("Age: 90000\r\n");
+    for number in 0..3 {
+        let response = get(&proxy, &mirror.origin.uri("/a.deb"), "apt", "");
+        assert_eq!(response.is_hit(), number > 0);
+    }
+    assert_eq!(mirror.origin.count(), 1);
+}
