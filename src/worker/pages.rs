@@ -26,6 +26,15 @@ struct Page<'a> {
     content: &'a [u8],
 }
 
+/// What was written of a page: for the record of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) struct WrittenPage {
+    pub(super) status: u16,
+    /// Bytes of content.
+    pub(super) bytes: u64,
+}
+
 fn plain<'a>(status: u16, extra: &'a [(&'a [u8], &'a [u8])], text: &'a str) -> Page<'a> {
     Page {
         status,
@@ -69,14 +78,14 @@ impl<'a> PageWriter<'a> {
     }
 
     /// Writes a refusal: the status, and a short text that says why.
-    pub(super) fn refusal(self, status: u16, why: &str) {
+    pub(super) fn refusal(self, status: u16, why: &str) -> WrittenPage {
         let text = format!("{status} {}\n{}\n", reason(status), printable_lines(why));
-        self.write(&plain(status, &[NO_STORE], &text));
+        self.write(&plain(status, &[NO_STORE], &text))
     }
 
     /// Writes that no byte of a representation of `length` bytes was asked for (RFC 9110 §15.5.17), and
     /// how the cache handled the request.
-    pub(super) fn unsatisfiable(self, length: u64, cache_status: &[u8]) {
+    pub(super) fn unsatisfiable(self, length: u64, cache_status: &[u8]) -> WrittenPage {
         let text = format!(
             "416 {}\nthere are {length} bytes, and none of them in the range\n",
             reason(416)
@@ -87,33 +96,33 @@ impl<'a> PageWriter<'a> {
             NO_STORE,
             (b"Cache-Status", cache_status),
         ];
-        self.write(&plain(416, &extra, &text));
+        self.write(&plain(416, &extra, &text))
     }
 
-    pub(super) fn done(self, text: &str) {
-        self.write(&plain(200, &[NO_STORE], text));
+    pub(super) fn done(self, text: &str) -> WrittenPage {
+        self.write(&plain(200, &[NO_STORE], text))
     }
 
     /// Writes the page that somebody sees who opens the proxy's address in a browser.
-    pub(super) fn own(self, path: &[u8]) {
+    pub(super) fn own(self, path: &[u8]) -> WrittenPage {
         if path != b"/" {
             return self.refusal(404, "this is a proxy: it has no such page of its own");
         }
         let text = "This is cacheproxy, a caching HTTP proxy, and it works.\n\
             To use it, make it the HTTP proxy of your system or program, for example:\n\
             \x20   http_proxy=http://THIS_HOST:PORT curl -I http://example.com/\n";
-        self.write(&plain(200, &[NO_STORE], text));
+        self.write(&plain(200, &[NO_STORE], text))
     }
 
     /// Answers OPTIONS for the proxy itself (RFC 9110 §9.3.7).
-    pub(super) fn options(self) {
+    pub(super) fn options(self) -> WrittenPage {
         let methods = b"GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH";
-        self.write(&plain(200, &[(b"Allow", methods)], ""));
+        self.write(&plain(200, &[(b"Allow", methods)], ""))
     }
 
     /// Answers TRACE as its final recipient: the request as it was received, without credentials
     /// (RFC 9110 §9.3.8).
-    pub(super) fn trace(self, request: &RequestHead) {
+    pub(super) fn trace(self, request: &RequestHead) -> WrittenPage {
         let mut echo = BytesMut::with_capacity(512);
         echo.put_slice(request.method.as_bytes());
         echo.put_u8(b' ');
@@ -133,10 +142,10 @@ impl<'a> PageWriter<'a> {
             media_type: "message/http",
             extra: &[],
             content: &echo,
-        });
+        })
     }
 
-    fn write(self, page: &Page<'_>) {
+    fn write(self, page: &Page<'_>) -> WrittenPage {
         let mut fields = FieldsBuilder::default();
         fields
             .push(b"Date", &date::format(super::state::now().seconds()))
@@ -153,8 +162,11 @@ impl<'a> PageWriter<'a> {
         };
         let reason = reason(page.status).as_bytes();
         write_response_head(self.out, page.status, reason, &fields.build(), &how);
-        if self.with_content {
-            self.out.put_slice(page.content);
+        let content = if self.with_content { page.content } else { b"" };
+        self.out.put_slice(content);
+        WrittenPage {
+            status: page.status,
+            bytes: content.len() as u64,
         }
     }
 }

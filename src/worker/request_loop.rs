@@ -212,8 +212,8 @@ impl RequestLoop {
     }
 
     async fn refuse(&mut self, status: u16, why: &str, stall: Duration) -> Step {
-        exchange::log_refused(&self.worker, &self.client, status);
-        PageWriter::closing(&mut self.client.out).refusal(status, why);
+        let page = PageWriter::closing(&mut self.client.out).refusal(status, why);
+        exchange::log_refused(&self.worker, &self.client, page);
         self.linger(stall).await
     }
 

@@ -11,6 +11,7 @@ mod itself;
 mod long;
 mod names;
 mod origins;
+mod outcomes;
 mod pinned;
 mod requests;
 mod responses;

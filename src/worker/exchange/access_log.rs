@@ -12,6 +12,7 @@ use crate::cache::time::FreshnessLeft;
 use crate::http::target::without_fragment;
 use crate::sys::journal::{self, AccessLine};
 use crate::worker::client::Client;
+use crate::worker::pages::WrittenPage;
 use crate::worker::state::Worker;
 
 /// The outcome of a request, as its access line says; README.md has the list.
@@ -25,7 +26,7 @@ pub(super) enum RequestOutcome {
     OwnPage,
     /// It was refused.
     Refused,
-    /// PURGE removed what was stored.
+    /// PURGE was done, whether anything was stored or not.
     Purge,
     /// A connection to the origin server was passed on unseen.
     Tunnel,
@@ -43,9 +44,9 @@ pub(super) enum RequestOutcome {
     Expired,
     /// Only what a stored part lacked was fetched.
     Partial,
-    /// The cache had no part in this GET or HEAD, which was passed on.
+    /// The cache had no part in this GET or HEAD, which was passed on: `fwd=bypass`.
     Bypass,
-    /// The cache has no part in such requests: it was passed on.
+    /// The cache has no part in requests with this method: `fwd=method`.
     Pass,
     /// The origin server failed.
     Error,
@@ -71,9 +72,9 @@ impl RequestOutcome {
         match why {
             Forward::Stale | Forward::Request => RequestOutcome::Expired,
             Forward::Partial => RequestOutcome::Partial,
-            Forward::Bypass | Forward::Method | Forward::UriMiss | Forward::VaryMiss => {
-                RequestOutcome::Miss
-            }
+            Forward::UriMiss | Forward::VaryMiss => RequestOutcome::Miss,
+            Forward::Bypass => RequestOutcome::Bypass,
+            Forward::Method => RequestOutcome::Pass,
         }
     }
 
@@ -110,6 +111,14 @@ impl RequestRecord {
     }
 }
 
+impl RequestRecord {
+    /// Notes that a page of the proxy's own answered.
+    pub(super) fn answered_by(&mut self, page: WrittenPage) {
+        self.status = page.status;
+        self.bytes = page.bytes;
+    }
+}
+
 impl Exchange<'_> {
     /// Counts the request, and writes its line.
     pub(super) fn record(&mut self) {
@@ -134,16 +143,16 @@ impl Exchange<'_> {
 }
 
 /// Counts and logs a request whose head could not be read.
-pub fn log_refused(worker: &Rc<Worker>, client: &Client, status: u16) {
-    worker.count(false, 0);
+pub(in crate::worker) fn log_refused(worker: &Rc<Worker>, client: &Client, page: WrittenPage) {
+    worker.count(false, page.bytes);
     if worker.settings().access_log {
         journal::access(AccessLine {
             client: client.address(),
             method: Bytes::from_static(b"-"),
             uri: Bytes::from_static(b"-"),
-            status,
+            status: page.status,
             outcome: RequestOutcome::Refused.token(),
-            bytes: 0,
+            bytes: page.bytes,
             duration: Duration::ZERO,
         });
     }
@@ -154,6 +163,22 @@ mod tests {
     use strum::VariantNames;
 
     use super::*;
+
+    #[test]
+    fn outcomes_say_the_same_as_cache_status() {
+        let table = [
+            (Forward::UriMiss, "miss"),
+            (Forward::VaryMiss, "miss"),
+            (Forward::Stale, "expired"),
+            (Forward::Request, "expired"),
+            (Forward::Partial, "partial"),
+            (Forward::Bypass, "bypass"),
+            (Forward::Method, "pass"),
+        ];
+        for (why, expected) in table {
+            assert_eq!(RequestOutcome::of_forwarded(why).token(), expected);
+        }
+    }
 
     #[test]
     fn the_readme_has_every_outcome() {

@@ -30,7 +30,7 @@ mod versioned;
 use std::io;
 use std::rc::Rc;
 
-use access_log::{RequestOutcome, RequestRecord};
+use access_log::RequestRecord;
 use candidates::CandidateSet;
 use route::{Refusal, Route, check_client, route};
 use versioned::AskedFile;
@@ -50,7 +50,7 @@ use crate::http::framing::{Framing, request_framing};
 use crate::http::head::{Method, RequestHead};
 use crate::http::target::{TargetUri, Uri, UriForm};
 
-pub use access_log::log_refused;
+pub(super) use access_log::log_refused;
 
 /// The fate of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,23 +287,6 @@ impl Exchange<'_> {
     /// The way of a page of the proxy's own to this client.
     fn page(&mut self) -> PageWriter<'_> {
         PageWriter::answering(&mut self.client.out, &self.head, self.keep)
-    }
-
-    /// Refuses the request with a reason that the client sees.
-    fn refuse(&mut self, status: u16, why: &str) -> After {
-        self.settle_content();
-        self.page().refusal(status, why);
-        self.record.status = status;
-        self.record.outcome = RequestOutcome::Refused;
-        log::debug!("{status}: {why}");
-        self.after()
-    }
-
-    /// Content that nobody will read makes the connection unfit for another request.
-    fn settle_content(&mut self) {
-        if matches!(self.content, ClientContent::Unread(_)) {
-            self.keep = false;
-        }
     }
 
     fn after(&self) -> After {

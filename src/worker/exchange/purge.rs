@@ -6,6 +6,7 @@ use super::{After, Exchange};
 use crate::cache::key::Key;
 use crate::http::target::Uri;
 use crate::sys::credentials;
+use crate::sys::printable::printable;
 use crate::worker::fetch;
 use crate::worker::state::cache_uri;
 
@@ -20,16 +21,14 @@ impl Exchange<'_> {
         let cache_uri = cache_uri(&self.settings, uri);
         let keys = vec![Key::of(&cache_uri), Key::of_head(&cache_uri)];
         let removed = fetch::invalidate(self.worker, keys).await;
-        if removed == 0 {
-            return self.refuse(404, "nothing was stored for this URI");
-        }
         self.settle_content();
-        let text = format!("purged: {removed} stored\n");
-        self.page().done(&text);
-        self.record.status = 200;
-        self.record.outcome = RequestOutcome::Purge;
-        log::info!("{uri} was purged by a client");
-        self.after()
+        let page = if removed == 0 {
+            self.page().refusal(404, "nothing was stored for this URI")
+        } else {
+            log::info!("{} was purged by a client", printable(uri.as_bytes()));
+            self.page().done(&format!("purged: {removed} stored\n"))
+        };
+        self.answered_itself(page, RequestOutcome::Purge)
     }
 
     /// The reason for which the client may not purge; none for one at an address that the operator named, and for root

@@ -100,8 +100,8 @@ impl Exchange<'_> {
     pub(super) fn unsatisfiable(&mut self, length: u64, status: &CacheStatus<'_>) -> After {
         let mut value = BytesMut::with_capacity(64);
         status.write(&mut value);
-        self.page().unsatisfiable(length, &value);
-        self.record.status = 416;
+        let page = self.page().unsatisfiable(length, &value);
+        self.record.answered_by(page);
         self.after()
     }
 

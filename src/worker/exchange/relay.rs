@@ -34,7 +34,7 @@ use crate::worker::waiting_list::{Answer, FetchOutcome, Switched, Ticket};
 
 impl Exchange<'_> {
     pub(super) async fn bypass(&mut self, uri: Uri, why: Bypass) -> After {
-        self.record.outcome = RequestOutcome::Bypass;
+        self.record.outcome = RequestOutcome::of_forwarded(why.forward());
         let request = self.fetch_request(uri, Purpose::Relay, Scope::AsPresented);
         let mut status = CacheStatus::forwarded(why.forward());
         status.detail = Some(why.into());
@@ -46,13 +46,14 @@ impl Exchange<'_> {
         if self.flush().await.is_err() {
             return After::Over;
         }
-        self.record.outcome = RequestOutcome::Pass;
         self.find_bypass(&uri);
         let has_method = matches!(self.head.method, Method::Get | Method::Head);
-        let status = CacheStatus::forwarded(match has_method {
+        let why = match has_method {
             true => Forward::Bypass,
             false => Forward::Method,
-        });
+        };
+        self.record.outcome = RequestOutcome::of_forwarded(why);
+        let status = CacheStatus::forwarded(why);
         let may_be_stored =
             self.head.method == Method::Post && self.bypass.is_none() && !self.is_connection_auth();
         let purpose = match may_be_stored {

@@ -178,8 +178,12 @@ impl Exchange<'_> {
                 }
             }
         };
-        if sent.is_ok() {
-            self.record.bytes += part.len;
+        match &sent {
+            Ok(()) => self.record.bytes += part.len,
+            Err(error) if is_of_the_content(error) => {
+                self.record.outcome = RequestOutcome::CutOff;
+            }
+            Err(_) => {}
         }
         sent
     }
@@ -254,6 +258,19 @@ impl Exchange<'_> {
         write_response_head(&mut self.client.out, code, phrase, fields, &how);
         self.record.status = code;
     }
+}
+
+/// True for an error in getting the content, where the client isn't gone.
+fn is_of_the_content(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+    let of_clients = [
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionReset,
+        NotConnected,
+        TimedOut,
+    ];
+    !of_clients.contains(&error.kind())
 }
 
 /// The fields of a hit that are different each time.
