@@ -75,8 +75,14 @@ fn write_value<'a>(text: &mut BytesMut, name: &str, lines: impl Iterator<Item = 
             let members = listed().map(preference).map(Cow::from);
             let mut members: Vec<_> = members.collect();
             members.sort_by(|one, other| weight(one).cmp(weight(other)));
-            members.dedup();
-            members
+            // Said again with the same weight, it adds nothing.
+            let mut once: Vec<Cow<'_, [u8]>> = Vec::with_capacity(members.len());
+            for member in members {
+                if !once.contains(&member) {
+                    once.push(member);
+                }
+            }
+            once
         }
         // Lists whose order says nothing (RFC 9110 §12.5).
         "accept-charset" | "accept-encoding" if listed().nth(MOST_MEMBERS).is_none() => {
@@ -238,6 +244,23 @@ mod tests {
             ("accept-encoding", &["gzip, gzip"], &["gzip"], true),
             ("accept-language", &["en-GB, de;q=0.8"], &["de;q=0.8,en-gb"], true),
             ("accept-language", &["en, de;q=0.8"], &["en;q=0.8, de"], false),
+            ("accept-language", &["en-US,en;q=0.5"], &["en ; q=0.50 ,\tEN-us;Q=1.000"], true),
+            ("accept-language", &["de-AT, de;q=0.9, *;q=0.1"], &["*;q=0.1", "de;q=0.9", "de-at"], true),
+            ("accept-language", &["fr, en, fr"], &["fr, en"], true),
+            ("accept-language", &["fr, en;q=0.5, fr;q=1.0, en;q=0.5"], &["en;q=0.5, fr"], true),
+            ("accept-language", &["de;q=0"], &["de;q=0.000"], true),
+            // Nothing is guessed.
+            ("accept-language", &["de;q=0"], &[""], false),
+            ("accept-language", &["de, en;q=0"], &["de"], false),
+            ("accept-language", &["de;q=0"], &["de"], false),
+            ("accept-language", &["en-GB"], &["en"], false),
+            ("accept-language", &["en-GB, en"], &["en-GB"], false),
+            ("accept-language", &["*"], &["en"], false),
+            ("accept-language", &["*"], &[], false),
+            ("accept-language", &["de;q=0.8, de;q=0.5"], &["de;q=0.8"], false),
+            ("accept-language", &["de;q=0.8"], &["de;q=0.80001"], false),
+            ("accept-language", &["de;q=x"], &["de"], false),
+            ("accept-language", &["de_AT"], &["de-AT"], false),
             // Of equal weights the first counts for many servers.
             ("accept-language", &["fr, en"], &["en, fr"], false),
             ("accept", &["application/json, text/html"], &["text/html, application/json"], false),

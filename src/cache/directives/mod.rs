@@ -1,4 +1,5 @@
-//! Cache-Control as a grammar (RFC 9111 §5.2): directives with their arguments, in either form.
+//! Cache-Control as a grammar (RFC 9111 §5.2): directives with their arguments, in either form. A list member that isn't
+//! by the grammar is taken for each token in it, so that what restricts is seen wherever it stands.
 //!
 //! The meaning of a request's and a response's directives is in the two modules below. Nothing here allocates.
 
@@ -9,7 +10,7 @@ pub use request::RequestDirectives;
 pub use response::ResponseDirectives;
 pub(super) use response::withheld;
 
-use crate::http::syntax::{elements, is_tchar, saturating_number, trim};
+use crate::http::syntax::{elements, is_tchar, is_token, saturating_number};
 
 /// Infinity in delta-seconds (RFC 9111 §1.2.2): 2^31, some 68 years.
 pub(super) const FOREVER: u64 = 1 << 31;
@@ -28,27 +29,40 @@ pub(super) enum Argument<'a> {
     None,
     /// The token, or the inside of the quoted string.
     Text(&'a [u8]),
-    /// It is neither a token nor a quoted string, or has whitespace before or after the equals sign.
+    /// The member that it stands in isn't by the grammar: what restricts counts at its strictest, what permits doesn't.
     Malformed,
 }
 
 impl<'a> Directive<'a> {
-    /// The directive that a list member holds.
-    fn of(member: &'a [u8]) -> Directive<'a> {
-        let equals = member.iter().position(|&byte| byte == b'=');
+    /// The directive that a list member holds, if it is one by the grammar.
+    fn of(member: &'a [u8]) -> Option<Directive<'a>> {
+        let equals = memchr::memchr(b'=', member);
         let (name, argument) = match equals.map(|equals| member.split_at(equals)) {
             None => (member, Argument::None),
-            Some((name, text)) if trim(name) != name || trim(&text[1..]) != &text[1..] => {
-                (trim(name), Argument::Malformed)
-            }
-            Some((name, text)) => (name, Argument::of(&text[1..])),
+            Some((name, text)) => (name, Argument::of(&text[1..])?),
         };
-        Directive { name, argument }
+        is_token(name).then_some(Directive { name, argument })
+    }
+
+    /// Each token of a list member that is none.
+    fn tokens_of(member: &'a [u8]) -> impl Iterator<Item = Directive<'a>> {
+        let tokens = member.split(|&byte| !is_tchar(byte));
+        tokens
+            .filter(|token| !token.is_empty())
+            .map(|name| Directive {
+                name,
+                argument: Argument::Malformed,
+            })
     }
 
     /// True for the directive of that name.
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// True where what it permits counts.
+    pub(super) fn may_permit(&self) -> bool {
+        self.argument != Argument::Malformed
     }
 
     /// The name in lower case; nothing when it is longer than any that is known.
@@ -71,24 +85,40 @@ impl<'a> Directive<'a> {
 }
 
 impl<'a> Argument<'a> {
-    fn of(text: &'a [u8]) -> Argument<'a> {
+    /// The argument that this text is; `None` for one that isn't by the grammar.
+    fn of(text: &'a [u8]) -> Option<Argument<'a>> {
         match text {
-            [b'"', inside @ .., b'"'] if !inside.contains(&b'"') && !inside.contains(&b'\\') => {
-                Argument::Text(inside)
-            }
-            // No argument defined anywhere needs an escape, so one is not worth a copy.
-            [b'"', ..] => Argument::Malformed,
-            _ if !text.is_empty() && text.iter().all(|&byte| is_tchar(byte)) => {
-                Argument::Text(text)
-            }
-            _ => Argument::Malformed,
+            [b'"', inside @ .., b'"'] if is_quoted(inside) => match inside.contains(&b'\\') {
+                false => Some(Argument::Text(inside)),
+                // No argument defined anywhere needs an escape, so one is not worth a copy.
+                true => Some(Argument::Malformed),
+            },
+            _ => is_token(text).then_some(Argument::Text(text)),
         }
     }
 }
 
+/// True for the inside of a quoted string (RFC 9110 §5.6.4).
+fn is_quoted(inside: &[u8]) -> bool {
+    let mut bytes = inside.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return false,
+            b'\\' if bytes.next().is_none() => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
 /// The directives of one Cache-Control field line.
 pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
-    elements(line).map(Directive::of)
+    elements(line).flat_map(|member| {
+        let directive = Directive::of(member);
+        let is_none = directive.is_none();
+        let tokens = is_none.then(|| Directive::tokens_of(member));
+        directive.into_iter().chain(tokens.into_iter().flatten())
+    })
 }
 
 /// A non-negative integer of seconds (RFC 9111 §1.2.2), [`FOREVER`] when it is greater than that.
@@ -120,9 +150,38 @@ mod tests {
             ("a=1 2", "a", Argument::Malformed),
         ];
         for (member, name, argument) in table {
-            let directive = Directive::of(member.as_bytes());
+            let directive = directives(member.as_bytes()).next().expect("one at least");
             assert!(directive.is(name), "{member}");
             assert_eq!(directive.argument, *argument, "{member}");
+        }
+    }
+
+    #[test]
+    fn members_that_are_none_have_each_token() {
+        #[rustfmt::skip]
+        let table: &[(&str, &[&str])] = &[
+            ("a; b", &["a", "b"]),
+            ("a b, c", &["a", "b", "c"]),
+            ("a=b=c", &["a", "b", "c"]),
+            ("a: 1;;b", &["a", "1", "b"]),
+            ("a=\"1, b, c=d", &["a", "1", "b", "c", "d"]),
+            ("\"a\"", &["a"]),
+            ("\"a\", b", &["a", "b"]),
+            ("a\"", &["a"]),
+            ("=a", &["a"]),
+            ("a=\"1\\\", b", &["a", "1", "b"]),
+            // What is by the grammar is one, whatever it says.
+            ("a=\"1; b, c\"", &["a"]),
+            ("a=\"1\\\", b\", c", &["a", "c"]),
+            ("a=b", &["a"]),
+            ("\"\", =;, ,", &[]),
+        ];
+        for (line, expected) in table {
+            let names: Vec<_> = directives(line.as_bytes())
+                .map(|found| found.name)
+                .collect();
+            let expected: Vec<_> = expected.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(names, expected, "{line}");
         }
     }
 

@@ -4,7 +4,6 @@
 
 use super::{Argument, directives};
 use crate::http::fields::Fields;
-use crate::http::syntax::elements;
 
 /// A request's Cache-Control. Where a directive is repeated the most restrictive counts,
 /// and an argument that does not parse is read as the most restrictive one, except in `min-fresh`,
@@ -35,7 +34,7 @@ impl RequestDirectives {
                 cache_control = true;
                 found.add(value);
             } else if name.eq_ignore_ascii_case(b"pragma") {
-                pragma_no_cache |= elements(value).any(|e| e.eq_ignore_ascii_case(b"no-cache"));
+                pragma_no_cache |= directives(value).any(|said| said.is("no-cache"));
             }
         }
         // Pragma is for clients that know no Cache-Control.
@@ -49,7 +48,7 @@ impl RequestDirectives {
             match directive.lower_case(&mut [0; 24]) {
                 b"no-cache" => self.no_cache = true,
                 b"no-store" => self.no_store = true,
-                b"only-if-cached" => self.only_if_cached = true,
+                b"only-if-cached" => self.only_if_cached |= directive.may_permit(),
                 b"max-age" => least(&mut self.max_age, seconds),
                 b"max-stale" if directive.argument == Argument::None => {
                     least(&mut self.max_stale, u64::MAX);
@@ -111,6 +110,17 @@ mod tests {
             ("min-fresh=x", none),
             ("stale-if-error=60", RequestDirectives { stale_if_error: Some(60), ..none }),
             ("immutable", none),
+            // What is malformed asks for what holds now, and permits nothing.
+            ("no-cache; x", RequestDirectives { no_cache: true, ..none }),
+            ("no-store; max-age=60", RequestDirectives { no_store: true, ..max_age(0) }),
+            ("x=\"open, no-cache", RequestDirectives { no_cache: true, ..none }),
+            ("max-age=\"60", max_age(0)),
+            ("max-age = 60", max_age(0)),
+            ("max-age=60; x", max_age(0)),
+            ("max-stale; x", max_stale(0)),
+            ("max-stale=", max_stale(0)),
+            ("min-fresh=9; x", none),
+            ("only-if-cached; x", none),
             ("s-maxage=0, must-revalidate, x=\"no-store, no-cache\"", none),
         ];
         for (value, expected) in table {
@@ -124,6 +134,7 @@ mod tests {
         let table: &[(&[(&str, &str)], bool)] = &[
             (&[("Pragma", "no-cache")], true),
             (&[("pragma", "x, No-Cache")], true),
+            (&[("Pragma", "no-cache; x")], true),
             (&[("Pragma", "cache")], false),
             (&[("Pragma", "no-cache"), ("Cache-Control", "max-age=60")], false),
             (&[("Cache-Control", "max-stale"), ("Cache-Control", "no-cache")], true),

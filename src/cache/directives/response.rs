@@ -54,6 +54,8 @@ impl ResponseDirectives {
         for line in fields.all("cache-control") {
             found.add(line);
         }
+        // Pragma is of origin servers that know no Cache-Control (RFC 9111 §5.4).
+        found.no_cache |= !fields.has("cache-control") && has_pragma(fields);
         found
     }
 
@@ -66,17 +68,23 @@ impl ResponseDirectives {
                 b"no-cache" => self.no_cache |= named_fields(directive.argument).is_none(),
                 b"no-store" => self.no_store = true,
                 b"private" => self.private |= named_fields(directive.argument).is_none(),
-                b"public" => self.public = true,
+                b"public" => self.public |= directive.may_permit(),
                 b"must-revalidate" => self.must_revalidate = true,
                 b"proxy-revalidate" => self.proxy_revalidate = true,
-                b"must-understand" => self.must_understand = true,
-                b"immutable" => self.immutable = true,
+                b"must-understand" => self.must_understand |= directive.may_permit(),
+                b"immutable" => self.immutable |= directive.may_permit(),
                 b"stale-while-revalidate" => least(&mut self.stale_while_revalidate, seconds),
                 b"stale-if-error" => least(&mut self.stale_if_error, seconds),
                 _ => {}
             }
         }
     }
+}
+
+/// True for fields with `Pragma: no-cache`.
+fn has_pragma(fields: &Fields) -> bool {
+    let mut said = fields.all("pragma").flat_map(directives);
+    said.any(|directive| directive.is("no-cache"))
 }
 
 /// The fields that `private="…"` or `no-cache="…"` name: a shared cache does not keep them, so that they
@@ -138,7 +146,7 @@ mod tests {
             (&["max-age='60'"], max_age(0)),
             (&["max-age = 60"], max_age(0)),
             (&["max-age=60 10"], max_age(0)),
-            (&["max-age: 60"], none),
+            (&["max-age: 60"], max_age(0)),
             (&["x=\"max-age=60\""], none),
             (&["x=\"a, max-age=60\", max-age=1"], max_age(1)),
             (&["x-max-age=60, max-age-x=60"], none),
@@ -169,6 +177,105 @@ mod tests {
         ];
         for (lines, expected) in table {
             assert_eq!(D::of(&fields(lines)), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_restricts_and_permits_nothing() {
+        type D = ResponseDirectives;
+        let none = D::default();
+        let stale = D {
+            max_age: Some(0),
+            ..none
+        };
+        let no_store = D {
+            no_store: true,
+            ..none
+        };
+        let private = D {
+            private: true,
+            ..none
+        };
+        let no_cache = D {
+            no_cache: true,
+            ..none
+        };
+        #[rustfmt::skip]
+        let table: &[(&[&str], D)] = &[
+            (&["no-store; private"], D { private: true, ..no_store }),
+            (&["NO-STORE;PRIVATE;NO-CACHE"], D { private: true, no_cache: true, ..no_store }),
+            (&["private; max-age=60"], D { max_age: Some(0), ..private }),
+            (&["max-age=60; private"], D { max_age: Some(0), ..private }),
+            (&["no-store no-cache"], D { no_cache: true, ..no_store }),
+            (&["no-store="], no_store),
+            (&["no-store:"], no_store),
+            (&["=no-store"], no_store),
+            (&["no-store\""], no_store),
+            (&["\"no-store\""], no_store),
+            (&["\"no-store, max-age=60\""], D { max_age: Some(0), ..no_store }),
+            (&["x=\"open, no-store"], no_store),
+            (&["max-age=\"60, no-store"], D { max_age: Some(0), ..no_store }),
+            (&["max-age=60, x=\"open, private, y"], D { max_age: Some(60), ..private }),
+            (&["x=\"open, y=no-store"], no_store),
+            (&["x=\"open", "no-store\""], no_store),
+            (&["private=\"x", "y\""], private),
+            (&["private = \"x\""], private),
+            (&["no-cache = x"], no_cache),
+            (&["no-cache=\"x\\\"\""], no_cache),
+            (&["must-revalidate; x"], D { must_revalidate: true, ..none }),
+            (&["proxy-revalidate="], D { proxy_revalidate: true, ..none }),
+            (&["s-maxage=60; x"], D { s_maxage: Some(0), ..none }),
+            (&["x=\"open, max-age=60"], stale),
+            (&["max-age=\"60"], stale),
+            (&["max-age=60s"], stale),
+            (&["max-age=60 s, max-age=60"], stale),
+            (&["max-age==60"], stale),
+            (&["max-age=,60"], stale),
+            (&["public; max-age=60"], stale),
+            (&["public="], none),
+            (&["public; x"], none),
+            (&["immutable; x"], none),
+            (&["must-understand; no-store"], no_store),
+            (&["stale-while-revalidate=60; x"], D { stale_while_revalidate: Some(0), ..none }),
+            (&["x;no-stores, xno-store;"], none),
+            // By the grammar, whatever it says.
+            (&["x=\"no-store; private\", y=no-store"], none),
+            (&["x=\"\\\", no-store\""], none),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(D::of(&fields(lines)), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn pragma_counts_only_without_cache_control() {
+        #[rustfmt::skip]
+        let table: &[(&[(&str, &str)], bool)] = &[
+            (&[("Pragma", "no-cache")], true),
+            (&[("pragma", "x, No-Cache")], true),
+            (&[("Pragma", "x"), ("Pragma", "no-cache")], true),
+            (&[("Pragma", "x; no-cache")], true),
+            (&[("Pragma", "cache")], false),
+            (&[("Pragma", "x=\"no-cache\"")], false),
+            (&[("Pragma", "no-cache"), ("Expires", "0")], true),
+            (&[("Pragma", "no-cache"), ("Cache-Control", "max-age=60")], false),
+            (&[("Cache-Control", "x"), ("Pragma", "no-cache")], false),
+        ];
+        for (lines, expected) in table {
+            let found = ResponseDirectives::of(&crate::http::testing::fields(lines));
+            assert_eq!(found.no_cache, *expected, "{lines:?}");
+        }
+    }
+
+    /// A head's worth of the worst takes no time that could be noticed.
+    #[test]
+    fn the_longest_value_is_read_in_one_pass() {
+        for piece in ["\"", "a=\"", "\\", "a;", ",", "=", "no-store\",\""] {
+            let long = piece.repeat((256 << 10) / piece.len());
+            let began = std::time::Instant::now();
+            let found = ResponseDirectives::of(&fields(&[&long]));
+            assert!(began.elapsed().as_secs() < 5, "{piece}");
+            assert_eq!(found.no_store, piece.starts_with("no-store"));
         }
     }
 
