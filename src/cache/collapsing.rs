@@ -122,6 +122,7 @@ mod tests {
                 bypass: None,
                 is_local: false,
                 remembered: Remembered::default(),
+                origin_hangs: false,
             };
             let got = |has_query, validates| {
                 let asked = Asked {

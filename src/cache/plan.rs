@@ -29,6 +29,8 @@ pub struct Presented<'a> {
     pub is_local: bool,
     /// The memory of earlier requests for it, if it is for a versioned file.
     pub remembered: Remembered,
+    /// Its origin server is known to hang.
+    pub origin_hangs: bool,
 }
 
 /// A response that could answer, as far as the rules need to know it.
@@ -80,8 +82,18 @@ pub struct Reused {
     pub from: CandidateSource,
     pub age: Duration,
     pub left: FreshnessLeft,
-    /// It is validated afterwards, without the client (RFC 5861 §3).
-    pub validate_behind: bool,
+    pub behind: Behind,
+}
+
+/// The validation of an answer after it, without the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// None.
+    Nothing,
+    /// By the first who gets it (RFC 5861 §3).
+    Validate,
+    /// By one request at a time for all of an origin server's, as that hangs (RFC 9111 §4.2.4).
+    TryOrigin,
 }
 
 /// The extent of what is asked of the origin server.
@@ -202,16 +214,24 @@ fn from_stored(
         now,
     ) {
         Reuse::Fresh { age, left } | Reuse::Stale { age, left } => {
-            answer(CandidateSource::Stored, (age, left), false)
+            answer(CandidateSource::Stored, (age, left), Behind::Nothing)
         }
         Reuse::Validate {
             meanwhile: true,
             age,
             left,
             ..
-        } => answer(CandidateSource::Stored, (age, left), !only_if_cached),
+        } => {
+            let behind = match (only_if_cached, request.origin_hangs) {
+                (true, _) => Behind::Nothing,
+                (false, true) => Behind::TryOrigin,
+                (false, false) => Behind::Validate,
+            };
+            answer(CandidateSource::Stored, (age, left), behind)
+        }
         Reuse::Validate {
             why,
+            age,
             left,
             on_error,
             ..
@@ -222,6 +242,9 @@ fn from_stored(
             }
             if only_if_cached {
                 return Plan::Refuse(PlanRefusal::OnlyIfCached);
+            }
+            if request.origin_hangs && answers_instead(on_error, ValidationFailure::Hangs) {
+                return answer(CandidateSource::Stored, (age, left), Behind::TryOrigin);
             }
             let forward = why.forward(left);
             // Without a validator it is fetched anew, and then a distant range is asked for as it is.
@@ -243,7 +266,7 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
         let own = !has_condition(head);
         match (part_use(head, *held, part.fields, fresh.is_some()), usable) {
             (PartUse::Answer, Reuse::Fresh { age, left } | Reuse::Stale { age, left }) => {
-                return answer(CandidateSource::Part, (age, left), false);
+                return answer(CandidateSource::Part, (age, left), Behind::Nothing);
             }
             (PartUse::Ask(lacking), _) if own => {
                 missing = Some((lacking, held.part.len + lacking.len == held.length));
@@ -284,16 +307,12 @@ fn obtain(question: Question, forward: Forward, scope: Scope) -> Plan {
     })
 }
 
-fn answer(
-    from: CandidateSource,
-    (age, left): (Duration, FreshnessLeft),
-    validate_behind: bool,
-) -> Plan {
+fn answer(from: CandidateSource, (age, left): (Duration, FreshnessLeft), behind: Behind) -> Plan {
     Plan::Answer(Reused {
         from,
         age,
         left,
-        validate_behind,
+        behind,
     })
 }
 
@@ -312,7 +331,7 @@ fn from_growing(request: &Presented<'_>, growing: &Growing<'_>, now: Timestamp) 
     Some(answer(
         CandidateSource::Growing,
         usable.filter(|_| may_share)?,
-        false,
+        Behind::Nothing,
     ))
 }
 
@@ -331,6 +350,8 @@ pub(super) fn wants_whole(head: &RequestHead, ready: u64) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValidationFailure {
     Unreachable,
+    /// It hasn't answered for so long that it counts as unreachable, though it may only be slow.
+    Hangs,
     /// It answered with this status.
     Answered {
         status: u16,
@@ -345,7 +366,7 @@ pub enum ValidationFailure {
 /// taken as a failure to respond (RFC 9111 §4.3.3), unless that is to be remembered.
 pub fn answers_instead(on_error: OnError, failure: ValidationFailure) -> bool {
     match failure {
-        ValidationFailure::Unreachable => on_error != OnError::No,
+        ValidationFailure::Unreachable | ValidationFailure::Hangs => on_error != OnError::No,
         ValidationFailure::Answered { status, is_stored } if is_error(status) => match on_error {
             OnError::No => false,
             OnError::Disconnected => !is_stored,

@@ -11,7 +11,9 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::freshness::{Facts, LifetimeSource};
 use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
-use crate::cache::plan::{Candidate, CandidateSource, Candidates, Plan, Presented, Question, plan};
+use crate::cache::plan::{
+    Behind, Candidate, CandidateSource, Candidates, Plan, Presented, Question, plan,
+};
 use crate::cache::policy::StoreRule;
 use crate::cache::reuse::OnError;
 use crate::cache::time::Timestamp;
@@ -93,6 +95,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
             asked: None,
             validated: (store.shared.as_ref()).and_then(|it| it.validated(key.hash())),
         },
+        origin_hangs: store.is_hung(&args.target.uri),
     };
     let now = now();
     let mut text = match known.len() {
@@ -246,14 +249,18 @@ fn verdict(
             (CandidateSource::Part | CandidateSource::Growing, _) => {
                 "the part that is stored answers it.".to_owned()
             }
-            (CandidateSource::Stored, true) if reused.validate_behind => format!(
+            (CandidateSource::Stored, true) if reused.behind == Behind::Validate => format!(
                 "number {number} answers it and is validated in the background: it is fresh, and older than a \
                  day; a rule takes it for a versioned file."
+            ),
+            (CandidateSource::Stored, _) if reused.behind == Behind::TryOrigin => format!(
+                "number {number} answers it and is validated in the background: the origin server didn't answer \
+                 of late."
             ),
             (CandidateSource::Stored, true) => {
                 format!("number {number} answers it, since it is fresh.")
             }
-            (CandidateSource::Stored, false) if reused.validate_behind => format!(
+            (CandidateSource::Stored, false) if reused.behind == Behind::Validate => format!(
                 "number {number} answers it and is validated in the background: it is stale, and the response \
                  has stale-while-revalidate."
             ),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use crate::cache::freshness::Facts;
 use crate::config::{Settings, StoreKind};
+use crate::http::target::Uri;
 use crate::store::Store;
 use crate::store::admin::{StoreAdmin, StoredInfo};
 use crate::store::open::open;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
+use crate::worker;
 
 pub(super) struct StoreHandle {
     pub(super) admin: Box<dyn StoreAdmin>,
@@ -33,6 +35,13 @@ impl StoreHandle {
     pub(super) fn used(&self, stored: &StoredInfo) -> Option<bool> {
         let visited = || Some(self.shared.as_ref()?.is_visited(&stored.place()));
         stored.used.or_else(visited)
+    }
+
+    /// True when a running proxy knows that the origin server of this URI hangs.
+    pub(super) fn is_hung(&self, uri: &Uri) -> bool {
+        self.shared
+            .as_ref()
+            .is_some_and(|shared| worker::is_hung(shared, uri))
     }
 
     pub(super) fn facts(&self, stored: &StoredInfo, uri: &[u8]) -> Facts {

@@ -16,7 +16,7 @@ use super::text::{ConfigText, Role};
 const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
     database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
     stale_if_error access_log max_clients max_clients_per_address quick_abort_min rule timeouts";
-const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_idle tunnel_idle \
+const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_hang origin_idle tunnel_idle \
     body_stall collapsed_wait drain";
 
 /// The settings that the texts come to, in the order given. Pure: the same texts, the same settings.
@@ -116,6 +116,7 @@ impl SettingsBuilder {
             "worker_idle" => &mut times.worker_idle,
             "connect" => &mut times.connect,
             "origin_response" => &mut times.origin_response,
+            "origin_hang" => &mut times.origin_hang,
             "origin_idle" => &mut times.origin_idle,
             "tunnel_idle" => &mut times.tunnel_idle,
             "body_stall" => &mut times.body_stall,

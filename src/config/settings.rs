@@ -175,6 +175,9 @@ pub struct Times {
     pub connect: Duration,
     /// For an origin server to begin its response.
     pub origin_response: Duration,
+    /// For an origin server to be connected to and send the first byte of a response: after that it counts as unreachable
+    /// where something stored may answer instead.
+    pub origin_hang: Duration,
     /// For an idle connection to an origin server, until it is closed.
     pub origin_idle: Duration,
     /// For a tunnel that is silent in both directions.
@@ -195,6 +198,7 @@ impl Default for Times {
             worker_idle: Duration::from_millis(250),
             connect: Duration::from_secs(10),
             origin_response: Duration::from_secs(60),
+            origin_hang: Duration::from_secs(3),
             origin_idle: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(60 * 60),
             body_stall: Duration::from_secs(60),

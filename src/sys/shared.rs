@@ -11,6 +11,7 @@ mod fetching;
 mod generations;
 mod hits;
 mod hosts;
+mod hung;
 mod known;
 mod layout;
 mod mapping;

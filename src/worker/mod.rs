@@ -28,6 +28,7 @@ mod tunnel;
 mod verification;
 mod waiting_list;
 
+pub use origin::hung::is_hung;
 pub use state::cache_uri;
 
 use std::os::fd::OwnedFd;

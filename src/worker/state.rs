@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
 use super::origin::guard::Guard;
+use super::origin::hung::{HungOrigins, OriginServer};
 use super::origin::pool::ConnectionPool;
 use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
@@ -50,6 +51,7 @@ pub(super) struct Worker {
     pub(super) trust: Trust,
     pub(super) resolver: Resolver,
     pub(super) guard: Guard,
+    pub(super) hung: HungOrigins,
     pub(super) outbox: Outbox,
     pub(super) verifications: Verifications,
     pub(super) transfers: Transfers,
@@ -75,6 +77,7 @@ impl Worker {
         Worker {
             index,
             memory: RefCell::new(MemoryTier::new(settings.memory, shared.clone())),
+            hung: HungOrigins::new(shared.clone()),
             shared,
             pseudonym,
             store_choice: settings.store.clone(),
@@ -107,6 +110,20 @@ impl Worker {
         *self.settings.borrow_mut() = Rc::new(settings);
         self.trust.forget();
         self.resolver.doubt_all();
+    }
+
+    /// The origin server of a URI, with its addresses as far as they are known without looking them up.
+    pub(super) fn origin_server<'a>(&self, uri: &'a Uri) -> OriginServer<'a> {
+        OriginServer {
+            origin: uri.origin(),
+            port: uri.port(),
+            addresses: self.resolver.last_addresses(uri.host()),
+        }
+    }
+
+    /// True when the origin server of a URI is known to hang.
+    pub(super) fn is_hung(&self, uri: &Uri) -> bool {
+        self.hung.has(&self.origin_server(uri))
     }
 
     /// A stored response that is at hand: one on its way into the store, or of the memory tier.

@@ -9,6 +9,7 @@ mod conditions;
 mod content;
 mod cookies;
 mod damage;
+mod hung;
 mod keys;
 mod methods;
 mod pace;

@@ -23,6 +23,7 @@ struct There {
     /// Its length, if that is known.
     length: Option<u64>,
     method: &'static str,
+    origin_hangs: bool,
 }
 
 const NOTHING: There = There {
@@ -32,6 +33,7 @@ const NOTHING: There = There {
     growing: ("", 0),
     length: None,
     method: "GET",
+    origin_hangs: false,
 };
 
 fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Plan {
@@ -42,6 +44,7 @@ fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Pla
         bypass: bypassed_by_rule.then_some(Bypass::Rule),
         is_local: false,
         remembered: Remembered::default(),
+        origin_hangs: there.origin_hangs,
     };
     let some = |cache_control: &str| (!cache_control.is_empty()).then(|| response(cache_control));
     let (whole, part, growing) = (some(there.stored), some(there.part), some(there.growing.0));
@@ -88,7 +91,7 @@ const NOTHING_LEFT: (Duration, FreshnessLeft) = (
 
 fn answers(from: CandidateSource, ttl: u64) -> Plan {
     let left = FreshnessLeft::of(Duration::from_secs(ttl), Duration::ZERO);
-    answer(from, (Duration::ZERO, left), false)
+    answer(from, (Duration::ZERO, left), Behind::Nothing)
 }
 
 fn fetch(scope: Scope) -> Plan {
@@ -143,8 +146,8 @@ fn requests_and_what_there_is() {
         (&[only], whole(STALE), refused(PlanRefusal::OnlyIfCached)),
         (&[only, ("If-Match", "\"a\"")], whole(FRESH), refused(PlanRefusal::OnlyIfCached)),
         // RFC 5861 §3; only-if-cached asks nobody
-        (&[], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, NOTHING_LEFT, true)),
-        (&[only], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, NOTHING_LEFT, false)),
+        (&[], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, NOTHING_LEFT, Behind::Validate)),
+        (&[only], whole("max-age=0, stale-while-revalidate=9"), answer(CandidateSource::Stored, NOTHING_LEFT, Behind::Nothing)),
         // what only the origin server may evaluate
         (&[("If-Match", "\"a\"")], whole(FRESH), Plan::Bypass(Bypass::Precondition)),
         // what came from this machine's own addresses
@@ -227,6 +230,55 @@ fn what_is_being_received_is_an_entry_from_its_head_on() {
 }
 
 #[test]
+fn an_origin_server_that_hangs_is_as_one_that_is_disconnected() {
+    let stale = answer(CandidateSource::Stored, NOTHING_LEFT, Behind::TryOrigin);
+    let left = FreshnessLeft::of(Duration::from_secs(60), Duration::ZERO);
+    let minute = answer(
+        CandidateSource::Stored,
+        (Duration::ZERO, left),
+        Behind::TryOrigin,
+    );
+    let behind = "max-age=0, stale-while-revalidate=9";
+    let refused = Plan::Refuse(PlanRefusal::OnlyIfCached);
+    let asked = |why, forward| validate(why, forward, OnError::No);
+    let max_age = ("Cache-Control", "max-age=0");
+    #[rustfmt::skip]
+    let table: &[(&[(&str, &str)], &str, Plan)] = &[
+        // RFC 9111 §4.2.4
+        (&[], STALE, stale),
+        (&[max_age], STALE, stale),
+        (&[("Cache-Control", "min-fresh=100")], FRESH, minute),
+        (&[("Range", "bytes=2000000-")], STALE, stale),
+        (&[("If-None-Match", "\"a\"")], STALE, stale),
+        (&[], "max-age=0, stale-if-error=9", stale),
+        (&[], behind, stale),
+        // what is fresh answers without it
+        (&[], FRESH, answers(CandidateSource::Stored, 60)),
+        // what may never be served stale
+        (&[], "max-age=0, must-revalidate", asked(ValidateReason::MustRevalidate, Forward::Stale)),
+        (&[], "max-age=0, proxy-revalidate", asked(ValidateReason::MustRevalidate, Forward::Stale)),
+        (&[], "no-cache", asked(ValidateReason::NoCache, Forward::Stale)),
+        (&[max_age], "max-age=9, no-cache", asked(ValidateReason::NoCache, Forward::Stale)),
+        (&[("Cache-Control", "no-cache")], STALE, asked(ValidateReason::RequestNoCache, Forward::Stale)),
+        (&[("Cache-Control", "no-cache")], FRESH, asked(ValidateReason::RequestNoCache, Forward::Request)),
+        // §5.2.1.7
+        (&[("Cache-Control", "only-if-cached")], STALE, refused),
+        (&[("Cache-Control", "only-if-cached")], behind, answers(CandidateSource::Stored, 0)),
+        // nothing is stored: it is asked as ever
+        (&[], "", fetch(Scope::Whole)),
+    ];
+    for (lines, stored, expected) in table {
+        let there = There {
+            stored,
+            origin_hangs: true,
+            ..NOTHING
+        };
+        let got = planned(lines, &there, false);
+        assert_eq!(got, *expected, "{lines:?} {stored}");
+    }
+}
+
+#[test]
 fn a_rule_bypasses() {
     let whole = There {
         stored: FRESH,
@@ -258,6 +310,7 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
             bypass: None,
             is_local: true,
             remembered: Remembered::default(),
+            origin_hangs: false,
         };
         let candidates = Candidates {
             stored: Some(Candidate {
@@ -276,7 +329,7 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
 #[test]
 fn failures_of_a_validation() {
     use OnError::{Disconnected, Error, No};
-    use ValidationFailure::{ClientContent, Unreachable};
+    use ValidationFailure::{ClientContent, Hangs, Unreachable};
     let answered = |status, is_stored| ValidationFailure::Answered { status, is_stored };
     #[rustfmt::skip]
     let table: &[(OnError, ValidationFailure, bool)] = &[
@@ -285,6 +338,8 @@ fn failures_of_a_validation() {
         (Disconnected, Unreachable, true),
         (Error, Unreachable, true),
         (Error, ClientContent, false),
+        (No, Hangs, false),
+        (Disconnected, Hangs, true),
         // §4.3.3: a 5xx may be taken as no response, unless it is to be remembered
         (No, answered(503, false), false),
         (Disconnected, answered(503, false), true),

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 12;
+pub(super) const VERSION: u32 = 13;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -59,6 +59,7 @@ pub(super) struct Layout {
     pub(super) precedents: [Bucket; BUCKETS],
     pub(super) asked: [Bucket; VERSIONED_BUCKETS],
     pub(super) validated: [Bucket; VERSIONED_BUCKETS],
+    pub(super) hung: [Bucket; BUCKETS],
     pub(super) hits: [AtomicU32; HIT_COUNTS],
     pub(super) elsewhere: [AtomicU32; GENERATIONS],
     pub(super) changes: [AtomicU64; CHANGES],

@@ -1,4 +1,5 @@
-//! A validation that no client waits for (RFC 5861 §3): once at a time in all workers, for the store alone.
+//! A validation that no client waits for (RFC 5861 §3): once at a time in all workers, for the store alone; of an origin
+//! server that hangs, one for all that is stored of it.
 
 use std::rc::Rc;
 
@@ -9,7 +10,9 @@ use crate::http::forward::is_condition;
 use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::worker::fetch::{self, Claim, Known, Purpose, Visibility, claim};
+use crate::worker::origin::hung::Attempt;
 use crate::worker::stored::Stored;
+use crate::worker::waiting_list::{ClaimGuard, Ticket};
 
 impl Exchange<'_> {
     /// Validates a stored response that answers this request meanwhile.
@@ -29,6 +32,30 @@ impl Exchange<'_> {
             Claim::Alone => None,
         };
         self.note_validated();
+        finish(self.begin_behind(uri, stored, claim), None);
+    }
+
+    /// Tries an origin server that hangs, unless another request does.
+    pub(super) fn try_origin(&self, uri: &Uri, stored: &Rc<Stored>) {
+        let Some(attempt) = self.worker.hung.attempt(uri.origin()) else {
+            return;
+        };
+        let key = &stored.object.meta.key;
+        // It is asked though another fetch runs, which hangs.
+        let claim = match claim(self.worker, key, self.client.is_local()) {
+            Claim::Ours(claim) => Some(claim),
+            Claim::Theirs(_) | Claim::Alone => None,
+        };
+        finish(self.begin_behind(uri, stored, claim), Some(attempt));
+    }
+
+    fn begin_behind(
+        &self,
+        uri: &Uri,
+        stored: &Rc<Stored>,
+        claim: Option<Rc<ClaimGuard>>,
+    ) -> Ticket {
+        let key = stored.object.meta.key.clone();
         let is_for_head = key.is_for_head();
         let known = Known::whole(stored);
         let purpose = Purpose::Store { key, known };
@@ -43,10 +70,15 @@ impl Exchange<'_> {
             claim,
             variant: None,
         };
-        let ticket = fetch::begin(self.worker, request, visibility);
-        tokio::task::spawn_local(async move {
-            ticket.outcome().await;
-            ticket.until_stored().await;
-        });
+        fetch::begin(self.worker, request, visibility)
     }
+}
+
+/// Has a fetch go on to its end though nobody waits for it.
+pub(super) fn finish(ticket: Ticket, attempt: Option<Attempt>) {
+    tokio::task::spawn_local(async move {
+        ticket.outcome().await;
+        drop(attempt);
+        ticket.until_stored().await;
+    });
 }

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use super::Exchange;
 use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
-use crate::cache::plan::{self, Candidate, Plan};
+use crate::cache::plan::{self, Behind, Candidate, Plan};
 use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::store::Found;
@@ -188,7 +188,7 @@ impl Exchange<'_> {
 
     /// True when one of them answers without being validated.
     fn is_answered(&self, candidates: &CandidateSet) -> bool {
-        matches!(self.plan(candidates), Plan::Answer(reused) if !reused.validate_behind)
+        matches!(self.plan(candidates), Plan::Answer(reused) if reused.behind == Behind::Nothing)
     }
 
     /// The response that the latest fetch of this key receives, if this request may share it.

@@ -12,12 +12,13 @@ use super::access_log::RequestOutcome;
 use super::audience::Audience;
 use super::awaiting::Down;
 use super::fallback::Fallback;
+use super::hang::HangWatch;
 use super::joiner::{Joiner, Unusable, Usable};
 use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::collapsing::{Asked, WaitsFor, waits_for};
 use crate::cache::key::Key;
-use crate::cache::plan::Scope;
+use crate::cache::plan::{Scope, ValidationFailure};
 use crate::cache::status::CacheStatus;
 use crate::http::target::Uri;
 use crate::worker::fetch::{Known, precedent};
@@ -77,11 +78,14 @@ impl Exchange<'_> {
         &mut self,
         waiter: &mut Waiter,
         fallback: Option<&Fallback>,
+        hang: &HangWatch<'_>,
         status: CacheStatus<'_>,
     ) -> WaitEnd {
         let times = self.settings.times;
         let limit = times.connect + times.origin_response;
         let give_up = Instant::now() + limit;
+        let listed = waiter.listed();
+        let mut hung = pin!(hang.others(|| listed.are_heard()));
         loop {
             let watched = Watched {
                 stream: &self.client.stream,
@@ -92,6 +96,14 @@ impl Exchange<'_> {
                 biased;
                 waited = waiter.waited(&self.worker.shared) => waited,
                 () = watched.gone() => return WaitEnd::Answered(After::Over),
+                () = &mut hung => return match fallback {
+                    Some(fallback) => {
+                        waiter.is_answered();
+                        let failure = ValidationFailure::Hangs;
+                        WaitEnd::Answered(self.stale_instead(fallback, failure, status).await)
+                    }
+                    None => WaitEnd::Ask,
+                },
                 () = sleep_until(give_up) => {
                     let limit = limit.as_secs();
                     let why = format!("the origin server did not respond within {limit} s");
@@ -103,9 +115,10 @@ impl Exchange<'_> {
                 Waited::Outcome(outcome, ticket) => (outcome, ticket),
             };
             if !is_the_askers(&outcome) {
-                if let Some(fallback) = fallback.filter(|it| it.answers_instead(&outcome)) {
+                let failure = fallback.and_then(|it| Some((it, it.failure(&outcome)?)));
+                if let Some((fallback, failure)) = failure {
                     waiter.is_answered();
-                    let after = self.stale_instead(fallback, &outcome, status).await;
+                    let after = self.stale_instead(fallback, failure, status).await;
                     return WaitEnd::Answered(after);
                 }
                 if let FetchOutcome::Failed(error) = &outcome {

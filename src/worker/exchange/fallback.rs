@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::access_log::RequestOutcome;
-use super::respond::FromStore;
+use super::respond::{FromStore, ORIGIN_HANGS};
 use super::{After, Exchange};
 use crate::cache::plan::{ValidationFailure, answers_instead};
 use crate::cache::reuse::OnError;
@@ -19,8 +19,8 @@ pub(super) struct Fallback {
 }
 
 impl Fallback {
-    /// True when it answers instead of what was received.
-    pub(super) fn answers_instead(&self, outcome: &FetchOutcome) -> bool {
+    /// The failure for which it answers instead of what was received.
+    pub(super) fn failure(&self, outcome: &FetchOutcome) -> Option<ValidationFailure> {
         let failure = match outcome {
             FetchOutcome::Answer(answer) => ValidationFailure::Answered {
                 status: answer.head.status,
@@ -31,10 +31,15 @@ impl Fallback {
             }
             FetchOutcome::Failed(_) => ValidationFailure::Unreachable,
             FetchOutcome::Validated(_) | FetchOutcome::Stored(_) | FetchOutcome::Switched(_) => {
-                return false;
+                return None;
             }
         };
-        answers_instead(self.on_error, failure)
+        answers_instead(self.on_error, failure).then_some(failure)
+    }
+
+    /// True when it answers while nothing is received.
+    pub(super) fn answers_for_hung(&self) -> bool {
+        answers_instead(self.on_error, ValidationFailure::Hangs)
     }
 }
 
@@ -43,19 +48,26 @@ impl Exchange<'_> {
     pub(super) async fn stale_instead(
         &mut self,
         fallback: &Fallback,
-        outcome: &FetchOutcome,
+        failure: ValidationFailure,
         status: CacheStatus<'_>,
     ) -> After {
         let mut from = FromStore::now(&fallback.stored, status);
-        if let FetchOutcome::Answer(answer) = outcome {
-            from.status.set_received(answer.head.status);
-            from.status.detail = Some("stale-if-error");
-        } else {
-            let left = fallback.stored.facts.freshness_left(from.age);
-            from.status = CacheStatus::hit(left.seconds());
-            from.status.detail = Some("origin-unreachable");
+        let left = fallback.stored.facts.freshness_left(from.age);
+        match failure {
+            ValidationFailure::Answered { status, .. } => {
+                from.status.set_received(status);
+                from.status.detail = Some("stale-if-error");
+            }
+            ValidationFailure::Hangs => {
+                from.status = CacheStatus::hit(left.seconds());
+                from.status.detail = Some(ORIGIN_HANGS);
+            }
+            ValidationFailure::Unreachable | ValidationFailure::ClientContent => {
+                from.status = CacheStatus::hit(left.seconds());
+                from.status.detail = Some("origin-unreachable");
+            }
         }
-        self.record.outcome = RequestOutcome::Stale;
+        self.record.outcome = RequestOutcome::of_stored(left);
         self.answer_stored(from).await
     }
 }

@@ -11,6 +11,7 @@ mod collapse;
 mod fallback;
 mod growing;
 mod handover;
+mod hang;
 mod joiner;
 mod obtain;
 mod own;
@@ -106,6 +107,7 @@ pub struct Exchange<'a> {
     bypass: Option<Bypass>,
     remembered: Remembered,
     asked: Option<AskedFile>,
+    origin_hangs: bool,
     collapsing: Collapsing,
     record: RequestRecord,
 }
@@ -128,6 +130,7 @@ pub async fn serve(
         bypass: None,
         remembered: Remembered::default(),
         asked: None,
+        origin_hangs: false,
         collapsing: Collapsing::Untried,
         record: RequestRecord::begin(),
         head,
@@ -229,6 +232,8 @@ impl Exchange<'_> {
             self.remember_asking(&Key::of(&cache_uri(&self.settings, &uri)));
         }
         let mut looked_again = false;
+        // What answers at once is never asked about.
+        self.origin_hangs = self.worker.is_hung(&uri);
         loop {
             let candidates = self.gather(&uri).await;
             let plan = self.plan(&candidates);
@@ -281,6 +286,7 @@ impl Exchange<'_> {
             bypass: self.bypass,
             is_local: self.client.is_local(),
             remembered: self.remembered,
+            origin_hangs: self.origin_hangs,
         }
     }
 

@@ -5,18 +5,21 @@
 use std::rc::Rc;
 
 use super::access_log::RequestOutcome;
+use super::behind::finish;
 use super::candidates::CandidateSet;
 use super::collapse::{First, WaitEnd};
 use super::fallback::Fallback;
 use super::handover::Admission;
+use super::hang::HangWatch;
 use super::{After, Collapsing, Exchange};
-use crate::cache::plan::{Obtain, Question, Scope};
+use crate::cache::plan::{Obtain, Question, Scope, ValidationFailure};
 use crate::cache::range;
 use crate::cache::reuse::ValidateReason;
 use crate::cache::status::CacheStatus;
 use crate::http::connection::wants_upgrade;
 use crate::http::target::{Scheme, Uri};
 use crate::worker::fetch::{self, Ask, FetchRequest, Known, Purpose, StoredPart, Visibility};
+use crate::worker::waiting_list::{Ticket, Waiter};
 
 /// The stored response that the question is about.
 fn known(question: Question, candidates: &CandidateSet) -> Known {
@@ -32,6 +35,13 @@ fn known(question: Question, candidates: &CandidateSet) -> Known {
     part.map_or(Known::Nothing, |(stored, held)| {
         Known::Part(StoredPart { stored, held, ask })
     })
+}
+
+/// The status where another's fetch answers.
+fn collapsed(obtain: &Obtain) -> CacheStatus<'static> {
+    let mut status = CacheStatus::forwarded(obtain.forward);
+    status.set_collapsed();
+    status
 }
 
 impl Exchange<'_> {
@@ -56,11 +66,11 @@ impl Exchange<'_> {
             _ => None,
         };
         let fallback = fallback.as_ref();
-        let mut status = CacheStatus::forwarded(obtain.forward);
-        status.set_collapsed();
+        let hang = self.hang_watch(uri, fallback);
+        let status = collapsed(obtain);
         let mut waiter = self.waiter(uri, &candidates.key, obtain.scope, &known);
         if let Some(waiter) = &mut waiter {
-            match self.wait(waiter, fallback, status).await {
+            match self.wait(waiter, fallback, &hang, status).await {
                 WaitEnd::Answered(after) => return Some(after),
                 WaitEnd::Ask => {}
                 WaitEnd::Alone => self.collapsing = Collapsing::Alone,
@@ -83,35 +93,65 @@ impl Exchange<'_> {
         let key = candidates.key;
         let purpose = Purpose::Store { key, known };
         let request = self.fetch_request(uri.clone(), purpose, obtain.scope);
-        let mut ticket = fetch::begin(self.worker, request, visibility);
-        let outcome = match listed {
-            None => self.outcome(&mut ticket).await,
-            Some(waiter) => {
-                let mut waiter = waiter.beside(&ticket);
-                let first = self.first_outcome(&mut ticket, &mut waiter).await;
-                drop(waiter);
-                match first {
-                    Ok(First::Own(outcome)) => Ok(outcome),
-                    Ok(First::Other(usable)) => {
-                        // What it asked itself may end.
-                        drop(ticket);
-                        return Some(self.answer_collapsed(usable, status).await);
-                    }
-                    Err(after) => Err(after),
-                }
-            }
-        };
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(after) => return Some(after),
+        let ticket = fetch::begin(self.worker, request, visibility);
+        let answered = self.obtained(obtain, ticket, listed, fallback, &hang);
+        Some(answered.await)
+    }
+
+    /// Answers with what its own fetch brings, or one beside it; with what is stored where that fails or hangs.
+    async fn obtained(
+        &mut self,
+        obtain: &Obtain,
+        mut ticket: Ticket,
+        listed: Option<Waiter>,
+        fallback: Option<&Fallback>,
+        hang: &HangWatch<'_>,
+    ) -> After {
+        let fetch = ticket.fetch().clone();
+        let first = tokio::select! {
+            biased;
+            first = self.first(&mut ticket, listed) => Some(first),
+            () = hang.own(&fetch) => None,
         };
         let mut status = CacheStatus::forwarded(obtain.own_forward());
         status.detail = obtain.detail();
-        let fallback = fallback.filter(|it| it.answers_instead(&outcome));
-        Some(match fallback {
-            Some(fallback) => self.stale_instead(fallback, &outcome, status).await,
+        let outcome = match first {
+            Some(Ok(First::Own(outcome))) => outcome,
+            Some(Ok(First::Other(usable))) => {
+                // What it asked itself may end.
+                drop(ticket);
+                let status = collapsed(obtain);
+                return self.answer_collapsed(usable, status).await;
+            }
+            Some(Err(after)) => return after,
+            None => {
+                // What comes late is stored all the same.
+                finish(ticket, None);
+                return match fallback {
+                    Some(fallback) => {
+                        let failure = ValidationFailure::Hangs;
+                        self.stale_instead(fallback, failure, status).await
+                    }
+                    None => After::Over,
+                };
+            }
+        };
+        let failure = fallback.and_then(|it| Some((it, it.failure(&outcome)?)));
+        match failure {
+            Some((fallback, failure)) => self.stale_instead(fallback, failure, status).await,
             None => self.conclude(outcome, ticket, status).await,
-        })
+        }
+    }
+
+    /// The first outcome of its own fetch, and of those beside it where it is on the waiting list.
+    async fn first(&mut self, ticket: &mut Ticket, listed: Option<Waiter>) -> Result<First, After> {
+        match listed {
+            None => self.outcome(ticket).await.map(First::Own),
+            Some(waiter) => {
+                let mut waiter = waiter.beside(ticket);
+                self.first_outcome(ticket, &mut waiter).await
+            }
+        }
     }
 
     /// The request to make for this one.

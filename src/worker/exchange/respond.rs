@@ -11,7 +11,7 @@ use super::access_log::RequestOutcome;
 use super::audience::Audience;
 use super::candidates::CandidateSet;
 use super::{After, Exchange};
-use crate::cache::plan::{CandidateSource, Reused};
+use crate::cache::plan::{Behind, CandidateSource, Reused};
 use crate::cache::range::{self, ByteRange};
 use crate::cache::status::CacheStatus;
 use crate::cache::validation::{Condition, client_condition, not_modified_fields};
@@ -24,6 +24,9 @@ use crate::store::Content;
 use crate::worker::pages::reason;
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
+
+/// The detail in Cache-Status of an answer because the origin server hangs.
+pub(super) const ORIGIN_HANGS: &str = "origin-hung";
 
 /// Content up to this many bytes is copied next to its head instead of written from where it is.
 const COPIED: usize = 16 << 10;
@@ -52,7 +55,8 @@ impl Exchange<'_> {
     /// Answers from the memory tier without anything to wait for; `None` when that can't be.
     pub(super) fn respond_now(&mut self, from: &CandidateSet, reused: &Reused) -> Option<After> {
         let stored = from.stored.as_ref()?;
-        if reused.validate_behind || range::is_asked(&self.head) || self.takes_trailers_of(stored) {
+        let has_more = reused.behind != Behind::Nothing;
+        if has_more || range::is_asked(&self.head) || self.takes_trailers_of(stored) {
             return None;
         }
         let content = match &stored.object.content {
@@ -76,16 +80,21 @@ impl Exchange<'_> {
     /// Answers with the candidate of the plan.
     pub(super) async fn respond(&mut self, uri: &Uri, from: CandidateSet, reused: Reused) -> After {
         let Reused { age, left, .. } = reused;
-        let status = CacheStatus::hit(left.seconds());
-        if let Some(stored) = from.stored.as_ref().filter(|_| reused.validate_behind) {
-            self.validate_behind(uri, stored, &from);
+        let mut status = CacheStatus::hit(left.seconds());
+        self.record.outcome = RequestOutcome::of_stored(left);
+        match (reused.behind, &from.stored) {
+            (Behind::Validate, Some(stored)) => self.validate_behind(uri, stored, &from),
+            (Behind::TryOrigin, Some(stored)) => {
+                status.detail = Some(ORIGIN_HANGS);
+                self.try_origin(uri, stored);
+            }
+            (Behind::Nothing, _) | (_, None) => {}
         }
         let stored = match reused.from {
             CandidateSource::Growing => None,
             CandidateSource::Stored => from.stored,
             CandidateSource::Part => from.part.map(|(part, _)| part),
         };
-        self.record.outcome = RequestOutcome::of_stored(left);
         if let Some(stored) = stored {
             let stored = &stored;
             let from = FromStore {

@@ -3,6 +3,7 @@
 use super::access_log::RequestOutcome;
 use super::{After, Exchange};
 use crate::http::target::Authority;
+use crate::worker::origin::course::Course;
 use crate::worker::origin::{Wanted, reach};
 use crate::worker::tunnel;
 use crate::worker::waiting_list::FetchError;
@@ -29,6 +30,9 @@ impl Exchange<'_> {
             requester: self.client.requester(),
             own_destinations: &self.settings.own_destinations,
             limit: times.connect,
+            origin: "",
+            hung: &self.worker.hung,
+            course: &Course::default(),
         };
         let reached = reach(&self.worker.resolver, &self.worker.guard, &wanted).await;
         let origin = match reached {

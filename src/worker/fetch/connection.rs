@@ -10,6 +10,7 @@ use crate::http::persistence::RequestCourse;
 use crate::http::target::Scheme;
 use crate::sys::stream::Stream;
 use crate::worker::origin::connect::ReachError;
+use crate::worker::origin::course::Course;
 use crate::worker::origin::guard::Destination;
 use crate::worker::origin::tls::handshake;
 use crate::worker::origin::transport::Transport;
@@ -69,14 +70,20 @@ pub fn pinned_connection(request: &FetchRequest) -> Option<Connection> {
 /// A connection of the pool, if there is one for this request.
 pub fn idle_connection(worker: &Worker, request: &FetchRequest) -> Option<Connection> {
     let (origin, named) = (request.uri.origin(), &request.settings.own_destinations);
-    let (transport, destination) = worker.pool.take(origin, request.requester, named)?;
-    let source = ConnectionSource::Pool;
-    Some(Connection::new(transport, destination, source))
+    loop {
+        let (transport, destination) = worker.pool.take(origin, request.requester, named)?;
+        // It may have been lost on the way, and not the server.
+        if !worker.hung.has_address(origin, destination.address) {
+            let source = ConnectionSource::Pool;
+            return Some(Connection::new(transport, destination, source));
+        }
+    }
 }
 
 pub async fn new_connection(
     worker: &Worker,
     request: &FetchRequest,
+    course: &Course,
 ) -> Result<Connection, FetchError> {
     let wanted = Wanted {
         host: request.uri.host(),
@@ -84,6 +91,9 @@ pub async fn new_connection(
         requester: request.requester,
         own_destinations: &request.settings.own_destinations,
         limit: request.settings.times.connect,
+        origin: request.uri.origin(),
+        hung: &worker.hung,
+        course,
     };
     let (stream, destination) = reach(&worker.resolver, &worker.guard, &wanted).await?;
     let transport = match request.uri.scheme() {

@@ -7,6 +7,7 @@ mod claim;
 mod connection;
 mod content;
 mod context;
+mod hang;
 mod lease;
 mod partial;
 mod precedent;

@@ -21,6 +21,7 @@ use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, HeadLimits, parse_response};
 use crate::http::persistence::{RequestCourse, RequestSent};
 use crate::sys::stream::Stream;
+use crate::worker::origin::course::Step;
 use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
 use crate::worker::waiting_list::{Fetch, FetchError};
@@ -67,7 +68,7 @@ pub async fn round_trip(
             }
         }
     }
-    let connection = new_connection(worker, request).await?;
+    let connection = new_connection(worker, request, &fetch.course).await?;
     let done = converse(request, connection, &mut content, fetch, pseudonym).await;
     done.map_err(Failed::into_error)
 }
@@ -93,6 +94,8 @@ async fn converse(
     fetch: &Fetch,
     pseudonym: &str,
 ) -> Result<Reply, Failed> {
+    let address = connection.destination.address;
+    fetch.course.takes(address, Step::Connected);
     let timeout = request.settings.times.body_stall;
     let head = request_head(request, content.as_ref(), pseudonym);
     let parts = &mut [IoSlice::new(&head)];
@@ -239,6 +242,7 @@ impl Reading<'_> {
             let failure = match self.transport.read_some(self.buffer).await {
                 Ok(1..) => {
                     answered = true;
+                    fetch.course.hears();
                     continue;
                 }
                 Ok(0) => FetchError::Closed(request.host()),

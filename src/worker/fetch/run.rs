@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::context::Context;
+use super::hang::SilenceWatch;
 use super::lease::{self, LeaseOutcome};
 use super::partial::misfits;
 use super::request::FetchRequest;
@@ -104,11 +105,15 @@ async fn ask(
     request: &mut FetchRequest,
     fetch: &Fetch,
 ) -> Option<Result<Reply, FetchError>> {
-    tokio::select! {
+    let silence = SilenceWatch::of(request);
+    let reply = tokio::select! {
         biased;
-        reply = round_trip(worker, request, fetch) => Some(reply),
-        () = fetch.deserted() => None,
-    }
+        reply = round_trip(worker, request, fetch) => reply,
+        () = fetch.deserted() => return None,
+        never = silence.run(worker, fetch) => match never {},
+    };
+    silence.ends(worker, fetch, &reply);
+    Some(reply)
 }
 
 /// True when the reply isn't about the stored response: a 304 (RFC 9111 §4.3.4), or a part that doesn't

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::course::{Course, Step};
 use super::guard::{Destination, Guard, Requester};
+use super::hung::HungOrigins;
 use super::resolve::{ResolveError, Resolver};
 use super::special::Purpose;
 use super::turns::Busy;
@@ -67,6 +69,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) own_destinations: &'a [SocketAddr],
     /// The time for all of it.
     pub(crate) limit: Duration,
+    /// The origin as in a URI, or none.
+    pub(crate) origin: &'a str,
+    pub(crate) hung: &'a HungOrigins,
+    pub(crate) course: &'a Course,
 }
 
 /// Resolves and connects; the connection and the address it is to. No other is tried than the client may reach.
@@ -96,7 +102,8 @@ pub(crate) async fn reach(
     let connected = match allowed(guard, wanted, &addresses) {
         Err(refused) => Err(refused),
         Ok(allowed) => {
-            let raced = timeout_at(deadline, race(&allowed)).await;
+            let allowed = hung_last(wanted, allowed);
+            let raced = timeout_at(deadline, race(&allowed, wanted.course)).await;
             let host = format!("{host}:{}", wanted.port);
             match raced {
                 Ok(Ok(connected)) => Ok(connected),
@@ -138,9 +145,24 @@ fn allowed(
     }
 }
 
-async fn race(destinations: &[Destination]) -> io::Result<(Stream, Destination)> {
+/// The destinations with those last that hang.
+fn hung_last(wanted: &Wanted<'_>, mut destinations: Vec<Destination>) -> Vec<Destination> {
+    if destinations.len() > 1 {
+        let hangs = |it: &Destination| wanted.hung.has_address(wanted.origin, it.address);
+        destinations.sort_by_cached_key(hangs);
+    }
+    wanted
+        .course
+        .begins(destinations.iter().map(|it| it.address));
+    destinations
+}
+
+/// Connects to one of them, and notes how far each has come.
+async fn race(destinations: &[Destination], course: &Course) -> io::Result<(Stream, Destination)> {
     if let [only] = destinations {
+        course.takes(only.address, Step::Connecting);
         let connected = Stream::connect(only.address).await;
+        course.takes(only.address, step(&connected));
         return connected.map(|stream| (stream, *only));
     }
     let mut attempts = JoinSet::new();
@@ -155,20 +177,31 @@ async fn race(destinations: &[Destination]) -> io::Result<(Stream, Destination)>
         tokio::select! {
             () = sleep_until(next_start), if more => {
                 if let Some(next) = untried.next() {
+                    course.takes(next.address, Step::Connecting);
                     attempts.spawn_local(async move { (Stream::connect(next.address).await, next) });
                 }
                 next_start = Instant::now() + ATTEMPT_DELAY;
             }
             Some(done) = attempts.join_next() => match done {
-                Ok((Ok(stream), destination)) => return Ok((stream, destination)),
-                Ok((Err(error), _)) => {
-                    last = error;
+                Ok((connected, destination)) => {
+                    course.takes(destination.address, step(&connected));
+                    match connected {
+                        Ok(stream) => return Ok((stream, destination)),
+                        Err(error) => last = error,
+                    }
                     // A refusal frees the next one to start at once.
                     next_start = Instant::now();
                 }
                 Err(lost) => last = io::Error::other(lost),
             },
         }
+    }
+}
+
+fn step(connected: &io::Result<Stream>) -> Step {
+    match connected {
+        Ok(_) => Step::Connected,
+        Err(_) => Step::Failed,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Origin servers: their addresses, which of them may be reached, connecting, and the connections kept.
 
 pub(super) mod connect;
+pub(super) mod course;
 pub(super) mod guard;
+pub(super) mod hung;
 mod idle;
 mod names;
 pub(super) mod pinned;

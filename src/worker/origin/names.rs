@@ -87,6 +87,12 @@ impl<L: Clone> Names<L> {
         }
     }
 
+    /// The addresses of `host` that were found last.
+    pub(super) fn last_addresses(&self, host: &str) -> Option<Addresses> {
+        let (addresses, ..) = self.0.get(host)?.good.as_ref()?;
+        Some(addresses.clone())
+    }
+
     /// The look-up of `host` that runs.
     pub(super) fn running(&self, host: &str) -> Option<L> {
         let (running, _) = self.0.get(host)?.running.as_ref()?;

@@ -76,6 +76,14 @@ impl Resolver {
         }
     }
 
+    /// The addresses of `host` that were found last, as far as they are remembered.
+    pub(crate) fn last_addresses(&self, host: &str) -> Option<Addresses> {
+        match host.parse::<IpAddr>() {
+            Ok(literal) => Some(Arc::new([literal])),
+            Err(_) => self.names.borrow().last_addresses(host),
+        }
+    }
+
     /// Has `host` looked up again, when none of its addresses answers any more.
     pub(crate) fn doubt(&self, host: &str) {
         self.names.borrow_mut().doubt(host);

@@ -1,7 +1,9 @@
 //! A running fetch as its clients see it: the stage it is in, and the tickets of those who wait for it or read its
 //! content. The last ticket given back ends a fetch that is worth nothing without them.
 
-use std::cell::{Cell, Ref, RefCell};
+mod ticket;
+
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,7 +16,10 @@ use crate::http::fields::Fields;
 use crate::http::head::ResponseHead;
 use crate::sys::notifier::Notifier;
 use crate::sys::shared::Shared;
+use crate::worker::origin::course::Course;
 use crate::worker::stored::Stored;
+
+pub use ticket::{FetchEvent, Ticket};
 
 /// The stages of a fetch.
 #[derive(Default)]
@@ -57,6 +62,10 @@ pub struct Fetch {
     elsewhere: Cell<bool>,
     /// Its content can be continued on another connection.
     resumable: Cell<bool>,
+    /// How far it has come in reaching the origin server.
+    pub course: Course,
+    /// Nothing has come from the origin server for so long that it hangs.
+    hung: Cell<bool>,
     begun: Instant,
     local_allowed: bool,
     variant: Option<Variant>,
@@ -80,6 +89,8 @@ impl Fetch {
             joined: Cell::new(false),
             elsewhere: Cell::new(false),
             resumable: Cell::new(false),
+            course: Course::default(),
+            hung: Cell::new(false),
             begun: Instant::now(),
             local_allowed: plan.local_allowed,
             variant: plan.variant,
@@ -199,10 +210,7 @@ impl Fetch {
         if self.tickets.get() > 1 && !self.joined.replace(true) {
             self.notifier.notify();
         }
-        Ticket {
-            fetch: self.clone(),
-            interim_seen: 0,
-        }
+        Ticket::new(self.clone())
     }
 
     /// True when other workers know of it, and of no other fetch of its key.
@@ -269,6 +277,16 @@ impl Fetch {
         !self.resumable.get() && self.answer().is_some_and(has_stalled)
     }
 
+    /// Says that its origin server hangs.
+    pub fn hangs(&self) {
+        self.hung.set(true);
+    }
+
+    /// True when its origin server hangs, and has sent nothing since.
+    pub fn is_hung(&self) -> bool {
+        self.hung.get() && !self.course.is_heard()
+    }
+
     /// Says that another host asks the origin server instead, for a bounded time.
     pub fn waits_for_another_host(&self) {
         self.elsewhere.set(true);
@@ -320,72 +338,5 @@ impl Fetch {
     fn kept(&self) -> Option<Rc<Answer>> {
         self.answer()
             .filter(|answer| answer.sharing.is_ok() && answer.spool.keeps_all())
-    }
-}
-
-/// One client's share in a fetch.
-pub struct Ticket {
-    pub(super) fetch: Rc<Fetch>,
-    interim_seen: usize,
-}
-
-/// An event that the holder of a ticket hears of.
-pub enum FetchEvent {
-    /// A 1xx response to pass on (RFC 9110 §15.2).
-    Interim(Rc<ResponseHead>),
-    Outcome(FetchOutcome),
-}
-
-impl Ticket {
-    /// The next event: interim responses in order, then the outcome.
-    pub async fn event(&mut self) -> FetchEvent {
-        let fetch = &self.fetch;
-        let next = || {
-            if let Some(head) = fetch.interim.borrow().get(self.interim_seen) {
-                return Some(FetchEvent::Interim(head.clone()));
-            }
-            outcome(fetch.stage.borrow()).map(FetchEvent::Outcome)
-        };
-        let event = fetch.notifier.until(next).await;
-        if matches!(event, FetchEvent::Interim(_)) {
-            self.interim_seen += 1;
-        }
-        event
-    }
-
-    /// The outcome, when it is there.
-    pub(super) fn outcome_now(&self) -> Option<FetchOutcome> {
-        outcome(self.fetch.stage.borrow())
-    }
-
-    /// The outcome, for one to whom interim responses are nothing.
-    pub async fn outcome(&self) -> FetchOutcome {
-        let fetch = &self.fetch;
-        let outcome = || outcome(fetch.stage.borrow());
-        fetch.notifier.until(outcome).await
-    }
-
-    /// Stays until the content has come to its end, as long as it is being kept.
-    pub async fn until_stored(self) {
-        if let Some(answer) = self.fetch.kept() {
-            answer.spool.kept().await;
-        }
-    }
-}
-
-fn outcome(stage: Ref<'_, Stage>) -> Option<FetchOutcome> {
-    match &*stage {
-        Stage::Asking => None,
-        Stage::Growing(answer) | Stage::Publishing(answer, _) => {
-            Some(FetchOutcome::Answer(answer.clone()))
-        }
-        Stage::Settled(outcome) => Some(outcome.clone()),
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.fetch.tickets.set(self.fetch.tickets.get() - 1);
-        self.fetch.notifier.notify();
     }
 }

@@ -68,7 +68,24 @@ impl WaitingLists {
     }
 }
 
+/// The fetches of a key, as one sees them who waits.
+pub struct Listed(Rc<WaitingList>);
+
+impl Listed {
+    /// True when something has come for one that has no response yet.
+    pub fn are_heard(&self) -> bool {
+        let fetches = self.0.fetches.borrow();
+        let mut asking = fetches.iter().filter(|fetch| fetch.is_asking());
+        asking.any(|fetch| fetch.course.is_heard())
+    }
+}
+
 impl Waiter {
+    /// The fetches of its key.
+    pub fn listed(&self) -> Listed {
+        Listed(self.list.clone())
+    }
+
     /// Has it wait for others beside its own fetch.
     pub fn beside(mut self, own: &Ticket) -> Waiter {
         self.own = Some(own.fetch.clone());

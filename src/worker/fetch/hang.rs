@@ -1,0 +1,89 @@
+//! The origin server of a fetch that hangs: no connection, or no byte of a head, within `origin_hang`. The fetch goes on, as
+//! its server may only be slow; what hangs is remembered until something answers.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::request::FetchRequest;
+use super::round_trip::Reply;
+use crate::http::target::Uri;
+use crate::worker::origin::connect::ReachError;
+use crate::worker::state::Worker;
+use crate::worker::waiting_list::{Fetch, FetchError};
+
+/// What is known of a request when it goes out, for the case that nothing comes back.
+pub(super) struct SilenceWatch {
+    uri: Uri,
+    limit: Duration,
+    /// It has content, which the origin server may want to read to the end.
+    has_content: bool,
+    /// Something was stored for it, so that its origin server isn't known to be slow.
+    is_known: bool,
+}
+
+impl SilenceWatch {
+    pub(super) fn of(request: &FetchRequest) -> SilenceWatch {
+        SilenceWatch {
+            uri: request.uri.clone(),
+            limit: request.settings.times.origin_hang,
+            has_content: request.content.is_some(),
+            is_known: request.found().is_some(),
+        }
+    }
+
+    /// Goes on beside the request, and remembers what hangs.
+    pub(super) async fn run(&self, worker: &Worker, fetch: &Fetch) -> Infallible {
+        sleep(self.limit).await;
+        if !self.has_content && !fetch.course.is_heard() {
+            worker.hung.note_unconnected(&fetch.course);
+            if self.is_known {
+                let server = worker.origin_server(&self.uri);
+                worker.hung.note_silent(&server, &fetch.course);
+                // Other hosts have nothing to wait for.
+                fetch.announce_lease(None);
+            }
+            fetch.hangs();
+        }
+        pending().await
+    }
+
+    /// Takes what came of it: whoever answers doesn't hang.
+    pub(super) fn ends(&self, worker: &Worker, fetch: &Fetch, reply: &Result<Reply, FetchError>) {
+        let origin = self.uri.origin();
+        match reply {
+            Ok(Reply::Response(response)) => {
+                let address = response.connection.destination.address;
+                worker.hung.answers(origin, address);
+            }
+            // Without a connection for that long it hangs, whatever it came to.
+            Err(why) if !fetch.is_hung() && !is_of_time(why) => {
+                worker.hung.fails(origin, &fetch.course);
+            }
+            Ok(Reply::Switched(..)) | Err(_) => {}
+        }
+    }
+}
+
+/// True for a failure that says nothing of the origin server but that it took its time.
+fn is_of_time(why: &FetchError) -> bool {
+    match why {
+        FetchError::TimedOut { .. } | FetchError::ClientContent => true,
+        FetchError::Connect(why) => matches!(
+            why,
+            ReachError::TimedOut { .. }
+                | ReachError::NoAnswer { .. }
+                | ReachError::Busy { .. }
+                | ReachError::NotAllowed { .. }
+        ),
+        FetchError::Closed(_)
+        | FetchError::Io { .. }
+        | FetchError::Head { .. }
+        | FetchError::Framing { .. }
+        | FetchError::Content { .. }
+        | FetchError::Interim(_)
+        | FetchError::Switched(_) => false,
+    }
+}
