@@ -11,7 +11,7 @@ use super::vary;
 use crate::http::connection::HopByHop;
 use crate::http::date;
 use crate::http::fields::Fields;
-use crate::http::framing::equal_lengths;
+use crate::http::framing::stated_length;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 
 /// The metadata of a stored response. Its fields are those that may be stored: hop-by-hop fields
@@ -47,7 +47,7 @@ impl Meta {
         let mut fields = storable(&response.fields);
         if request.method == Method::Head {
             // Without content, its length is known from this field alone.
-            if let Ok(Some(length)) = equal_lengths(&response.fields) {
+            if let Some(length) = stated_length(&response.fields) {
                 let length = length.to_string();
                 let stated = (&b"Content-Length"[..], length.as_bytes());
                 fields = fields.iter().chain([stated]).collect();

@@ -10,6 +10,7 @@ use super::time::Timestamp;
 use super::vary;
 use crate::http::date;
 use crate::http::fields::Fields;
+use crate::http::framing::stated_length;
 use crate::http::head::{Method, ResponseHead};
 use crate::http::names::FieldNames;
 use crate::http::syntax::is_one_of;
@@ -60,9 +61,9 @@ pub fn head_agrees(head: &Fields, stored: &Fields, length: u64) -> bool {
     let tag = head.first("etag");
     let tags_agree = tag.is_none_or(|tag| stored.first("etag") == Some(tag));
     let is_strong = entity_tag(head).is_some_and(|tag| !tag.weak);
-    let length_agrees = head
-        .all("content-length")
-        .all(|value| value == length.to_string().as_bytes());
+    let is_coded = head.has("transfer-encoding") && stated_length(head).is_none();
+    let mut lengths = head.all("content-length");
+    let length_agrees = is_coded || lengths.all(|value| value == length.to_string().as_bytes());
     let dates_agree = is_strong || same_date("last-modified", head, stored);
     tags_agree && length_agrees && dates_agree
 }

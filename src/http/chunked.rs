@@ -39,6 +39,7 @@ mod tests {
     use super::*;
     use crate::http::content::{ContentDecoder, ContentStep};
     use crate::http::framing::Framing;
+    use crate::http::head::Sender;
     use crate::http::testing::fields;
 
     #[test]
@@ -62,7 +63,7 @@ mod tests {
         .into_iter()
         .collect();
         write_last(&mut out, &trailers);
-        let (mut decoder, mut length) = (ContentDecoder::new(Framing::Chunked), 0);
+        let (mut decoder, mut length) = (ContentDecoder::new(Framing::Chunked, Sender::Client), 0);
         let trailers = loop {
             match decoder.next(&mut out).unwrap() {
                 ContentStep::Data(data) => length += data.len(),

@@ -1,7 +1,8 @@
 //! The length of a message's content (RFC 9112 §6): decided once, from its head alone.
 //!
-//! Anything that two peers could read differently is refused: both framing fields, a transfer coding
-//! besides chunked, unequal lengths. Reading the content is content.rs' part.
+//! In requests anything that two peers could read differently is refused: both framing fields, a transfer coding
+//! besides chunked, two lengths. Responses of old origin servers are read as others read them, where there is one
+//! way to, and their connection isn't used again. Reading the content is content.rs' part.
 
 use super::fields::Fields;
 use super::head::{Method, RequestHead, ResponseHead, Version};
@@ -65,9 +66,9 @@ impl FramingError {
 
 /// The framing of a request's content (RFC 9112 §6.3).
 pub fn request_framing(head: &RequestHead) -> Result<Framing, FramingError> {
-    let framing = match transfer_codings(head.version, &head.fields)? {
+    let framing = match codings_of_request(head.version, &head.fields)? {
         Some(Codings::Chunked) => Framing::Chunked,
-        Some(Codings::NotLast | Codings::Unchunked) => return Err(FramingError::NotLast),
+        Some(Codings::NotLast) => return Err(FramingError::NotLast),
         Some(Codings::Unknown) => return Err(FramingError::Coding),
         None => {
             let mut lines = head.fields.all("content-length");
@@ -87,18 +88,42 @@ pub fn request_framing(head: &RequestHead) -> Result<Framing, FramingError> {
 
 /// The framing of the content of a response to a request with this method (RFC 9112 §6.3).
 ///
-/// A transfer coding besides chunked is refused, as we never ask for one (we send no TE but
-/// `trailers`) and could not undo it.
+/// Chunked overrides a length, stands for itself however often it is said, and `identity` for nothing. Another coding is
+/// refused, as we never ask for one (we send no TE but `trailers`) and could not undo it.
 pub fn response_framing(method: &Method, head: &ResponseHead) -> Result<Framing, FramingError> {
     if !has_content(method, head.status) {
         return Ok(Framing::None);
     }
-    match transfer_codings(head.version, &head.fields)? {
-        Some(Codings::Chunked) => Ok(Framing::Chunked),
-        Some(Codings::NotLast) => Err(FramingError::NotLast),
-        Some(Codings::Unknown | Codings::Unchunked) => Err(FramingError::Coding),
-        None => Ok(equal_lengths(&head.fields)?.map_or(Framing::UntilClose, Framing::Length)),
+    let length = equal_lengths(&head.fields)?;
+    let uncoded = || length.map_or(Framing::UntilClose, Framing::Length);
+    match codings_of_response(&head.fields)? {
+        None | Some(Coding::Identity) => Ok(uncoded()),
+        Some(Coding::Chunked) => Ok(Framing::Chunked),
     }
+}
+
+/// True for a response whose fields tell its length in one way alone, whoever reads them: after any other one the
+/// connection isn't used again.
+pub fn is_framed_plainly(head: &ResponseHead) -> bool {
+    let mut codings = head.fields.all("transfer-encoding");
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => {
+            coding.eq_ignore_ascii_case(b"chunked")
+                && head.version == Version::Http11
+                && !head.fields.has("content-length")
+        }
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The Content-Length that a response states of content that doesn't come with it (RFC 9110 §8.6): none where it
+/// would come chunked.
+pub fn stated_length(fields: &Fields) -> Option<u64> {
+    let coding = codings_of_response(fields).ok()?;
+    equal_lengths(fields)
+        .ok()?
+        .filter(|_| coding != Some(Coding::Chunked))
 }
 
 /// True if a response with this status to a request with this method has content at all
@@ -125,19 +150,43 @@ pub fn equal_lengths(fields: &Fields) -> Result<Option<u64>, FramingError> {
     Ok(length)
 }
 
-/// The transfer codings of a message, as far as they matter.
+/// The transfer coding of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    /// None, by the name that RFC 2616 had for it.
+    Identity,
+    Chunked,
+}
+
+fn codings_of_response(fields: &Fields) -> Result<Option<Coding>, FramingError> {
+    let mut coding = None;
+    for name in fields.elements("transfer-encoding") {
+        if name.eq_ignore_ascii_case(b"chunked") {
+            coding = Some(Coding::Chunked);
+        } else if !name.eq_ignore_ascii_case(b"identity") {
+            return Err(FramingError::Coding);
+        } else if coding.is_none() {
+            coding = Some(Coding::Identity);
+        }
+    }
+    match coding {
+        // Nobody can tell what an empty one was to be.
+        None if fields.has("transfer-encoding") => Err(FramingError::Coding),
+        coding => Ok(coding),
+    }
+}
+
+/// The transfer codings of a request, as far as they matter.
 enum Codings {
     /// Chunked and nothing else.
     Chunked,
-    /// Chunked, but not last or not once.
+    /// Not chunked, or not as the last one or not once.
     NotLast,
-    /// No chunked at all.
-    Unchunked,
     /// Chunked last, over codings that we can't undo.
     Unknown,
 }
 
-fn transfer_codings(version: Version, fields: &Fields) -> Result<Option<Codings>, FramingError> {
+fn codings_of_request(version: Version, fields: &Fields) -> Result<Option<Codings>, FramingError> {
     if !fields.has("transfer-encoding") {
         return Ok(None);
     }
@@ -154,7 +203,6 @@ fn transfer_codings(version: Version, fields: &Fields) -> Result<Option<Codings>
         codings += 1;
     }
     Ok(Some(match (chunked, last) {
-        (0, _) => Codings::Unchunked,
         (1, true) if codings == 1 => Codings::Chunked,
         (1, true) => Codings::Unknown,
         _ => Codings::NotLast,

@@ -98,6 +98,15 @@ pub enum Version {
     Http11,
 }
 
+/// The sender of a message. A client is read strictly: a proxy before this one may read what isn't grammatical as other
+/// requests. Of an origin server what can be told is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Sender {
+    Client,
+    OriginServer,
+}
+
 /// A request's head.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]

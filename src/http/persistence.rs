@@ -6,7 +6,7 @@
 
 use super::connection::origin_persists;
 use super::connection_auth::{offers_token, presents};
-use super::framing::{Framing, equal_lengths};
+use super::framing::{Framing, equal_lengths, is_framed_plainly};
 use super::head::{RequestHead, ResponseHead, Version};
 
 /// The course of a request on a connection.
@@ -56,6 +56,7 @@ pub fn next_use(
     let handshake = offers_token(&response.fields) && course.sent != RequestSent::Partly;
     let stays = framing != Framing::UntilClose
         && origin_persists(response)
+        && is_framed_plainly(response)
         && took_content(request, course.content, response)
         && !has_content_after_all(response)
         && (handshake || is_as_expected(request, course));

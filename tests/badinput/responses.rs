@@ -4,7 +4,7 @@ use crate::common::origin::passing;
 use crate::common::{Client, Origin, Proxy, each};
 
 /// A hostile origin's octets; then it closes.
-const GARBAGE: [(&str, &str); 37] = [
+const GARBAGE: [(&str, &str); 25] = [
     ("nothing", ""),
     ("garbage", "\u{0}\u{1}\u{2}garbage\r\n\r\n"),
     ("HTML without a head", "<html>hello</html>\r\n\r\n"),
@@ -16,7 +16,6 @@ const GARBAGE: [(&str, &str); 37] = [
         "a version of another kind",
         "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     ),
-    ("ICY", "ICY 200 OK\r\n\r\nmusic"),
     (
         "a status of two digits",
         "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -32,31 +31,6 @@ const GARBAGE: [(&str, &str); 37] = [
     (
         "status 099",
         "HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok",
-    ),
-    ("a bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
-    (
-        "a bare CR in a value",
-        "HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 2\r\n\r\nok",
-    ),
-    (
-        "NUL in a value",
-        "HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 2\r\n\r\nok",
-    ),
-    (
-        "NUL in the reason",
-        "HTTP/1.1 200 O\0K\r\nContent-Length: 2\r\n\r\nok",
-    ),
-    (
-        "no colon",
-        "HTTP/1.1 200 OK\r\nX\r\nContent-Length: 2\r\n\r\nok",
-    ),
-    (
-        "an empty name",
-        "HTTP/1.1 200 OK\r\n: x\r\nContent-Length: 2\r\n\r\nok",
-    ),
-    (
-        "a name that isn't a token",
-        "HTTP/1.1 200 OK\r\nX(: x\r\nContent-Length: 2\r\n\r\nok",
     ),
     (
         "lengths that differ",
@@ -83,20 +57,8 @@ const GARBAGE: [(&str, &str); 37] = [
         "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok",
     ),
     (
-        "length and chunked",
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    ),
-    (
-        "chunked twice",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    ),
-    (
         "an unknown coding",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    ),
-    (
-        "chunked in 1.0",
-        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     ),
     (
         "a bad chunk size at once",
@@ -105,10 +67,6 @@ const GARBAGE: [(&str, &str); 37] = [
     (
         "a chunk size beyond 64 bits",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000002\r\nok\r\n0\r\n\r\n",
-    ),
-    (
-        "a bare LF in the chunks",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n",
     ),
     ("100 and nothing more", "HTTP/1.1 100 Continue\r\n\r\n"),
     (

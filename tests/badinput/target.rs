@@ -3,7 +3,7 @@
 use crate::{BAD, Declined, NO, Refused, RefusedOrClosed, Row};
 
 /// The request line (RFC 9112 §3).
-pub const REQUEST_LINE: [Row; 28] = [
+pub const REQUEST_LINE: [Row; 27] = [
     (
         "no version",
         "GET {u}\r\nHost: {a}\r\n\r\n",
@@ -104,11 +104,6 @@ pub const REQUEST_LINE: [Row; 28] = [
     (
         "another protocol",
         "GET {u} RTSP/1.0\r\nHost: {a}\r\n\r\n",
-        BAD,
-    ),
-    (
-        "a bare LF after the request line",
-        "GET {u} HTTP/1.1\nHost: {a}\r\n\r\n",
         BAD,
     ),
     (

@@ -1,20 +1,25 @@
 //! Chunked transfer coding (RFC 9112 §7.1), decoded.
 //!
-//! Decoding is strict: sizes that could be read two ways, bare CR or LF and control characters are
-//! errors. Chunk extensions are read past, within a bound over the whole message.
+//! Decoding is strict: sizes that could be read two ways and bare CR are errors, and of a client bare LF and extensions
+//! that aren't grammatical. An origin server's lines end at LF, whatever is before it, and then its message is
+//! doubtful. Chunk extensions are read past, within a bound.
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::extension::Place;
 use super::step::{ContentError, ContentStep};
 use crate::http::fields::Fields;
+use crate::http::head::Sender;
 use crate::http::parse::{self, HeadLimits};
-use crate::http::syntax::is_field_byte;
 
-/// Hexadecimal digits accepted in one chunk size.
+/// Hexadecimal digits accepted in one chunk size of a client; of an origin server more zeros count as an extension.
 const MAX_DIGITS: u8 = 16;
 
 /// Bytes of chunk extensions accepted over a whole message.
 const MAX_EXTENSIONS: usize = 16 * 1024;
+
+/// Bytes of extensions that an origin server may have in each chunk besides: some pad all sizes, in however many chunks.
+const PADDING: usize = 16;
 
 const TRAILER_LIMITS: HeadLimits = HeadLimits {
     line: 8 * 1024,
@@ -25,6 +30,7 @@ const TRAILER_LIMITS: HeadLimits = HeadLimits {
 /// Reads a chunked body from wherever the bytes happen to be cut.
 #[derive(Debug)]
 pub struct ChunkedDecoder {
+    sender: Sender,
     state: State,
     /// The size being read, then what is left of the chunk.
     remaining: u64,
@@ -32,6 +38,7 @@ pub struct ChunkedDecoder {
     extensions: usize,
     /// Bytes of the trailer section that were looked through.
     scanned: usize,
+    doubtful: bool,
 }
 
 /// Places in the grammar, by what the next byte is read as.
@@ -43,8 +50,8 @@ enum State {
     },
     /// Whitespace after the size.
     SizePadding,
-    /// The extensions after the size.
-    Extensions,
+    /// The extensions after the size; no place where they aren't grammatical.
+    Extensions(Option<Place>),
     /// The LF after the size and its extensions.
     SizeLf,
     Data,
@@ -57,18 +64,19 @@ enum State {
     End,
 }
 
-impl Default for ChunkedDecoder {
-    fn default() -> ChunkedDecoder {
+impl ChunkedDecoder {
+    /// A decoder at the start of chunked content from this sender.
+    pub fn new(sender: Sender) -> ChunkedDecoder {
         ChunkedDecoder {
+            sender,
             state: State::Size { digits: 0 },
             remaining: 0,
             extensions: 0,
             scanned: 0,
+            doubtful: false,
         }
     }
-}
 
-impl ChunkedDecoder {
     /// Takes the next step off the front of `buf`.
     pub fn next(&mut self, buf: &mut BytesMut) -> Result<ContentStep, ContentError> {
         loop {
@@ -83,7 +91,7 @@ impl ChunkedDecoder {
                 }
                 State::Size { .. }
                 | State::SizePadding
-                | State::Extensions
+                | State::Extensions(_)
                 | State::SizeLf
                 | State::DataCr
                 | State::DataLf => {
@@ -99,6 +107,11 @@ impl ChunkedDecoder {
         self.state == State::End
     }
 
+    /// True when another recipient could have read it differently.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
     /// As much of the chunk as is there.
     fn data(&mut self, buf: &mut BytesMut) -> Bytes {
         let length = (buf.len() as u64).min(self.remaining);
@@ -110,9 +123,12 @@ impl ChunkedDecoder {
     }
 
     fn trailers(&mut self, buf: &mut BytesMut) -> Result<ContentStep, ContentError> {
-        match parse::parse_trailers(buf, &mut self.scanned, &TRAILER_LIMITS)? {
+        let scanned = &mut self.scanned;
+        match parse::parse_trailers(buf, scanned, &TRAILER_LIMITS, self.sender)? {
             Some(trailers) => {
                 self.state = State::End;
+                self.doubtful |= trailers.is_mended;
+                let trailers = trailers.fields;
                 Ok(ContentStep::End { trailers })
             }
             None => Ok(ContentStep::More),
@@ -140,23 +156,41 @@ impl ChunkedDecoder {
         match (self.state, byte) {
             (State::Size { digits }, _) if byte.is_ascii_hexdigit() => self.digit(digits, byte),
             (State::Size { digits: 0 }, _) => Err(ContentError::ChunkSize),
-            (State::Size { .. } | State::SizePadding | State::Extensions, b'\r') => {
-                Ok(State::SizeLf)
+            (State::Size { .. } | State::SizePadding, b'\r') => Ok(State::SizeLf),
+            (State::Size { .. } | State::SizePadding, b'\n') => {
+                self.tolerate(ContentError::ChunkSize)?;
+                Ok(self.size_ended())
             }
-            (State::Size { .. } | State::SizePadding, b';') => self.extension(),
+            (State::Size { .. } | State::SizePadding, b';') => {
+                self.count_extension()?;
+                Ok(State::Extensions(Some(Place::BeforeName)))
+            }
             (State::Size { .. } | State::SizePadding, b' ' | b'\t') => {
-                self.extension()?;
+                self.count_extension()?;
                 Ok(State::SizePadding)
             }
             (State::Size { .. } | State::SizePadding, _) => Err(ContentError::ChunkSize),
-            (State::Extensions, _) if is_field_byte(byte) => self.extension(),
-            (State::Extensions, _) => Err(ContentError::ChunkExtension),
-            (State::SizeLf, b'\n') if self.remaining == 0 => Ok(State::Trailers),
-            (State::SizeLf, b'\n') => Ok(State::Data),
+            (State::Extensions(place), _) => self.extension(place, byte),
+            (State::SizeLf, b'\n') => Ok(self.size_ended()),
             (State::DataCr, b'\r') => Ok(State::DataLf),
+            (State::DataCr, b'\n') => {
+                self.tolerate(ContentError::ChunkEnd)?;
+                Ok(State::Size { digits: 0 })
+            }
             (State::DataLf, b'\n') => Ok(State::Size { digits: 0 }),
             (State::SizeLf | State::DataCr | State::DataLf, _) => Err(ContentError::ChunkEnd),
             (State::Data | State::Trailers | State::End, _) => Ok(self.state),
+        }
+    }
+
+    /// Refuses of a client what leaves an origin server's message doubtful.
+    fn tolerate(&mut self, fault: ContentError) -> Result<(), ContentError> {
+        match self.sender {
+            Sender::Client => Err(fault),
+            Sender::OriginServer => {
+                self.doubtful = true;
+                Ok(())
+            }
         }
     }
 
@@ -169,19 +203,60 @@ impl ChunkedDecoder {
             _ => (byte | 0x20) - b'a' + 10,
         };
         // The top bit stays clear, so that a size fits a file offset.
-        if digits >= MAX_DIGITS || self.remaining >= 1 << 59 {
+        if self.remaining >= 1 << 59 {
             return Err(ContentError::ChunkSize);
         }
+        if digits >= MAX_DIGITS {
+            self.tolerate(ContentError::ChunkSize)?;
+            self.count_extension()?;
+        }
         self.remaining = (self.remaining << 4) | u64::from(digit);
-        Ok(State::Size { digits: digits + 1 })
+        let digits = digits.saturating_add(1);
+        Ok(State::Size { digits })
     }
 
-    fn extension(&mut self) -> Result<State, ContentError> {
+    fn extension(&mut self, place: Option<Place>, byte: u8) -> Result<State, ContentError> {
+        let is_end = matches!(byte, b'\r' | b'\n');
+        let is_good = match place {
+            _ if byte == b'\n' => false,
+            None => true,
+            Some(place) if is_end => place.may_end(),
+            Some(place) => place.after(byte).is_some(),
+        };
+        if !is_good {
+            self.tolerate(ContentError::ChunkExtension)?;
+        }
+        match byte {
+            b'\r' => Ok(State::SizeLf),
+            b'\n' => Ok(self.size_ended()),
+            _ => {
+                self.count_extension()?;
+                let place = place.and_then(|place| place.after(byte));
+                Ok(State::Extensions(place))
+            }
+        }
+    }
+
+    /// The state after the line that has the size.
+    fn size_ended(&mut self) -> State {
+        if self.remaining == 0 {
+            return State::Trailers;
+        }
+        if self.sender == Sender::OriginServer {
+            let data = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+            self.extensions = (self.extensions)
+                .saturating_sub(PADDING)
+                .saturating_sub(data);
+        }
+        State::Data
+    }
+
+    fn count_extension(&mut self) -> Result<(), ContentError> {
         self.extensions += 1;
         if self.extensions > MAX_EXTENSIONS {
             return Err(ContentError::ChunkExtension);
         }
-        Ok(State::Extensions)
+        Ok(())
     }
 }
 

@@ -4,12 +4,14 @@
 //! ended early was complete; what to do about it isn't decided here.
 
 mod chunked;
+mod extension;
 mod step;
 
 use bytes::BytesMut;
 
 use super::fields::Fields;
 use super::framing::Framing;
+use super::head::Sender;
 use chunked::ChunkedDecoder;
 pub use step::{ContentError, ContentStep};
 
@@ -27,13 +29,13 @@ enum Rest {
 }
 
 impl ContentDecoder {
-    /// A decoder at the start of content framed so.
-    pub fn new(framing: Framing) -> ContentDecoder {
+    /// A decoder at the start of content from this sender, framed so.
+    pub fn new(framing: Framing, sender: Sender) -> ContentDecoder {
         ContentDecoder {
             rest: match framing {
                 Framing::None => Rest::Length(0),
                 Framing::Length(length) => Rest::Length(length),
-                Framing::Chunked => Rest::Chunked(ChunkedDecoder::default()),
+                Framing::Chunked => Rest::Chunked(ChunkedDecoder::new(sender)),
                 Framing::UntilClose => Rest::UntilClose,
             },
         }
@@ -62,6 +64,14 @@ impl ContentDecoder {
             Rest::Length(left) => *left == 0,
             Rest::Chunked(chunked) => chunked.is_complete(),
             Rest::UntilClose => false,
+        }
+    }
+
+    /// True when another recipient could have read it differently: its connection isn't used again.
+    pub fn is_doubtful(&self) -> bool {
+        match &self.rest {
+            Rest::Chunked(chunked) => chunked.is_doubtful(),
+            Rest::Length(_) | Rest::UntilClose => false,
         }
     }
 
@@ -113,7 +123,7 @@ mod tests {
         ];
         for (framing, bytes, content, left, over, well) in table {
             for step in [1, 2, 1000] {
-                let mut decoder = ContentDecoder::new(*framing);
+                let mut decoder = ContentDecoder::new(*framing, Sender::Client);
                 let (mut buf, mut got, mut ended) = (BytesMut::new(), Vec::new(), false);
                 for piece in bytes.chunks(step).chain([&[][..]]) {
                     buf.extend_from_slice(piece);
@@ -144,7 +154,7 @@ mod tests {
     fn content_is_not_copied() {
         let mut buf = BytesMut::from(&b"abcdef"[..]);
         let at = buf.as_ptr();
-        match ContentDecoder::new(Framing::Length(4)).next(&mut buf) {
+        match ContentDecoder::new(Framing::Length(4), Sender::Client).next(&mut buf) {
             Ok(ContentStep::Data(data)) => assert_eq!((data.as_ptr(), data.len()), (at, 4)),
             other => panic!("{other:?}"),
         }

@@ -58,7 +58,7 @@ pub(crate) fn write_response_head(
     if how.framing != Framing::None {
         write_framing(out, how.framing);
     } else if !matches!(status, 100..=199 | 204) {
-        if let Ok(Some(length)) = framing::equal_lengths(fields) {
+        if let Some(length) = framing::stated_length(fields) {
             write_framing(out, Framing::Length(length));
         }
     }

@@ -186,13 +186,46 @@ fn responses() {
         // §6.3 rule 4; no other coding was asked for or can be undone.
         ("Transfer-Encoding: chunked", Ok(Framing::Chunked)),
         ("Transfer-Encoding: gzip, chunked", Err(Coding)),
+        ("Transfer-Encoding: chunked, gzip", Err(Coding)),
         ("Transfer-Encoding: gzip", Err(Coding)),
-        ("Transfer-Encoding: identity", Err(Coding)),
+        ("Transfer-Encoding: chunked;x", Err(Coding)),
+        ("Transfer-Encoding: \"chunked\"", Err(Coding)),
         ("Transfer-Encoding:", Err(Coding)),
-        ("Transfer-Encoding: chunked, gzip", Err(NotLast)),
-        ("Transfer-Encoding: chunked, chunked", Err(NotLast)),
-        // §6.3 rule 3: refused rather than repaired.
-        ("Transfer-Encoding: chunked\nContent-Length: 5", Err(Both)),
+        ("Transfer-Encoding: ,", Err(Coding)),
+        ("Transfer-Encoding:\nContent-Length: 5", Err(Coding)),
+        ("Transfer-Encoding: x\nContent-Length: 5", Err(Coding)),
+        // §7.1: it isn't to be said twice; it is decoded once.
+        ("Transfer-Encoding: chunked, chunked", Ok(Framing::Chunked)),
+        (
+            "Transfer-Encoding: chunked\nTransfer-Encoding: Chunked",
+            Ok(Framing::Chunked),
+        ),
+        // RFC 2616 §3.6 had "identity", which stands for nothing.
+        ("Transfer-Encoding: identity", Ok(Framing::UntilClose)),
+        (
+            "Transfer-Encoding: Identity\nContent-Length: 5",
+            Ok(Framing::Length(5)),
+        ),
+        ("Transfer-Encoding: identity, chunked", Ok(Framing::Chunked)),
+        ("Transfer-Encoding: chunked, identity", Ok(Framing::Chunked)),
+        (
+            "Transfer-Encoding: chunked\nTransfer-Encoding: identity",
+            Ok(Framing::Chunked),
+        ),
+        // §6.3 rule 3: it overrides a length, but not lengths of which one is wrong.
+        (
+            "Transfer-Encoding: chunked\nContent-Length: 5",
+            Ok(Framing::Chunked),
+        ),
+        (
+            "Content-Length: 0\nTransfer-Encoding: chunked",
+            Ok(Framing::Chunked),
+        ),
+        (
+            "Transfer-Encoding: chunked\nContent-Length: 5\nContent-Length: 6",
+            Err(Lengths),
+        ),
+        ("Transfer-Encoding: chunked\nContent-Length: x", Err(Length)),
     ];
     for (text, expected) in table {
         for status in [200, 205, 206, 301, 404, 500, 999] {
@@ -227,11 +260,63 @@ fn responses() {
 }
 
 #[test]
-fn transfer_coding_in_an_old_response_is_refused() {
+fn transfer_coding_in_an_old_response_is_undone() {
     let coded = response_of(Version::Http10, "GET", 200, "Transfer-Encoding: chunked");
-    assert_eq!(coded, Err(OldVersion));
+    assert_eq!(coded, Ok(Framing::Chunked));
     let plain = response_of(Version::Http10, "GET", 200, "Content-Length: 1");
     assert_eq!(plain, Ok(Framing::Length(1)));
+}
+
+#[test]
+fn responses_that_are_read_in_one_way_alone() {
+    use Version::{Http10, Http11};
+    let table = [
+        // fields, in HTTP/1.1, in HTTP/1.0, the length that is stated to HEAD
+        ("", true, true, None),
+        ("Content-Length: 5", true, true, Some(5)),
+        ("Content-Length: 5, 6", true, true, None),
+        ("Transfer-Encoding: Chunked", true, false, None),
+        ("Transfer-Encoding: ,chunked", false, false, None),
+        ("Transfer-Encoding: chunked, chunked", false, false, None),
+        (
+            "Transfer-Encoding: chunked\nTransfer-Encoding: chunked",
+            false,
+            false,
+            None,
+        ),
+        (
+            "Transfer-Encoding: chunked\nContent-Length: 5",
+            false,
+            false,
+            None,
+        ),
+        ("Transfer-Encoding: identity", false, false, None),
+        (
+            "Transfer-Encoding: identity\nContent-Length: 5",
+            false,
+            false,
+            Some(5),
+        ),
+        (
+            "Transfer-Encoding: x\nContent-Length: 5",
+            false,
+            false,
+            None,
+        ),
+        ("Transfer-Encoding:", false, false, None),
+    ];
+    for (text, new, old, length) in table {
+        let plainly = |version| {
+            is_framed_plainly(&ResponseHead {
+                status: 200,
+                version,
+                reason: Bytes::new(),
+                fields: fields(text),
+            })
+        };
+        assert_eq!((plainly(Http11), plainly(Http10)), (new, old), "{text}");
+        assert_eq!(stated_length(&fields(text)), length, "{text}");
+    }
 }
 
 #[test]

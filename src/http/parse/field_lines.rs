@@ -1,9 +1,9 @@
 //! Field lines (RFC 9112 §5), which httparse reads once the lines themselves are known to be sound.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::error::HeadError;
-use super::limits::{HeadLimits, MAX_FIELDS};
+use super::limits::HeadLimits;
 use crate::http::fields::{self, Fields};
 
 /// The fields of `head` from `from` to its end, over the same buffer.
@@ -12,44 +12,33 @@ pub(super) fn field_lines(
     from: usize,
     limits: &HeadLimits,
 ) -> Result<Fields, HeadError> {
-    // Few heads have more than 32 field lines; clearing the larger array costs as much as parsing.
-    match parse_lines::<32>(head, from, limits) {
-        Err(HeadError::TooManyFields) => parse_lines::<MAX_FIELDS>(head, from, limits),
-        result => result,
+    let most = limits.fields;
+    // Few heads have more than 32 field lines; clearing a larger array costs as much as parsing.
+    let few = &mut [httparse::EMPTY_HEADER; 32];
+    match parse_lines(head, from, &mut few[..most.min(32)]) {
+        Err(HeadError::TooManyFields) if most > 32 => {}
+        result => return result,
     }
+    let more = &mut [httparse::EMPTY_HEADER; 128];
+    match parse_lines(head, from, &mut more[..most.min(128)]) {
+        Err(HeadError::TooManyFields) if most > 128 => {}
+        result => return result,
+    }
+    parse_lines(head, from, &mut vec![httparse::EMPTY_HEADER; most])
 }
 
-fn parse_lines<const N: usize>(
-    head: &Bytes,
+fn parse_lines<'h>(
+    head: &'h Bytes,
     from: usize,
-    limits: &HeadLimits,
+    lines: &mut [httparse::Header<'h>],
 ) -> Result<Fields, HeadError> {
-    let mut lines = [httparse::EMPTY_HEADER; N];
-    match httparse::parse_headers(&head[from..], &mut lines) {
-        Ok(httparse::Status::Complete((_, lines))) if lines.len() <= limits.fields => {
-            Ok(fields::over(
-                head,
-                lines.iter().map(|line| (line.name.as_bytes(), line.value)),
-            ))
-        }
-        Ok(httparse::Status::Complete(_)) | Err(httparse::Error::TooManyHeaders) => {
-            Err(HeadError::TooManyFields)
-        }
+    match httparse::parse_headers(&head[from..], lines) {
+        Ok(httparse::Status::Complete((_, lines))) => Ok(fields::over(
+            head,
+            lines.iter().map(|line| (line.name.as_bytes(), line.value)),
+        )),
+        Err(httparse::Error::TooManyHeaders) => Err(HeadError::TooManyFields),
         Err(httparse::Error::HeaderName) => Err(HeadError::FieldName),
         Ok(httparse::Status::Partial) | Err(_) => Err(HeadError::FieldValue),
     }
-}
-
-/// The head with each colon next to its field's name, and the whitespace that was between them after it.
-pub(super) fn closed_up(head: &Bytes) -> Bytes {
-    let mut head = BytesMut::from(&head[..]);
-    for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
-        let Some(colon) = memchr::memchr(b':', line) else {
-            continue;
-        };
-        let name = line[..colon].trim_ascii_end().len();
-        line[name..=colon].fill(b' ');
-        line[name] = b':';
-    }
-    head.freeze()
 }

@@ -1,9 +1,13 @@
-//! The ends of lines of a head or trailer section (RFC 9112 §2.2), which are CRLF.
+//! The ends of lines of a head or trailer section (RFC 9112 §2.2), which are CRLF, or LF alone where old peers mean nothing
+//! else by it: in heads, and in trailers of responses.
 //!
-//! Bare CR and LF, and folded lines in requests, are refused here, before anything reads the lines.
+//! Bare CR and folded lines in requests are refused here, before anything reads the lines.
 
 use super::error::HeadError;
 use super::limits::HeadLimits;
+
+/// What joins a folded line to the one before: no name has it, and in a value it becomes a space (`mended.rs`).
+const FOLD: u8 = 0;
 
 /// A section of a message that [`whole_lines`] finds the end of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +17,8 @@ pub(super) enum Section {
         start: usize,
     },
     Response,
-    Trailers,
+    TrailersOfRequest,
+    TrailersOfResponse,
 }
 
 impl Section {
@@ -22,7 +27,15 @@ impl Section {
         match self {
             Section::Request { start } => Some(start),
             Section::Response => Some(0),
-            Section::Trailers => None,
+            Section::TrailersOfRequest | Section::TrailersOfResponse => None,
+        }
+    }
+
+    /// True for what an origin server sent, which is mended where it can be.
+    fn is_mended(self) -> bool {
+        match self {
+            Section::Request { .. } | Section::TrailersOfRequest => false,
+            Section::Response | Section::TrailersOfResponse => true,
         }
     }
 
@@ -45,33 +58,27 @@ pub(super) fn whole_lines(
     section: Section,
 ) -> Result<Option<usize>, HeadError> {
     let visible = buf.len().min(limits.head);
-    // The place where the line begins that was read last, as it is unfolded: looked for once.
-    let mut begins = None;
     while *scanned < visible {
         let at = *scanned;
         if matches!(buf[at], b' ' | b'\t') {
-            begins = Some(unfold(buf, at, begins, section)?);
-        } else {
-            begins = Some(at);
+            unfold(buf, at, section)?;
         }
         let line = &buf[at..visible];
-        let Some(length) = memchr::memchr2(b'\r', b'\n', &line[..line.len().min(limits.line + 1)])
-        else {
-            if line.len() > limits.line {
+        let window = &line[..line.len().min(limits.line + 2)];
+        let Some((length, end)) = terminator(window, section)? else {
+            let is_longer = line.get(limits.line).is_some_and(|byte| *byte != b'\r');
+            if is_longer || line.len() > limits.line + 1 {
                 return Err(section.line_too_long(at));
             }
             break;
         };
-        match (line[length], line.get(length + 1)) {
-            (b'\n', _) => return Err(HeadError::BareLf),
-            (_, Some(b'\n')) => {}
-            (_, Some(_)) => return Err(HeadError::BareCr),
-            (_, None) => break,
+        if length > limits.line {
+            return Err(section.line_too_long(at));
         }
         if length == 0 && section.start_line() != Some(at) {
-            return Ok(Some(at + 2));
+            return Ok(Some(at + end));
         }
-        *scanned = at + length + 2;
+        *scanned = at + end;
     }
     if buf.len() >= limits.head {
         return Err(HeadError::TooLarge);
@@ -79,34 +86,41 @@ pub(super) fn whole_lines(
     Ok(None)
 }
 
-/// Deals with the line at `at`, which begins with whitespace: a response's is joined to the one
-/// before by blanking the CRLF between them, anything else is refused. Returns where the line begins that it
-/// is a part of now, which may be known.
-fn unfold(
-    buf: &mut [u8],
-    at: usize,
-    begins: Option<usize>,
-    section: Section,
-) -> Result<usize, HeadError> {
-    let begins = match begins {
-        Some(begins) => begins,
-        None if at < 2 => at,
-        None => memchr::memrchr(b'\n', &buf[..at - 2]).map_or(0, |end| end + 1),
-    };
-    // There is no field yet that it could go on.
-    if section != Section::Response || at == 0 || begins == 0 {
-        return Err(HeadError::Folded);
+/// The length of the line at the front of `line`, and the place where the next one begins.
+fn terminator(line: &[u8], section: Section) -> Result<Option<(usize, usize)>, HeadError> {
+    let mut from = 0;
+    while let Some(found) = memchr::memchr2(b'\r', b'\n', &line[from..]) {
+        let at = from + found;
+        match (line[at], line.get(at + 1)) {
+            (b'\n', _) if section == Section::TrailersOfRequest => return Err(HeadError::BareLf),
+            (b'\n', _) => return Ok(Some((at, at + 1))),
+            (_, Some(b'\n')) => return Ok(Some((at, at + 2))),
+            (_, Some(_)) if !section.is_mended() => return Err(HeadError::BareCr),
+            (_, Some(_)) => from = at + 1,
+            (_, None) => break,
+        }
     }
-    if !buf[begins..at].contains(&b':') {
-        // A name isn't to be put together out of two lines.
-        return Err(HeadError::FieldName);
-    }
-    buf[at - 2..at].fill(b' ');
-    Ok(begins)
+    Ok(None)
 }
 
-/// The place of the CRLF of the first line.
-pub(super) fn line_end(text: &[u8]) -> Option<usize> {
+/// Deals with the line at `at`, which begins with whitespace: an origin server's is joined to the one before, anything
+/// else is refused.
+fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> {
+    let first = section.start_line().map_or(0, |_| {
+        memchr::memchr(b'\n', &buf[..at]).map_or(0, |end| end + 1)
+    });
+    // There is no field yet that it could go on.
+    if !section.is_mended() || at == first {
+        return Err(HeadError::Folded);
+    }
+    let end = if buf[..at].ends_with(b"\r\n") { 2 } else { 1 };
+    buf[at - end..at].fill(FOLD);
+    Ok(())
+}
+
+/// The first line of a text, and the place where the next one begins.
+pub(super) fn first_line(text: &[u8]) -> Option<(&[u8], usize)> {
     let end = memchr::memchr(b'\n', text)?;
-    (end > 0 && text[end - 1] == b'\r').then(|| end - 1)
+    let line = &text[..end];
+    Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
 }

@@ -1,14 +1,17 @@
 //! Request lines and status lines (RFC 9112 §3, §4).
 
+use bytes::Bytes;
+
 use super::error::HeadError;
-use crate::http::head::Version;
-use crate::http::syntax::{is_field_byte, is_target_byte, is_tchar, number};
+use crate::http::fields::Fields;
+use crate::http::head::{ResponseHead, Version};
+use crate::http::syntax::{is_field_text, is_target_byte, is_tchar, number};
 
 /// Refuses at once what can't become a request line: the method must be a token so far.
 pub(super) fn method_so_far(line: &[u8]) -> Result<(), HeadError> {
     match line.iter().position(|&byte| !is_tchar(byte)) {
         None => Ok(()),
-        Some(at) if line[at] == b'\r' || (line[at] == b' ' && at > 0) => Ok(()),
+        Some(at) if line[at] == b'\r' || (matches!(line[at], b' ' | b'\n') && at > 0) => Ok(()),
         Some(_) => Err(HeadError::NotHttp),
     }
 }
@@ -41,36 +44,71 @@ pub(super) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, HeadError> {
     })
 }
 
-/// The parts of a status line (RFC 9112 §4).
-pub(super) struct StatusLine<'a> {
-    pub version: Version,
-    pub status: u16,
-    pub reason: &'a [u8],
+/// True for what may be the beginning of a status line.
+pub(super) fn begins_status_line(text: &[u8]) -> bool {
+    let begins = |name: &[u8]| name.starts_with(&text[..text.len().min(name.len())]);
+    begins(b"HTTP/") || begins(ICY)
 }
 
-/// Reads a status line. The space before an empty reason may be missing, as it is from some servers.
-pub(super) fn status_line(line: &[u8]) -> Result<StatusLine<'_>, HeadError> {
-    let (Some(name), Some(b' ')) = (line.get(..8), line.get(8)) else {
-        return Err(HeadError::StatusLine);
-    };
-    let version = version(name, HeadError::StatusLine)?;
-    let status = match line.get(9..12).and_then(number) {
-        Some(status @ 100..) => status as u16,
-        _ => return Err(HeadError::StatusLine),
-    };
-    let reason = match line.get(12) {
-        None => &line[12..],
-        Some(b' ') => &line[13..],
-        Some(_) => return Err(HeadError::StatusLine),
-    };
-    if !reason.iter().copied().all(is_field_byte) {
-        return Err(HeadError::StatusLine);
+/// The name that stands for HTTP/1.0 in the status lines of SHOUTcast servers.
+const ICY: &[u8] = b"ICY ";
+
+/// The parts of a status line (RFC 9112 §4).
+pub(super) struct StatusLine<'a> {
+    version: Version,
+    status: u16,
+    reason: &'a [u8],
+    /// It is as the grammar has it, to the last byte.
+    pub is_plain: bool,
+}
+
+impl StatusLine<'_> {
+    /// The head with this status line, which lies in `text`.
+    pub fn head(&self, text: &Bytes, fields: Fields) -> ResponseHead {
+        ResponseHead {
+            status: self.status,
+            version: self.version,
+            reason: text.slice_ref(self.reason),
+            fields,
+        }
     }
+}
+
+/// Reads a status line. Its parts may have any number of spaces and tabs between them (RFC 9112 §4); an empty reason
+/// may lack the one before it, as it does from some servers.
+pub(super) fn status_line(line: &[u8]) -> Result<StatusLine<'_>, HeadError> {
+    let malformed = HeadError::StatusLine;
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let name = line.split(is_blank).next().unwrap_or_default();
+    let version = match name {
+        b"ICY" => Version::Http10,
+        name => version(name, malformed)?,
+    };
+    let rest = &line[name.len()..];
+    let code = trim_start(rest);
+    let status = match code.get(..3).and_then(number) {
+        Some(status @ 100..) => status as u16,
+        _ => return Err(malformed),
+    };
+    let after = &code[3..];
+    if after.first().is_some_and(|byte| !is_blank(byte)) {
+        return Err(malformed);
+    }
+    let has_plain_blanks = rest.len() == code.len() + 1 && matches!(after, [] | [b' ', ..]);
+    let is_plain = has_plain_blanks && name != b"ICY" && is_field_text(line);
     Ok(StatusLine {
         version,
         status,
-        reason,
+        reason: trim_start(after),
+        is_plain: is_plain && rest.starts_with(b" "),
     })
+}
+
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    text
 }
 
 /// The version that a name means; `malformed` where it isn't one at all.

@@ -151,6 +151,12 @@ fn responses() {
         (204, &[("Content-Length", "x")], Framing::None, false),
         (204, &[("Transfer-Encoding", "chunked")], Framing::None, false),
         (304, &[("Content-Length", "5")], Framing::None, true),
+        // RFC 9112 §6.3: what others may read differently.
+        (200, &[("Transfer-Encoding", "chunked")], Framing::Chunked, true),
+        (200, &[("Transfer-Encoding", "chunked, chunked")], Framing::Chunked, false),
+        (200, &[("Transfer-Encoding", "identity"), ("Content-Length", "5")], Framing::Length(5), false),
+        (200, &[("Transfer-Encoding", "chunked"), ("Content-Length", "5")], Framing::Chunked, false),
+        (304, &[("Transfer-Encoding", "chunked"), ("Content-Length", "5")], Framing::None, false),
     ];
     for (status, lines, framing, expected) in table {
         let response = response(*status, lines);

@@ -15,6 +15,7 @@ use super::route::Refusal;
 use super::{After, ClientContent, Exchange};
 use crate::http::content::{ContentDecoder, ContentStep};
 use crate::http::framing::Framing;
+use crate::http::head::Sender;
 use crate::store::spool::SpoolWriter;
 use crate::sys::stream::Stream;
 use crate::worker::gone::{Progress, Watched};
@@ -50,7 +51,7 @@ impl Exchange<'_> {
         };
         let (outcome, sent) = {
             let mut waiting = pin!(down.outcome(ticket, pending()));
-            let sending = upload.run(ContentDecoder::new(framing), writer);
+            let sending = upload.run(ContentDecoder::new(framing, Sender::Client), writer);
             let ended = tokio::select! {
                 biased;
                 sent = sending => Sending::Ended(sent),

@@ -18,6 +18,7 @@ use crate::cache::stored::Meta;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
+use crate::http::head::Sender;
 use crate::store;
 use crate::store::spool::SpoolWriter;
 use crate::worker::waiting_list::{FetchError, NoStoreReason};
@@ -46,6 +47,8 @@ pub struct IncomingContent<'a> {
     /// The response, where its content may be continued on another connection.
     resumable: Option<Resumable<'a>>,
     resumed: bool,
+    /// Another recipient could have read it differently.
+    doubtful: bool,
 }
 
 impl<'a> IncomingContent<'a> {
@@ -64,12 +67,13 @@ impl<'a> IncomingContent<'a> {
             taken: 0,
             resumable,
             resumed: false,
+            doubtful: false,
         }
     }
 
-    /// The connection, if the whole response came on it, and the writer.
+    /// The connection, if the whole response came on it and no more, and the writer.
     pub fn into_parts(self) -> (Option<Connection>, SpoolWriter) {
-        let connection = (!self.resumed).then_some(self.connection);
+        let connection = (!self.resumed && !self.doubtful).then_some(self.connection);
         (connection, self.writer)
     }
 
@@ -120,7 +124,7 @@ impl<'a> IncomingContent<'a> {
 
     /// Reads all that comes on the connection.
     async fn read(&mut self, framing: Framing, meta: Option<&Meta>) -> Result<Fields, String> {
-        let mut decoder = ContentDecoder::new(framing);
+        let mut decoder = ContentDecoder::new(framing, Sender::OriginServer);
         loop {
             // Many chunks may be there already.
             consume_budget().await;
@@ -128,14 +132,19 @@ impl<'a> IncomingContent<'a> {
                 Ok(ContentStep::Data(data)) => {
                     self.take(data, meta).await;
                 }
-                Ok(ContentStep::End { trailers }) => return Ok(trailers),
+                Ok(ContentStep::End { trailers }) => {
+                    self.doubtful = decoder.is_doubtful();
+                    return Ok(trailers);
+                }
                 Ok(ContentStep::More) => match self.more().await {
                     Ok(More::Bytes(1..)) => {}
                     Ok(More::Bytes(0)) => match decoder.eof() {
                         Ok(()) => return Ok(Fields::default()),
                         Err(why) => decoder = self.go_on(self.failure(why)).await?,
                     },
-                    Ok(More::Resumed(framing)) => decoder = ContentDecoder::new(framing),
+                    Ok(More::Resumed(framing)) => {
+                        decoder = ContentDecoder::new(framing, Sender::OriginServer)
+                    }
                     Err(why) => decoder = self.go_on(why).await?,
                 },
                 Err(why) => return Err(self.failure(why)),
@@ -151,7 +160,7 @@ impl<'a> IncomingContent<'a> {
             None => None,
         };
         let framing = self.resume(rest.ok_or(failure)?);
-        Ok(ContentDecoder::new(framing))
+        Ok(ContentDecoder::new(framing, Sender::OriginServer))
     }
 
     fn resume(&mut self, rest: Rest) -> Framing {

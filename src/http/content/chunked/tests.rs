@@ -6,9 +6,12 @@ use crate::http::parse::HeadError;
 /// The content, the trailers as text and the bytes left; nothing while incomplete.
 type Decoded = Result<Option<(Vec<u8>, String, Vec<u8>)>, ContentError>;
 
-fn feed(bytes: &[u8], step: usize) -> Decoded {
+/// Bytes; content and trailers when whole.
+type Row<'a> = (&'a [u8], Result<Option<(&'a [u8], &'a str)>, ContentError>);
+
+fn feed(sender: Sender, bytes: &[u8], step: usize) -> Decoded {
     let (mut decoder, mut buf, mut content) =
-        (ChunkedDecoder::default(), BytesMut::new(), Vec::new());
+        (ChunkedDecoder::new(sender), BytesMut::new(), Vec::new());
     let mut pieces = bytes.chunks(step);
     while let Some(piece) = pieces.next() {
         buf.extend_from_slice(piece);
@@ -18,6 +21,15 @@ fn feed(bytes: &[u8], step: usize) -> Decoded {
                 ContentStep::More => break,
                 ContentStep::End { trailers } => {
                     assert!(decoder.is_complete());
+                    if sender == Sender::Client {
+                        assert!(!decoder.is_doubtful());
+                    }
+                    // Shown as the last trailer.
+                    let doubt = if decoder.is_doubtful() {
+                        "doubtful"
+                    } else {
+                        ""
+                    };
                     buf.extend(pieces.flatten());
                     let shown = trailers
                         .iter()
@@ -25,7 +37,8 @@ fn feed(bytes: &[u8], step: usize) -> Decoded {
                             format!("{}={};", name.escape_ascii(), value.escape_ascii())
                         })
                         .collect::<Vec<_>>()
-                        .concat();
+                        .concat()
+                        + doubt;
                     return Ok(Some((content, shown, buf.to_vec())));
                 }
             }
@@ -35,11 +48,16 @@ fn feed(bytes: &[u8], step: usize) -> Decoded {
     Ok(None)
 }
 
-/// The outcome of `bytes`, which must not depend on how they are cut.
+/// The outcome of `bytes` from a client.
 fn outcome(bytes: &[u8]) -> Decoded {
-    let whole = feed(bytes, bytes.len().max(1));
+    outcome_from(Sender::Client, bytes)
+}
+
+/// The outcome of `bytes`, which must not depend on how they are cut.
+fn outcome_from(sender: Sender, bytes: &[u8]) -> Decoded {
+    let whole = feed(sender, bytes, bytes.len().max(1));
     for step in [1, 2, 3, 5] {
-        let cut = feed(bytes, step);
+        let cut = feed(sender, bytes, step);
         assert_eq!(cut, whole, "{} by {step}", bytes.escape_ascii());
     }
     whole
@@ -48,8 +66,6 @@ fn outcome(bytes: &[u8]) -> Decoded {
 #[test]
 fn bodies() {
     use ContentError::*;
-    /// Bytes; content and trailers when whole.
-    type Row<'a> = (&'a [u8], Result<Option<(&'a [u8], &'a str)>, ContentError>);
     let table: &[Row<'_>] = &[
         // §7.1: chunks, the last chunk, the empty line.
         (b"0\r\n\r\n", Ok(Some((b"", "")))),
@@ -114,7 +130,7 @@ fn bodies() {
         (b"3 \t\r\nabc\r\n0 \r\n\r\n", Ok(Some((b"abc", "")))),
         (b"3;a\nabc\r\n0\r\n\r\n", Err(ChunkExtension)),
         (b"3;a\rabc\r\n0\r\n\r\n", Err(ChunkEnd)),
-        (b"3;a=\"\r\n\"\r\nabc\r\n0\r\n\r\n", Err(ChunkEnd)),
+        (b"3;a=\"\r\n\"\r\nabc\r\n0\r\n\r\n", Err(ChunkExtension)),
         (b"3;\0\r\nabc\r\n", Err(ChunkExtension)),
         (b"3;\x7f\r\nabc\r\n", Err(ChunkExtension)),
         // §7.1.2: trailer fields.
@@ -129,8 +145,12 @@ fn bodies() {
             Err(Trailers(HeadError::FieldName)),
         ),
     ];
+    check(Sender::Client, table);
+}
+
+fn check(sender: Sender, table: &[Row<'_>]) {
     for (bytes, expected) in table {
-        let got = outcome(bytes).map(|body| {
+        let got = outcome_from(sender, bytes).map(|body| {
             body.map(|(content, trailers, rest)| {
                 assert_eq!(rest, b"", "{}", bytes.escape_ascii());
                 (content, trailers)
@@ -144,6 +164,155 @@ fn bodies() {
         };
         // An incomplete body has content too; what is compared is that it isn't over.
         assert_eq!(got, *expected, "{}", bytes.escape_ascii());
+    }
+}
+
+/// RFC 9112 §7.1.1: `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`.
+#[test]
+fn extensions_have_a_grammar() {
+    let good: [&[u8]; 14] = [
+        b";a",
+        b" ;a",
+        b"; a",
+        b"\t;\ta",
+        b";a=b",
+        b";a = b",
+        b";a;b",
+        b";a ; b=c;d",
+        b";a=\"\"",
+        b";a=\"b c\"",
+        b";a=\"\\\"\"",
+        b";a=\"\\\\\";b",
+        b";a=\"\xe9\" ;b",
+        b";a=\"b;c=d\"",
+    ];
+    let bad: [&[u8]; 26] = [
+        b";",
+        b"; ",
+        b";;a",
+        b";a;",
+        b";=b",
+        b";a=",
+        b";a= ",
+        b";a=;b",
+        b";a==b",
+        b";\"a\"",
+        b";a=\"",
+        b";a=\"b",
+        b";a=\"b\\\"",
+        b";a=\"b\"c",
+        b";a=\"b\" c",
+        b";a=\"b\"\"c\"",
+        b";a=b c",
+        b";a b",
+        b";a=b\"c\"",
+        b";a=(",
+        b";a,b",
+        b";\xe9",
+        b";a=\0",
+        b";a=\"\x7f\"",
+        b";a=\"\\\x01\"",
+        b";a\x0b",
+    ];
+    for extension in good {
+        let text = [b"3", extension, b"\r\nabc\r\n0", extension, b"\r\n\r\n"].concat();
+        for sender in [Sender::Client, Sender::OriginServer] {
+            let (content, doubt, _) = outcome_from(sender, &text).unwrap().unwrap();
+            assert_eq!((&content[..], &doubt[..]), (&b"abc"[..], ""));
+        }
+    }
+    for extension in bad {
+        let first = [b"3", extension, b"\r\nabc\r\n0\r\n\r\n"].concat();
+        let last = [b"3\r\nabc\r\n0", extension, b"\r\n\r\n"].concat();
+        for text in [first, last] {
+            let shown = text.escape_ascii();
+            let strict = outcome(&text);
+            assert_eq!(strict, Err(ContentError::ChunkExtension), "{shown}");
+            let (content, doubt, _) = outcome_from(Sender::OriginServer, &text).unwrap().unwrap();
+            assert_eq!(
+                (&content[..], &doubt[..]),
+                (&b"abc"[..], "doubtful"),
+                "{shown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bodies_of_old_origin_servers() {
+    use ContentError::*;
+    let table: &[Row<'_>] = &[
+        (b"3\r\nabc\r\n0\r\n\r\n", Ok(Some((b"abc", "")))),
+        (b"3 \t\r\nabc\r\n0 \r\n\r\n", Ok(Some((b"abc", "")))),
+        // LF alone, anywhere and everywhere.
+        (b"3\nabc\n0\n\n", Ok(Some((b"abc", "doubtful")))),
+        (b"3\nabc\r\n0\r\n\r\n", Ok(Some((b"abc", "doubtful")))),
+        (b"3\r\nabc\n0\r\n\r\n", Ok(Some((b"abc", "doubtful")))),
+        (b"3 \nabc\r\n0\r\n\r\n", Ok(Some((b"abc", "doubtful")))),
+        (b"3\r\nabc\r\n0\n\r\n", Ok(Some((b"abc", "doubtful")))),
+        (b"3\r\nabc\r\n0\r\n\n", Ok(Some((b"abc", "doubtful")))),
+        (b"3;a\nabc\r\n0\r\n\r\n", Ok(Some((b"abc", "doubtful")))),
+        // A quote that is open is so for nobody: the line ends where it ends.
+        (
+            b"3;a=\"\r\nabc\r\n0\r\n\r\n",
+            Ok(Some((b"abc", "doubtful"))),
+        ),
+        (b"3;a=\"\r\n\"\r\nabc\r\n0\r\n\r\n", Err(ChunkEnd)),
+        (b"3;a=\"\n\"\r\nabc\r\n0\r\n\r\n", Err(ChunkEnd)),
+        (b"3;a\0\r\nabc\r\n0\r\n\r\n", Ok(Some((b"abc", "doubtful")))),
+        // Bare CR could be either.
+        (b"3\rabc\r\n0\r\n\r\n", Err(ChunkEnd)),
+        (b"3;a\rabc\r\n0\r\n\r\n", Err(ChunkEnd)),
+        (b"3;a=\"\r\"\r\nabc\r\n0\r\n\r\n", Err(ChunkEnd)),
+        (b"3\r\nabc\r0\r\n\r\n", Err(ChunkEnd)),
+        // More leading zeros than any size has digits.
+        (
+            b"00000000000000003\r\nabc\r\n000000000000000000\r\n\r\n",
+            Ok(Some((b"abc", "doubtful"))),
+        ),
+        (b"000000000000000010000000000000003\r\n", Err(ChunkSize)),
+        (b"0000000000000000ffffffffffffffff\r\n", Err(ChunkSize)),
+        (b"10000000000000000\r\n", Err(ChunkSize)),
+        // What no size is stays none.
+        (b"\r\n", Err(ChunkSize)),
+        (b"\n", Err(ChunkSize)),
+        (b" 3\r\nabc\r\n", Err(ChunkSize)),
+        (b"0x3\r\nabc\r\n", Err(ChunkSize)),
+        (b"-3\r\nabc\r\n", Err(ChunkSize)),
+        (b"3 3\r\nabc\r\n", Err(ChunkSize)),
+        (b"3\r\nabcd\r\n0\r\n\r\n", Err(ChunkEnd)),
+        // Trailers are mended as a head is.
+        (b"0\r\nA: b\r\nC:\r\n\r\n", Ok(Some((b"", "A=b;C=;")))),
+        (b"0\r\nA: b\n\r\n", Ok(Some((b"", "A=b;doubtful")))),
+        (b"0\nA: b\n\n", Ok(Some((b"", "A=b;doubtful")))),
+        (b"0\r\nA : b\r\n\r\n", Ok(Some((b"", "A=b;doubtful")))),
+        (
+            b"0\r\nA: b\r\n c\r\n\r\n",
+            Ok(Some((b"", "A=b   c;doubtful"))),
+        ),
+        (b"0\r\n A: b\r\n\r\n", Err(Trailers(HeadError::Folded))),
+        (b"0\r\nA\r\nB: c\r\n\r\n", Ok(Some((b"", "B=c;doubtful")))),
+        (b"0\r\nA: \0b\r\n\r\n", Ok(Some((b"", "A=b;doubtful")))),
+        (
+            b"0\r\nContent-Length\r\n\r\n",
+            Err(Trailers(HeadError::FieldName)),
+        ),
+    ];
+    check(Sender::OriginServer, table);
+}
+
+/// Sizes that are padded may be so in however many chunks; what has no data to it may not.
+#[test]
+fn padding_is_bounded_by_the_data() {
+    let padded = b"10;x=0123456789   \r\n0123456789abcdef\r\n".repeat(3000);
+    let text = [&padded[..], b"0\r\n\r\n"].concat();
+    let got = outcome_from(Sender::OriginServer, &text).unwrap().unwrap();
+    assert_eq!(got.0.len(), 48_000);
+    let much = [b"1;", &[b'x'; 250][..], b"\r\na\r\n"].concat().repeat(400);
+    let zeros = vec![b'0'; 100_000];
+    for text in [much, zeros] {
+        let got = outcome_from(Sender::OriginServer, &text);
+        assert_eq!(got, Err(ContentError::ChunkExtension));
     }
 }
 
@@ -198,6 +367,7 @@ fn damaged_bodies_are_read_the_same_however_cut() {
             let mut damaged = body.to_vec();
             damaged[at] = byte;
             let _ = outcome(&damaged);
+            let _ = outcome_from(Sender::OriginServer, &damaged);
         }
     }
 }
