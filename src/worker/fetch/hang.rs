@@ -84,6 +84,7 @@ fn is_of_time(why: &FetchError) -> bool {
         | FetchError::Framing { .. }
         | FetchError::Content { .. }
         | FetchError::Interim(_)
+        | FetchError::NotModified(_)
         | FetchError::Switched(_) => false,
     }
 }

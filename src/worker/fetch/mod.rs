@@ -20,6 +20,7 @@ mod run;
 mod send;
 mod storable;
 mod stored_part;
+mod unasked;
 
 pub use claim::{Claim, claim, received_elsewhere};
 pub use precedent::precedent;

@@ -117,8 +117,8 @@ impl FetchRequest {
         }
     }
 
-    /// Has it ask without a condition of ours: what came back was about something else.
-    pub fn ask_plainly(&mut self) {
+    /// Has it ask without a condition of ours.
+    pub fn forget_known(&mut self) {
         let Purpose::Store { known, .. } = &mut self.purpose else {
             return;
         };

@@ -13,6 +13,7 @@ use super::publish::{invalidate, publish, refresh};
 use super::resume::Resumable;
 use super::round_trip::Response;
 use super::storable::{ReceivedHead, storable, superseded};
+use super::unasked::selected_by_304;
 use crate::cache::freshness::Facts;
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
@@ -48,7 +49,7 @@ impl Context<'_> {
             response: now(),
         };
         if head.status == 304 {
-            if let Some(stored) = request.validates() {
+            if let Some(stored) = selected_by_304(request, &head) {
                 self.give_back(connection, &head, Framing::None);
                 let validated = refresh(self, stored, &head, times).await;
                 let facts = validated.shared.as_ref().map(|stored| &stored.facts);

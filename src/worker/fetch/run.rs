@@ -5,13 +5,12 @@ use std::rc::Rc;
 use super::context::Context;
 use super::hang::SilenceWatch;
 use super::lease::{self, LeaseOutcome};
-use super::partial::misfits;
 use super::request::FetchRequest;
 use super::round_trip::{Reply, round_trip};
+use super::unasked::{ask_plainly, is_unasked};
 use crate::cache::key::Variant;
-use crate::cache::validation::identifies;
+use crate::http::head::ResponseHead;
 use crate::worker::state::{Worker, now};
-use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{
     Announcements, ClaimGuard, Fetch, FetchError, FetchOutcome, FetchPlan, Stage, Switched, Ticket,
 };
@@ -72,13 +71,16 @@ async fn run(worker: &Rc<Worker>, mut request: FetchRequest, fetch: &Rc<Fetch>) 
     let Some(mut reply) = ask(worker, &mut request, fetch).await else {
         return;
     };
-    if answers_another(&reply, &request) {
-        // A reply about something else updates nothing and adds to nothing.
-        request.ask_plainly();
+    if let Some(head) = unasked(&reply, &request) {
+        // It updates nothing and adds to nothing.
+        ask_plainly(&mut request, &head);
         request_time = now();
         match ask(worker, &mut request, fetch).await {
             Some(again) => reply = again,
             None => return,
+        }
+        if unasked(&reply, &request).is_some_and(|head| head.status == 304) {
+            reply = Err(FetchError::NotModified(request.host()));
         }
     }
     let outcome = match reply {
@@ -116,13 +118,12 @@ async fn ask(
     Some(reply)
 }
 
-/// True when the reply isn't about the stored response: a 304 (RFC 9111 §4.3.4), or a part that doesn't
-/// fit it.
-fn answers_another(reply: &Result<Reply, FetchError>, request: &FetchRequest) -> bool {
-    let Ok(Reply::Response(response)) = reply else {
-        return false;
-    };
-    let head = &response.head;
-    let other = |stored: &Rc<Stored>| !identifies(&head.fields, &stored.object.meta.fields);
-    head.status == 304 && request.validates().is_some_and(other) || misfits(request, head)
+/// The head of a reply that answers something else than what was asked.
+fn unasked(reply: &Result<Reply, FetchError>, request: &FetchRequest) -> Option<ResponseHead> {
+    match reply {
+        Ok(Reply::Response(response)) if is_unasked(request, &response.head) => {
+            Some(response.head.clone())
+        }
+        _ => None,
+    }
 }

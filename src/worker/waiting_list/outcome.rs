@@ -158,6 +158,8 @@ pub enum FetchError {
     Content { host: String, why: ContentError },
     #[error("{0} sent too many interim responses")]
     Interim(String),
+    #[error("{0} sent 304 (Not Modified) in answer to a request without a condition")]
+    NotModified(String),
     #[error("{0} switched protocols unasked")]
     Switched(String),
     #[error("the client did not send all of its request's content")]
@@ -189,6 +191,7 @@ impl FetchError {
             | FetchError::Framing { .. }
             | FetchError::Content { .. }
             | FetchError::Interim(_)
+            | FetchError::NotModified(_)
             | FetchError::Switched(_) => 502,
             FetchError::ClientContent => 400,
         }
