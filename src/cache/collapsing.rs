@@ -37,6 +37,8 @@ pub struct Asked {
     pub ignore_cookies: bool,
     /// The origin server is asked about a stored response, and not under the client's own condition.
     pub validates: bool,
+    /// What it got before was of no use to it.
+    pub asks_again: bool,
 }
 
 /// The fetches that this request may wait for.
@@ -56,7 +58,7 @@ pub fn waits_for(request: &Presented<'_>, asked: Asked) -> WaitsFor {
     let has_own_condition = has_condition(head) && !validates;
     if !is_for_all || !wants_whole(head, 0) || has_own_condition || is_event_stream(&head.fields) {
         WaitsFor::Nobody
-    } else if directives.no_cache || directives.max_age == Some(0) {
+    } else if directives.no_cache || directives.max_age == Some(0) || asked.asks_again {
         WaitsFor::Later
     } else {
         WaitsFor::Any
@@ -130,6 +132,7 @@ mod tests {
                     has_query,
                     ignore_cookies: false,
                     validates,
+                    asks_again: false,
                 };
                 waits_for(&presented, asked)
             };

@@ -14,7 +14,7 @@ use super::reuse::{OnError, Reuse, ValidateReason, is_error, reuse};
 use super::status::Forward;
 use super::time::{FreshnessLeft, Timestamp};
 use super::validation::{Condition, Selected, client_condition};
-use super::versioned::{Remembered, with_class};
+use super::versioned::{self, Remembered, with_class};
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
 
@@ -183,6 +183,21 @@ pub fn plan(request: &Presented<'_>, candidates: &Candidates<'_>, now: Timestamp
             false => Plan::Bypass(why),
         };
     }
+    // What is on its way into the store is as what is stored.
+    let growing = candidates.growing.filter(|growing| {
+        let Presented {
+            head,
+            directives,
+            remembered,
+            ..
+        } = request;
+        !growing.is_whole
+            || !versioned::asks_again(head, directives, growing.facts, *remembered, now)
+    });
+    let candidates = &Candidates {
+        growing,
+        ..*candidates
+    };
     if let Some(growing) = candidates.growing.filter(|growing| growing.is_whole) {
         if let Some(answer) = from_growing(request, &growing, now) {
             return answer;

@@ -27,10 +27,38 @@ pub struct Remembered {
     pub validated: Option<UnixSeconds>,
 }
 
+impl Remembered {
+    /// True when this client got it a while ago, and nobody was made to ask about it since.
+    pub fn is_again(self, now: Timestamp) -> bool {
+        is_within(self.asked, AGAIN, now) && !is_within(self.validated, PAUSE, now)
+    }
+}
+
 /// True for a request that counts as asking for a file: for all of it, where a download that is resumed, or split between
 /// several connections, asks for ranges.
 pub fn asks(head: &RequestHead) -> bool {
     head.method == Method::Get && !range::is_asked(head)
+}
+
+/// True when the same client asks again for a file that is fresh, so that it is asked about before it answers.
+pub(super) fn asks_again(
+    head: &RequestHead,
+    directives: &RequestDirectives,
+    facts: &Facts,
+    remembered: Remembered,
+    now: Timestamp,
+) -> bool {
+    // Without a validator it would have to be fetched anew, however large it is.
+    facts.versioned
+        && facts.has_validator
+        && !directives.only_if_cached
+        && asks(head)
+        && remembered.is_again(now)
+}
+
+/// True for a time less than so many seconds from now, after it too, as the clock may have been set back.
+fn is_within(time: Option<UnixSeconds>, span: u64, now: Timestamp) -> bool {
+    time.is_some_and(|time| now.seconds().abs_diff(time) < span)
 }
 
 /// The use of a stored response for this request, where without its class it would be `reuse`.
@@ -45,18 +73,14 @@ pub(super) fn with_class(
     let Reuse::Fresh { age, left } = reuse else {
         return reuse;
     };
-    // Without a validator it would have to be fetched anew, however large it is.
-    if !facts.versioned || !facts.has_validator || directives.only_if_cached {
-        return reuse;
-    }
-    // The clock may have been set back.
-    let within =
-        |time: Option<u64>, span| time.is_some_and(|time| now.seconds().abs_diff(time) < span);
-    let validated = |span| within(remembered.validated, span);
-    let asks_again = asks(head) && within(remembered.asked, AGAIN);
-    let why = if asks_again && !validated(PAUSE) {
+    let is_due = facts.versioned
+        && facts.has_validator
+        && !directives.only_if_cached
+        && age.as_secs() >= DAY
+        && !is_within(remembered.validated, DAY, now);
+    let why = if asks_again(head, directives, facts, remembered, now) {
         ValidateReason::AskedAgain
-    } else if age.as_secs() >= DAY && !validated(DAY) {
+    } else if is_due {
         ValidateReason::Versioned
     } else {
         return reuse;

@@ -40,6 +40,13 @@ fn get(proxy: &Proxy, uri: &str, agent: &str, fields: &str) -> Response {
     Client::of(proxy).request("GET", uri, &fields)
 }
 
+/// A GET by a client that never asked before.
+fn other(proxy: &Proxy, uri: &str) -> Response {
+    static CLIENTS: AtomicUsize = AtomicUsize::new(0);
+    let agent = format!("other/{}", CLIENTS.fetch_add(1, SeqCst));
+    get(proxy, uri, &agent, "")
+}
+
 #[test]
 fn what_is_kept_is_never_stale_and_answers_max_age_0() {
     let proxy = Proxy::start("max_ttl = \"1s\"\n");
@@ -166,7 +173,7 @@ fn who_asks_again_gets_what_is_stored_where_it_cannot_be_validated() {
 
 #[test]
 fn a_versioned_file_is_validated_behind_the_answer_once_a_day() {
-    let proxy = Proxy::with("").workers(2).start();
+    let proxy = Proxy::start("");
     // Its age may stay what it was, as where another cache is between.
     let mirror = Mirror::with("Age: 90000\r\n");
     let (origin, uri) = (&mirror.origin, mirror.origin.uri("/a.deb"));
@@ -174,16 +181,18 @@ fn a_versioned_file_is_validated_behind_the_answer_once_a_day() {
     mirror.publish();
     let response = get(&proxy, &uri, "two", "");
     assert!(response.is_hit() && response.text() == "1");
-    origin.wait_for(2);
+    wait_until("it is validated", TIMEOUT, || {
+        // Once it is in the store.
+        other(&proxy, &uri);
+        origin.count() == 2
+    });
     assert_eq!(origin.last().head.first("if-none-match"), Some("\"1\""));
-    let mut number = 2;
     wait_until("the new one is stored", TIMEOUT, || {
-        number += 1;
-        get(&proxy, &uri, &number.to_string(), "").text() == "2"
+        other(&proxy, &uri).text() == "2"
     });
     mirror.publish();
-    for agent in 100..110 {
-        let response = get(&proxy, &uri, &agent.to_string(), "");
+    for _ in 0..10 {
+        let response = other(&proxy, &uri);
         assert!(response.is_hit() && response.text() == "2");
     }
     // Nor where the answer to that was an error.
@@ -191,12 +200,13 @@ fn a_versioned_file_is_validated_behind_the_answer_once_a_day() {
         true => reply("500 Internal Server Error", "", ""),
         false => ok("ETag: \"a\"\r\nAge: 90000\r\n", "1"),
     });
-    for agent in 0..10 {
-        let response = get(&proxy, &failing.uri("/b.deb"), &agent.to_string(), "");
-        assert_eq!(response.text(), "1");
-        if agent == 1 {
-            failing.wait_for(2);
-        }
+    let uri = failing.uri("/b.deb");
+    wait_until("it is validated", TIMEOUT, || {
+        assert_eq!(other(&proxy, &uri).text(), "1");
+        failing.count() == 2
+    });
+    for _ in 0..10 {
+        assert_eq!(other(&proxy, &uri).text(), "1");
     }
     assert_eq!((origin.count(), failing.count()), (2, 2));
 }

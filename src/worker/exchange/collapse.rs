@@ -18,7 +18,7 @@ use super::respond::FromStore;
 use super::{After, Exchange};
 use crate::cache::collapsing::{Asked, WaitsFor, waits_for};
 use crate::cache::key::Key;
-use crate::cache::plan::{Scope, ValidationFailure};
+use crate::cache::plan::ValidationFailure;
 use crate::cache::status::CacheStatus;
 use crate::http::target::Uri;
 use crate::worker::fetch::{Known, precedent};
@@ -46,18 +46,16 @@ impl Exchange<'_> {
         &self,
         uri: &Uri,
         key: &Key,
-        scope: Scope,
         known: &Known,
+        asks_again: bool,
     ) -> Option<Waiter> {
-        if scope == Scope::AsPresented {
-            return None;
-        }
         let worker = self.worker;
         let asked = Asked {
             precedent: precedent(worker, key, &self.head.fields),
             has_query: uri.path_and_query().contains(&b'?'),
             ignore_cookies: self.settings.policy(uri.as_bytes()).ignore_cookies,
             validates: matches!(known, Known::Validating(_)),
+            asks_again,
         };
         let since = match waits_for(&self.presented(), asked) {
             WaitsFor::Nobody => return None,

@@ -140,7 +140,7 @@ pub async fn serve(
         Err(refusal) => exchange.refuse(refusal.status, &refusal.why),
     };
     if !matches!(after, After::HandOver(_)) {
-        exchange.note_answered();
+        exchange.note_asked();
         exchange.record();
     }
     after
@@ -216,7 +216,7 @@ impl Exchange<'_> {
         self.find_bypass(uri);
         let candidates = self.at_hand(uri);
         if (candidates.stored.as_ref()).is_some_and(|stored| stored.facts.versioned) {
-            self.remember_asking(&candidates.key);
+            self.remember(&candidates.key);
         }
         match self.plan(&candidates) {
             Plan::Answer(reused) => self.respond_now(&candidates, &reused),
@@ -229,7 +229,7 @@ impl Exchange<'_> {
             return After::Over;
         }
         if self.settings.policy(uri.as_bytes()).is_versioned() {
-            self.remember_asking(&Key::of(&cache_uri(&self.settings, &uri)));
+            self.remember(&Key::of(&cache_uri(&self.settings, &uri)));
         }
         let mut looked_again = false;
         // What answers at once is never asked about.

@@ -14,7 +14,6 @@ use super::hang::HangWatch;
 use super::{After, Collapsing, Exchange};
 use crate::cache::plan::{Obtain, Question, Scope, ValidationFailure};
 use crate::cache::range;
-use crate::cache::reuse::ValidateReason;
 use crate::cache::status::CacheStatus;
 use crate::http::connection::wants_upgrade;
 use crate::http::target::{Scheme, Uri};
@@ -55,9 +54,7 @@ impl Exchange<'_> {
         // Whoever doesn't read it must not hold it up.
         candidates.growing = None;
         self.record.outcome = RequestOutcome::of_forwarded(obtain.own_forward());
-        if obtain.detail() == Some(ValidateReason::AskedAgain.into()) {
-            self.note_validated();
-        }
+        let asks_again = self.asks_again();
         let known = known(obtain.question, &candidates);
         let fallback = match (obtain.question, candidates.stored.take()) {
             (Question::Validate { on_error, .. }, Some(stored)) => {
@@ -68,7 +65,10 @@ impl Exchange<'_> {
         let fallback = fallback.as_ref();
         let hang = self.hang_watch(uri, fallback);
         let status = collapsed(obtain);
-        let mut waiter = self.waiter(uri, &candidates.key, obtain.scope, &known);
+        let mut waiter = match obtain.scope {
+            Scope::Whole => self.waiter(uri, &candidates.key, &known, asks_again),
+            Scope::AsPresented => None,
+        };
         if let Some(waiter) = &mut waiter {
             match self.wait(waiter, fallback, &hang, status).await {
                 WaitEnd::Answered(after) => return Some(after),
@@ -93,6 +93,9 @@ impl Exchange<'_> {
         let key = candidates.key;
         let purpose = Purpose::Store { key, known };
         let request = self.fetch_request(uri.clone(), purpose, obtain.scope);
+        if asks_again {
+            self.note_validated();
+        }
         let ticket = fetch::begin(self.worker, request, visibility);
         let answered = self.obtained(obtain, ticket, listed, fallback, &hang);
         Some(answered.await)

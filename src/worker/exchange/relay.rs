@@ -145,6 +145,7 @@ impl Exchange<'_> {
         status: &CacheStatus<'_>,
         audience: Audience,
     ) -> After {
+        self.note_asked();
         if let Audience::Others { age } = audience {
             if self.is_not_modified(answer) {
                 self.growing_not_modified(answer, status, age);

@@ -64,6 +64,7 @@ impl Exchange<'_> {
             Content::Memory(_) | Content::File { .. } | Content::Pieces(_) => return None,
         };
         self.record.outcome = RequestOutcome::of_stored(reused.left);
+        self.note_asked();
         self.worker.count_hit(stored);
         let from = FromStore {
             stored,
@@ -115,6 +116,7 @@ impl Exchange<'_> {
 
     pub(super) async fn answer_stored(&mut self, from: FromStore<'_>) -> After {
         let stored = from.stored;
+        self.note_asked();
         self.worker.count_hit(stored);
         if range::is_asked(&self.head) {
             if let Some(after) = self.answer_ranges(from).await {

@@ -19,36 +19,37 @@ pub(super) struct AskedFile {
 }
 
 impl Exchange<'_> {
-    /// Takes up what is remembered of the versioned file with this key, and notes that this client asks for it; once for a
-    /// request.
-    pub(super) fn remember_asking(&mut self, key: &Key) {
+    /// Takes up what is remembered of the versioned file with this key; once for a request.
+    pub(super) fn remember(&mut self, key: &Key) {
         if self.asked.is_some() {
             return;
         }
         let shared = &self.worker.shared;
         let client = self.client_of(key);
-        // Another worker, which sent the client here with this request, has noted it already.
-        let asked = (shared.asked(&client)).filter(|_| !self.client.handed);
         self.remembered = Remembered {
-            asked,
+            asked: shared.asked(&client),
             validated: shared.validated(key.hash()),
         };
-        if asks(&self.head) {
-            shared.note_asked(&client, now().seconds());
-        }
         self.asked = Some(AskedFile {
             key: *key.hash(),
             client,
         });
     }
 
-    /// Notes anew when it asked, once it has its answer: a long download takes its time.
-    pub(super) fn note_answered(&self) {
+    /// Notes that this client has asked for it: when its answer begins, and when that has ended, as a long download takes
+    /// its time. Not before: a request that waits for the origin server's answer together with others of this client's, or
+    /// goes to another worker, doesn't ask again.
+    pub(super) fn note_asked(&self) {
         if let Some(asked) = self.asked.filter(|_| asks(&self.head)) {
             self.worker
                 .shared
                 .note_asked(&asked.client, now().seconds());
         }
+    }
+
+    /// True when what its client got before, of a versioned file, was of no use to it.
+    pub(super) fn asks_again(&self) -> bool {
+        self.asked.is_some() && asks(&self.head) && self.remembered.is_again(now())
     }
 
     /// Notes that what it asks for is validated now, if that is a versioned file.
