@@ -221,9 +221,11 @@ fn commands_show_what_a_terminal_would_obey_as_text() {
         all.extend(["--runtime-dir", dir.to_str().unwrap()]);
         text(&run(&all).stdout)
     };
-    let refused = run(&["explain", "http://h/\u{9b}31m"]);
-    assert!(text(&refused.stderr).contains("http://h/\\u{9b}31m"));
+    let refused = run(&["explain", "http://h/ \u{9b}31m"]);
+    assert!(text(&refused.stderr).contains("http://h/ \\u{9b}31m"));
     assert_eq!(refused.status.code(), Some(64));
+    let unknown = said("explain", &["http://h/\u{9b}31m"]);
+    assert!(unknown.contains("http://h/\\u{9b}31m"), "{unknown:?}");
     let stored = || said("list", &[]).contains(&uri);
     common::wait_until("it is stored", common::TIMEOUT, stored);
     for (command, args) in [("list", vec![]), ("explain", vec![uri.as_str()])] {
