@@ -15,6 +15,11 @@ pub(super) struct ConfigArgs {
 }
 
 impl ConfigArgs {
+    /// True when the command line names any of it.
+    pub(super) fn is_given(&self) -> bool {
+        self.names_a_file() || self.dropins.is_some()
+    }
+
     pub(super) fn names_a_file(&self) -> bool {
         self.config.is_some()
     }

@@ -1,18 +1,18 @@
-//! `cacheproxy status`, `cacheproxy reload`, and the shared memory for other commands: one request line to the
-//! supervisor's control socket, and the text that comes back, whose first line is "ok" or begins with "error: ".
+//! Questions to a running proxy: one request line to the supervisor's control socket, and the text that comes back,
+//! whose first line is "ok" or begins with "error: ". With some the fd of a memory file comes.
 
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::output;
-use super::service::RUNTIME_DIR;
+use crate::config::{self, ConfigText, Settings};
 use crate::sys::exit::Failure;
-use crate::sys::fds;
 use crate::sys::shared::Shared;
+use crate::sys::{fds, memory_file};
 
 const SOCKET: &str = "control.sock";
 /// The time that a restart of the supervisor may take.
@@ -22,35 +22,54 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// More than any answer has.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct ControlArgs {
-    /// The directory of the proxy's sockets; `cacheproxy run` says which it uses
-    #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
-    runtime_dir: PathBuf,
-}
-
-pub(super) fn status(args: &ControlArgs) -> Result<(), Failure> {
-    let text = ask(&args.runtime_dir, "status")?.map_err(Failure::unavailable)?;
-    output::print(&text)
-}
-
-pub(super) fn reload(args: &ControlArgs) -> Result<(), Failure> {
-    match ask(&args.runtime_dir, "reload")? {
-        Ok(text) if text.is_empty() => output::print("reloaded\n"),
-        Ok(text) => output::print(&text),
-        Err(reason) => Err(Failure::config(format!(
-            "not reloaded, the old settings stay: {reason}"
-        ))),
+/// The shared memory of the proxy whose sockets are there; none when no proxy runs.
+pub(super) fn shared(runtime_dir: &Path) -> Result<Option<Shared>, Failure> {
+    match memory(runtime_dir, "shared")? {
+        None => Ok(None),
+        Some(Err(reason)) => Err(Failure::no_permission(reason)),
+        Some(Ok(fd)) => Shared::from_fd(fd).map(Some).map_err(other_version),
     }
 }
 
-/// The shared memory of the proxy whose sockets are there; none when no proxy runs.
-pub(super) fn shared(runtime_dir: &Path) -> Result<Option<Shared>, Failure> {
+/// The settings of the proxy whose sockets are there; none when no proxy runs.
+pub(super) fn settings(runtime_dir: &Path) -> Result<Option<Settings>, Failure> {
+    let encoded = configuration(runtime_dir)?;
+    let decoded = encoded.map(|encoded| config::decode(&encoded));
+    decoded.transpose().map_err(other_version)
+}
+
+/// The texts that these settings come from.
+pub(super) fn texts(runtime_dir: &Path) -> Result<Option<Vec<ConfigText>>, Failure> {
+    let encoded = configuration(runtime_dir)?;
+    let decoded = encoded.map(|encoded| config::decode_texts(&encoded));
+    decoded.transpose().map_err(other_version)
+}
+
+fn configuration(runtime_dir: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match memory(runtime_dir, "settings")? {
+        None => Ok(None),
+        Some(Err(reason)) if reason.starts_with("expected") => Err(other_version(reason)),
+        Some(Err(reason)) => Err(Failure::no_permission(reason)),
+        Some(Ok(fd)) => memory_file::read(&fd).map(Some).map_err(other_version),
+    }
+}
+
+fn other_version(error: impl Display) -> Failure {
+    Failure::unavailable(format!("the running proxy is of another version: {error}"))
+}
+
+/// True where a proxy listens.
+pub(super) fn answers(runtime_dir: &Path) -> bool {
+    UnixStream::connect(runtime_dir.join(SOCKET)).is_ok()
+}
+
+/// The memory file that the supervisor answers this request with, or why it doesn't; none when no proxy runs.
+fn memory(runtime_dir: &Path, request: &str) -> Result<Option<Result<OwnedFd, String>>, Failure> {
     let socket = runtime_dir.join(SOCKET);
     let end = Instant::now() + RESTART;
     let (answer, fd) = loop {
         use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound};
-        let asked = UnixStream::connect(&socket).and_then(receive_shared);
+        let asked = UnixStream::connect(&socket).and_then(|stream| receive(stream, request));
         let is_over = Instant::now() > end;
         match asked {
             // A supervisor that is being restarted has left its callers; its workers live on.
@@ -68,27 +87,22 @@ pub(super) fn shared(runtime_dir: &Path) -> Result<Option<Shared>, Failure> {
         sleep(RESTART / 100);
     };
     match (read_answer(&answer), fd) {
-        (Some(Ok(_)), Some(fd)) => {
-            let shared = Shared::from_fd(fd).map_err(|error| {
-                Failure::unavailable(format!("the running proxy is of another version: {error}"))
-            })?;
-            Ok(Some(shared))
-        }
-        (Some(Err(reason)), _) => Err(Failure::no_permission(reason)),
+        (Some(Ok(_)), Some(fd)) => Ok(Some(Ok(fd))),
+        (Some(Err(reason)), _) => Ok(Some(Err(reason))),
         _ => Err(senseless(&socket, &answer)),
     }
 }
 
-fn receive_shared(mut supervisor: UnixStream) -> io::Result<(String, Option<OwnedFd>)> {
+fn receive(mut supervisor: UnixStream, request: &str) -> io::Result<(String, Option<OwnedFd>)> {
     supervisor.set_read_timeout(Some(TIMEOUT))?;
-    supervisor.write_all(b"shared\n")?;
+    supervisor.write_all(format!("{request}\n").as_bytes())?;
     let mut answer = vec![0; 1024];
     let (length, fd) = fds::receive_in_stream(&supervisor, &mut answer)?;
     Ok((String::from_utf8_lossy(&answer[..length]).into_owned(), fd))
 }
 
 /// Gives the supervisor's answer: the text after "ok", or what went wrong.
-fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Failure> {
+pub(super) fn ask(runtime_dir: &Path, request: &str) -> Result<Result<String, String>, Failure> {
     let socket = runtime_dir.join(SOCKET);
     let answer = exchange(&socket, request).map_err(|error| unreachable(&socket, &error))?;
     read_answer(&answer).ok_or_else(|| senseless(&socket, &answer))
@@ -131,7 +145,7 @@ fn unreachable(socket: &Path, error: &io::Error) -> Failure {
     if kind == io::ErrorKind::NotFound || kind == io::ErrorKind::ConnectionRefused {
         return Failure::unavailable(format!(
             "no proxy answers at {socket}: {error}; is it running? (`systemctl status cacheproxy`; \
-             a proxy started with `cacheproxy run` needs its --runtime-dir)"
+             another user's that was started with `cacheproxy run` needs its --runtime-dir)"
         ));
     }
     if kind == io::ErrorKind::WouldBlock {
@@ -142,12 +156,7 @@ fn unreachable(socket: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sys::exit::Exit;
-    use std::io::{BufRead, BufReader};
-    use std::os::unix::net::UnixListener;
-    use std::thread;
 
     #[test]
     fn answers() {
@@ -167,36 +176,5 @@ mod tests {
                 expected.map(|e: Result<&str, &str>| e.map(String::from).map_err(String::from));
             assert_eq!(read_answer(answer), expected, "{answer:?}");
         }
-    }
-
-    #[test]
-    fn asks_one_line_and_reads_to_the_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(dir.path().join("control.sock")).unwrap();
-        let server = thread::spawn(move || {
-            let (mut client, _) = listener.accept().unwrap();
-            let mut line = String::new();
-            BufReader::new(&client).read_line(&mut line).unwrap();
-            client.write_all(b"error: bad file\n").unwrap();
-            line
-        });
-        let args = ControlArgs {
-            runtime_dir: dir.path().to_path_buf(),
-        };
-        let failure = reload(&args).unwrap_err();
-        assert_eq!(server.join().unwrap(), "reload\n");
-        assert_eq!(
-            failure,
-            Failure::config("not reloaded, the old settings stay: bad file")
-        );
-    }
-
-    #[test]
-    fn nobody_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let args = ControlArgs {
-            runtime_dir: dir.path().to_path_buf(),
-        };
-        assert_eq!(status(&args).unwrap_err().exit, Exit::Unavailable);
     }
 }

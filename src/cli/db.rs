@@ -40,8 +40,8 @@ pub(super) fn db(args: &DbArgs) -> Result<(), Failure> {
 }
 
 fn database(store: &StoreArgs) -> Result<DatabaseAccess, Failure> {
-    let mut settings = store.settings()?;
-    let database = DatabaseAccess::of(&mut settings.store, store.named_by())?;
+    let mut meant = store.meant()?;
+    let database = DatabaseAccess::of(&mut meant.settings.store, meant.named_by)?;
     database.ok_or_else(|| {
         Failure::config(
             "the configured store is no database: store = \"postgres\" makes it one, or --store postgresql://…",

@@ -20,7 +20,9 @@ mod output;
 mod progress;
 mod purge;
 mod run;
+mod runtime_dir;
 mod service;
+mod status;
 mod store_args;
 mod store_directory;
 mod store_handle;
@@ -45,6 +47,10 @@ Examples:
   cacheproxy check                        is /etc/cacheproxy right?
   journalctl -u 'cacheproxy@*' -f         what the service serves
 
+Root's commands are about the installed service. Those of others, and root's where it isn't installed, are about the proxy
+that this user has started with `cacheproxy run`: they ask it for its store and configuration. Where several run,
+--runtime-dir says which one is meant.
+
 CACHEPROXY_LOG=debug in the environment makes it log more.
 Exit codes: 64 wrong command line, 65 damaged input, 69 something isn't available, 77 no permission, 78 wrong configuration.";
 
@@ -63,12 +69,12 @@ enum Command {
     Worker(service::WorkerArgs),
     Check(check::CheckArgs),
     /// Tell how the running proxy does: workers, clients, requests, hits.
-    Status(control::ControlArgs),
+    Status(status::ControlArgs),
     /// Read the configuration again, in the supervisor and every worker; if it is wrong, nothing changes.
     #[command(
         after_help = "For the installed service, `systemctl reload cacheproxy` does the same."
     )]
-    Reload(control::ControlArgs),
+    Reload(status::ControlArgs),
     Purge(purge::PurgeArgs),
     List(list::ListArgs),
     Explain(explain::ExplainArgs),
@@ -114,8 +120,8 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Supervisor(args) => uninspected(|| service::supervisor(args)),
         Command::Worker(args) => uninspected(|| service::worker(args)),
         Command::Check(args) => check::check(&args),
-        Command::Status(args) => control::status(&args),
-        Command::Reload(args) => control::reload(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Reload(args) => status::reload(&args),
         Command::Purge(args) => purge::purge(&args),
         Command::List(args) => list::list(&args),
         Command::Explain(args) => explain::explain(&args),

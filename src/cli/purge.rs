@@ -59,7 +59,7 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
     }
     let mut text = report(&removed);
     if store.shared.is_none() {
-        let dir = args.store.runtime_dir.display();
+        let dir = store.runtime_dir.display();
         text.push_str(&format!(
             "note: no proxy runs in {dir}; one that runs elsewhere (--runtime-dir) wasn't told\n"
         ));

@@ -1,14 +1,12 @@
 //! `cacheproxy run`: the whole proxy in the foreground, without systemd and without root.
 
 use std::env;
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 
+use super::runtime_dir::{RuntimeDir, place};
 use super::store_args::name_store;
 use super::{listen, store_directory};
-use crate::config::{self, ConfigSource, Overrides, StoreChoice, StoreKind, Workers};
+use crate::config::{self, ConfigSource, Overrides, Workers};
 use crate::supervisor::{self, Listen, ListenAddr, Spawn, Start};
 use crate::sys::exit::Failure;
 use crate::sys::journal::{self, Identity};
@@ -17,6 +15,7 @@ const AFTER_HELP: &str = "\
 Without --config, the file cacheproxy/cacheproxy.toml in $XDG_CONFIG_HOME (~/.config) is read if it is there.
 Without --store and without store_path in the file, responses are stored in cacheproxy in $XDG_CACHE_HOME (~/.cache).
 Only clients on this machine may use the proxy unless the file's `allow` says otherwise.
+Commands such as `cacheproxy status`, given by the same user, are about this proxy while it runs.
 
 Examples:
   cacheproxy run
@@ -54,28 +53,20 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     let program = env::current_exe()
         .map_err(|error| Failure::unavailable(format!("can't find the program itself: {error}")))?;
     let configuration = config::load(&source(&args)?).map_err(Failure::config)?;
-    let choice = &configuration.settings.store;
-    store_directory::prepare(&choice.path)?;
+    store_directory::prepare(&configuration.settings.store.path)?;
     let runtime = RuntimeDir::make()?;
     let _journal = journal::start(Identity::Supervisor);
     log::info!(
         "storing in {}; `cacheproxy status --runtime-dir {}` tells how it goes",
-        place(choice),
-        runtime.0.display()
+        place(&configuration.settings),
+        runtime.path().display()
     );
     supervisor::serve(Start {
         configuration,
         listen: Listen::Bind(args.listen),
-        dir: runtime.0.clone(),
+        dir: runtime.path().to_owned(),
         workers: Spawn::Children(program),
     })
-}
-
-fn place(store: &StoreChoice) -> String {
-    match &store.kind {
-        StoreKind::Filesystem => store.path.display().to_string(),
-        StoreKind::Postgres(settings) => format!("PostgreSQL: {}", settings.database.masked()),
-    }
 }
 
 fn source(args: &RunArgs) -> Result<ConfigSource, Failure> {
@@ -90,8 +81,11 @@ fn source(args: &RunArgs) -> Result<ConfigSource, Failure> {
     let own = home("XDG_CONFIG_HOME", ".config")
         .map(|config| config.join("cacheproxy/cacheproxy.toml"))
         .filter(|file| file.exists());
+    // Commands that ask for it have another working directory.
+    let named = args.config.as_ref().map(path::absolute).transpose();
+    let named = named.map_err(|error| Failure::usage(format!("--config: {error}")))?;
     Ok(ConfigSource {
-        main: args.config.clone().or(own),
+        main: named.or(own),
         default_store,
         dropins: None,
         overrides,
@@ -105,37 +99,4 @@ fn home(variable: &str, below_home: &str) -> Option<PathBuf> {
         path.filter(|path| path.is_absolute())
     };
     absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))
-}
-
-/// The directory of this run's sockets. It is removed when the run ends.
-struct RuntimeDir(PathBuf);
-
-impl RuntimeDir {
-    fn make() -> Result<RuntimeDir, Failure> {
-        let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let base = runtime.filter(|runtime| runtime.is_dir());
-        let base = base.unwrap_or_else(env::temp_dir);
-        let id = std::process::id();
-        // A directory that someone else left there, or put there, is never used.
-        for attempt in 0..100 {
-            let dir = base.join(format!("cacheproxy-{id}.{attempt}"));
-            match DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => return Ok(RuntimeDir(dir)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    let dir = dir.display();
-                    return Err(Failure::unavailable(format!("can't make {dir}: {error}")));
-                }
-            }
-        }
-        let why = format!("can't make a directory for sockets in {}", base.display());
-        Err(Failure::unavailable(why))
-    }
-}
-
-impl Drop for RuntimeDir {
-    fn drop(&mut self) {
-        // Leftovers in a directory for temporary files do no harm.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -9,7 +9,7 @@ use super::config_args::ConfigArgs;
 use super::control;
 use super::database::{DatabaseAccess, NamedBy};
 use super::output::warn;
-use super::service::RUNTIME_DIR;
+use super::runtime_dir::{RuntimeArgs, is_of_the_service};
 use super::store_handle::StoreHandle;
 use crate::config::{self, ConfigSource, Database, Overrides, Settings};
 use crate::store::admin::StoreAdmin;
@@ -22,56 +22,81 @@ use crate::sys::user::{self, User};
 pub(super) struct StoreArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The store's directory or postgresql://…, instead of the configured one; for a proxy started with `cacheproxy run`
+    /// The store's directory or postgresql://…, instead of that of the running proxy or of the configuration
     #[arg(long, value_name = "DIR|URL")]
     store: Option<PathBuf>,
-    /// The directory of the proxy's sockets; `cacheproxy run` says which it uses
-    #[arg(long, value_name = "DIR", default_value = RUNTIME_DIR)]
-    pub(super) runtime_dir: PathBuf,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
+}
+
+/// The proxy and its settings that a command line means.
+pub(super) struct MeantProxy {
+    pub(super) settings: Settings,
+    pub(super) named_by: NamedBy,
+    runtime_dir: PathBuf,
 }
 
 impl StoreArgs {
     /// Opens the store, which has to be there, for a command that this user may give.
     pub(super) fn open(&self) -> Result<StoreHandle, Failure> {
-        let mut settings = self.settings()?;
-        let shared = control::shared(&self.runtime_dir)?;
-        let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
+        let mut meant = self.meant()?;
+        let shared = control::shared(&meant.runtime_dir)?;
+        let database = DatabaseAccess::of(&mut meant.settings.store, meant.named_by)?;
         if database.is_none() {
-            owner(&settings.store.path)?;
+            owner(&meant.settings.store.path)?;
         }
-        handle(settings, database, shared)
+        handle(meant, database, shared)
     }
 
     /// Opens the store to store something in it. Root goes on as the user whose it is, so that nothing is
     /// left there which that user can't change. One that is named here may be new.
     pub(super) fn open_to_write(&self) -> Result<StoreHandle, Failure> {
-        let mut settings = self.settings()?;
+        let mut meant = self.meant()?;
         // The supervisor gives it to root: not to whom root goes on as.
-        let shared = control::shared(&self.runtime_dir)?;
-        let database = DatabaseAccess::of(&mut settings.store, self.named_by())?;
-        let path = &settings.store.path;
+        let shared = control::shared(&meant.runtime_dir)?;
+        let database = DatabaseAccess::of(&mut meant.settings.store, meant.named_by)?;
+        let path = &meant.settings.store.path;
         if let Some(database) = &database {
             database.init()?;
-        } else if path.exists() || self.named_by() == NamedBy::Configuration {
+        } else if path.exists() || meant.named_by == NamedBy::Configuration {
             let owner = owner(path)?;
             if owner.uid != user::effective() {
                 user::become_user(&owner).map_err(Failure::no_permission)?;
             }
         }
-        handle(settings, database, shared)
+        handle(meant, database, shared)
     }
 
-    pub(super) fn named_by(&self) -> NamedBy {
-        match self.store {
-            Some(_) => NamedBy::CommandLine,
-            None => NamedBy::Configuration,
+    /// The proxy that is meant: of one that runs its own settings, unless others are named here.
+    pub(super) fn meant(&self) -> Result<MeantProxy, Failure> {
+        if self.store.is_none() && !self.config.is_given() {
+            let runtime_dir = self.runtime.find()?;
+            let named_by = match is_of_the_service(&runtime_dir) {
+                true => NamedBy::Configuration,
+                false => NamedBy::CommandLine,
+            };
+            if let Some(settings) = control::settings(&runtime_dir)? {
+                return Ok(MeantProxy {
+                    settings,
+                    named_by,
+                    runtime_dir,
+                });
+            } else if named_by == NamedBy::CommandLine {
+                return Err(Failure::unavailable(format!(
+                    "no proxy runs in {}; of one that doesn't run, --store names the store",
+                    runtime_dir.display()
+                )));
+            }
         }
-    }
-
-    pub(super) fn settings(&self) -> Result<Settings, Failure> {
-        Ok(config::load(&self.source()?)
-            .map_err(Failure::config)?
-            .settings)
+        let loaded = config::load(&self.source()?).map_err(Failure::config)?;
+        Ok(MeantProxy {
+            runtime_dir: self.runtime.using(&loaded.settings.store),
+            settings: loaded.settings,
+            named_by: match self.store {
+                Some(_) => NamedBy::CommandLine,
+                None => NamedBy::Configuration,
+            },
+        })
     }
 
     fn source(&self) -> Result<ConfigSource, Failure> {
@@ -88,18 +113,19 @@ impl StoreArgs {
 }
 
 fn handle(
-    settings: Settings,
+    meant: MeantProxy,
     database: Option<DatabaseAccess>,
     shared: Option<Shared>,
 ) -> Result<StoreHandle, Failure> {
     let admin: Box<dyn StoreAdmin> = match database {
-        None => Box::new(Directory::of(&settings.store.path)),
+        None => Box::new(Directory::of(&meant.settings.store.path)),
         Some(database) => Box::new(database.admin()?),
     };
     Ok(StoreHandle {
         admin,
         shared: shared.map(Arc::new),
-        settings,
+        settings: meant.settings,
+        runtime_dir: meant.runtime_dir,
     })
 }
 

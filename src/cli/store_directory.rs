@@ -49,6 +49,11 @@ pub(super) fn check(path: &Path) -> Result<Option<String>, Failure> {
     }))
 }
 
+/// Finds out whether this user's own proxy could write to its store.
+pub(super) fn check_own(path: &Path) -> Result<(), Failure> {
+    disk::try_writing(path).map_err(|error| unusable(path, &error))
+}
+
 /// Tries as another user, in a process of its own: that takes every directory above and every ACL into account.
 fn try_as(user: &User, directory: &Path) -> io::Result<()> {
     std::fs::metadata(directory)?;

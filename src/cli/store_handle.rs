@@ -1,5 +1,6 @@
 //! A store that a command looks into or writes to, and the shared memory of the proxy that uses it, if one runs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cache::freshness::Facts;
@@ -18,6 +19,8 @@ pub(super) struct StoreHandle {
     pub(super) settings: Settings,
     /// The memory that its processes share; None when it doesn't run.
     pub(super) shared: Option<Arc<Shared>>,
+    /// The directory of that proxy's sockets.
+    pub(super) runtime_dir: PathBuf,
 }
 
 impl StoreHandle {

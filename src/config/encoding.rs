@@ -27,13 +27,18 @@ pub fn encode(texts: &[ConfigText], workers: usize) -> Vec<u8> {
 
 /// Reads the settings of an encoded configuration. "auto" workers are as many as the supervisor found them to be.
 pub fn decode(bytes: &[u8]) -> Result<Settings, ConfigError> {
-    let (texts, workers) = decode_texts(bytes)?;
+    let (texts, workers) = decoded(bytes)?;
     let mut settings = parse(&texts)?;
     settings.workers = workers;
     Ok(settings)
 }
 
-fn decode_texts(bytes: &[u8]) -> Result<(Vec<ConfigText>, usize), ConfigError> {
+/// Reads the texts of an encoded configuration.
+pub fn decode_texts(bytes: &[u8]) -> Result<Vec<ConfigText>, ConfigError> {
+    decoded(bytes).map(|(texts, _)| texts)
+}
+
+fn decoded(bytes: &[u8]) -> Result<(Vec<ConfigText>, usize), ConfigError> {
     let foreign = ConfigError::Damaged("it doesn't begin as one of this version");
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(foreign)?;
     let workers = take_number(&mut rest)?;
@@ -92,7 +97,7 @@ mod tests {
         let mut expected = parse(&texts()).unwrap();
         expected.workers = 7;
         assert_eq!(decode(&encode(&texts(), 7)).unwrap(), expected);
-        assert_eq!(decode_texts(&encode(&texts(), 7)).unwrap().0, texts());
+        assert_eq!(decode_texts(&encode(&texts(), 7)).unwrap(), texts());
     }
 
     #[test]

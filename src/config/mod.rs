@@ -22,9 +22,11 @@ mod units;
 mod tests;
 
 pub(crate) use database::Database;
-pub(crate) use encoding::decode;
+pub(crate) use encoding::{decode, decode_texts};
 pub(crate) use rules::{Rule, Rules};
 pub(crate) use settings::{DatabaseSettings, Settings, StoreChoice, StoreKind, Times};
-pub(crate) use source::{ConfigSource, DROPINS, Loaded, MAIN, Overrides, Workers, load};
-pub(crate) use text::Role;
+pub(crate) use source::{
+    ConfigSource, DROPINS, Loaded, MAIN, Overrides, Workers, load, load_again,
+};
+pub(crate) use text::{ConfigText, Role};
 pub(crate) use units::{display_duration, display_size};

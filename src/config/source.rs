@@ -85,6 +85,21 @@ pub fn load(source: &ConfigSource) -> Result<Loaded, ConfigError> {
     })
 }
 
+/// Reads the files anew that these texts come from; what a command line said stays. For a configuration without
+/// a directory of drop-ins, as `cacheproxy run` has it.
+pub fn load_again(texts: Vec<ConfigText>) -> Result<Loaded, ConfigError> {
+    let again = texts.into_iter().map(|text| match text.role {
+        Role::CommandLine => Ok(text),
+        Role::Main | Role::Dropin => read(text.role, &text.path),
+    });
+    let texts: Vec<ConfigText> = again.collect::<Result<_, _>>()?;
+    Ok(Loaded {
+        source: ConfigSource::default(),
+        settings: parse(&texts)?,
+        texts,
+    })
+}
+
 fn read(role: Role, path: &Path) -> Result<ConfigText, ConfigError> {
     Ok(ConfigText {
         role,

@@ -1,7 +1,8 @@
-//! The control socket: one line in ("status", "reload", "shared"), a text out that begins "ok" or "error: ".
+//! The control socket: one line in ("status", "reload", "shared", "settings"), a text out that begins "ok" or "error: ".
 //!
 //! Anyone who can reach the socket may ask for the status; the rest is for root and the service's own user.
-//! "shared" is answered with the shared memory's fd, for commands that change what is stored.
+//! "shared" is answered with the shared memory's fd, "settings" with that of the texts that the settings come from, for
+//! commands that look into the store or change it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -129,6 +130,7 @@ impl Control {
             ControlRequest::Reload if caller.awaits_reload => return None,
             ControlRequest::Reload => "a reload",
             ControlRequest::Shared => "the shared memory",
+            ControlRequest::Settings => "the configuration",
         };
         if !caller.uid.is_some_and(credentials::may_order) {
             let error = "is for root and the service's own user; try it with sudo";
@@ -176,6 +178,7 @@ pub(super) enum ControlRequest {
     Status,
     Reload,
     Shared,
+    Settings,
     Unknown,
 }
 
@@ -188,6 +191,7 @@ fn request(line: &[u8]) -> Option<ControlRequest> {
         b"status" => ControlRequest::Status,
         b"reload" => ControlRequest::Reload,
         b"shared" => ControlRequest::Shared,
+        b"settings" => ControlRequest::Settings,
         _ => ControlRequest::Unknown,
     })
 }
@@ -214,13 +218,14 @@ mod tests {
     #[test]
     fn requests() {
         let long = [b'x'; LONGEST_LINE + 1];
-        let rows: [(&[u8], Option<ControlRequest>); 8] = [
+        let rows: [(&[u8], Option<ControlRequest>); 9] = [
             (b"", None),
             (b"stat", None),
             (b"status\n", Some(ControlRequest::Status)),
             (b"reload\r\n", Some(ControlRequest::Reload)),
             (b"reload\nstatus\n", Some(ControlRequest::Reload)),
             (b"shared\n", Some(ControlRequest::Shared)),
+            (b"settings\n", Some(ControlRequest::Settings)),
             (b"stop\n", Some(ControlRequest::Unknown)),
             (&long, Some(ControlRequest::Unknown)),
         ];

@@ -38,8 +38,11 @@ impl Supervisor {
                 Err(reason) => format!("error: {reason}\n"),
             },
             ControlRequest::Shared => return self.control.answer_with(id, self.shared.fd()),
+            ControlRequest::Settings => {
+                return self.control.answer_with(id, self.settings.memory());
+            }
             ControlRequest::Unknown => {
-                "error: expected \"status\", \"reload\" or \"shared\"\n".to_owned()
+                "error: expected \"status\", \"reload\", \"shared\" or \"settings\"\n".to_owned()
             }
         };
         self.control.answer(id, &answer);
