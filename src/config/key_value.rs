@@ -226,6 +226,17 @@ impl<'a> KeyValue<'a> {
         Ok(size)
     }
 
+    /// A size of something in memory.
+    pub(super) fn size_within(&self, least: usize, most: usize) -> Result<usize, ConfigError> {
+        let size = self.size(0)?;
+        let size = usize::try_from(size).ok();
+        size.filter(|size| (least..=most).contains(size))
+            .ok_or_else(|| {
+                let [least, most] = [least, most].map(|size| units::display_size(size as u64));
+                self.expected(&format!("a size from \"{least}\" to \"{most}\""))
+            })
+    }
+
     /// A time limit: more than nothing, and little enough to be added to any time.
     pub(super) fn limit(&self) -> Result<Duration, ConfigError> {
         let limit = self.duration()?;

@@ -11,11 +11,15 @@ use super::rule_keys::rules;
 use super::rules::Rules;
 use super::settings::{DatabaseSettings, Settings, StoreKind};
 use super::text::{ConfigText, Role};
+use crate::http::parse::HeadLimits;
+
+const MOST: HeadLimits = HeadLimits::MOST;
 
 /// The keys of a text, and of its tables.
 const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
     database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
-    stale_if_error access_log max_clients max_clients_per_address quick_abort_min rule timeouts";
+    stale_if_error access_log max_clients max_clients_per_address max_header_line max_header_size max_header_fields quick_abort_min rule \
+    timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_hang origin_idle tunnel_idle \
     body_stall collapsed_wait drain";
 
@@ -89,6 +93,9 @@ impl SettingsBuilder {
             "stale_while_revalidate" => settings.stale_while_revalidate = entry.lifetime()?,
             "stale_if_error" => settings.stale_if_error = entry.none_or_lifetime()?,
             "access_log" => settings.access_log = entry.boolean()?,
+            "max_header_line" => settings.heads.line = entry.size_within(1 << 10, MOST.line)?,
+            "max_header_size" => settings.heads.head = entry.size_within(1 << 10, MOST.head)?,
+            "max_header_fields" => settings.heads.fields = entry.count(16..=MOST.fields)?,
             "max_clients" => settings.max_clients = entry.count(1..=1_000_000)?,
             "max_clients_per_address" => self.per_address = entry.auto_or_count()?,
             "rule" => {

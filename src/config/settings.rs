@@ -12,6 +12,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::database::Database;
 use super::rules::Rules;
 use crate::cache::policy::{Policy, Ttl};
+use crate::http::parse::HeadLimits;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -48,6 +49,8 @@ pub struct Settings {
     pub times: Times,
     /// True when each request leaves a line in the journal.
     pub access_log: bool,
+    /// The largest heads of requests and responses.
+    pub heads: HeadLimits,
     /// The most clients connected at once; beyond it, new ones wait in the listen queue.
     pub max_clients: usize,
     /// The most of them from one address, "auto" already resolved; beyond it, new ones are closed.
@@ -105,6 +108,7 @@ impl Default for Settings {
             stale_if_error: None,
             times: Times::default(),
             access_log: true,
+            heads: HeadLimits::default(),
             max_clients: 20_000,
             max_clients_per_address: 5_000,
         }

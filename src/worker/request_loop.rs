@@ -16,7 +16,7 @@ use super::pages::PageWriter;
 use super::state::Worker;
 use crate::config::Settings;
 use crate::http::head::RequestHead;
-use crate::http::parse::{HeadLimits, parse_request};
+use crate::http::parse::parse_request;
 use crate::ipc::{Assigned, MAX_READ};
 
 /// The most bytes read at a time: many pipelined requests.
@@ -103,8 +103,7 @@ impl RequestLoop {
     /// Answers the next request, or waits for more of it.
     async fn step(&mut self) -> Step {
         let settings = self.worker.settings();
-        let limits = HeadLimits::default();
-        match parse_request(&mut self.client.buffer, &mut self.scanned, &limits) {
+        match parse_request(&mut self.client.buffer, &mut self.scanned, &settings.heads) {
             Ok(Some(head)) => self.answer(head, settings).await,
             Ok(None) => {
                 self.flush(settings.times.body_stall).await?;
@@ -148,7 +147,8 @@ impl RequestLoop {
         let idle = client.buffer.is_empty();
         // Elsewhere it would no longer be the user that it has authenticated as. In the midst of that it isn't sent away.
         let pinned = idle && !client.pinned.is_empty();
-        let stays = pinned && client.authenticating;
+        // A head that has begun is waited for where it is more than may travel.
+        let stays = pinned && client.authenticating || client.buffer.len() > MAX_READ;
         if worker.phase.draining() && !stays {
             // Even if its next request is there already: a busy client would never leave.
             return Step::Break(self.leave());

@@ -8,6 +8,7 @@ pub mod byteranges;
 pub mod client;
 pub mod contents;
 pub mod conversation;
+pub mod long_heads;
 pub mod message;
 pub mod nameserver;
 pub mod namespace;

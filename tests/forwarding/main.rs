@@ -6,6 +6,7 @@
 mod common;
 
 mod clients;
+mod heads;
 mod interim;
 mod itself;
 mod long;

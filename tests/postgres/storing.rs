@@ -2,6 +2,7 @@
 //! its size.
 
 use super::stage::{proxy, stored, wait_until_stored};
+use crate::common::long_heads::long_heads_are_stored;
 use crate::common::message::Framing;
 use crate::common::origin::{fresh, ok, reply};
 use crate::common::postgres::Server;
@@ -183,4 +184,13 @@ fn a_large_response_takes_little_memory() {
         eprintln!("the worker {name} used at most {peak} MiB");
         assert!(peak < 128, "the worker {name} used {peak} MiB");
     }
+}
+
+#[test]
+fn long_heads_are_stored_in_a_database_too() {
+    let server = Server::shared();
+    let connection = server.database();
+    long_heads_are_stored(proxy(&connection), || {
+        wait_until_stored(server, &connection, "ttt", 1);
+    });
 }

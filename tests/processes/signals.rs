@@ -27,6 +27,23 @@ fn sigterm_finishes_what_is_in_flight() {
 }
 
 #[test]
+fn sigterm_finishes_a_head_that_is_too_long_to_travel() {
+    let mut proxy = Proxy::with(PARKING).workers(2).start();
+    let origin = Origin::answering(|_| passing("content"));
+    let mut client = Client::of(&proxy);
+    let (uri, authority) = (origin.uri("/"), origin.authority());
+    client.send(format!("GET {uri} HTTP/1.1\r\nHost: {authority}\r\n"));
+    client.send(format!("X: {}\r\n", "x".repeat(50_000)));
+    let worker = proxy.wait_until_together(std::slice::from_ref(&client));
+    proxy.signal(Signal::SIGTERM);
+    proxy.wait_for_line(&["drains"]);
+    client.send("\r\n");
+    assert_eq!(client.response("GET").text(), "content", "from {worker}");
+    let status = proxy.wait_for_exit(TIMEOUT);
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn sigterm_ends_in_bounded_time() {
     let mut proxy = Proxy::start("");
     let gate = Gate::new();

@@ -16,6 +16,7 @@ use super::settings::{Ports, Times};
 use super::text::ConfigText;
 use super::*;
 use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule, Ttl};
+use crate::http::parse::HeadLimits;
 
 const SHIPPED: &str = include_str!("../../../packaging/cacheproxy.toml");
 

@@ -72,6 +72,18 @@ const REFUSED: &[(&str, &str)] = &[
         "f.toml:1: max_clients = -1: expected a number from 1 to 1000000",
     ),
     (
+        "max_header_line = \"65KiB\"",
+        r#"f.toml:1: max_header_line = "65KiB": expected a size from "1KiB" to "64KiB""#,
+    ),
+    (
+        "max_header_size = \"1MiB\"",
+        r#"f.toml:1: max_header_size = "1MiB": expected a size from "1KiB" to "256KiB""#,
+    ),
+    (
+        "max_header_fields = 1001",
+        "f.toml:1: max_header_fields = 1001: expected a number from 16 to 1000",
+    ),
+    (
         "max_clients_per_address = \"none\"",
         r#"f.toml:1: max_clients_per_address = "none": expected "auto" or a number from 1 to 1000000"#,
     ),

@@ -24,6 +24,9 @@ fn good_values_are_taken() {
         stale_if_error = "1d"
         access_log = false
         max_clients = 1_00
+        max_header_line = "16KiB"
+        max_header_size = "100KiB"
+        max_header_fields = 200
         max_clients_per_address = 50
         timeouts = { connect = "3s", worker_idle = "1s" }
         [[rule]]
@@ -91,6 +94,11 @@ fn good_values_are_taken() {
             ..Times::default()
         },
         access_log: false,
+        heads: HeadLimits {
+            line: 16 << 10,
+            head: 100 << 10,
+            fields: 200,
+        },
         max_clients: 100,
         max_clients_per_address: 50,
         ..Settings::default()

@@ -18,7 +18,7 @@ use super::send::{ContentNotSent, ContentWay, request_head, send_content};
 use crate::http::connection::origin_persists;
 use crate::http::connection_auth::offers_token;
 use crate::http::head::ResponseHead;
-use crate::http::parse::{HeadError, HeadLimits, parse_response};
+use crate::http::parse::{HeadError, parse_response};
 use crate::http::persistence::{RequestCourse, RequestSent};
 use crate::sys::stream::Stream;
 use crate::worker::origin::course::Step;
@@ -216,10 +216,10 @@ impl Reading<'_> {
     /// Reads heads until the final one, or a 101 that was asked for; passes interim ones on.
     async fn final_head(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
         let request = self.request;
-        let limits = HeadLimits::default();
+        let limits = &request.settings.heads;
         let (mut scanned, mut interim, mut answered) = (0, 0, false);
         loop {
-            let parsed = parse_response(self.buffer, &mut scanned, &limits);
+            let parsed = parse_response(self.buffer, &mut scanned, limits);
             match parsed.map_err(|why| malformed(request, why))? {
                 None => {}
                 Some(head) if head.status == 101 && !request.upgrade => {
