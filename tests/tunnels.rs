@@ -363,6 +363,20 @@ fn an_upgrade_is_never_answered_from_the_cache() {
 }
 
 #[test]
+fn tunnels_go_to_port_80_by_default() {
+    let proxy = Proxy::start("");
+    // Browsers' and Node's ws:// URIs come so. Nothing need be there.
+    for (port, is_refused) in [(80, false), (443, false), (81, true), (8080, true)] {
+        let mut client = Client::of(&proxy);
+        client.send(format!(
+            "CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+        ));
+        let response = client.response("CONNECT");
+        assert_eq!(response.status == 403, is_refused, "{port}: {response:?}");
+    }
+}
+
+#[test]
 fn tunnels_do_not_hold_up_other_clients() {
     let tunnelled = Origin::scripted(echo);
     let origin = Origin::answering(|_| passing("ok"));

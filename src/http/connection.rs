@@ -20,6 +20,8 @@ const HOP_BY_HOP: &[&str] = &[
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-authentication-info",
+    // RFC 7540 §3.2.1: for a switch to HTTP/2, which is never passed on.
+    "http2-settings",
 ];
 
 /// Fields that every recipient needs before the content: removing them would change how the message is
@@ -123,11 +125,20 @@ pub fn origin_persists(head: &ResponseHead) -> bool {
     persists(head.version, &head.fields)
 }
 
-/// True for a request to switch protocols (RFC 9110 §7.8). HTTP/1.0 can't.
+/// True for a request to switch protocols (RFC 9110 §7.8) to one that is passed on. HTTP/1.0 can't.
 pub fn wants_upgrade(head: &RequestHead) -> bool {
     head.version == Version::Http11
-        && head.fields.has("upgrade")
+        && upgrades(&head.fields).next().is_some()
         && head.fields.has_token("connection", "upgrade")
+}
+
+/// The protocols that a request to switch is passed on with. HTTP/2 and TLS aren't among them: clients offer them
+/// wherever they go, content to be answered without (§7.8), and a cache can answer only so.
+pub fn upgrades(fields: &Fields) -> impl Iterator<Item = &[u8]> {
+    fields.elements("upgrade").filter(|protocol| {
+        let name = protocol.split(|byte| *byte == b'/').next();
+        !is_one_of(name.unwrap_or_default(), &["h2c", "tls"])
+    })
 }
 
 #[cfg(test)]

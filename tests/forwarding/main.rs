@@ -11,6 +11,7 @@ mod interim;
 mod itself;
 mod long;
 mod names;
+mod offers;
 mod origins;
 mod outcomes;
 mod pinned;

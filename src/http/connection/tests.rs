@@ -34,6 +34,7 @@ fn fields_that_end_here() {
         ("", "TE", true),
         ("", "Transfer-Encoding", true),
         ("", "Upgrade", true),
+        ("", "HTTP2-Settings", true),
         ("", "Proxy-Authorization", true),
         ("", "Proxy-Authenticate", true),
         ("", "Proxy-Authentication-Info", true),
@@ -107,6 +108,20 @@ fn upgrades() {
         ("Upgrade: websocket\nConnection: keep-alive, upgrade", true),
         ("Upgrade: websocket", false),
         ("Connection: upgrade", false),
+        ("Upgrade: \nConnection: upgrade", false),
+        // Offers that are declined here.
+        ("Upgrade: h2c\nConnection: Upgrade, HTTP2-Settings", false),
+        ("Upgrade: H2C , \nConnection: upgrade", false),
+        ("Upgrade: TLS/1.2\nConnection: Upgrade", false),
+        ("Upgrade: h2c, tls/1.3, TLS\nConnection: Upgrade", false),
+        ("Upgrade: h2c\nUpgrade: TLS/1.0\nConnection: Upgrade", false),
+        ("Upgrade: h2c, websocket\nConnection: Upgrade", true),
+        (
+            "Upgrade: h2c\nUpgrade: websocket\nConnection: Upgrade",
+            true,
+        ),
+        ("Upgrade: h2\nConnection: Upgrade", true),
+        ("Upgrade: foo/2\nConnection: Upgrade", true),
         ("Expect: 100-continue", false),
     ];
     for (text, upgrade) in table {

@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::own_fields::{is_framing, write_framing, write_via};
-use crate::http::connection::HopByHop;
+use crate::http::connection::{HopByHop, upgrades};
 use crate::http::fields::{Fields, write_line};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, RequestHead};
@@ -24,7 +24,7 @@ pub struct RequestAs<'a> {
     pub extra: &'a [(&'a [u8], &'a [u8])],
     /// Names of the client's fields that are not to go out.
     pub without: &'a [&'a str],
-    /// The request to switch protocols goes on (RFC 9110 §7.8).
+    /// The request to switch protocols goes on (RFC 9110 §7.8), with those that may.
     pub upgrade: bool,
 }
 
@@ -120,8 +120,8 @@ fn write_request_options(out: &mut BytesMut, forwarded: &ForwardedFields<'_>, up
         write_line(out, b"TE", b"trailers");
     }
     if upgrade {
-        for protocols in forwarded.received.all("upgrade") {
-            write_line(out, b"Upgrade", protocols);
+        for protocol in upgrades(forwarded.received) {
+            write_line(out, b"Upgrade", protocol);
         }
     }
     match (trailers, upgrade) {

@@ -200,6 +200,26 @@ fn requests_to_upgrade() {
              Connection: TE, Upgrade\nVia: 1.1 me",
         )],
     );
+    // Only what isn't declined here, and nothing that belongs to the rest.
+    let text = "GET http://h/ HTTP/1.1\nHost: h\nConnection: Upgrade, HTTP2-Settings\n\
+                Upgrade: h2c, websocket, TLS/1.2\nUpgrade: x/1\nHTTP2-Settings: AAMAAABk";
+    check_request(
+        &RequestAs {
+            upgrade: true,
+            ..PLAIN
+        },
+        &[(
+            text,
+            "GET / HTTP/1.1\nHost: h\nUpgrade: websocket\nUpgrade: x/1\nConnection: Upgrade\nVia: 1.1 me",
+        )],
+    );
+    check_request(
+        &PLAIN,
+        &[(
+            "GET http://h/ HTTP/1.1\nHost: h\nConnection: Upgrade\nUpgrade: h2c\nHTTP2-Settings: AAMAAABk",
+            "GET / HTTP/1.1\nHost: h\nVia: 1.1 me",
+        )],
+    );
 }
 
 #[test]
