@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::origin::{ok, reply};
+use crate::common::proxy::{run, said};
 use crate::common::{Client, Gate, Origin, Proxy, Response, TIMEOUT, each, wait_until};
 
 const CONFIG: &str =
@@ -73,6 +74,17 @@ fn find_out(proxy: &Proxy, uri: &str) {
     );
 }
 
+fn explained(proxy: &Proxy, uri: &str) -> String {
+    let (dir, store) = (proxy.runtime_dir(), proxy.store());
+    let of = [
+        "--runtime-dir",
+        dir.to_str().unwrap(),
+        "--store",
+        store.to_str().unwrap(),
+    ];
+    said(&run(&[&["explain", uri][..], &of].concat()))
+}
+
 #[test]
 fn what_may_be_served_stale_answers_at_once_when_one_has_found_out() {
     let (gate, proxy) = (Gate::new(), Proxy::start(CONFIG));
@@ -107,6 +119,9 @@ fn what_may_be_served_stale_answers_at_once_when_one_has_found_out() {
         is_stale(&response);
         assert!(took < AT_ONCE, "{path} {fields}: {took:?}");
     });
+    let told = explained(&proxy, &origin.uri("/b"));
+    assert!(told.contains("didn't answer of late"), "{told}");
+    proxy.wait_for_line(&["hangs, as nothing came from it"]);
     let (fresh, took) = timed(&proxy, "GET", &origin.uri("/fresh"), "");
     assert!(fresh.is_hit() && !fresh.cache_status().contains("detail") && took < AT_ONCE);
     let only = "Cache-Control: only-if-cached\r\n";

@@ -10,7 +10,7 @@ const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
 
 /// A name server at 127.0.0.1. `hang…` and, while it is silent, all names get no answer, `broken…` SERVFAIL, `none…`
-/// NXDOMAIN, and others 127.0.0.1.
+/// NXDOMAIN, `two…` two addresses of this machine's own, and others 127.0.0.1.
 pub struct NameServer {
     asked: Arc<Mutex<Vec<String>>>,
     silent: Arc<AtomicBool>,
@@ -72,19 +72,25 @@ fn question(query: &[u8]) -> Option<(String, u16, usize)> {
 }
 
 fn answer(question: &[u8], name: &str, kind: u16) -> Vec<u8> {
-    let (code, has_address) = match name {
-        _ if name.starts_with("broken") => (SERVFAIL, false),
-        _ if name.starts_with("none") => (NXDOMAIN, false),
-        _ => (0, kind == A),
+    let addresses: &[[u8; 4]] = match name {
+        _ if kind != A || name.starts_with("broken") || name.starts_with("none") => &[],
+        _ if name.starts_with("two") => &[[192, 0, 2, 1], [192, 0, 2, 2]],
+        _ => &[[127, 0, 0, 1]],
+    };
+    let code = match name {
+        _ if name.starts_with("broken") => SERVFAIL,
+        _ if name.starts_with("none") => NXDOMAIN,
+        _ => 0,
     };
     let mut answer = question.to_vec();
     // A response, recursion desired and available; one question, and the answers.
     answer[2] = 0x81;
     answer[3] = 0x80 | code;
-    answer[4..12].copy_from_slice(&[0, 1, 0, u8::from(has_address), 0, 0, 0, 0]);
-    if has_address {
+    answer[4..12].copy_from_slice(&[0, 1, 0, addresses.len() as u8, 0, 0, 0, 0]);
+    for address in addresses {
         // The question's name, A, IN, a TTL of a minute, four bytes.
-        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        answer.extend(address);
     }
     answer
 }

@@ -7,6 +7,7 @@ mod common;
 
 mod clients;
 mod heads;
+mod hung;
 mod interim;
 mod itself;
 mod long;

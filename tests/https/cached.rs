@@ -1,8 +1,12 @@
 //! Responses that come over TLS are cached and passed on as any other, under their own URI.
 
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
 
-use crate::common::origin::{fresh, passing};
+use crate::common::origin::{fresh, ok, passing};
 use crate::common::{Client, Proxy, each, pattern};
 use crate::origin::{Answer, Authority, Origin, Version};
 use crate::{fetch, get};
@@ -152,4 +156,54 @@ fn what_an_origin_sends_too_much_is_nobodys_answer() {
         }
         assert_eq!(origin.connections.load(SeqCst), 20);
     });
+}
+
+/// A way to an origin server that takes connections, and passes nothing on once it is told to hang.
+fn relay(to: std::net::SocketAddr, hangs: Arc<AtomicBool>) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for client in listener.incoming().flatten() {
+            if hangs.load(SeqCst) {
+                held.push(client);
+                continue;
+            }
+            let server = TcpStream::connect(to).unwrap();
+            let ends = [(&client, &server), (&server, &client)];
+            for (from, to) in ends {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_handshake_that_hangs_is_no_connection() {
+    let authority = Authority::new();
+    let server = authority.server(&["127.0.0.1"], true, Version::Both);
+    let stale = "Cache-Control: max-age=0\r\nETag: \"a\"\r\n";
+    let origin = Origin::of(server, move |_| Answer::Closing(ok(stale, "old"), true));
+    let hangs = Arc::new(AtomicBool::new(false));
+    let relay = relay(origin.address, hangs.clone());
+    let times = "[timeouts]\norigin_hang = \"1s\"\n";
+    let proxy = Proxy::start(&format!("{}{times}", authority.config()));
+    let uri = |path: &str| format!("https://127.0.0.1:{}{path}", relay.port());
+    for path in ["/a", "/b"] {
+        assert_eq!(fetch(&proxy, &uri(path)).text(), "old");
+    }
+    hangs.store(true, SeqCst);
+    let second = Duration::from_secs(1);
+    for (path, within) in [("/a", second..3 * second), ("/b", Duration::ZERO..second)] {
+        let begun = Instant::now();
+        let response = fetch(&proxy, &uri(path));
+        let (status, took) = (response.cache_status(), begun.elapsed());
+        assert!(status.contains("detail=origin-hung"), "{status}");
+        assert!(within.contains(&took), "{path}: {took:?}");
+    }
 }

@@ -8,6 +8,7 @@ mod common;
 mod connecting;
 mod herd;
 mod hosts;
+mod hung;
 mod outages;
 mod queue;
 mod relay;

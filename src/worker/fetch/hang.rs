@@ -38,16 +38,31 @@ impl SilenceWatch {
     pub(super) async fn run(&self, worker: &Worker, fetch: &Fetch) -> Infallible {
         sleep(self.limit).await;
         if !self.has_content && !fetch.course.is_heard() {
-            worker.hung.note_unconnected(&fetch.course);
-            if self.is_known {
-                let server = worker.origin_server(&self.uri);
-                worker.hung.note_silent(&server, &fetch.course);
-                // Other hosts have nothing to wait for.
-                fetch.announce_lease(None);
-            }
+            self.note(worker, fetch);
             fetch.hangs();
         }
         pending().await
+    }
+
+    fn note(&self, worker: &Worker, fetch: &Fetch) {
+        worker.hung.note_unconnected(&fetch.course);
+        // Its client may only wait for its share of look-ups.
+        let is_queued =
+            fetch.course.is_unresolved() && !worker.resolver.is_looking_up(self.uri.host());
+        if !self.is_known || is_queued {
+            return;
+        }
+        let server = worker.origin_server(&self.uri);
+        let was_known = worker.hung.has(&server);
+        worker.hung.note_silent(&server, &fetch.course);
+        if !was_known && worker.hung.has(&server) {
+            let (origin, limit) = (server.origin, self.limit);
+            log::info!(
+                "{origin} hangs, as nothing came from it for {limit:?}: what is stored answers where it may"
+            );
+        }
+        // Other hosts have nothing to wait for.
+        fetch.announce_lease(None);
     }
 
     /// Takes what came of it: whoever answers doesn't hang.

@@ -38,6 +38,11 @@ impl Course {
         self.steps.borrow().clone()
     }
 
+    /// True when no address is known yet.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        self.steps.borrow().is_empty()
+    }
+
     /// Notes that a byte of the response has come.
     pub(crate) fn hears(&self) {
         self.heard.set(true);

@@ -84,6 +84,11 @@ impl Resolver {
         }
     }
 
+    /// True while `host` is looked up.
+    pub(crate) fn is_looking_up(&self, host: &str) -> bool {
+        self.names.borrow().running(host).is_some()
+    }
+
     /// Has `host` looked up again, when none of its addresses answers any more.
     pub(crate) fn doubt(&self, host: &str) {
         self.names.borrow_mut().doubt(host);
