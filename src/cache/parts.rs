@@ -49,6 +49,53 @@ impl PartialContent {
     }
 }
 
+/// What a stored part lacks of a larger one, or of the whole: it touches the stored part, so that they can be combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacking {
+    /// Something right before it, or right after it.
+    Beside(ByteRange),
+    /// Something on both sides.
+    #[allow(missing_docs)]
+    Around { before: ByteRange, after: ByteRange },
+}
+
+impl Lacking {
+    /// The range that is asked for first.
+    pub fn first(self) -> ByteRange {
+        match self {
+            Lacking::Beside(range) | Lacking::Around { before: range, .. } => range,
+        }
+    }
+
+    /// The range after the stored part that is asked for besides.
+    pub fn then_after(self) -> Option<ByteRange> {
+        match self {
+            Lacking::Beside(_) => None,
+            Lacking::Around { after, .. } => Some(after),
+        }
+    }
+
+    /// The number of bytes.
+    pub fn amount(self) -> u64 {
+        self.first().len + self.then_after().map_or(0, |after| after.len)
+    }
+
+    /// The bytes of `wanted` that aren't in `held`; nothing where they don't touch, or it has all of them.
+    fn of(wanted: ByteRange, held: ByteRange) -> Option<Lacking> {
+        if wanted.first > held.end() || held.first > wanted.end() {
+            return None;
+        }
+        let before =
+            (wanted.first < held.first).then(|| ByteRange::between(wanted.first, held.first));
+        let after =
+            (held.end() < wanted.end()).then(|| ByteRange::between(held.end(), wanted.end()));
+        match (before, after) {
+            (Some(before), Some(after)) => Some(Lacking::Around { before, after }),
+            (before, after) => before.or(after).map(Lacking::Beside),
+        }
+    }
+}
+
 /// The use of a stored part for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartUse {
@@ -56,8 +103,8 @@ pub enum PartUse {
     Answer,
     /// It would answer the request, but has to be validated before.
     Validate,
-    /// The origin server is asked for this, which touches it, and the two are combined.
-    Ask(ByteRange),
+    /// The origin server is asked for this, and all is combined.
+    Ask(Lacking),
     /// Nothing.
     Nothing,
 }
@@ -88,16 +135,11 @@ pub fn part_use(
     if held.is_whole() || validator(fields).is_none() {
         return PartUse::Nothing;
     }
-    let ours = held.part.first..=held.part.end();
-    let lacking = if ours.contains(&wanted.first) {
-        ByteRange::between(held.part.end(), wanted.end())
-    } else if ours.contains(&wanted.end()) {
-        ByteRange::between(wanted.first, held.part.first)
-    } else {
+    let Some(lacking) = Lacking::of(wanted, held.part) else {
         return PartUse::Nothing;
     };
-    let completes = held.part.len + lacking.len == held.length;
-    let cheap = COPIED.max(lacking.len.saturating_mul(COPIED_FOR));
+    let completes = held.part.len + lacking.amount() == held.length;
+    let cheap = COPIED.max(lacking.amount().saturating_mul(COPIED_FOR));
     match completes || held.part.len <= cheap {
         true => PartUse::Ask(lacking),
         false => PartUse::Nothing,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::bypass::{Bypass, bypass};
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
-use super::parts::{PartUse, PartialContent, part_use};
-use super::range::{self, ByteRange};
+use super::parts::{Lacking, PartUse, PartialContent, part_use};
+use super::range;
 use super::reuse::{OnError, Reuse, ValidateReason, is_error, reuse};
 use super::status::Forward;
 use super::time::{FreshnessLeft, Timestamp};
@@ -133,8 +133,8 @@ pub enum Question {
     },
     /// Does the stored part, which has all that is wanted, still hold?
     ValidatePart { why: ValidateReason },
-    /// For the range of what is wanted that the stored part lacks.
-    Complete(ByteRange),
+    /// For what the stored part lacks of what is wanted.
+    Complete(Lacking),
     /// For a response; nothing that is stored has a part in it.
     Fetch,
 }
@@ -284,7 +284,7 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
                 return answer(CandidateSource::Part, (age, left), Behind::Nothing);
             }
             (PartUse::Ask(lacking), _) if own => {
-                missing = Some((lacking, held.part.len + lacking.len == held.length));
+                missing = Some((lacking, held.part.len + lacking.amount() == held.length));
             }
             (PartUse::Validate, Reuse::Validate { why, left, .. }) if own => {
                 validate = Some((why, why.forward(left)));
@@ -307,9 +307,9 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
         false => Forward::UriMiss,
     };
     match missing {
-        Some((range, true)) => obtain(Question::Complete(range), forward, Scope::Whole),
+        Some((lacking, true)) => obtain(Question::Complete(lacking), forward, Scope::Whole),
         _ if wants_whole(head, 0) => obtain(Question::Fetch, forward, Scope::Whole),
-        Some((range, false)) => obtain(Question::Complete(range), forward, Scope::AsPresented),
+        Some((lacking, false)) => obtain(Question::Complete(lacking), forward, Scope::AsPresented),
         None => obtain(Question::Fetch, forward, Scope::AsPresented),
     }
 }

@@ -15,6 +15,7 @@ use crate::cache::plan::{
     Behind, Candidate, CandidateSource, Candidates, Plan, Presented, Question, plan,
 };
 use crate::cache::policy::StoreRule;
+use crate::cache::range::ByteRange;
 use crate::cache::reuse::OnError;
 use crate::cache::time::Timestamp;
 use crate::cache::validation::conditional_fields;
@@ -293,11 +294,13 @@ fn asked(question: Question, candidates: &Candidates<'_>, number: usize) -> Stri
         Question::ValidatePart { why } => {
             format!("the part that is stored is validated first: {why}.")
         }
-        Question::Complete(missing) => format!(
-            "the origin server is asked for bytes {} to {} of it, which the stored part lacks.",
-            missing.first,
-            missing.end() - 1
-        ),
+        Question::Complete(lacking) => {
+            let bytes = |range: ByteRange| format!("bytes {} to {}", range.first, range.end() - 1);
+            let after = lacking.then_after().map(bytes);
+            let after = after.map_or(String::new(), |after| format!(" and {after}"));
+            let first = bytes(lacking.first());
+            format!("the origin server is asked for {first}{after} of it, which the stored part lacks.")
+        }
         Question::Fetch if number > 0 => format!(
             "number {number} would have to be validated and can't be, so the range is fetched as it is."
         ),

@@ -7,6 +7,7 @@ mod common;
 
 mod broken;
 mod fetched;
+mod middle;
 mod parts;
 mod stored;
 

@@ -52,7 +52,11 @@ fn parts_received() {
 #[test]
 fn what_a_stored_part_is_good_for() {
     let tag: &[(&str, &str)] = &[("ETag", "\"a\"")];
-    let ask = |first, len| PartUse::Ask(part(first, len));
+    let ask = |first, len| PartUse::Ask(Lacking::Beside(part(first, len)));
+    let both = |before: (u64, u64), after: (u64, u64)| {
+        let (before, after) = (part(before.0, before.1), part(after.0, after.1));
+        PartUse::Ask(Lacking::Around { before, after })
+    };
     let (begin, middle, end) = (held(0, 50, 100), held(25, 50, 100), held(50, 50, 100));
     #[rustfmt::skip]
     let table: &[(PartialContent, &[(&str, &str)], bool, PartUse)] = &[
@@ -74,7 +78,9 @@ fn what_a_stored_part_is_good_for() {
         (begin, &[], true, ask(50, 50)),
         (begin, &[], false, ask(50, 50)),
         (end, &[], true, ask(0, 50)),
-        (middle, &[], true, PartUse::Nothing),
+        (middle, &[], true, both((0, 25), (75, 25))),
+        (middle, &[], false, both((0, 25), (75, 25))),
+        (middle, &[("Range", "bytes=0-")], true, both((0, 25), (75, 25))),
         (begin, &[("Range", "bytes=1-0")], true, ask(50, 50)),
         (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"b\"")], true, ask(50, 50)),
         // §3.4: what the range lacks
@@ -88,7 +94,13 @@ fn what_a_stored_part_is_good_for() {
         (end, &[("Range", "bytes=-60")], true, ask(40, 10)),
         (middle, &[("Range", "bytes=70-79")], true, ask(75, 5)),
         (middle, &[("Range", "bytes=20-30")], true, ask(20, 5)),
-        (middle, &[("Range", "bytes=20-80")], true, PartUse::Nothing),
+        (middle, &[("Range", "bytes=20-80")], true, both((20, 5), (75, 6))),
+        (middle, &[("Range", "bytes=-76")], true, both((24, 1), (75, 25))),
+        (middle, &[("Range", "bytes=75-80")], true, ask(75, 6)),
+        (middle, &[("Range", "bytes=76-80")], true, PartUse::Nothing),
+        (middle, &[("Range", "bytes=0-24")], true, ask(0, 25)),
+        (middle, &[("Range", "bytes=0-23")], true, PartUse::Nothing),
+        (middle, &[("Range", "bytes=0-1,70-80")], true, PartUse::Nothing),
         (held(0, 100, 100), &[], true, PartUse::Nothing),
     ];
     for (held, lines, fresh, expected) in table {
@@ -111,7 +123,7 @@ fn what_a_stored_part_is_good_for() {
 #[test]
 fn a_long_part_is_not_copied_for_a_little_more() {
     const MIB: u64 = 1 << 20;
-    let ask = |first, len| PartUse::Ask(part(first, len));
+    let ask = |first, len| PartUse::Ask(Lacking::Beside(part(first, len)));
     #[rustfmt::skip]
     let table = [
         (MIB, "bytes=1048576-1048576", ask(MIB, 1)),
@@ -120,6 +132,7 @@ fn a_long_part_is_not_copied_for_a_little_more() {
         (8 * MIB, "bytes=8388608-9437182", PartUse::Nothing),
         (8 * MIB, "bytes=8388608-", ask(8 * MIB, 92 * MIB)),
         (100 * MIB - 1, "bytes=-1", ask(100 * MIB - 1, 1)),
+        (100 * MIB - 1, "bytes=0-", ask(100 * MIB - 1, 1)),
     ];
     for (len, range, expected) in table {
         let request = request("GET", &[("Range", range)]);

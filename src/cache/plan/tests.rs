@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cache::policy::Policy;
+use crate::cache::range::ByteRange;
 use crate::cache::testing::{NOW, request, stored};
 
 const FRESH: &str = "max-age=60";
@@ -99,7 +100,7 @@ fn fetch(scope: Scope) -> Plan {
 }
 
 fn complete(first: u64, len: u64, scope: Scope) -> Plan {
-    let question = Question::Complete(range(first, len));
+    let question = Question::Complete(Lacking::Beside(range(first, len)));
     obtain(question, Forward::UriMiss, scope)
 }
 

@@ -27,7 +27,7 @@ fn known(question: Question, candidates: &CandidateSet) -> Known {
             return (candidates.stored.as_ref()).map_or(Known::Nothing, Known::whole);
         }
         Question::ValidatePart { .. } => Ask::Validity,
-        Question::Complete(range) => Ask::Missing(range),
+        Question::Complete(lacking) => Ask::Missing(lacking),
         Question::Fetch => Ask::Nothing,
     };
     let part = candidates.part.clone();

@@ -58,7 +58,9 @@ impl Exchange<'_> {
         let media_type = stored.object.meta.fields.first("content-type");
         let heads: Vec<BytesMut> = parts
             .iter()
-            .map(|part| multipart::part_head(&boundary, media_type, *part, held.length))
+            .map(|part| {
+                multipart::part_head(&boundary, media_type, &part.content_range(held.length))
+            })
             .collect();
         let end = multipart::end(&boundary);
         let within: u64 = parts.iter().map(|part| part.len).sum();

@@ -13,12 +13,13 @@ use super::connection::Connection;
 use super::context::Context;
 use super::precedent;
 use super::resume::{Rest, Resumable};
+use super::round_trip::RangeAfter;
 use super::stored_part::StoredPart;
 use crate::cache::stored::Meta;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
-use crate::http::head::Sender;
+use crate::http::head::{ResponseHead, Sender};
 use crate::store;
 use crate::store::spool::SpoolWriter;
 use crate::worker::waiting_list::{FetchError, NoStoreReason};
@@ -34,6 +35,16 @@ enum More {
     Bytes(usize),
     /// It goes on on another connection, in this framing.
     Resumed(Framing),
+}
+
+/// A stored part that is combined with the content.
+pub struct Joint<'a> {
+    pub part: &'a StoredPart,
+    /// The head of the response that brings what it lacks, or what it lacks before it.
+    pub head: &'a ResponseHead,
+    /// What it lacks after it besides, and how that goes on if it breaks off: it has had to wait for all that is before
+    /// it.
+    pub after: Option<(Box<RangeAfter>, Resumable<'a>)>,
 }
 
 /// Content on its way from a connection into a spool.
@@ -82,13 +93,13 @@ impl<'a> IncomingContent<'a> {
     pub async fn take_all(
         &mut self,
         framing: Framing,
-        stored: Option<&StoredPart>,
+        joint: Option<Joint<'a>>,
         meta: Option<&Meta>,
     ) -> Result<Fields, String> {
         let spool = self.writer.spool().clone();
         tokio::select! {
             biased;
-            taken = self.take_in_order(framing, stored, meta) => taken,
+            taken = self.take_in_order(framing, joint, meta) => taken,
             () = spool.out_of_reach() => Err("every client has left".to_owned()),
         }
     }
@@ -96,17 +107,26 @@ impl<'a> IncomingContent<'a> {
     async fn take_in_order(
         &mut self,
         framing: Framing,
-        stored: Option<&StoredPart>,
+        joint: Option<Joint<'a>>,
         meta: Option<&Meta>,
     ) -> Result<Fields, String> {
-        if let Some(stored) = stored.filter(|stored| stored.comes_first()) {
-            self.copy(&stored.stored.object.content, meta).await?;
+        let Some(Joint { part, head, after }) = joint else {
+            return self.read(framing, meta).await;
+        };
+        let content = &part.stored.object.content;
+        if part.comes_first() {
+            self.copy(content, meta).await?;
+            return self.read(framing, meta).await;
         }
         let trailers = self.read(framing, meta).await?;
-        if let Some(stored) = stored.filter(|stored| !stored.comes_first()) {
-            self.copy(&stored.stored.object.content, meta).await?;
-        }
-        Ok(trailers)
+        self.copy(content, meta).await?;
+        let Some((after, resumable)) = after else {
+            return Ok(trailers);
+        };
+        let before = std::mem::replace(&mut self.connection, after.connection);
+        self.context.give_back(before, head, framing);
+        self.resumable = Some(resumable);
+        self.read(after.framing, meta).await
     }
 
     async fn copy(&mut self, content: &store::Content, meta: Option<&Meta>) -> Result<(), String> {

@@ -3,6 +3,7 @@
 //!
 //! That no stored response answers instead was decided before.
 
+mod around;
 mod claim;
 mod connection;
 mod content;

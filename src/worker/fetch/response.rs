@@ -5,18 +5,19 @@ use std::rc::Rc;
 
 use super::claim::{Claim, claim};
 use super::connection::{Connection, ConnectionSource};
-use super::content::IncomingContent;
+use super::content::{IncomingContent, Joint};
 use super::context::{Context, FetchTimes};
 use super::partial::beginning;
 use super::precedent;
 use super::publish::{invalidate, publish, refresh};
 use super::resume::Resumable;
-use super::round_trip::Response;
+use super::round_trip::{RangeAfter, Response};
 use super::storable::{ReceivedHead, storable, superseded};
 use super::unasked::selected_by_304;
 use crate::cache::freshness::Facts;
 use crate::cache::invalidation::invalidates;
 use crate::cache::key::Key;
+use crate::cache::parts::PartialContent;
 use crate::cache::personal::{PersonalFields, for_others};
 use crate::cache::range;
 use crate::cache::reuse::is_error;
@@ -43,7 +44,11 @@ impl Context<'_> {
             request,
             fetch,
         } = self;
-        let Response { head, connection } = response;
+        let Response {
+            head,
+            connection,
+            after,
+        } = response;
         let times = FetchTimes {
             request: request_time,
             response: now(),
@@ -72,8 +77,14 @@ impl Context<'_> {
                 return;
             }
         };
-        let arrival = self.settle(head, framing, times, &connection).await;
-        self.take_content(arrival, framing, connection).await;
+        let received = Received {
+            head,
+            framing,
+            connection,
+            after,
+        };
+        let arrival = self.settle(&received, times).await;
+        self.take_content(arrival, received).await;
     }
 
     /// Carries out what the head alone says of what is stored (RFC 9111 §4.4, §4.3.5).
@@ -111,29 +122,30 @@ impl Context<'_> {
     }
 
     /// Decides what is stored, and lets clients and others have the response from now on.
-    async fn settle(
-        self,
-        received: ResponseHead,
-        framing: Framing,
-        times: FetchTimes,
-        connection: &Connection,
-    ) -> Arrival {
+    async fn settle(self, received: &Received, times: FetchTimes) -> Arrival {
         let Context {
             worker,
             request,
             fetch,
         } = self;
         let part = request.part();
-        let joint = part.and_then(|part| part.joined(&received, framing.length()));
+        let framing = received.framing;
+        let joint = part.and_then(|part| {
+            let joint = part.joined(&received.head, framing.length())?;
+            match &received.after {
+                Some(after) => part.joined_besides(joint, &after.head, after.framing.length()),
+                None => Some(joint),
+            }
+        });
         let (head, joint, total) = match joint {
             Some((head, held)) => (head, Some(held), Framing::Length(held.part.len)),
-            None => (received.clone(), None, framing),
+            None => (received.head.clone(), None, framing),
         };
         let stored = ReceivedHead {
             head: &head,
             joint,
             length: total.length(),
-            local: (connection.destination)
+            local: (received.connection.destination)
                 .reserved(&request.settings.own_destinations)
                 .is_some(),
             has_store: worker.store.is_some(),
@@ -165,7 +177,7 @@ impl Context<'_> {
         }
         let ranged = range::is_asked(&request.head);
         let listing = (wanted.is_ok() && joint.is_none() && !ranged).then(|| self.enlist());
-        let status = received.status;
+        let status = received.head.status;
         fetch.enter(Stage::Growing(Rc::new(Answer {
             uri: request.uri.clone(),
             head,
@@ -181,10 +193,9 @@ impl Context<'_> {
             invalidate(worker, over).await;
         }
         Arrival {
-            received,
             wanted,
             length: total.length(),
-            is_joint: joint.is_some(),
+            joint,
             writer,
             _listing: listing.flatten(),
         }
@@ -204,16 +215,34 @@ impl Context<'_> {
     }
 
     /// Takes the content to its end, and stores what is to be stored.
-    async fn take_content(self, arrival: Arrival, framing: Framing, connection: Connection) {
+    async fn take_content(self, arrival: Arrival, received: Received) {
         let Context {
             worker,
             request,
             fetch,
         } = self;
-        let part = request.part().filter(|_| arrival.is_joint);
-        let resumable = match part {
+        let Received {
+            head,
+            framing,
+            connection,
+            after,
+        } = received;
+        // That on which the last of it comes.
+        let last = after
+            .as_ref()
+            .map(|after| (after.head.clone(), after.framing));
+        let last = last.unwrap_or_else(|| (head.clone(), framing));
+        let joint = arrival
+            .joint
+            .zip(request.part())
+            .map(|(joint, part)| Joint {
+                part,
+                head: &head,
+                after: after.map(|after| (after, Resumable::of_joint(&head, joint))),
+            });
+        let resumable = match joint {
             Some(_) => None,
-            None => Resumable::of(self, &arrival.received, arrival.length),
+            None => Resumable::of(self, &head, arrival.length),
         };
         fetch.set_resumable(resumable.is_some());
         let length = arrival.length;
@@ -221,7 +250,7 @@ impl Context<'_> {
         let meta = arrival.wanted.as_ref().ok();
         let done = tokio::select! {
             biased;
-            done = content.take_all(framing, part, meta) => done,
+            done = content.take_all(framing, joint, meta) => done,
             () = fetch.deserted() => Err("every client has left".to_owned()),
         };
         let (connection, writer) = content.into_parts();
@@ -233,7 +262,7 @@ impl Context<'_> {
                     Err(_) => trailers,
                 };
                 if let Some(connection) = connection {
-                    self.give_back(connection, &arrival.received, framing);
+                    self.give_back(connection, &last.0, last.1);
                 }
                 self.finish(writer, wanted.ok(), trailers).await;
             }
@@ -280,7 +309,7 @@ impl Context<'_> {
     }
 
     /// Keeps the connection for the next request, when it is at the end of the response and fit for one.
-    fn give_back(self, connection: Connection, head: &ResponseHead, framing: Framing) {
+    pub(super) fn give_back(self, connection: Connection, head: &ResponseHead, framing: Framing) {
         let Connection {
             transport,
             buffer,
@@ -305,13 +334,22 @@ impl Context<'_> {
     }
 }
 
+/// A response whose head has come.
+struct Received {
+    head: ResponseHead,
+    framing: Framing,
+    connection: Connection,
+    /// What comes after a stored part, which was asked for besides.
+    after: Option<Box<RangeAfter>>,
+}
+
 /// A response whose content is still to come.
 struct Arrival {
-    received: ResponseHead,
     wanted: Result<Meta, NoStoreReason>,
     /// Of the content, with that of the stored part where both are joint.
     length: Option<u64>,
-    is_joint: bool,
+    /// The part of the representation that it has together with the stored one.
+    joint: Option<PartialContent>,
     writer: SpoolWriter,
     _listing: Option<Listing>,
 }

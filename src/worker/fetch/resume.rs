@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::context::Context;
 use super::request::{FetchRequest, Purpose};
 use super::round_trip::{Reply, Response, round_trip};
-use crate::cache::parts;
+use crate::cache::parts::{self, PartialContent};
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
@@ -21,8 +21,13 @@ const MOST: usize = 3;
 /// A response whose content may be continued.
 pub struct Resumable<'a> {
     fields: &'a Fields,
-    /// The length of its content, where its head tells it.
+    /// The length of the representation, where its head tells it.
     length: Option<u64>,
+    /// The offset of its content in the representation, and that of its end.
+    first: u64,
+    end: Option<u64>,
+    /// It goes on for the client that asked alone, too.
+    for_one: bool,
     left: usize,
 }
 
@@ -37,8 +42,24 @@ impl<'a> Resumable<'a> {
         (is_whole && parts::validator(&head.fields).is_some()).then_some(Resumable {
             fields: &head.fields,
             length,
+            first: 0,
+            end: length,
+            for_one: false,
             left: MOST,
         })
+    }
+
+    /// What this response makes together with a stored part, whose last range the origin server may give up while it waits
+    /// for its turn: that is our doing, and no reason for a client to lose it.
+    pub fn of_joint(head: &'a ResponseHead, joint: PartialContent) -> Resumable<'a> {
+        Resumable {
+            fields: &head.fields,
+            length: Some(joint.length),
+            first: joint.part.first,
+            end: Some(joint.part.end()),
+            for_one: true,
+            left: MOST,
+        }
     }
 
     /// The rest from this offset on, once the content has stalled for as long as one waits for another's fetch, and others
@@ -49,9 +70,9 @@ impl<'a> Resumable<'a> {
         self.rest_once_more(context, from).await
     }
 
-    /// The rest from this offset on, if others read it.
+    /// The rest from this offset on, if it is to go on.
     pub async fn after_end(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
-        match context.fetch.is_joined() {
+        match self.for_one || context.fetch.is_joined() {
             true => self.rest_once_more(context, from).await,
             false => None,
         }
@@ -66,18 +87,22 @@ impl<'a> Resumable<'a> {
     /// Asks for the rest; nothing when the origin server has another representation by now, or doesn't do ranges.
     async fn rest(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
         self.left = self.left.checked_sub(1)?;
-        if from == 0 || self.length.is_some_and(|length| from >= length) {
+        let at = self.first + from;
+        if from == 0 || self.end.is_some_and(|end| at >= end) {
             return None;
         }
-        let mut request = self.request(context.request, from);
+        let mut request = self.request(context.request, at);
         let reply = round_trip(context.worker, &mut request, context.fetch).await;
-        let Ok(Reply::Response(Response { head, connection })) = reply else {
+        let Ok(Reply::Response(Response {
+            head, connection, ..
+        })) = reply
+        else {
             return None;
         };
         let framing = response_framing(&request.head.method, &head).ok()?;
         let got = parts::received(&head, framing.length())?;
-        let is_rest = got.part.first == from
-            && got.part.end() == got.length
+        let is_rest = got.part.first == at
+            && got.part.end() == self.end.unwrap_or(got.length)
             && self.length.is_none_or(|length| length == got.length)
             && !parts::is_of_another(self.fields, &head.fields);
         is_rest.then_some(Rest {
@@ -88,7 +113,8 @@ impl<'a> Resumable<'a> {
 
     fn request(&self, first: &FetchRequest, from: u64) -> FetchRequest {
         let mut head = first.head.clone();
-        head.fields = parts::ask_for_rest(&first.head.fields, self.fields, from, None);
+        let end = self.end.filter(|_| self.end != self.length);
+        head.fields = parts::ask_for_rest(&first.head.fields, self.fields, from, end);
         FetchRequest {
             head,
             uri: first.uri.clone(),

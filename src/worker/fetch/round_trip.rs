@@ -17,6 +17,7 @@ use super::request::{FetchRequest, RequestContent};
 use super::send::{ContentNotSent, ContentWay, request_head, send_content};
 use crate::http::connection::origin_persists;
 use crate::http::connection_auth::offers_token;
+use crate::http::framing::Framing;
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, parse_response};
 use crate::http::persistence::{RequestCourse, RequestSent};
@@ -42,6 +43,15 @@ pub enum Reply {
 /// A final response's head, and the connection its content comes on.
 pub struct Response {
     pub head: ResponseHead,
+    pub connection: Connection,
+    /// What was asked for besides.
+    pub after: Option<Box<RangeAfter>>,
+}
+
+/// The range after a stored part on its way, asked for besides the one before it.
+pub struct RangeAfter {
+    pub head: ResponseHead,
+    pub framing: Framing,
     pub connection: Connection,
 }
 
@@ -138,7 +148,11 @@ async fn converse(
         };
         return Ok(Reply::Switched(head, stream, connection.buffer));
     }
-    Ok(Reply::Response(Response { head, connection }))
+    Ok(Reply::Response(Response {
+        head,
+        connection,
+        after: None,
+    }))
 }
 
 /// The part of a response that has come while its request is still being sent.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::around::{After, received_after, request_after};
 use super::context::Context;
 use super::hang::SilenceWatch;
 use super::lease::{self, LeaseOutcome};
@@ -9,6 +10,7 @@ use super::request::FetchRequest;
 use super::round_trip::{Reply, round_trip};
 use super::unasked::{ask_plainly, is_unasked};
 use crate::cache::key::Variant;
+use crate::cache::time::Timestamp;
 use crate::http::head::ResponseHead;
 use crate::worker::state::{Worker, now};
 use crate::worker::waiting_list::{
@@ -67,22 +69,9 @@ async fn run(worker: &Rc<Worker>, mut request: FetchRequest, fetch: &Rc<Fetch>) 
             return fetch.enter(Stage::Settled(FetchOutcome::Stored(stored)));
         }
     }
-    let mut request_time = now();
-    let Some(mut reply) = ask(worker, &mut request, fetch).await else {
+    let Some((reply, request_time)) = ask_until_fit(worker, &mut request, fetch).await else {
         return;
     };
-    if let Some(head) = unasked(&reply, &request) {
-        // It updates nothing and adds to nothing.
-        ask_plainly(&mut request, &head);
-        request_time = now();
-        match ask(worker, &mut request, fetch).await {
-            Some(again) => reply = again,
-            None => return,
-        }
-        if unasked(&reply, &request).is_some_and(|head| head.status == 304) {
-            reply = Err(FetchError::NotModified(request.host()));
-        }
-    }
     let outcome = match reply {
         Ok(Reply::Response(response)) => {
             let context = Context {
@@ -99,6 +88,39 @@ async fn run(worker: &Rc<Worker>, mut request: FetchRequest, fetch: &Rc<Fetch>) 
         Err(error) => FetchOutcome::Failed(Rc::new(error)),
     };
     fetch.enter(Stage::Settled(outcome));
+}
+
+/// The reply to what was asked, and the time of its request: one that answers something else updates nothing and adds to
+/// nothing, and it is asked once more, plainly.
+async fn ask_until_fit(
+    worker: &Worker,
+    request: &mut FetchRequest,
+    fetch: &Fetch,
+) -> Option<(Result<Reply, FetchError>, Timestamp)> {
+    let request_time = now();
+    let mut reply = ask(worker, request, fetch).await?;
+    let mut unfit = unasked(&reply, request);
+    let after = request_after(&reply, request).filter(|_| unfit.is_none());
+    if let Some(mut after) = after {
+        let time = now();
+        let other = ask(worker, &mut after, fetch).await?;
+        match (received_after(other, &after), &mut reply) {
+            (After::Fits(after), Ok(Reply::Response(response))) => response.after = Some(after),
+            (After::Whole(whole), _) => return Some((Ok(Reply::Response(*whole)), time)),
+            (After::Fits(_) | After::Useless, reply) => unfit = head(reply).cloned(),
+        }
+    }
+    let Some(unfit) = unfit else {
+        return Some((reply, request_time));
+    };
+    drop(reply);
+    ask_plainly(request, &unfit);
+    let request_time = now();
+    let mut reply = ask(worker, request, fetch).await?;
+    if unasked(&reply, request).is_some_and(|head| head.status == 304) {
+        reply = Err(FetchError::NotModified(request.host()));
+    }
+    Some((reply, request_time))
 }
 
 /// The reply, unless every client leaves before.
@@ -120,10 +142,13 @@ async fn ask(
 
 /// The head of a reply that answers something else than what was asked.
 fn unasked(reply: &Result<Reply, FetchError>, request: &FetchRequest) -> Option<ResponseHead> {
+    let is_unasked = |head: &&ResponseHead| is_unasked(request, head);
+    head(reply).filter(is_unasked).cloned()
+}
+
+fn head(reply: &Result<Reply, FetchError>) -> Option<&ResponseHead> {
     match reply {
-        Ok(Reply::Response(response)) if is_unasked(request, &response.head) => {
-            Some(response.head.clone())
-        }
+        Ok(Reply::Response(response)) => Some(&response.head),
         _ => None,
     }
 }

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::cache::parts::{self, PartialContent};
+use crate::cache::parts::{self, Lacking, PartialContent};
 use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
 use crate::http::head::ResponseHead;
 use crate::worker::stored::Stored;
 
 /// A stored part of what is to be fetched.
+#[derive(Clone)]
 pub struct StoredPart {
     pub stored: Rc<Stored>,
     /// The part of the representation that it has.
@@ -24,8 +25,8 @@ pub enum Ask {
     Nothing,
     /// Does it still hold?
     Validity,
-    /// For this range, under the condition that it fits.
-    Missing(ByteRange),
+    /// For this, under the condition that it fits.
+    Missing(Lacking),
 }
 
 impl StoredPart {
@@ -34,11 +35,25 @@ impl StoredPart {
         (self.ask == Ask::Validity).then_some(&self.stored)
     }
 
-    pub fn missing(&self) -> Option<ByteRange> {
+    fn lacking(&self) -> Option<Lacking> {
         match self.ask {
-            Ask::Missing(range) => Some(range),
+            Ask::Missing(lacking) => Some(lacking),
             Ask::Nothing | Ask::Validity => None,
         }
+    }
+
+    /// The range that its request asks for.
+    pub fn missing(&self) -> Option<ByteRange> {
+        self.lacking().map(Lacking::first)
+    }
+
+    /// The same part, with the question for the range after it that is asked for besides.
+    pub fn then_after(&self) -> Option<StoredPart> {
+        let after = self.lacking()?.then_after()?;
+        Some(StoredPart {
+            ask: Ask::Missing(Lacking::Beside(after)),
+            ..self.clone()
+        })
     }
 
     /// True when it begins before what is asked for.
@@ -54,6 +69,17 @@ impl StoredPart {
     ) -> Option<(ResponseHead, PartialContent)> {
         let ours = &self.stored.object.meta.fields;
         parts::combined(ours, self.held, self.missing()?, response, content)
+    }
+
+    /// The same of what it makes so, and the response that has what comes after it.
+    pub fn joined_besides(
+        &self,
+        (head, held): (ResponseHead, PartialContent),
+        response: &ResponseHead,
+        content: Option<u64>,
+    ) -> Option<(ResponseHead, PartialContent)> {
+        let asked = self.lacking()?.then_after()?;
+        parts::combined(&head.fields, held, asked, response, content)
     }
 
     /// True when it is of the same representation and no shorter than another part.
