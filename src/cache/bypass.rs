@@ -108,4 +108,12 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn reasons_in_cache_status() {
+        assert_eq!(Bypass::Method.forward(), Forward::Method);
+        for why in [Bypass::Content, Bypass::NoStore, Bypass::Rule] {
+            assert_eq!(why.forward(), Forward::Bypass);
+        }
+    }
 }

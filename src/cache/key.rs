@@ -127,6 +127,8 @@ impl Variant {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::hash::{DefaultHasher, Hasher};
+
     use super::*;
 
     #[test]
@@ -154,6 +156,42 @@ mod tests {
             assert_eq!(key.uri(), Some(uri.as_bytes().as_ref()));
         }
         assert!(!Key::of(&uri).is_for_part() && !Key::of_head(&uri).is_for_part());
+    }
+
+    /// They name files and rows: others than these would make a store of before useless.
+    #[test]
+    fn hashes_are_the_first_half_of_blake3() {
+        let key = Key::new("GET http://a.example/");
+        let expected = blake3::hash(b"GET http://a.example/").to_hex();
+        let hex: String = key
+            .hash()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(hex, expected[..32]);
+        let variant = Variant::new("accept-language: de\n");
+        assert_eq!(*variant.hash(), hash(b"accept-language: de\n"));
+        assert_eq!(Variant::new("").hash(), &[0; 16]);
+        assert_eq!(Variant::none().text(), "");
+        let hash = |key: &Key| {
+            let mut hasher = DefaultHasher::new();
+            std::hash::Hash::hash(key, &mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(hash(&key), hash(&key.clone()));
+        assert_ne!(hash(&key), hash(&Key::new("GET http://b.example/")));
+    }
+
+    #[test]
+    fn paths_of_keys() {
+        let path = |text| Key::new(text).path();
+        assert_eq!(path("GET http://a.example/x"), None);
+        let one = path("GET http://a.example/x?1");
+        assert!(one.is_some());
+        assert_eq!(one, path("GET http://a.example/x?2?3"));
+        for other in ["GET http://a.example/y?1", "HEAD http://a.example/x?1"] {
+            assert_ne!(one, path(other), "{other}");
+        }
     }
 
     #[test]

@@ -152,6 +152,9 @@ pub fn over<'a>(text: &Bytes, lines: impl Iterator<Item = (&'a [u8], &'a [u8])>)
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use super::{Fields, over};
     use crate::http::testing::fields;
 
     #[test]
@@ -160,5 +163,42 @@ mod tests {
         assert!(fields.all("SET-COOKIE").eq([b"a", b"b"]));
         assert_eq!(fields.first("x"), Some(&b""[..]));
         assert_eq!(fields.iter().count(), 3);
+        assert!(!fields.is_empty() && Fields::default().is_empty());
+    }
+
+    #[test]
+    fn equal_are_the_same_lines_in_the_same_order() {
+        let lines = fields(&[("A", "1"), ("B", "2")]);
+        assert_eq!(lines, fields(&[("A", "1"), ("B", "2")]));
+        for other in [
+            fields(&[("A", "1")]),
+            fields(&[("B", "2"), ("A", "1")]),
+            fields(&[("a", "1"), ("B", "2")]),
+            fields(&[("A", "1"), ("B", "3")]),
+        ] {
+            assert_ne!(lines, other);
+        }
+    }
+
+    #[test]
+    fn lines_lie_in_the_text() {
+        let text = Bytes::from_static(b"A: 1\r\nB:\r\n");
+        let (name, value) = (&text[..1], &text[3..4]);
+        let own = [(name, value), (&text[6..7], &b""[..])];
+        let found = over(&text, own.into_iter());
+        assert_eq!(found, fields(&[("A", "1"), ("B", "")]));
+        assert_eq!(found.text(), &text);
+        // Of a buffer in which the text is a part, before it and behind it.
+        let part = text.slice(5..8);
+        for elsewhere in [
+            (name, &text[6..7]),
+            (&text[6..7], value),
+            (&text[9..10], &b""[..]),
+        ] {
+            assert!(
+                over(&part, [elsewhere].into_iter()).is_empty(),
+                "{elsewhere:?}"
+            );
+        }
     }
 }

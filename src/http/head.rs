@@ -129,3 +129,40 @@ pub struct ResponseHead {
     pub reason: Bytes,
     pub fields: Fields,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods() {
+        // RFC 9110 §9.2.1, §9.2.2, and the registry for those that aren't in it: (token, safe, idempotent)
+        let table = [
+            ("GET", true, true),
+            ("HEAD", true, true),
+            ("OPTIONS", true, true),
+            ("TRACE", true, true),
+            ("PUT", false, true),
+            ("DELETE", false, true),
+            ("POST", false, false),
+            ("CONNECT", false, false),
+            ("PATCH", false, false),
+            ("PROPFIND", true, true),
+            ("REPORT", true, true),
+            ("SEARCH", true, true),
+            ("LOCK", false, false),
+            ("get", false, false),
+        ];
+        for (token, is_safe, is_idempotent) in table {
+            let method = Method::from_token(&Bytes::from(token));
+            assert_eq!(method.as_bytes(), token.as_bytes());
+            assert_eq!(method.is_safe(), is_safe, "{token}");
+            assert_eq!(method.is_idempotent(), is_idempotent, "{token}");
+            let is_ours = !matches!(method, Method::Other(_));
+            let known = [
+                "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "POST", "CONNECT",
+            ];
+            assert_eq!(is_ours, known.contains(&token), "{token}");
+        }
+    }
+}

@@ -67,6 +67,8 @@ impl Hash for Name<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::hash::DefaultHasher;
+
     use super::*;
 
     #[test]
@@ -80,5 +82,17 @@ mod tests {
             }
             assert!(!set.contains(b"") && !set.contains(b"X-"), "{count}");
         }
+    }
+
+    /// Else finding one would take a time that grows with their number.
+    #[test]
+    fn hashes_tell_names_apart_but_not_their_case() {
+        let hash = |name| {
+            let mut hasher = DefaultHasher::new();
+            Name(name).hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(hash(b"Keep-Alive"), hash(b"keep-alive"));
+        assert_ne!(hash(b"Keep-Alive"), hash(b"Keep-Alivf"));
     }
 }

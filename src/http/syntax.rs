@@ -94,6 +94,8 @@ mod tests {
             (&["a", "b,,c", ""], &["a", "b", "c"]),
             (&[r#"x="1,2", y"#], &[r#"x="1,2""#, "y"]),
             (&[r#"x="a\",b", y"#], &[r#"x="a\",b""#, "y"]),
+            // Outside a quoted string a backslash is no escape (RFC 9110 §5.6.4).
+            (&[r#"x=\, y=\"1,2""#], &[r#"x=\"#, r#"y=\"1,2""#]),
             (&[" ,\t, "], &[]),
             (&[r#"x="open, y"#], &[r#"x="open, y"#]),
         ];

@@ -94,6 +94,18 @@ fn two_digit_years_are_at_most_fifty_years_ahead() {
 }
 
 #[test]
+fn without_a_clock_two_digits_are_a_year_from_1970_to_2069() {
+    let table = [
+        ("Thursday, 01-Jan-70 00:00:00 GMT", 0),
+        ("Saturday, 01-Jan-05 00:00:00 GMT", 1_104_537_600),
+        ("Tuesday, 31-Dec-69 23:59:59 GMT", 3_155_759_999),
+    ];
+    for (text, expected) in table {
+        assert_eq!(parse(text.as_bytes()), Some(expected), "{text}");
+    }
+}
+
+#[test]
 fn what_is_written_is_read_back() {
     assert_eq!(&format(EXAMPLE), b"Sun, 06 Nov 1994 08:49:37 GMT");
     assert_eq!(&format(0), b"Thu, 01 Jan 1970 00:00:00 GMT");

@@ -326,3 +326,11 @@ fn faults_have_a_status() {
     }
     assert_eq!(Coding.status(), 501);
 }
+
+#[test]
+fn lengths_that_framing_tells() {
+    assert_eq!(Framing::None.length(), Some(0));
+    assert_eq!(Framing::Length(7).length(), Some(7));
+    assert_eq!(Framing::Chunked.length(), None);
+    assert_eq!(Framing::UntilClose.length(), None);
+}

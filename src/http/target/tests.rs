@@ -212,3 +212,11 @@ fn userinfo_is_never_shown() {
         assert_eq!(masked(target.as_bytes()), expected.as_bytes(), "{target}");
     }
 }
+
+#[test]
+fn faults_have_a_status() {
+    // RFC 9110 §15.6.2: not a scheme that this proxy has.
+    assert_eq!(TargetError::Uri(UriError::Scheme).status(), 501);
+    assert_eq!(TargetError::HostFieldMissing.status(), 400);
+    assert_eq!(TargetError::HostFieldMalformed.status(), 400);
+}
