@@ -162,13 +162,8 @@ mod tests {
     #[test]
     fn hashes_are_the_first_half_of_blake3() {
         let key = Key::new("GET http://a.example/");
-        let expected = blake3::hash(b"GET http://a.example/").to_hex();
-        let hex: String = key
-            .hash()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert_eq!(hex, expected[..32]);
+        let whole = blake3::hash(b"GET http://a.example/");
+        assert_eq!(key.hash()[..], whole.as_bytes()[..16]);
         let variant = Variant::new("accept-language: de\n");
         assert_eq!(*variant.hash(), hash(b"accept-language: de\n"));
         assert_eq!(Variant::new("").hash(), &[0; 16]);
