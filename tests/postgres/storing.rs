@@ -2,11 +2,15 @@
 //! its size.
 
 use super::stage::{proxy, stored, wait_until_stored};
+use crate::common::byteranges::byteranges;
+use crate::common::conversation::{as_asked, served};
 use crate::common::long_heads::long_heads_are_stored;
 use crate::common::message::Framing;
 use crate::common::origin::{fresh, ok, reply};
 use crate::common::postgres::Server;
-use crate::common::{Client, Expected, Origin, Proxy, TIMEOUT, each, send_pattern};
+use crate::common::{
+    Client, Expected, Origin, Proxy, TIMEOUT, each, pattern, send_pattern, wait_until,
+};
 
 #[test]
 fn a_hit_survives_restarts_of_the_proxy_and_of_the_server() {
@@ -193,4 +197,57 @@ fn long_heads_are_stored_in_a_database_too() {
     long_heads_are_stored(proxy(&connection), || {
         wait_until_stored(server, &connection, "ttt", 1);
     });
+}
+
+/// Parts of a representation, hundreds in one request, and a stored part that is completed on both sides (RFC 9110 §14.6, RFC 9111
+/// §3.4).
+#[test]
+fn ranges_and_parts() {
+    const LEN: usize = 1_500_000;
+    let content = pattern(LEN);
+    let server = Server::shared();
+    let connection = server.database();
+    let fields = "ETag: \"a\"\r\nCache-Control: max-age=60\r\n";
+    let origin = Origin::answering({
+        let content = content.clone();
+        move |request| served(request, fields, &content)
+    });
+    let (one, other) = (proxy(&connection), proxy(&connection));
+    let uri = origin.uri("/ranges");
+    let ask = |proxy: &Proxy, range: &str| {
+        proxy.request("GET", &uri, &format!("Range: bytes={range}\r\n"))
+    };
+    let set = |first: usize, count: usize| {
+        let ranges: Vec<_> = (0..count)
+            .map(|at| first + at * 700..first + at * 700 + 9)
+            .collect();
+        let specs: Vec<_> = ranges
+            .iter()
+            .map(|range| format!("{}-{}", range.start, range.end - 1))
+            .collect();
+        (ranges, specs.join(","))
+    };
+    ask(&one, "400000-1299999");
+    wait_until_stored(server, &connection, "/ranges", 1);
+    // From the stored part, and then from the whole.
+    for (first, count) in [(400_000, 600), (1, 1_000)] {
+        let (ranges, specs) = set(first, count);
+        let got = ask(&other, &specs);
+        assert!(got.status == 206 && got.is_hit(), "{got:?}");
+        let found = byteranges(&got);
+        assert_eq!(found.len(), count);
+        for (part, range) in found.iter().zip(ranges) {
+            assert!(part.content == content[range.clone()], "{range:?}");
+        }
+        let got = other.get(&uri);
+        assert!(got.status == 200 && got.content == content);
+        wait_until("all of it is stored", TIMEOUT, || one.get(&uri).is_hit());
+    }
+    let asked: Vec<_> = origin.requests().iter().map(as_asked).collect();
+    let expected = [
+        "bytes=400000-1299999",
+        "bytes=0-399999 if \"a\"",
+        "bytes=1300000- if \"a\"",
+    ];
+    assert_eq!(asked, expected);
 }

@@ -184,6 +184,8 @@ fn parts_are_invalidated_and_purged() {
             if method == "purge" {
                 let told = command("explain", &uri);
                 assert!(told.contains("4 bytes of it are stored"), "{told}");
+                let lacking = "asked for bytes 0 to 1 and bytes 6 to 9 of it";
+                assert!(told.contains(lacking), "{told}");
                 let told = command(method, &uri);
                 assert!(told.contains("removed 1 stored response"), "{told}");
             } else {

@@ -178,7 +178,13 @@ fn many_ranges() {
     );
     settle(&proxy);
     // (ranges, bytes of each, bytes between their beginnings, whether they are answered)
-    let sets = [(32, 1, 2, true), (33, 1, 2, true), (700, 7, 12, true)];
+    let sets = [
+        (32, 1, 2, true),
+        (33, 1, 2, true),
+        (700, 7, 12, true),
+        (1_000, 1, 2, true),
+        (1_001, 1, 2, false),
+    ];
     for path in ["/memory", "/file", "/part"] {
         for (count, len, apart, answered) in sets {
             let ranges: Vec<_> = (0..count)
