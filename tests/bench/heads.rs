@@ -27,7 +27,7 @@ fn list(name: &str, wrap: [&str; 2], members: &[String], bytes: usize) -> Vec<(S
             break;
         }
         left -= member.len() + 1;
-        if lines.last().is_none_or(|(_, line)| line.len() > 7000) {
+        if lines.last().is_none_or(|(_, line)| line.len() > 50_000) {
             lines.push((name.to_owned(), String::new()));
         }
         if let Some((_, line)) = lines.last_mut() {
@@ -44,8 +44,8 @@ fn list(name: &str, wrap: [&str; 2], members: &[String], bytes: usize) -> Vec<(S
 /// A head whose size is an eighth of this many eighths of the largest: half a list, half other fields.
 fn head(name: &str, wrap: [&str; 2], member: fn(usize) -> String, eighths: usize) -> Fields {
     let members: Vec<String> = (0..20_000).map(member).collect();
-    let mut lines = list(name, wrap, &members, eighths * 6000);
-    lines.extend((0..eighths * 14).map(|number| (format!("X-Field-{number}"), "1".to_owned())));
+    let mut lines = list(name, wrap, &members, eighths * 24_000);
+    lines.extend((0..eighths * 100).map(|number| (format!("X-Field-{number}"), "1".to_owned())));
     let lines = lines.iter();
     lines
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
