@@ -1,7 +1,7 @@
 //! Trailers pass both ways, but not those that would frame or route.
 
 use crate::common::message::Framing;
-use crate::common::{Client, Origin, Proxy};
+use crate::common::{Client, Origin, Proxy, pattern};
 
 #[test]
 fn trailers_pass_both_ways() {
@@ -53,4 +53,29 @@ fn trailers_that_would_frame_or_route_are_dropped() {
             assert!(name.eq_ignore_ascii_case("x-sum"), "{trailers:?}");
         }
     }
+}
+
+#[test]
+fn what_has_such_trailers_is_a_hit_all_the_same() {
+    let mut proxy = Proxy::start("");
+    let origin = Origin::answering(|_| {
+        let head =
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let trailers = "0\r\nContent-Length: 5\r\nConnection: close\r\nX-Sum: 1\r\n\r\n";
+        let content = pattern(300_000);
+        [
+            head.as_bytes(),
+            b"493e0\r\n",
+            &content,
+            b"\r\n",
+            trailers.as_bytes(),
+        ]
+        .concat()
+    });
+    assert!(!proxy.get(&origin.uri("/")).is_hit());
+    proxy.restart();
+    let response = proxy.request("GET", &origin.uri("/"), "TE: trailers\r\n");
+    assert!(response.is_hit(), "{}", response.cache_status());
+    assert_eq!(response.trailers, [("X-Sum".to_owned(), "1".to_owned())]);
+    assert!(response.content == pattern(300_000));
 }

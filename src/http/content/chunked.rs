@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::extension::Place;
 use super::step::{ContentError, ContentStep};
+use crate::http::connection::may_be_trailer;
 use crate::http::fields::Fields;
 use crate::http::head::Sender;
 use crate::http::parse::{self, HeadLimits};
@@ -128,7 +129,7 @@ impl ChunkedDecoder {
             Some(trailers) => {
                 self.state = State::End;
                 self.doubtful |= trailers.is_mended;
-                let trailers = trailers.fields;
+                let trailers = permitted(trailers.fields);
                 Ok(ContentStep::End { trailers })
             }
             None => Ok(ContentStep::More),
@@ -258,6 +259,15 @@ impl ChunkedDecoder {
         }
         Ok(())
     }
+}
+
+/// The trailers without those that no trailer may be (RFC 9110 §6.5.1): they go nowhere, nor into the store.
+fn permitted(trailers: Fields) -> Fields {
+    if trailers.iter().all(|(name, _)| may_be_trailer(name)) {
+        return trailers;
+    }
+    let lines = trailers.iter();
+    lines.filter(|(name, _)| may_be_trailer(name)).collect()
 }
 
 #[cfg(test)]

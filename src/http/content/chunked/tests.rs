@@ -135,6 +135,10 @@ fn bodies() {
         (b"3;\x7f\r\nabc\r\n", Err(ChunkExtension)),
         // §7.1.2: trailer fields.
         (b"0\r\nA: b\r\nC:\r\n\r\n", Ok(Some((b"", "A=b;C=;")))),
+        (
+            b"0\r\nContent-Length: 5\r\nA: b\r\nconnection: c\r\n\r\n",
+            Ok(Some((b"", "A=b;"))),
+        ),
         (b"0\r\nA: b\r\n", Ok(None)),
         (b"0\r\nA: b\n\r\n", Err(Trailers(HeadError::BareLf))),
         (b"0\r\n\n", Err(Trailers(HeadError::BareLf))),
