@@ -15,6 +15,9 @@ use crate::worker::client::Client;
 use crate::worker::pages::WrittenPage;
 use crate::worker::state::Worker;
 
+/// A head of more bytes than this is a long one.
+const LONG: usize = 8 << 10;
+
 /// The outcome of a request, as its access line says; README.md has the list.
 #[derive(Debug, strum::IntoStaticStr, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(strum::VariantNames))]
@@ -130,10 +133,16 @@ impl Exchange<'_> {
         if !self.settings.access_log {
             return;
         }
+        let uri = without_fragment(&self.head.target);
+        // A line that waits to be written keeps no long head for its target's sake.
+        let uri = match self.head.fields.text().len() > LONG {
+            true => Bytes::copy_from_slice(&uri),
+            false => uri,
+        };
         journal::access(AccessLine {
             client: self.client.address(),
             method: Bytes::copy_from_slice(self.head.method.as_bytes()),
-            uri: without_fragment(&self.head.target),
+            uri,
             status: record.status,
             outcome: record.outcome.token(),
             bytes: record.bytes,
