@@ -99,7 +99,7 @@ pub struct Facts {
 
 impl Facts {
     pub fn of(meta: &Meta, policy: &Policy) -> Facts {
-        let directives = ResponseDirectives::of(&meta.fields);
+        let directives = ResponseDirectives::of(&meta.fields, &policy.targeted);
         let fields = &meta.fields;
         let lifetime = lifetime(meta.status, fields, &directives, meta.response_time, policy);
         // A validation can bring what forbids storing or matching; what is there then waits for the
@@ -192,7 +192,10 @@ pub(super) fn explicit(
     let date = date_value(fields, received);
     None.or(directives.s_maxage.map(|s| (s, LifetimeSource::SMaxage)))
         .or(directives.max_age.map(|s| (s, LifetimeSource::MaxAge)))
-        .or(expires(fields, date, received).map(|s| (s, LifetimeSource::Expires)))
+        .or_else(|| {
+            let expires = expires(fields, date, received).filter(|_| !directives.targeted)?;
+            Some((expires, LifetimeSource::Expires))
+        })
 }
 
 /// True for a status that is heuristically cacheable (RFC 9110 §15.1).

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::directives::TargetList;
 use super::personal::PersonalFields;
 use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use super::stored::Meta;
@@ -251,6 +252,7 @@ pub fn combined(
     asked: ByteRange,
     response: &ResponseHead,
     content: Option<u64>,
+    targets: &TargetList,
 ) -> Option<(ResponseHead, PartialContent)> {
     let theirs = received(response, content)?;
     let fits = theirs.part == asked && theirs.length == held.length;
@@ -265,8 +267,8 @@ pub fn combined(
         length: held.length,
     };
     // The client that asked for the rest sees what came for it alone.
-    let alone = PersonalFields::of(&response.fields).alone_in(&response.fields);
-    let fields = validation::update(ours, &response.fields);
+    let alone = PersonalFields::of(&response.fields, targets).alone_in(&response.fields);
+    let fields = validation::update(ours, &response.fields, targets);
     let fields = fields.iter().chain(alone.iter()).collect();
     Some((head(&fields, both, response.version), both))
 }

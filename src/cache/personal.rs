@@ -3,7 +3,7 @@
 //!
 //! Storing and sharing leave them out alike. Whether others may have the rest is decided in `storing`.
 
-use super::directives::withheld;
+use super::directives::{TargetList, withheld};
 use crate::http::fields::Fields;
 use crate::http::names::FieldNames;
 use crate::http::syntax::is_one_of;
@@ -23,8 +23,8 @@ pub struct PersonalFields<'a> {
 
 impl<'a> PersonalFields<'a> {
     /// Those of a response with these fields.
-    pub fn of(response: &'a Fields) -> PersonalFields<'a> {
-        let named = withheld(response);
+    pub fn of(response: &'a Fields, targets: &TargetList) -> PersonalFields<'a> {
+        let named = withheld(response, targets);
         PersonalFields { named }
     }
 
@@ -47,8 +47,8 @@ impl<'a> PersonalFields<'a> {
 }
 
 /// The fields of a response as others see them than the client whose request brought it.
-pub fn for_others(fields: &Fields) -> Fields {
-    PersonalFields::of(fields).absent_from(fields)
+pub fn for_others(fields: &Fields, targets: &TargetList) -> Fields {
+    PersonalFields::of(fields, targets).absent_from(fields)
 }
 
 #[cfg(test)]
@@ -71,8 +71,12 @@ mod tests {
         ];
         for (received, others, alone) in table {
             let received = fields(received);
-            let personal = PersonalFields::of(&received);
-            assert_eq!(lines(&for_others(&received)), *others, "{received:?}");
+            let personal = PersonalFields::of(&received, &TargetList::NONE);
+            assert_eq!(
+                lines(&for_others(&received, &TargetList::NONE)),
+                *others,
+                "{received:?}"
+            );
             assert_eq!(lines(&personal.alone_in(&received)), *alone, "{received:?}");
         }
     }

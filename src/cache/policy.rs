@@ -3,8 +3,12 @@
 //!
 //! Their rank beside the origin's directives is decided in `freshness`.
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use super::directives::TargetList;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
+    /// The targeted fields that count in place of Cache-Control.
+    pub targeted: TargetList,
     /// The freshness lifetime of responses without an explicit one.
     pub ttl: Ttl,
     /// The longest freshness lifetime, whatever it came from, in seconds.

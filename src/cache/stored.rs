@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use super::directives::TargetList;
 use super::key::{Key, Variant};
 use super::personal::PersonalFields;
 use super::time::Timestamp;
@@ -42,9 +43,10 @@ impl Meta {
         response: &ResponseHead,
         request_time: Timestamp,
         response_time: Timestamp,
+        targets: &TargetList,
     ) -> Meta {
         let names = vary::names(&response.fields).unwrap_or_default();
-        let mut fields = storable(&response.fields);
+        let mut fields = storable(&response.fields, targets);
         if request.method == Method::Head {
             // Without content, its length is known from this field alone.
             if let Some(length) = stated_length(&response.fields) {
@@ -67,8 +69,8 @@ impl Meta {
     }
 
     /// Its fields and trailers less those that are for one client, where there are any.
-    pub fn without_personal(&self) -> Option<(Fields, Fields)> {
-        let personal = PersonalFields::of(&self.fields);
+    pub fn without_personal(&self, targets: &TargetList) -> Option<(Fields, Fields)> {
+        let personal = PersonalFields::of(&self.fields, targets);
         let mut lines = self.fields.iter().chain(self.trailers.iter());
         let has_any = lines.any(|(name, _)| personal.has(name));
         let less = |section| personal.absent_from(section);
@@ -80,8 +82,8 @@ impl Meta {
 /// the connection it came on, nor the proxy's own.
 /// Content-Length is left out since the content's length is known better by who stores it; the response
 /// to a HEAD request, which comes without its content, gets it back.
-pub fn storable(fields: &Fields) -> Fields {
-    let (hop, personal) = (HopByHop::of(fields), PersonalFields::of(fields));
+pub fn storable(fields: &Fields, targets: &TargetList) -> Fields {
+    let (hop, personal) = (HopByHop::of(fields), PersonalFields::of(fields, targets));
     let is_dropped = |name: &[u8]| {
         name.eq_ignore_ascii_case(b"content-length") || hop.drops(name) || personal.has(name)
     };
@@ -124,7 +126,7 @@ mod tests {
         ];
         for (received, expected) in table {
             assert_eq!(
-                lines(&storable(&fields(received))),
+                lines(&storable(&fields(received), &TargetList::NONE)),
                 *expected,
                 "{received:?}"
             );
@@ -147,6 +149,7 @@ mod tests {
                 &response(200, received),
                 NOW,
                 NOW,
+                &TargetList::NONE,
             );
             assert_eq!(lines(&meta.fields), [*expected], "{received:?}");
         }
@@ -160,6 +163,7 @@ mod tests {
             &response(200, &[("Vary", "Accept-Encoding, Foo")]),
             NOW,
             NOW,
+            &TargetList::NONE,
         );
         assert_eq!(meta.variant.text(), "accept-encoding: gzip\nfoo\n");
     }

@@ -70,7 +70,7 @@ pub fn may_store(
     policy: &Policy,
     received: Timestamp,
 ) -> Result<(), UncacheableReason> {
-    let directives = ResponseDirectives::of(&response.fields);
+    let directives = ResponseDirectives::of(&response.fields, &policy.targeted);
     request_permits(request)?;
     if request.method == Method::Post && !is_as_for_get(target, response, &directives) {
         return Err(UncacheableReason::Method);
@@ -137,8 +137,8 @@ pub fn may_update(
     policy: &Policy,
     received: Timestamp,
 ) -> Result<(), UncacheableReason> {
-    let updated = update(stored, new);
-    let directives = ResponseDirectives::of(&updated);
+    let updated = update(stored, new, &policy.targeted);
+    let directives = ResponseDirectives::of(&updated, &policy.targeted);
     if directives.no_store && !directives.must_understand {
         return Err(UncacheableReason::NoStore);
     }
@@ -165,7 +165,7 @@ fn is_as_for_get(target: &Uri, response: &ResponseHead, directives: &ResponseDir
     let named = location.and_then(|reference| target.resolve(reference).ok());
     let lifetime = directives.s_maxage.is_some()
         || directives.max_age.is_some()
-        || response.fields.has("expires");
+        || response.fields.has("expires") && !directives.targeted;
     response.status == 200 && lifetime && named.as_ref() == Some(target)
 }
 

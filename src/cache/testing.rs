@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::directives::TargetList;
 use super::key::Key;
 use super::stored::Meta;
 use super::time::Timestamp;
@@ -51,5 +52,6 @@ pub fn stored(status: u16, lines: &[(&str, &str)]) -> Meta {
         &response(status, lines),
         NOW,
         NOW,
+        &TargetList::NONE,
     )
 }

@@ -3,7 +3,7 @@
 //!
 //! `If-Match` and `If-Unmodified-Since` are the origin's alone: see `bypass`.
 
-use super::directives::withheld;
+use super::directives::{TargetList, withheld};
 use super::personal::PersonalFields;
 use super::stored::{Meta, dated, storable};
 use super::time::Timestamp;
@@ -80,16 +80,16 @@ fn same_date(name: &str, new: &Fields, stored: &Fields) -> bool {
 ///
 /// An earlier `Last-Modified` of the same representation, as another server has it, stays out: a client that has an
 /// older representation of a time between the two would be told that it has this one.
-pub fn update(stored: &Fields, new: &Fields) -> Fields {
+pub fn update(stored: &Fields, new: &Fields, targets: &TargetList) -> Fields {
     let modified = |fields: &Fields| fields.first("last-modified").and_then(date::parse);
     let is_earlier = modified(new) < modified(stored);
-    let new: Fields = storable(new)
+    let new: Fields = storable(new, targets)
         .iter()
         .filter(|(name, _)| !is_one_of(name, &NOT_UPDATED))
         .filter(|(name, _)| !is_earlier || !name.eq_ignore_ascii_case(b"last-modified"))
         .collect();
     let brought: FieldNames<'_> = new.iter().map(|(name, _)| name).collect();
-    let withheld = withheld(&new);
+    let withheld = withheld(&new, targets);
     let replaced = |name: &[u8]| name.eq_ignore_ascii_case(b"age") || brought.contains(name);
     let kept = stored
         .iter()
@@ -105,9 +105,10 @@ pub fn refreshed(
     new: &ResponseHead,
     request_time: Timestamp,
     response_time: Timestamp,
+    targets: &TargetList,
 ) -> Meta {
     let new = dated(new.fields.clone(), response_time);
-    let fields = update(&stored.fields, &new);
+    let fields = update(&stored.fields, &new, targets);
     let variant = match vary::names(&fields) {
         Some(names) if vary::names(&stored.fields).as_ref() != Some(&names) => {
             vary::variant_of(&names, presented)
@@ -192,18 +193,12 @@ fn unmodified_since(request: &Fields, stored: &Selected<'_>) -> bool {
 
 /// The fields of a 304 (Not Modified) that we make from a stored response (RFC 9110 §15.4.5).
 /// Last-Modified is among them only where there is no ETag; what is for the client alone, where it was left in.
-pub fn not_modified_fields(stored: &Fields) -> Fields {
-    const KEPT: [&str; 6] = [
-        "cache-control",
-        "content-location",
-        "date",
-        "etag",
-        "expires",
-        "vary",
-    ];
-    let personal = PersonalFields::of(stored);
+pub fn not_modified_fields(stored: &Fields, targets: &TargetList) -> Fields {
+    const KEPT: [&str; 5] = ["content-location", "date", "etag", "expires", "vary"];
+    let personal = PersonalFields::of(stored, targets);
     let kept = |name: &[u8]| {
         is_one_of(name, &KEPT)
+            || targets.governs(name)
             || personal.has(name)
             || name.eq_ignore_ascii_case(b"last-modified") && !stored.has("etag")
     };

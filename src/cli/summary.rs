@@ -49,6 +49,7 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("store", store(&settings.store)),
         ("largest object", display_size(settings.largest_object)),
         ("memory", format!("{memory} in each worker")),
+        ("targeted", list(settings.targeted.names(), String::clone)),
         ("ttl", ttl),
         ("max_ttl", or_none(settings.max_ttl)),
         (

@@ -15,7 +15,9 @@ use super::settings::{Ports, cores};
 use super::spelling::hint;
 use super::text::ConfigText;
 use super::units;
+use crate::cache::directives::TargetList;
 use crate::cache::policy::Ttl;
+use crate::http::syntax::is_token;
 
 const A_DURATION: &str = r#"a duration such as "30s", "10m", "12h" or "7d""#;
 const A_SIZE: &str = r#"a size such as "64KiB", "500MB" or "10GiB""#;
@@ -186,6 +188,22 @@ impl<'a> KeyValue<'a> {
         destination
             .filter(|destination: &SocketAddr| destination.port() != 0)
             .map(|it| SocketAddr::new(it.ip().to_canonical(), it.port()))
+            .ok_or_else(|| self.expected(expected))
+    }
+
+    /// Names of fields that are obeyed like Cache-Control.
+    pub(super) fn targeted(&self) -> Result<TargetList, ConfigError> {
+        let names = self.elements(r#"a list of fields such as ["CDN-Cache-Control"]"#)?;
+        let names: Result<Vec<_>, _> = names.iter().map(KeyValue::targeted_field).collect();
+        Ok(TargetList::new(names?))
+    }
+
+    fn targeted_field(&self) -> Result<String, ConfigError> {
+        let expected =
+            r#"the name of a field such as "CDN-Cache-Control"; Cache-Control counts without them"#;
+        let name = self.string().filter(|name| is_token(name.as_bytes()));
+        name.filter(|name| !TargetList::NONE.governs(name.as_bytes()))
+            .map(str::to_owned)
             .ok_or_else(|| self.expected(expected))
     }
 

@@ -17,7 +17,7 @@ const MOST: HeadLimits = HeadLimits::MOST;
 
 /// The keys of a text, and of its tables.
 const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
-    database_password_file database_logged largest_object memory ca_file ttl max_ttl stale_while_revalidate \
+    database_password_file database_logged largest_object memory ca_file targeted ttl max_ttl stale_while_revalidate \
     stale_if_error access_log max_clients max_clients_per_address max_header_line max_header_size max_header_fields quick_abort_min rule \
     timeouts";
 const TIMEOUTS: &str = "client_header client_idle worker_idle connect origin_response origin_hang origin_idle tunnel_idle \
@@ -88,6 +88,7 @@ impl SettingsBuilder {
             "quick_abort_min" => settings.quick_abort_min = entry.size(0)?,
             "memory" => settings.memory = entry.size(0)?,
             "ca_file" => settings.ca_file = entry.path("/etc/ssl/certs/ca-certificates.crt")?,
+            "targeted" => settings.targeted = entry.targeted()?,
             "ttl" => settings.ttl = entry.ttl()?,
             "max_ttl" => settings.max_ttl = entry.none_or_lifetime()?,
             "stale_while_revalidate" => settings.stale_while_revalidate = entry.lifetime()?,

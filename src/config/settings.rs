@@ -11,6 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::database::Database;
 use super::rules::Rules;
+use crate::cache::directives::TargetList;
 use crate::cache::policy::{Policy, Ttl};
 use crate::http::parse::HeadLimits;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     /// The authorities, in PEM, whose certificates are believed of https origin servers.
     pub ca_file: PathBuf,
     pub rules: Rules,
+    /// The targeted fields that are obeyed in place of Cache-Control.
+    pub targeted: TargetList,
     /// The freshness lifetime of responses that say nothing of their own freshness.
     pub ttl: Ttl,
     /// The longest freshness lifetime of any response, in seconds.
@@ -71,6 +74,7 @@ impl Settings {
         let while_revalidate = rules.first(uri, |rule| rule.stale_while_revalidate);
         let if_error = rules.first(uri, |rule| rule.stale_if_error);
         Policy {
+            targeted: self.targeted.clone(),
             ttl: self.ttl,
             max_ttl: self.max_ttl,
             rule: rules.first(uri, |rule| rule.freshness),
@@ -102,6 +106,7 @@ impl Default for Settings {
             memory: 64 << 20,
             ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             rules: Rules::built_in(),
+            targeted: TargetList::NONE,
             ttl: Ttl::Heuristic,
             max_ttl: None,
             stale_while_revalidate: 0,

@@ -30,7 +30,7 @@ impl Stored {
     pub fn new(mut object: Object, policy: &Policy, pseudonym: &str) -> Stored {
         let facts = Facts::of(&object.meta, policy);
         let meta = &mut object.meta;
-        if let Some((fields, trailers)) = meta.without_personal() {
+        if let Some((fields, trailers)) = meta.without_personal(&policy.targeted) {
             (meta.fields, meta.trailers) = (fields, trailers);
         }
         Stored::rendered(object, facts, pseudonym)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives};
+use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives, TargetList};
 use cacheproxy::cache::stored::storable;
 use cacheproxy::cache::{range, validation, vary};
 use cacheproxy::http::chunked::write_last;
@@ -65,6 +65,8 @@ fn request(fields: &Fields) -> RequestHead {
     }
 }
 
+const NONE: TargetList = TargetList::NONE;
+
 fn main() {
     let name: fn(usize) -> String = |number| format!("n{number:x}");
     let one: fn(usize) -> String = |_| "a".to_owned();
@@ -72,20 +74,20 @@ fn main() {
     let weighed: fn(usize) -> String = |number| format!("x{number:x};q=0.5");
     #[rustfmt::skip]
     let table: &[Row] = &[
-        ("Connection", ["", ""], name, |fields| { black_box(storable(fields)); }),
+        ("Connection", ["", ""], name, |fields| { black_box(storable(fields, &NONE)); }),
         ("Connection", ["", ""], one, |fields| {
             let hop = HopByHop::of(fields);
             black_box(fields.iter().filter(|(name, _)| hop.drops(name)).count());
         }),
-        ("Cache-Control", ["private=\"", "\""], name, |fields| { black_box(storable(fields)); }),
-        ("Cache-Control", ["no-cache=\"", "\""], one, |fields| { black_box(storable(fields)); }),
+        ("Cache-Control", ["private=\"", "\""], name, |fields| { black_box(storable(fields, &NONE)); }),
+        ("Cache-Control", ["no-cache=\"", "\""], one, |fields| { black_box(storable(fields, &NONE)); }),
         ("Cache-Control", ["", ""], name, |fields| {
-            black_box((RequestDirectives::of(fields), ResponseDirectives::of(fields)));
+            black_box((RequestDirectives::of(fields), ResponseDirectives::of(fields, &NONE)));
         }),
         ("Cache-Control", ["", ""], |_| "private=a".to_owned(), |fields| {
-            black_box((ResponseDirectives::of(fields), storable(fields)));
+            black_box((ResponseDirectives::of(fields, &NONE), storable(fields, &NONE)));
         }),
-        ("X", ["", ""], name, |fields| { black_box(validation::update(fields, fields)); }),
+        ("X", ["", ""], name, |fields| { black_box(validation::update(fields, fields, &NONE)); }),
         ("Vary", ["", ""], name, |fields| { black_box(vary::names(fields)); }),
         ("Vary", ["", ""], one, |fields| { black_box(vary::names(fields)); }),
         ("Accept-Encoding", ["", ""], weighed, |fields| { black_box(vary::variant_of(&["accept-encoding"], fields)); }),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives};
+use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives, TargetList};
 use cacheproxy::cache::parts::{self, PartUse};
 use cacheproxy::cache::range::{self, ByteRange, Selection};
 use cacheproxy::cache::vary;
@@ -36,13 +36,22 @@ fn cache_fields() {
     fuzz("fields", Vec::new(), TOKENS, |input| {
         let two = input.split_at(input.len() / 2);
         let all = [two.0, two.1, input];
-        let names: [&[u8]; 4] = [b"Cache-Control", b"Vary", b"If-None-Match", b"Pragma"];
+        let names: [&[u8]; 5] = [
+            b"Cache-Control",
+            b"CDN-Cache-Control",
+            b"Vary",
+            b"If-None-Match",
+            b"Pragma",
+        ];
         let lines = names
             .iter()
             .flat_map(|name| all.map(|value| (*name, value)));
         let fields: Fields = lines.collect();
-        let once = ResponseDirectives::of(&fields);
-        assert_eq!(once, ResponseDirectives::of(&fields));
+        for targets in [Vec::new(), vec!["CDN-Cache-Control".to_owned()]] {
+            let targets = TargetList::new(targets);
+            let once = ResponseDirectives::of(&fields, &targets);
+            assert_eq!(once, ResponseDirectives::of(&fields, &targets));
+        }
         let _ = RequestDirectives::of(&fields);
         if let Some(names) = vary::names(&fields) {
             let variant = vary::variant_of(&names, &fields);

@@ -12,5 +12,6 @@ mod language;
 mod requests;
 mod stale;
 mod storing;
+mod targeted;
 mod validation;
 mod variants;

@@ -5,10 +5,12 @@
 
 mod request;
 mod response;
+mod targeted;
 
 pub use request::RequestDirectives;
 pub use response::ResponseDirectives;
 pub(super) use response::withheld;
+pub use targeted::TargetList;
 
 use crate::http::syntax::{elements, is_tchar, is_token, saturating_number};
 
@@ -29,6 +31,8 @@ pub(super) enum Argument<'a> {
     None,
     /// The token, or the inside of the quoted string.
     Text(&'a [u8]),
+    /// An integer, where these have a type of their own.
+    Seconds(u64),
     /// The member that it stands in isn't by the grammar: what restricts counts at its strictest, what permits doesn't.
     Malformed,
 }
@@ -79,6 +83,7 @@ impl<'a> Directive<'a> {
     pub(super) fn seconds(&self) -> Option<u64> {
         match self.argument {
             Argument::Text(text) => delta_seconds(text),
+            Argument::Seconds(seconds) => Some(seconds),
             Argument::None | Argument::Malformed => None,
         }
     }

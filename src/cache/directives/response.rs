@@ -3,16 +3,16 @@
 //! The arguments of `private` and `no-cache` are read here too: fields that may not be kept.
 
 use super::request::least;
-use super::{Argument, directives};
+use super::targeted::targeted;
+use super::{Argument, Directive, TargetList, directives};
 use crate::http::fields::Fields;
 use crate::http::names::FieldNames;
 use crate::http::syntax::{elements, is_one_of, is_tchar};
 
 /// Fields that decide whether and how a stored response is reused. A directive that would have one
 /// of them left out is read as if it had no argument: what remains could not be reused rightly.
-const DECIDING: [&str; 7] = [
+const DECIDING: [&str; 6] = [
     "age",
-    "cache-control",
     "content-encoding",
     "content-type",
     "date",
@@ -20,12 +20,14 @@ const DECIDING: [&str; 7] = [
     "vary",
 ];
 
-/// A response's Cache-Control. Where a directive is repeated the most restrictive counts
-/// (RFC 9111 §4.2.1): the smallest number is never longer than the first occurrence, and an argument
+/// A response's Cache-Control, or the targeted field that this cache obeys instead. Where a directive is repeated the most
+/// restrictive counts (RFC 9111 §4.2.1): the smallest number is never longer than the first occurrence, and an argument
 /// that does not parse counts as 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(missing_docs)]
 pub struct ResponseDirectives {
+    /// They are of a targeted field, beside which Cache-Control and Expires say nothing.
+    pub targeted: bool,
     pub max_age: Option<u64>,
     pub s_maxage: Option<u64>,
     /// Reused only after validation. The qualified form does not count: see [`withheld`].
@@ -49,34 +51,40 @@ pub struct ResponseDirectives {
 
 impl ResponseDirectives {
     /// The directives in these response fields.
-    pub fn of(fields: &Fields) -> ResponseDirectives {
+    pub fn of(fields: &Fields, targets: &TargetList) -> ResponseDirectives {
         let mut found = ResponseDirectives::default();
-        for line in fields.all("cache-control") {
-            found.add(line);
+        if let Some(members) = targeted(fields, targets) {
+            found.targeted = true;
+            for directive in members {
+                found.add(directive, targets);
+            }
+            return found;
+        }
+        for directive in fields.all("cache-control").flat_map(directives) {
+            found.add(directive, targets);
         }
         // Pragma is of origin servers that know no Cache-Control (RFC 9111 §5.4).
         found.no_cache |= !fields.has("cache-control") && has_pragma(fields);
         found
     }
 
-    fn add(&mut self, line: &[u8]) {
-        for directive in directives(line) {
-            let seconds = directive.seconds().unwrap_or(0);
-            match directive.lower_case(&mut [0; 24]) {
-                b"max-age" => least(&mut self.max_age, seconds),
-                b"s-maxage" => least(&mut self.s_maxage, seconds),
-                b"no-cache" => self.no_cache |= named_fields(directive.argument).is_none(),
-                b"no-store" => self.no_store = true,
-                b"private" => self.private |= named_fields(directive.argument).is_none(),
-                b"public" => self.public |= directive.may_permit(),
-                b"must-revalidate" => self.must_revalidate = true,
-                b"proxy-revalidate" => self.proxy_revalidate = true,
-                b"must-understand" => self.must_understand |= directive.may_permit(),
-                b"immutable" => self.immutable |= directive.may_permit(),
-                b"stale-while-revalidate" => least(&mut self.stale_while_revalidate, seconds),
-                b"stale-if-error" => least(&mut self.stale_if_error, seconds),
-                _ => {}
-            }
+    fn add(&mut self, directive: Directive<'_>, targets: &TargetList) {
+        let seconds = directive.seconds().unwrap_or(0);
+        let is_unqualified = || named_fields(directive.argument, targets).is_none();
+        match directive.lower_case(&mut [0; 24]) {
+            b"max-age" => least(&mut self.max_age, seconds),
+            b"s-maxage" => least(&mut self.s_maxage, seconds),
+            b"no-cache" => self.no_cache |= is_unqualified(),
+            b"no-store" => self.no_store = true,
+            b"private" => self.private |= is_unqualified(),
+            b"public" => self.public |= directive.may_permit(),
+            b"must-revalidate" => self.must_revalidate = true,
+            b"proxy-revalidate" => self.proxy_revalidate = true,
+            b"must-understand" => self.must_understand |= directive.may_permit(),
+            b"immutable" => self.immutable |= directive.may_permit(),
+            b"stale-while-revalidate" => least(&mut self.stale_while_revalidate, seconds),
+            b"stale-if-error" => least(&mut self.stale_if_error, seconds),
+            _ => {}
         }
     }
 }
@@ -89,23 +97,32 @@ fn has_pragma(fields: &Fields) -> bool {
 
 /// The fields that `private="…"` or `no-cache="…"` name: a shared cache does not keep them, so that they
 /// are in no answer made without validation (RFC 9111 §5.2.2.4, §5.2.2.7).
-pub(in crate::cache) fn withheld(fields: &Fields) -> FieldNames<'_> {
-    fields
-        .all("cache-control")
-        .flat_map(directives)
-        .filter(|directive| directive.is("private") || directive.is("no-cache"))
-        .filter_map(|directive| named_fields(directive.argument))
-        .flat_map(elements)
-        .collect()
+pub(in crate::cache) fn withheld<'a>(fields: &'a Fields, targets: &TargetList) -> FieldNames<'a> {
+    let names = |directive: Directive<'a>| {
+        let names_some = directive.is("private") || directive.is("no-cache");
+        named_fields(directive.argument, targets).filter(|_| names_some)
+    };
+    match targeted(fields, targets) {
+        Some(members) => members
+            .into_iter()
+            .filter_map(names)
+            .flat_map(elements)
+            .collect(),
+        None => {
+            let said = fields.all("cache-control").flat_map(directives);
+            said.filter_map(names).flat_map(elements).collect()
+        }
+    }
 }
 
 /// The list of field names in the argument of `private` or `no-cache`; `None` when the directive is
 /// unqualified or has to be read so, because the list is empty, malformed or names a deciding field.
-fn named_fields(argument: Argument<'_>) -> Option<&[u8]> {
+fn named_fields<'a>(argument: Argument<'a>, targets: &TargetList) -> Option<&'a [u8]> {
     let Argument::Text(list) = argument else {
         return None;
     };
-    let usable = |name: &[u8]| name.iter().all(|&b| is_tchar(b)) && !is_one_of(name, &DECIDING);
+    let decides = |name: &[u8]| is_one_of(name, &DECIDING) || targets.governs(name);
+    let usable = |name: &[u8]| name.iter().all(|&b| is_tchar(b)) && !decides(name);
     (elements(list).next().is_some() && elements(list).all(usable)).then_some(list)
 }
 
@@ -176,7 +193,11 @@ mod tests {
             (&["max-stale=5, min-fresh=1, only-if-cached"], none),
         ];
         for (lines, expected) in table {
-            assert_eq!(D::of(&fields(lines)), *expected, "{lines:?}");
+            assert_eq!(
+                D::of(&fields(lines), &TargetList::NONE),
+                *expected,
+                "{lines:?}"
+            );
         }
     }
 
@@ -243,7 +264,11 @@ mod tests {
             (&["x=\"\\\", no-store\""], none),
         ];
         for (lines, expected) in table {
-            assert_eq!(D::of(&fields(lines)), *expected, "{lines:?}");
+            assert_eq!(
+                D::of(&fields(lines), &TargetList::NONE),
+                *expected,
+                "{lines:?}"
+            );
         }
     }
 
@@ -262,7 +287,8 @@ mod tests {
             (&[("Cache-Control", "x"), ("Pragma", "no-cache")], false),
         ];
         for (lines, expected) in table {
-            let found = ResponseDirectives::of(&crate::http::testing::fields(lines));
+            let found =
+                ResponseDirectives::of(&crate::http::testing::fields(lines), &TargetList::NONE);
             assert_eq!(found.no_cache, *expected, "{lines:?}");
         }
     }
@@ -273,7 +299,7 @@ mod tests {
         for piece in ["\"", "a=\"", "\\", "a;", ",", "=", "no-store\",\""] {
             let long = piece.repeat((256 << 10) / piece.len());
             let began = std::time::Instant::now();
-            let found = ResponseDirectives::of(&fields(&[&long]));
+            let found = ResponseDirectives::of(&fields(&[&long]), &TargetList::NONE);
             assert!(began.elapsed().as_secs() < 5, "{piece}");
             assert_eq!(found.no_store, piece.starts_with("no-store"));
         }
@@ -293,7 +319,7 @@ mod tests {
         ];
         for (lines, name, expected) in table {
             assert_eq!(
-                withheld(&fields(lines)).contains(name.as_bytes()),
+                withheld(&fields(lines), &TargetList::NONE).contains(name.as_bytes()),
                 *expected,
                 "{lines:?}"
             );

@@ -2,12 +2,14 @@
 #![allow(clippy::type_complexity)]
 
 use super::*;
+use crate::cache::directives::TargetList;
 use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule};
 use crate::cache::testing::{DATE, NOW, stored};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
 const HEURISTIC: Policy = Policy {
+    targeted: TargetList::NONE,
     store: StoreRule::Standard,
     ttl: Ttl::Heuristic,
     max_ttl: None,
@@ -182,17 +184,17 @@ fn forced_rules_lift_no_cache_and_nothing_else() {
         ..HEURISTIC
     };
     #[rustfmt::skip]
-    let table: &[(Policy, Lines, bool)] = &[
-        (HEURISTIC, &[], false),
-        (HEURISTIC, &[("Cache-Control", "no-cache")], true),
-        (HEURISTIC, &[("Cache-Control", "no-cache=a")], false),
-        (forced, &[("Cache-Control", "no-cache")], false),
-        (forced, &[("Cache-Control", "private")], true),
-        (forced, &[("Cache-Control", "no-store")], true),
-        (forced, &[("Vary", "*")], true),
-        (kept, &[("Cache-Control", "no-cache")], false),
-        (kept, &[("Cache-Control", "private")], true),
-        (kept, &[("Cache-Control", "no-store")], true),
+    let table: &[(&Policy, Lines, bool)] = &[
+        (&HEURISTIC, &[], false),
+        (&HEURISTIC, &[("Cache-Control", "no-cache")], true),
+        (&HEURISTIC, &[("Cache-Control", "no-cache=a")], false),
+        (&forced, &[("Cache-Control", "no-cache")], false),
+        (&forced, &[("Cache-Control", "private")], true),
+        (&forced, &[("Cache-Control", "no-store")], true),
+        (&forced, &[("Vary", "*")], true),
+        (&kept, &[("Cache-Control", "no-cache")], false),
+        (&kept, &[("Cache-Control", "private")], true),
+        (&kept, &[("Cache-Control", "no-store")], true),
     ];
     for (policy, lines, expected) in table {
         assert_eq!(facts(200, lines, policy).no_cache, *expected, "{lines:?}");

@@ -206,7 +206,14 @@ fn combining() {
     ];
     for (ours, asked, lines, expected) in table {
         let response = response(206, lines);
-        let got = combined(&fields(&[tag]), *ours, *asked, &response, Some(asked.len));
+        let got = combined(
+            &fields(&[tag]),
+            *ours,
+            *asked,
+            &response,
+            Some(asked.len),
+            &TargetList::NONE,
+        );
         let got = got.map(|(head, held)| (head.status, held));
         assert_eq!(got, *expected, "{ours:?} {lines:?}");
     }
@@ -232,7 +239,15 @@ fn fields_of_what_was_combined() {
         ("Content-Range", "bytes 4-5/10"),
     ];
     let response = response(206, &new);
-    let got = combined(&old, held(0, 4, 10), part(4, 2), &response, Some(2)).unwrap();
+    let got = combined(
+        &old,
+        held(0, 4, 10),
+        part(4, 2),
+        &response,
+        Some(2),
+        &TargetList::NONE,
+    )
+    .unwrap();
     let expected = [
         "Content-Type: a/b",
         "X-Old: 1",

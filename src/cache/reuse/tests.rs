@@ -160,16 +160,16 @@ fn a_guess_ends_with_its_lifetime() {
     };
     // After 1000 s without a change it is fresh for 100 s.
     #[rustfmt::skip]
-    let table: &[(Policy, &str, u64, Option<OnError>)] = &[
-        (Policy::default(), "", 99, None),
-        (Policy::default(), "", 100, Some(OnError::No)),
-        (Policy::default(), "max-stale", 100, Some(OnError::No)),
-        (Policy::default(), "max-age=0", 50, Some(OnError::Disconnected)),
-        (if_error, "", 150, Some(OnError::Error)),
-        (if_error, "", 161, Some(OnError::No)),
-        (by_rule, "", 150, Some(OnError::Disconnected)),
-        (by_rule, "max-stale", 150, None),
-        (by_ttl, "", 150, Some(OnError::Disconnected)),
+    let table: &[(&Policy, &str, u64, Option<OnError>)] = &[
+        (&Policy::default(), "", 99, None),
+        (&Policy::default(), "", 100, Some(OnError::No)),
+        (&Policy::default(), "max-stale", 100, Some(OnError::No)),
+        (&Policy::default(), "max-age=0", 50, Some(OnError::Disconnected)),
+        (&if_error, "", 150, Some(OnError::Error)),
+        (&if_error, "", 161, Some(OnError::No)),
+        (&by_rule, "", 150, Some(OnError::Disconnected)),
+        (&by_rule, "max-stale", 150, None),
+        (&by_ttl, "", 150, Some(OnError::Disconnected)),
     ];
     for (policy, request, since, expected) in table {
         let facts = Facts::of(&meta, policy);

@@ -146,7 +146,7 @@ fn updates() {
         (&[("Age", "50")], &[("Age", "3")], &["Age: 3"]),
     ];
     for (stored, new, expected) in table {
-        let updated = update(&fields(stored), &fields(new));
+        let updated = update(&fields(stored), &fields(new), &TargetList::NONE);
         assert_eq!(lines(&updated), *expected, "{stored:?} {new:?}");
     }
 }
@@ -158,7 +158,14 @@ fn a_refreshed_response_counts_from_its_validation() {
         &[("Date", EARLIER), ("Age", "9"), ("Foo", "1"), ("Vary", "a")],
     );
     let new = response(304, &[("Foo", "2"), ("Cache-Control", "max-age=5")]);
-    let meta = refreshed(&old, &fields(&[]), &new, NOW, NOW + Duration::from_secs(1));
+    let meta = refreshed(
+        &old,
+        &fields(&[]),
+        &new,
+        NOW,
+        NOW + Duration::from_secs(1),
+        &TargetList::NONE,
+    );
     #[rustfmt::skip]
     let expected = ["Vary: a", "Foo: 2", "Cache-Control: max-age=5", "Date: Sun, 06 Nov 1994 08:49:38 GMT"];
     assert_eq!(lines(&meta.fields), expected);
@@ -187,6 +194,7 @@ fn a_changed_vary_chooses_the_variant_anew() {
             &response(304, &[("Vary", vary)]),
             NOW,
             NOW,
+            &TargetList::NONE,
         );
         assert_eq!(meta.variant.text(), expected, "{vary}");
     }
@@ -264,7 +272,7 @@ fn fields_of_our_own_304() {
     ];
     for (stored, expected) in table {
         assert_eq!(
-            lines(&not_modified_fields(&fields(stored))),
+            lines(&not_modified_fields(&fields(stored), &TargetList::NONE)),
             *expected,
             "{stored:?}"
         );

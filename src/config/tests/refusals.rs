@@ -109,6 +109,18 @@ const REFUSED: &[(&str, &str)] = &[
         r#"f.toml:1: http_ports = 65536: expected a port such as 443 or a range such as "8000-8999""#,
     ),
     (
+        "targeted = \"CDN-Cache-Control\"",
+        r#"f.toml:1: targeted = "CDN-Cache-Control": expected a list of fields such as ["CDN-Cache-Control"]"#,
+    ),
+    (
+        "targeted = [\"cache-control\"]",
+        r#"f.toml:1: targeted = "cache-control": expected the name of a field such as "CDN-Cache-Control"; Cache-Control counts without them"#,
+    ),
+    (
+        "targeted = [\"CDN Cache\"]",
+        r#"f.toml:1: targeted = "CDN Cache": expected the name of a field such as "CDN-Cache-Control"; Cache-Control counts without them"#,
+    ),
+    (
         "own_destinations = \"192.0.2.1:80\"",
         r#"f.toml:1: own_destinations = "192.0.2.1:80": expected a list such as ["192.0.2.1:3141"]"#,
     ),

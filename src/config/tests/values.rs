@@ -1,6 +1,7 @@
 //! Values that are accepted, and what they come to.
 
 use super::*;
+use crate::cache::directives::TargetList;
 
 #[test]
 fn good_values_are_taken() {
@@ -104,6 +105,17 @@ fn good_values_are_taken() {
         ..Settings::default()
     };
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn names_of_targeted_fields_keep_their_order() {
+    let settings =
+        main_file("targeted = [\"My-CDN-Cache-Control\", \"CDN-Cache-Control\"]").unwrap();
+    let names = ["My-CDN-Cache-Control", "CDN-Cache-Control"];
+    let list = TargetList::new(names.map(str::to_owned).to_vec());
+    assert_eq!(settings.targeted, list);
+    assert_eq!(settings.policy(b"http://a/").targeted, list);
+    assert_eq!(main_file("targeted = []").unwrap(), Settings::default());
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Exchange<'_> {
             without: &["age"],
             through_http: self.through_http.as_ref(),
         };
-        let fields = not_modified_fields(selected.fields);
+        let fields = not_modified_fields(selected.fields, &self.settings.targeted);
         let out = &mut self.client.out;
         write_response_head(out, 304, reason(304).as_bytes(), &fields, &how);
         self.record.status = 304;

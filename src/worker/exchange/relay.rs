@@ -209,7 +209,7 @@ impl Exchange<'_> {
         let head = &answer.head;
         let (fields, age) = match audience {
             Audience::Own => (Cow::Borrowed(&head.fields), None),
-            Audience::Others { age } => (answer.fields_for_others(), age),
+            Audience::Others { age } => (answer.fields_for_others(&self.settings.targeted), age),
         };
         let date = date::format(now().seconds());
         // RFC 9110 §6.6.1: one who has a clock adds what is missing.

@@ -226,7 +226,7 @@ impl Exchange<'_> {
                 head.method != Method::Head
             }
             Condition::NotModified => {
-                let fields = not_modified_fields(&meta.fields);
+                let fields = not_modified_fields(&meta.fields, &self.settings.targeted);
                 self.made_head(from, 304, &fields, Framing::None, None, &["age"]);
                 false
             }

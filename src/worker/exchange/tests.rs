@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::*;
+use crate::cache::directives::TargetList;
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::cache::testing::{request, response};
@@ -36,7 +37,14 @@ fn remember(worker: &Worker) {
     let content = Bytes::from_static(b"content");
     let object = Object {
         generation: worker.shared.generation(key.hash()),
-        meta: Meta::of(key, &request("GET", &[]), &fresh, now(), now()),
+        meta: Meta::of(
+            key,
+            &request("GET", &[]),
+            &fresh,
+            now(),
+            now(),
+            &TargetList::NONE,
+        ),
         checksum: Checksum::of(&content),
         content: Content::Memory(content),
     };

@@ -31,7 +31,7 @@ pub fn request_after(
         upgrade: false,
         requester: request.requester,
         pinned: request.pinned.clone(),
-        policy: request.policy,
+        policy: request.policy.clone(),
         settings: request.settings.clone(),
     })
 }

@@ -16,7 +16,9 @@ pub fn misfits(request: &FetchRequest, response: &ResponseHead) -> bool {
     let framing = response_framing(&request.head.method, response).ok();
     let content = framing.and_then(Framing::length);
     match response.status {
-        206 => part.joined(response, content).is_none(),
+        206 => part
+            .joined(response, content, &request.policy.targeted)
+            .is_none(),
         status => status == 416,
     }
 }

@@ -128,22 +128,21 @@ pub async fn refresh(
         worker, request, ..
     } = context;
     let (old, policy) = (&stored.object.meta, &request.policy);
-    let received = times.response;
+    let (received, targets) = (times.response, &policy.targeted);
     let presented = &request.head.fields;
-    let all = refreshed(old, presented, head, times.request, received);
-    let alone = PersonalFields::of(&head.fields).alone_in(&head.fields);
+    let all = refreshed(old, presented, head, times.request, received, targets);
+    let alone = PersonalFields::of(&head.fields, targets).alone_in(&head.fields);
     let shared = match may_update(presented, &old.fields, &head.fields, policy, received) {
         Ok(()) => Ok(keep(context, stored, all.clone()).await),
         Err(why @ (UncacheableReason::Private | UncacheableReason::NoStore)) => {
             // Nobody is to have it without asking any more, nor anything else of what this client got.
-            let control = head.fields.all("cache-control");
-            let control = control.map(|line| (&b"Cache-Control"[..], line));
-            let fields = control.collect();
+            let lines = head.fields.iter();
+            let fields = lines.filter(|(name, _)| targets.governs(name)).collect();
             let head = ResponseHead {
                 fields,
                 ..head.clone()
             };
-            let meta = refreshed(old, presented, &head, times.request, received);
+            let meta = refreshed(old, presented, &head, times.request, received, targets);
             keep(context, stored, meta).await;
             Err(why)
         }

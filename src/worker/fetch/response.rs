@@ -131,9 +131,12 @@ impl Context<'_> {
         let part = request.part();
         let framing = received.framing;
         let joint = part.and_then(|part| {
-            let joint = part.joined(&received.head, framing.length())?;
+            let targets = &request.policy.targeted;
+            let joint = part.joined(&received.head, framing.length(), targets)?;
             match &received.after {
-                Some(after) => part.joined_besides(joint, &after.head, after.framing.length()),
+                Some(after) => {
+                    part.joined_besides(joint, &after.head, after.framing.length(), targets)
+                }
                 None => Some(joint),
             }
         });
@@ -163,7 +166,7 @@ impl Context<'_> {
         let sharing = match &wanted {
             Ok(meta) => Ok(Shareable {
                 facts: Facts::of(meta, &request.policy),
-                fields: for_others(&head.fields),
+                fields: for_others(&head.fields, &request.policy.targeted),
                 response_time: times.response,
                 selecting: vary::names(&head.fields).unwrap_or_default(),
                 variant: meta.variant.clone(),
@@ -258,7 +261,10 @@ impl Context<'_> {
             (Ok(trailers), wanted) => {
                 // A recipient may discard trailer fields; whoever reads along is to have these no more than the header's.
                 let trailers = match &wanted {
-                    Ok(meta) => PersonalFields::of(&meta.fields).absent_from(&trailers),
+                    Ok(meta) => {
+                        let targets = &request.policy.targeted;
+                        PersonalFields::of(&meta.fields, targets).absent_from(&trailers)
+                    }
                     Err(_) => trailers,
                 };
                 if let Some(connection) = connection {

@@ -123,7 +123,7 @@ impl<'a> Resumable<'a> {
             upgrade: false,
             requester: first.requester,
             pinned: Weak::new(),
-            policy: first.policy,
+            policy: first.policy.clone(),
             settings: first.settings.clone(),
         }
     }

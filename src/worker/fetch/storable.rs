@@ -56,7 +56,14 @@ pub fn storable(
     if length.is_some_and(|length| length > request.settings.largest_object) {
         return Err(NoStoreReason::TooLarge);
     }
-    let mut meta = Meta::of(key, presented, &head, times.request, times.response);
+    let mut meta = Meta::of(
+        key,
+        presented,
+        &head,
+        times.request,
+        times.response,
+        &policy.targeted,
+    );
     // Put together of many responses, each with fields of its own.
     if !may_be_a_head(&meta.fields) {
         return Err(NoStoreReason::TooLarge);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::cache::directives::TargetList;
 use crate::cache::parts::{self, Lacking, PartialContent};
 use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
@@ -66,9 +67,10 @@ impl StoredPart {
         &self,
         response: &ResponseHead,
         content: Option<u64>,
+        targets: &TargetList,
     ) -> Option<(ResponseHead, PartialContent)> {
         let ours = &self.stored.object.meta.fields;
-        parts::combined(ours, self.held, self.missing()?, response, content)
+        parts::combined(ours, self.held, self.missing()?, response, content, targets)
     }
 
     /// The same of what it makes so, and the response that has what comes after it.
@@ -77,9 +79,10 @@ impl StoredPart {
         (head, held): (ResponseHead, PartialContent),
         response: &ResponseHead,
         content: Option<u64>,
+        targets: &TargetList,
     ) -> Option<(ResponseHead, PartialContent)> {
         let asked = self.lacking()?.then_after()?;
-        parts::combined(&head.fields, held, asked, response, content)
+        parts::combined(&head.fields, held, asked, response, content, targets)
     }
 
     /// True when it is of the same representation and no shorter than another part.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
+use crate::cache::directives::TargetList;
 use crate::cache::freshness::Facts;
 use crate::cache::key::Variant;
 use crate::cache::parts::PartialContent;
@@ -93,10 +94,10 @@ impl Answer {
     }
 
     /// Its fields without what is for the client alone whose request brought it.
-    pub fn fields_for_others(&self) -> Cow<'_, Fields> {
+    pub fn fields_for_others(&self, targets: &TargetList) -> Cow<'_, Fields> {
         match &self.sharing {
             Ok(shareable) => Cow::Borrowed(&shareable.fields),
-            Err(_) => Cow::Owned(for_others(&self.head.fields)),
+            Err(_) => Cow::Owned(for_others(&self.head.fields, targets)),
         }
     }
 
