@@ -191,7 +191,8 @@ pub struct Times {
     pub origin_idle: Duration,
     /// For a tunnel that is silent in both directions.
     pub tunnel_idle: Duration,
-    /// For content that stalls, from an origin server or to a client.
+    /// For content that stalls: that a peer doesn't take, or that an origin server doesn't send while others than one client
+    /// wait for it.
     pub body_stall: Duration,
     /// For a fetch that others wait for, to show progress: then one of them asks the origin server too.
     pub collapsed_wait: Duration,
@@ -206,7 +207,7 @@ impl Default for Times {
             client_idle: Duration::from_secs(5 * 60),
             worker_idle: Duration::from_millis(250),
             connect: Duration::from_secs(10),
-            origin_response: Duration::from_secs(60),
+            origin_response: Duration::from_secs(5 * 60),
             origin_hang: Duration::from_secs(3),
             origin_idle: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(60 * 60),

@@ -11,6 +11,8 @@ use nix::libc;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::stream::find_dead_peers;
+
 /// The connections that the kernel may hold for us; it caps this at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
@@ -24,6 +26,7 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     }
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
+    find_dead_peers(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -61,15 +64,16 @@ pub fn local_address(listener: impl AsFd) -> io::Result<Option<SocketAddr>> {
 }
 
 /// Makes an inherited listener non-blocking, and refuses what isn't a listening stream socket. What is
-/// accepted on a TCP listener has no delay by Nagle's algorithm, as it inherits that from the listener.
+/// accepted on a TCP listener has no delay by Nagle's algorithm, and keepalives, as it inherits both from the listener.
 pub fn adopt_listener(listener: &OwnedFd) -> io::Result<()> {
     let socket = socket2::SockRef::from(listener);
     if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
         let why = "it is not a listening stream socket";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
-    // Fails on a Unix socket, which has no such delay.
+    // Both fail on a Unix socket, which has no such delay and whose peer is on this machine.
     let _ = socket.set_tcp_nodelay(true);
+    let _ = find_dead_peers(listener);
     socket.set_nonblocking(true)
 }
 

@@ -40,10 +40,17 @@ pub fn cookie(socket: impl AsFd) -> io::Result<u64> {
     SockRef::from(&socket).cookie()
 }
 
-/// Has closing this socket not wait: another process that had it may have set SO_LINGER.
+/// Has closing this socket not wait: another process that had it may have set SO_LINGER. A linger of no time stays: it is a
+/// reset, by which a worker shows that content is cut off.
 pub fn close_without_waiting(socket: impl AsFd) {
-    // Fails on what isn't a socket, which has nothing to wait for.
-    let _ = SockRef::from(&socket).set_linger(None);
+    let socket = SockRef::from(&socket);
+    // Both fail on what isn't a socket, which has nothing to wait for.
+    if socket
+        .linger()
+        .is_ok_and(|it| it.is_some_and(|time| !time.is_zero()))
+    {
+        let _ = socket.set_linger(None);
+    }
 }
 
 #[cfg(test)]

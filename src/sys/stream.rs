@@ -7,19 +7,28 @@ use std::future::Future;
 use std::io::{self, IoSlice, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// The most that one sendfile call is asked for, so that one client doesn't hold the event loop.
 const SENDFILE_MOST: u64 = 1 << 20;
+
+/// The silence after which a peer is asked for a sign of life, the time between two such probes, and how many go unanswered
+/// before the connection is given up: a peer that is gone is found in two minutes, a stream that is silent goes on.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
+/// The time between two looks whether what was written has arrived.
+const ARRIVAL_LOOK: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub struct Stream(AsyncFd<Socket>);
@@ -42,8 +51,9 @@ impl Stream {
         let kind = Type::STREAM.nonblocking().cloexec();
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
+        find_dead_peers(&socket)?;
         match socket.connect(&address.into()) {
-            Err(error) if error.raw_os_error() == Some(nix::libc::EINPROGRESS) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
             outcome => outcome?,
         }
         let stream = register(socket)?;
@@ -98,16 +108,23 @@ impl Stream {
 
     /// Writes a few bytes if there is room for them; without an effect otherwise.
     pub fn try_write(&self, bytes: &[u8]) {
-        let _ = self
-            .0
-            .get_ref()
-            .send_with_flags(bytes, nix::libc::MSG_NOSIGNAL);
+        let _ = self.0.get_ref().send_with_flags(bytes, libc::MSG_NOSIGNAL);
     }
 
     /// True when the peer has reset the connection, or closed it both ways.
     pub fn is_reset(&self) -> bool {
         let mut fds = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::empty())];
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|events| events > 0)
+    }
+
+    /// True when the connection has failed: the peer has reset it, or doesn't show any sign of life.
+    pub fn has_failed(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::empty())];
+        let asked = poll(&mut fds, PollTimeout::ZERO).is_ok();
+        asked
+            && fds[0]
+                .revents()
+                .is_some_and(|seen| seen.contains(PollFlags::POLLERR))
     }
 
     /// Writes all of `parts` in order, each call gathering as much as there is; the deadline is
@@ -130,7 +147,7 @@ impl Stream {
     pub async fn write_more(&self, part: &[u8], timeout: Duration) -> io::Result<()> {
         let mut rest = part;
         while !rest.is_empty() {
-            let flags = nix::libc::MSG_MORE | nix::libc::MSG_NOSIGNAL;
+            let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
             match self.0.get_ref().send_with_flags(rest, flags) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) => self.wait_to_write(error, timeout).await?,
@@ -150,7 +167,7 @@ impl Stream {
     ) -> io::Result<()> {
         let (mut at, end) = (offset, offset + len);
         while at < end {
-            let mut position = at as nix::libc::off_t;
+            let mut position = at as libc::off_t;
             let most = (end - at).min(SENDFILE_MOST) as usize;
             match sendfile(self.0.get_ref(), file, Some(&mut position), most) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -194,6 +211,14 @@ impl Stream {
         self.0.get_ref().shutdown(Shutdown::Write)
     }
 
+    /// Waits until the peer has all that was written, for so long at most.
+    pub async fn until_arrived(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while unacknowledged(self.0.get_ref()) > 0 && Instant::now() < end {
+            sleep(ARRIVAL_LOOK).await;
+        }
+    }
+
     /// Makes the coming close a reset, so that a peer whose content ends with the connection can
     /// tell that it is not whole.
     pub fn reset_on_close(&self) {
@@ -204,6 +229,15 @@ impl Stream {
     pub(super) fn inner(&self) -> &AsyncFd<Socket> {
         &self.0
     }
+}
+
+/// Has the kernel ask a silent peer for a sign of life (RFC 1122 §4.2.3.6); what is accepted inherits it from a listener.
+pub fn find_dead_peers<'a>(socket: impl Into<SockRef<'a>>) -> io::Result<()> {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.into().set_tcp_keepalive(&keepalive)
 }
 
 fn register(socket: Socket) -> io::Result<Stream> {
@@ -244,6 +278,14 @@ fn read_once(socket: &Socket, buffer: &mut BytesMut) -> io::Result<(usize, bool)
     unsafe { buffer.advance_mut(read) };
     // At the end of the stream readiness stays, so that the next read sees the end again.
     Ok((read, read > 0 && read < spare))
+}
+
+/// The bytes that were written and haven't arrived at the peer, as far as is known.
+fn unacknowledged(socket: &Socket) -> libc::c_int {
+    let mut unsent: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ, which has the same number as TIOCOUTQ, writes one int to where the pointer says.
+    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &mut unsent) };
+    if asked == 0 { unsent } else { 0 }
 }
 
 /// True when there is nothing to read on a non-blocking socket, neither bytes nor its end. Asks the kernel: the event

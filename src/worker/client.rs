@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::origin::guard::Requester;
 use super::origin::pinned::PinnedConnections;
+use super::upload::Upload;
 use crate::ipc::{Assigned, Peer, Returned};
 use crate::sys::stream::Stream;
 
@@ -21,6 +22,8 @@ pub(super) struct Client {
     /// Bytes that were read and not yet taken.
     pub(super) buffer: BytesMut,
     pub(super) out: BytesMut,
+    /// The content of its request, while that comes.
+    pub(super) upload: Option<Upload>,
     /// Another worker sent it here with the request that comes first; it isn't sent on.
     pub(super) handed: bool,
     /// The connections to origin servers that are its alone. They end when it leaves this worker.
@@ -37,6 +40,7 @@ impl Client {
             stream: Stream::new(assigned.fd)?,
             buffer: BytesMut::from(&assigned.read[..]),
             out: BytesMut::new(),
+            upload: None,
             handed: assigned.handed,
             pinned: Rc::default(),
             authenticating: false,

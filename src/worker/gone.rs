@@ -1,34 +1,36 @@
-//! A client that waits for its response, watched meanwhile: what it sends ahead is read, within a bound, and its
-//! connection's end is noticed though nothing is written.
+//! A client that waits for its response, watched meanwhile: the rest of its request's content is read, then what it sends
+//! ahead, within a bound, and its connection's end is noticed though nothing is written.
 //!
 //! A FIN may be half of a connection (RFC 9112 §9.6 asks a server to answer what came before): after a moment an interim
 //! response tells the two apart, as a host whose socket is closed resets the connection. HTTP/1.0 has none: there
 //! it shows when the response is written.
 
 use std::cell::Cell;
-use std::future::pending;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::sleep;
 
+use super::upload::{Upload, UploadFault};
 use crate::http::head::Version;
 use crate::sys::stream::Stream;
 
-/// The most bytes that are read ahead; a client that has sent more is no longer watched.
+/// The most bytes that are read ahead; of a client that has sent more only a reset is seen.
 const READ_AHEAD: usize = 8 << 10;
 const READ: usize = 2 << 10;
 /// The time in which most half-closed clients get their response.
 const GRACE: Duration = Duration::from_millis(200);
 /// The time without content after which a client that has closed its half is taken to have gone; and the longest between
 /// two looks for a reset.
-const STALLED: Duration = Duration::from_secs(5);
+const STALLED: Duration = Duration::from_secs(1);
 
 /// A client to be watched.
 pub(super) struct Watched<'a> {
     pub(super) stream: &'a Stream,
     /// Bytes that were read and not yet taken.
     pub(super) buffer: &'a mut BytesMut,
+    /// The content of its request, while that comes.
+    pub(super) upload: &'a mut Option<Upload>,
     pub(super) response: Progress<'a>,
 }
 
@@ -44,17 +46,23 @@ pub(super) enum Progress<'a> {
 }
 
 impl Watched<'_> {
-    /// Resolves when the client has gone.
-    pub(super) async fn gone(self) {
+    /// Resolves when the client has gone, or fails when its content isn't whole.
+    pub(super) async fn gone(self) -> Result<(), UploadFault> {
+        if let Some(upload) = self.upload {
+            upload.run(self.stream, self.buffer).await?;
+        }
         loop {
             if self.buffer.len() >= READ_AHEAD {
-                return pending().await;
+                while !self.stream.is_reset() {
+                    sleep(STALLED).await;
+                }
+                return Ok(());
             }
             self.buffer.reserve(READ);
             match self.stream.read_some(self.buffer).await {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(_) => return,
+                Err(_) => return Ok(()),
             }
         }
         sleep(GRACE).await;
@@ -83,9 +91,10 @@ impl Watched<'_> {
                 sleep(STALLED).await;
                 let has_stalled = before.is_some() && come() == before;
                 if has_stalled || self.stream.is_reset() {
-                    return;
+                    break;
                 }
             },
         }
+        Ok(())
     }
 }

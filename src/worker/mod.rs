@@ -25,6 +25,7 @@ mod stored;
 mod supervision;
 mod transfers;
 mod tunnel;
+mod upload;
 mod verification;
 mod waiting_list;
 

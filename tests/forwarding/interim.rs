@@ -1,5 +1,7 @@
 //! Interim responses, `Expect: 100-continue`, and answers that come before the content is there.
 
+use std::time::Duration;
+
 use crate::common::origin::{fresh, passing};
 use crate::common::{Client, Gate, Origin, Proxy};
 
@@ -82,6 +84,66 @@ fn interim_responses_pass() {
         "{:?}",
         hit.head.fields
     );
+}
+
+#[test]
+fn any_number_of_interim_responses_passes_over_any_time() {
+    let proxy = Proxy::start("[timeouts]\norigin_response = \"1s\"\n");
+    let origin = Origin::scripted(|mut conn| {
+        let _ = conn.request();
+        // Each renews the time for the head.
+        for _ in 0..8 {
+            conn.send("HTTP/1.1 102 Processing\r\n\r\n");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        conn.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(1000));
+        conn.send(passing("done"));
+    });
+    for method in ["GET", "POST"] {
+        let mut client = Client::of(&proxy);
+        let content = if method == "POST" {
+            "Content-Length: 2\r\n\r\nhi"
+        } else {
+            "\r\n"
+        };
+        let (uri, authority) = (origin.uri("/"), origin.authority());
+        client.send(format!(
+            "{method} {uri} HTTP/1.1\r\nHost: {authority}\r\n{content}"
+        ));
+        for number in 0..1008 {
+            let status = if number < 8 { 102 } else { 103 };
+            assert_eq!(client.response_head(method).status, status, "{number}");
+        }
+        assert_eq!(client.response(method).text(), "done");
+    }
+    let mut old = Client::of(&proxy);
+    old.send(format!("GET {} HTTP/1.0\r\n\r\n", origin.uri("/")));
+    assert_eq!(
+        old.response("GET").text(),
+        "done",
+        "HTTP/1.0 has no interim responses"
+    );
+}
+
+#[test]
+fn interim_responses_that_a_client_does_not_take_hold_up_the_origin() {
+    let proxy = Proxy::start("[timeouts]\nbody_stall = \"1s\"\n");
+    let failed = Gate::new();
+    let origin = Origin::scripted({
+        let failed = failed.clone();
+        move |mut conn| {
+            let _ = conn.request();
+            let hints = format!(
+                "HTTP/1.1 103 Early Hints\r\nLink: <{}>\r\n\r\n",
+                "x".repeat(1000)
+            );
+            while conn.send(hints.repeat(64)) {}
+            failed.open();
+        }
+    });
+    let client = Client::asking(&proxy, &origin.uri("/"));
+    failed.wait();
+    drop(client);
 }
 
 #[test]

@@ -6,10 +6,13 @@
 mod common;
 
 mod clients;
+mod cut;
+mod duplex;
 mod heads;
 mod hung;
 mod interim;
 mod itself;
+mod leaving;
 mod long;
 mod names;
 mod offers;
@@ -19,6 +22,7 @@ mod pinned;
 mod requests;
 mod responses;
 mod reuse;
+mod silence;
 mod targets;
 mod trailers;
 

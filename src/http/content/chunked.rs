@@ -113,6 +113,12 @@ impl ChunkedDecoder {
         self.doubtful
     }
 
+    /// True once the last chunk has come and no trailer field has begun, with this left to read: only without a last chunk
+    /// is content incomplete (RFC 9112 §8).
+    pub fn may_end(&self, left: &[u8]) -> bool {
+        self.state == State::End || (self.state == State::Trailers && matches!(left, b"" | b"\r"))
+    }
+
     /// As much of the chunk as is there.
     fn data(&mut self, buf: &mut BytesMut) -> Bytes {
         let length = (buf.len() as u64).min(self.remaining);

@@ -75,10 +75,18 @@ impl ContentDecoder {
         }
     }
 
-    /// Takes note of the peer's closing: all well when the message is complete or ends this way.
-    pub fn eof(&self) -> Result<(), ContentError> {
-        let ended = self.is_complete() || matches!(self.rest, Rest::UntilClose);
+    /// Takes note of the peer's closing with this left to read: all well when the message is complete or ends this way.
+    pub fn eof(&self, left: &[u8]) -> Result<(), ContentError> {
+        let ended = self.has_all(left) || matches!(self.rest, Rest::UntilClose);
         ended.then_some(()).ok_or(ContentError::Incomplete)
+    }
+
+    /// True when the content is complete with this left to read and whatever comes now, though the line that ends it may lack (RFC 9112 §8).
+    pub fn has_all(&self, left: &[u8]) -> bool {
+        match &self.rest {
+            Rest::Chunked(chunked) => chunked.may_end(left),
+            Rest::Length(_) | Rest::UntilClose => self.is_complete(),
+        }
     }
 }
 
@@ -115,6 +123,38 @@ mod tests {
                 b"abc",
                 b"",
                 false,
+                true,
+            ),
+            (
+                Framing::Chunked,
+                b"3\r\nabc\r\n0\r\nX: y",
+                b"abc",
+                b"X: y",
+                false,
+                false,
+            ),
+            (
+                Framing::Chunked,
+                b"3\r\nabc\r\n0\r\n\r",
+                b"abc",
+                b"\r",
+                false,
+                true,
+            ),
+            (
+                Framing::Chunked,
+                b"3\r\nabc\r\n0\r",
+                b"abc",
+                b"",
+                false,
+                false,
+            ),
+            (
+                Framing::Chunked,
+                b"3\r\nabc\r\n0",
+                b"abc",
+                b"",
+                false,
                 false,
             ),
             (Framing::Chunked, b"3\r\nabc\r\n", b"abc", b"", false, false),
@@ -139,7 +179,7 @@ mod tests {
                     (*over, *over),
                     "{framing:?}"
                 );
-                assert_eq!(decoder.eof().is_ok(), *well, "{framing:?}");
+                assert_eq!(decoder.eof(&buf).is_ok(), *well, "{framing:?}");
             }
         }
     }

@@ -58,7 +58,7 @@ pub struct Spool {
     inner: RefCell<Inner>,
     /// For readers: there is more, or the end.
     grown: Notifier,
-    /// For the writer of a window: something was taken from it.
+    /// For the writer: something was taken from a window, a reader came or went.
     taken: Notifier,
 }
 
@@ -102,12 +102,18 @@ impl Spool {
         (spool, writer)
     }
 
+    /// A window of content that passes.
+    pub fn window() -> (Rc<Spool>, SpoolWriter) {
+        Spool::new(Keep::Window)
+    }
+
     /// A reader from the start, or `None` when the start is no longer there.
     pub fn reader(self: &Rc<Spool>) -> Option<SpoolReader> {
         let mut inner = self.inner.borrow_mut();
-        inner
-            .has_start()
-            .then(|| SpoolReader::new(self.clone(), inner.readers.add()))
+        let place = inner.has_start().then(|| inner.readers.add())?;
+        drop(inner);
+        self.taken.notify();
+        Some(SpoolReader::new(self.clone(), place))
     }
 
     pub fn len(&self) -> u64 {
@@ -138,6 +144,25 @@ impl Spool {
     pub async fn out_of_reach(&self) {
         let is_out_of_reach = || self.inner.borrow().is_out_of_reach();
         self.taken.holds(is_out_of_reach).await;
+    }
+
+    /// Resolves when one reader is there, and no other.
+    pub async fn has_one_reader(&self) {
+        self.taken.holds(|| self.readers() == 1).await;
+    }
+
+    /// Resolves when more than one reader is there, or none.
+    pub async fn has_many_readers_or_none(&self) {
+        self.taken.holds(|| self.readers() != 1).await;
+    }
+
+    /// Resolves when it has no reader.
+    pub async fn unread(&self) {
+        self.taken.holds(|| self.readers() == 0).await;
+    }
+
+    fn readers(&self) -> usize {
+        self.inner.borrow().readers.count()
     }
 
     /// True when all of it is kept, to be published.

@@ -132,5 +132,6 @@ impl SpoolReader {
 impl Drop for SpoolReader {
     fn drop(&mut self) {
         self.note(Readers::remove);
+        self.spool.taken.notify();
     }
 }

@@ -99,6 +99,11 @@ impl Readers {
         self.passing = Some((offset, checksum));
     }
 
+    /// The number of readers.
+    pub(super) fn count(&self) -> usize {
+        self.places.iter().flatten().count()
+    }
+
     fn positions(&self) -> impl Iterator<Item = u64> {
         let readers = self.places.iter().flatten();
         readers.filter_map(|reader| reader.position)

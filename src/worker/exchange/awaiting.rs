@@ -14,6 +14,7 @@ use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Version};
 use crate::sys::stream::Stream;
 use crate::worker::gone::{Progress, Watched};
+use crate::worker::upload::UploadFault;
 use crate::worker::waiting_list::{FetchEvent, FetchOutcome, Ticket};
 
 impl Exchange<'_> {
@@ -21,20 +22,29 @@ impl Exchange<'_> {
     pub(super) async fn outcome(&mut self, ticket: &mut Ticket) -> Result<FetchOutcome, After> {
         let client = &mut *self.client;
         let version = self.head.version;
+        let writing = Cell::new(false);
         let mut down = Down {
             stream: &client.stream,
             out: &mut client.out,
             version,
             pseudonym: &self.worker.pseudonym,
             timeout: self.settings.times.body_stall,
-            writing: &Cell::new(false),
+            writing: &writing,
         };
         let watched = Watched {
             stream: &client.stream,
             buffer: &mut client.buffer,
-            response: Progress::Awaited(version),
+            upload: &mut client.upload,
+            response: Progress::Interim(version, &writing),
         };
-        down.outcome(ticket, watched.gone()).await
+        let outcome = down.outcome(ticket, watched.gone()).await;
+        outcome.map_err(|ended| match ended {
+            WaitingEnd::Gone => After::Over,
+            WaitingEnd::BadContent(fault) => {
+                self.client.upload = None;
+                self.refuse(fault.status(), &fault.to_string())
+            }
+        })
     }
 }
 
@@ -54,20 +64,28 @@ impl Down<'_> {
     pub(super) async fn outcome(
         &mut self,
         ticket: &mut Ticket,
-        gone: impl Future<Output = ()>,
-    ) -> Result<FetchOutcome, After> {
+        gone: impl Future<Output = Result<(), UploadFault>>,
+    ) -> Result<FetchOutcome, WaitingEnd> {
         let mut gone = pin!(gone);
         loop {
             let event = tokio::select! {
                 biased;
                 event = ticket.event() => event,
-                () = &mut gone => return Err(After::Over),
+                ended = &mut gone => return Err(match ended {
+                    Ok(()) => WaitingEnd::Gone,
+                    Err(fault) => WaitingEnd::BadContent(fault),
+                }),
             };
             let head = match event {
                 FetchEvent::Outcome(outcome) => return Ok(outcome),
                 FetchEvent::Interim(head) => head,
             };
-            self.interim(&head).await?;
+            // A client may read nothing before it has sent all of its content.
+            tokio::select! {
+                biased;
+                written = self.interim(&head) => written.map_err(|_| WaitingEnd::Gone)?,
+                _ = &mut gone => return Err(WaitingEnd::Gone),
+            }
         }
     }
 
@@ -81,6 +99,14 @@ impl Down<'_> {
         self.out.clear();
         written.map_err(|_| After::Over)
     }
+}
+
+/// The end of waiting for an outcome that doesn't come.
+pub(super) enum WaitingEnd {
+    /// The client has gone.
+    Gone,
+    /// Its content is no good.
+    BadContent(UploadFault),
 }
 
 /// Gathers an interim response, which HTTP/1.0 doesn't know (RFC 9110 §15.2).

@@ -88,12 +88,13 @@ impl Exchange<'_> {
             let watched = Watched {
                 stream: &self.client.stream,
                 buffer: &mut self.client.buffer,
+                upload: &mut self.client.upload,
                 response: Progress::Awaited(self.head.version),
             };
             let waited = tokio::select! {
                 biased;
                 waited = waiter.waited(&self.worker.shared) => waited,
-                () = watched.gone() => return WaitEnd::Answered(After::Over),
+                _ = watched.gone() => return WaitEnd::Answered(After::Over),
                 () = &mut hung => return match fallback {
                     Some(fallback) => {
                         waiter.is_answered();
@@ -159,6 +160,7 @@ impl Exchange<'_> {
         let watched = Watched {
             stream: &client.stream,
             buffer: &mut client.buffer,
+            upload: &mut client.upload,
             response: Progress::Awaited(version),
         };
         let mut gone = pin!(watched.gone());
@@ -173,7 +175,7 @@ impl Exchange<'_> {
                     }
                 },
                 waited = waiter.waited(&self.worker.shared) => waited,
-                () = &mut gone => return Err(After::Over),
+                _ = &mut gone => return Err(After::Over),
             };
             if let Waited::Outcome(outcome, ticket) = waited {
                 if let Ok(usable) = joiner.usable(outcome, ticket, &mut waiter.wanted) {

@@ -20,13 +20,6 @@ use crate::worker::gone::{Progress, Watched};
 use crate::worker::pages::reason;
 use crate::worker::waiting_list::Answer;
 
-/// The content as far as it was sent.
-pub(super) struct SentContent {
-    pub(super) ended: io::Result<SinkEnd>,
-    /// True when anything of the response has been written, so that it can't be taken back.
-    pub(super) written: bool,
-}
-
 impl Exchange<'_> {
     /// True when the client's own condition says that it has what another's fetch brings.
     pub(super) fn is_not_modified(&self, answer: &Answer) -> bool {
@@ -69,22 +62,17 @@ impl Exchange<'_> {
         answer: &Answer,
         reader: SpoolReader,
         framing: Framing,
-    ) -> SentContent {
+    ) -> io::Result<SinkEnd> {
         let mut reader = reader;
-        let sent = self.send_from(&answer.spool, &mut reader, framing, false);
-        let SentContent {
-            mut ended,
-            mut written,
-        } = sent.await;
-        if let Ok(SinkEnd::Missed(before)) = ended {
-            let range = reader.rest();
-            // The fetch may end when nobody else reads it.
-            drop(reader);
-            let missing = Missing { range, before };
-            ended = Box::pin(self.send_missed(answer, missing, framing)).await;
-            written = true;
-        }
-        SentContent { ended, written }
+        let ended = self.send_from(&answer.spool, &mut reader, framing).await;
+        let Ok(SinkEnd::Missed(before)) = ended else {
+            return ended;
+        };
+        let range = reader.rest();
+        // The fetch may end when nobody else reads it.
+        drop(reader);
+        let missing = Missing { range, before };
+        Box::pin(self.send_missed(answer, missing, framing)).await
     }
 
     async fn send_missed(
@@ -99,6 +87,7 @@ impl Exchange<'_> {
         let watched = Watched {
             stream: &self.client.stream,
             buffer: &mut buffer,
+            upload: &mut None,
             response: Progress::Content(&|| Some(0)),
         };
         let asked = async {
@@ -110,7 +99,7 @@ impl Exchange<'_> {
         let rest = tokio::select! {
             biased;
             rest = asked => Ok(rest),
-            () = watched.gone() => Err(io::ErrorKind::ConnectionReset),
+            _ = watched.gone() => Err(io::ErrorKind::ConnectionReset),
         };
         self.client.buffer = buffer;
         let rest = rest?;
@@ -119,8 +108,8 @@ impl Exchange<'_> {
                 "this client read slower than others, and the origin server has no way to go on";
             return Ok(SinkEnd::Cut(why.to_owned()));
         };
-        let sent = self.send_from(&rest.answer.spool, &mut rest.reader, framing, true);
-        sent.await.ended
+        let sent = self.send_from(&rest.answer.spool, &mut rest.reader, framing);
+        sent.await
     }
 
     /// Sends what the reader of this spool gives after what is gathered, while the client is watched.
@@ -129,8 +118,7 @@ impl Exchange<'_> {
         spool: &Spool,
         reader: &mut SpoolReader,
         framing: Framing,
-        written: bool,
-    ) -> SentContent {
+    ) -> io::Result<SinkEnd> {
         let waits = Cell::new(false);
         let client = &mut *self.client;
         let mut sink = Sink {
@@ -140,18 +128,17 @@ impl Exchange<'_> {
             framing,
             timeout: self.settings.times.body_stall,
             sent: self.record.bytes,
-            written,
             waits: &waits,
         };
         let come = || waits.get().then(|| spool.len());
         let watched = Watched {
             stream: &client.stream,
             buffer: &mut client.buffer,
+            upload: &mut client.upload,
             response: Progress::Content(&come),
         };
         let ended = sink.drain_to(reader, watched).await;
-        let written = sink.written;
         self.record.bytes = sink.sent;
-        SentContent { ended, written }
+        ended
     }
 }

@@ -142,7 +142,7 @@ impl Exchange<'_> {
         let failure = fallback.and_then(|it| Some((it, it.failure(&outcome)?)));
         match failure {
             Some((fallback, failure)) => self.stale_instead(fallback, failure, status).await,
-            None => self.conclude(outcome, ticket, status).await,
+            None => self.conclude(outcome, status).await,
         }
     }
 

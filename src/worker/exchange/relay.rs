@@ -2,13 +2,13 @@
 //! in: a switch of protocols ends in a tunnel, an unsafe method makes stored responses invalid.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 use super::access_log::RequestOutcome;
 use super::audience::Audience;
 use super::awaiting::interim;
-use super::growing::SentContent;
 use super::respond::FromStore;
 use super::sink::SinkEnd;
 use super::{After, ClientContent, Exchange};
@@ -25,12 +25,15 @@ use crate::http::forward::{ResponseAs, framing_for, write_response_head};
 use crate::http::framing::Framing;
 use crate::http::head::Method;
 use crate::http::target::{Uri, masked};
-use crate::store::spool::{Keep, Spool, SpoolReader};
-use crate::worker::fetch::{self, FetchRequest, Known, Purpose, RequestContent, Visibility};
+use crate::store::spool::SpoolReader;
+use crate::worker::fetch::{self, FetchRequest, Known, Purpose, Visibility};
 use crate::worker::pages::reason;
 use crate::worker::state::{cache_uri, now};
 use crate::worker::tunnel;
-use crate::worker::waiting_list::{Answer, FetchOutcome, Switched, Ticket};
+use crate::worker::waiting_list::{Answer, FetchOutcome, Switched};
+
+/// The longest that the last bytes before a reset may be on their way.
+const LAST_BYTES: Duration = Duration::from_secs(5);
 
 impl Exchange<'_> {
     pub(super) async fn bypass(&mut self, uri: Uri, why: Bypass) -> After {
@@ -67,27 +70,26 @@ impl Exchange<'_> {
         let ClientContent::Unread(framing) = self.content else {
             return self.relay(request, status).await;
         };
-        let (spool, writer) = Spool::new(Keep::Window);
-        let reader = spool.reader();
-        request.content = reader.map(|reader| RequestContent { framing, reader });
+        request.content = self.begin_upload(framing);
         let mut ticket = fetch::begin(self.worker, request, Visibility::Own);
-        let outcome = self.outcome_while_sending(&mut ticket, framing, writer);
-        let outcome = match outcome.await {
-            Ok(outcome) => outcome,
-            Err(after) => return after,
+        let after = match self.outcome(&mut ticket).await {
+            Ok(outcome) => {
+                self.response_begins(&outcome);
+                self.conclude(outcome, status).await
+            }
+            Err(after) => after,
         };
-        let after = self.conclude(outcome, ticket, status).await;
-        match after == After::Close && self.content != ClientContent::Read {
-            true => After::Linger,
-            false => after,
-        }
+        // The fetch sends the content as long as somebody has a share in it.
+        let after = self.finish_upload(after).await;
+        drop(ticket);
+        after
     }
 
     /// Fetches for this client alone.
     async fn relay(&mut self, request: FetchRequest, status: CacheStatus<'_>) -> After {
         let mut ticket = fetch::begin(self.worker, request, Visibility::Own);
         match self.outcome(&mut ticket).await {
-            Ok(outcome) => self.conclude(outcome, ticket, status).await,
+            Ok(outcome) => self.conclude(outcome, status).await,
             Err(after) => after,
         }
     }
@@ -96,10 +98,9 @@ impl Exchange<'_> {
     pub(super) async fn conclude(
         &mut self,
         outcome: FetchOutcome,
-        ticket: Ticket,
         mut status: CacheStatus<'_>,
     ) -> After {
-        let after = match outcome {
+        match outcome {
             FetchOutcome::Answer(answer) => {
                 status.set_received(answer.received);
                 match &answer.sharing {
@@ -132,9 +133,7 @@ impl Exchange<'_> {
             }
             FetchOutcome::Switched(switched) => self.switch(&switched).await,
             FetchOutcome::Failed(error) => self.fail(error.status(), &error.to_string()),
-        };
-        drop(ticket);
-        after
+        }
     }
 
     /// Sends a fetched response as it arrives.
@@ -152,7 +151,6 @@ impl Exchange<'_> {
                 return self.after();
             }
         }
-        let mark = self.client.out.len();
         let part = match self.part_of(answer) {
             Ok(part) => part,
             Err(length) => return self.unsatisfiable(length, status),
@@ -174,26 +172,31 @@ impl Exchange<'_> {
         if framing == Framing::None {
             return self.after();
         }
-        let SentContent { ended, written } = self.send_growing(answer, reader, framing).await;
-        match ended {
+        match self.send_growing(answer, reader, framing).await {
             Ok(SinkEnd::Whole) => self.after(),
-            Ok(SinkEnd::Cut(why)) if !written => {
-                self.client.out.truncate(mark);
-                self.fail(502, &why)
-            }
-            Ok(SinkEnd::Cut(why)) => {
-                let target = masked(&self.head.target);
-                log::info!("{} was cut off: {why}", String::from_utf8_lossy(&target));
-                self.record.outcome = RequestOutcome::CutOff;
-                let timeout = self.settings.times.body_stall;
-                let _ = self.client.flush(timeout).await;
-                if framing == Framing::UntilClose {
-                    self.client.stream.reset_on_close();
-                }
-                After::Over
-            }
+            Ok(SinkEnd::Cut(why)) => self.cut_off(&why, framing).await,
             Ok(SinkEnd::Missed(_)) | Err(_) => After::Over,
         }
+    }
+
+    /// Ends a response that was cut off at its source: the client gets all that came, and can tell that it isn't whole
+    /// (RFC 9112 §8).
+    async fn cut_off(&mut self, why: &str, framing: Framing) -> After {
+        let target = masked(&self.head.target);
+        log::info!("{} was cut off: {why}", String::from_utf8_lossy(&target));
+        self.record.outcome = RequestOutcome::CutOff;
+        self.keep = false;
+        if framing != Framing::UntilClose {
+            // It shows by the length, or by the last chunk that lacks; a close with bytes unread would be a reset.
+            return After::Linger;
+        }
+        let timeout = self.settings.times.body_stall;
+        if self.client.flush(timeout).await.is_ok() {
+            // A reset discards what hasn't arrived.
+            self.client.stream.until_arrived(LAST_BYTES).await;
+            self.client.stream.reset_on_close();
+        }
+        After::Over
     }
 
     fn fetched_head(

@@ -99,7 +99,6 @@ impl Exchange<'_> {
             framing: Framing::Length(rest.len),
             timeout: self.settings.times.body_stall,
             sent: 0,
-            written: true,
             waits: &Cell::new(false),
         };
         let ended = sink.drain(&mut from_origin.reader).await?;

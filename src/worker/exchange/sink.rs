@@ -32,8 +32,6 @@ pub struct Sink<'a> {
     pub timeout: Duration,
     /// Bytes of content sent or gathered.
     pub sent: u64,
-    /// True when anything has been written, so that nothing can be taken back.
-    pub written: bool,
     /// Set while it waits for content.
     pub waits: &'a Cell<bool>,
 }
@@ -98,7 +96,7 @@ impl Sink<'_> {
         tokio::select! {
             biased;
             ended = self.drain(reader) => ended,
-            () = client.gone() => Err(io::ErrorKind::ConnectionReset.into()),
+            _ = client.gone() => Err(io::ErrorKind::ConnectionReset.into()),
         }
     }
 
@@ -106,7 +104,6 @@ impl Sink<'_> {
         if self.out.is_empty() {
             return Ok(());
         }
-        self.written = true;
         let parts = &mut [IoSlice::new(self.out)];
         let done = self.stream.write_all(parts, self.timeout).await;
         self.out.clear();
@@ -125,7 +122,6 @@ impl Sink<'_> {
             self.out.put_slice(after);
             return Ok(());
         }
-        self.written = true;
         let parts = &mut [
             IoSlice::new(self.out),
             IoSlice::new(data),

@@ -3,6 +3,7 @@
 use super::access_log::RequestOutcome;
 use super::{After, Exchange};
 use crate::http::target::Authority;
+use crate::worker::gone::{Progress, Watched};
 use crate::worker::origin::course::Course;
 use crate::worker::origin::{Wanted, reach};
 use crate::worker::tunnel;
@@ -23,18 +24,28 @@ impl Exchange<'_> {
             );
             return self.refuse(403, &why);
         }
-        let times = &self.settings.times;
+        let (times, requester) = (self.settings.times, self.client.requester());
         let wanted = Wanted {
             host,
             port,
-            requester: self.client.requester(),
+            requester,
             own_destinations: &self.settings.own_destinations,
             limit: times.connect,
             origin: "",
             hung: &self.worker.hung,
             course: &Course::default(),
         };
-        let reached = reach(&self.worker.resolver, &self.worker.guard, &wanted).await;
+        let watched = Watched {
+            stream: &self.client.stream,
+            buffer: &mut self.client.buffer,
+            upload: &mut None,
+            response: Progress::Awaited(self.head.version),
+        };
+        let reached = tokio::select! {
+            biased;
+            reached = reach(&self.worker.resolver, &self.worker.guard, &wanted) => reached,
+            _ = watched.gone() => return After::Over,
+        };
         let origin = match reached {
             Ok((origin, _)) => origin,
             Err(error) => {

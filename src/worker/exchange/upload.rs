@@ -1,158 +1,96 @@
-//! The request's content on its way up into the fetch, while its response is awaited.
+//! A request with content: its upload goes on beside the response for as long as both like, and after that. A client
+//! that still sends when it has its response isn't cut off, so that it sees the response (RFC 9112 §9.6); its
+//! connection is kept when all of the content came.
 
-use std::cell::Cell;
-use std::future::pending;
-use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::task::consume_budget;
 use tokio::time::Instant;
 
-use super::awaiting::Down;
-use super::route::Refusal;
 use super::{After, ClientContent, Exchange};
-use crate::http::content::{ContentDecoder, ContentStep};
+use crate::http::connection::origin_persists;
 use crate::http::framing::Framing;
-use crate::http::head::Sender;
-use crate::store::spool::SpoolWriter;
-use crate::sys::stream::Stream;
-use crate::worker::gone::{Progress, Watched};
-use crate::worker::waiting_list::{FetchOutcome, Ticket};
+use crate::worker::fetch::RequestContent;
+use crate::worker::upload::{Patience, Upload};
+use crate::worker::waiting_list::{Answer, FetchOutcome};
 
-/// Bytes of request content read at a time.
-const READ: usize = 64 << 10;
+/// The silence after which a client that has its response and whose connection ends has sent what it will.
+const SILENCE: Duration = Duration::from_secs(2);
+/// The longest that content is read away after the response.
+const AWAY: Duration = Duration::from_secs(30);
 
 impl Exchange<'_> {
-    /// Sends the request's content into the fetch while waiting for the outcome. When the response
-    /// came before all of the content did, the connection can't be kept.
-    pub(super) async fn outcome_while_sending(
-        &mut self,
-        ticket: &mut Ticket,
-        framing: Framing,
-        writer: SpoolWriter,
-    ) -> Result<FetchOutcome, After> {
-        let timeout = self.settings.times.body_stall;
-        let client = &mut *self.client;
-        let upload = Upload {
-            stream: &client.stream,
-            buffer: &mut client.buffer,
-            timeout,
+    /// Begins to take the content, which goes on whenever the client is watched.
+    pub(super) fn begin_upload(&mut self, framing: Framing) -> Option<RequestContent> {
+        let times = &self.settings.times;
+        // It may wait for 100 (Continue), which comes from the origin server.
+        let first = match self.head.fields.has("expect") {
+            true => times.body_stall.max(times.origin_response),
+            false => times.body_stall,
         };
-        let writing = Cell::new(false);
-        let mut down = Down {
-            stream: &client.stream,
-            out: &mut client.out,
-            version: self.head.version,
-            pseudonym: &self.worker.pseudonym,
-            timeout,
-            writing: &writing,
+        let patience = Patience {
+            first: Some(first),
+            next: Some(times.body_stall),
+            away: None,
         };
-        let (outcome, sent) = {
-            let mut waiting = pin!(down.outcome(ticket, pending()));
-            let sending = upload.run(ContentDecoder::new(framing, Sender::Client), writer);
-            let ended = tokio::select! {
-                biased;
-                sent = sending => Sending::Ended(sent),
-                outcome = &mut waiting => Sending::Overtaken(outcome),
-            };
-            match ended {
-                Sending::Overtaken(outcome) => (outcome.map_err(UploadEnd::Gone), false),
-                Sending::Ended(Err(refusal)) => (Err(UploadEnd::Refused(refusal)), false),
-                Sending::Ended(Ok(())) => {
-                    let watched = Watched {
-                        stream: &client.stream,
-                        buffer: &mut client.buffer,
-                        response: Progress::Interim(self.head.version, &writing),
-                    };
-                    let outcome = tokio::select! {
-                        biased;
-                        outcome = &mut waiting => outcome,
-                        () = watched.gone() => Err(After::Over),
-                    };
-                    (outcome.map_err(UploadEnd::Gone), true)
-                }
-            }
-        };
-        if sent && self.keep {
-            self.content = ClientContent::Read;
-        } else {
-            self.keep = false;
-        }
-        outcome.map_err(|ended| match ended {
-            UploadEnd::Gone(after) => after,
-            UploadEnd::Refused(Refusal { status, why }) => self.refuse(status, &why),
-        })
+        let (upload, reader) = Upload::new(framing, patience);
+        self.client.upload = Some(upload);
+        reader.map(|reader| RequestContent { framing, reader })
     }
-}
 
-/// The first of two: the content's end, and the outcome.
-enum Sending {
-    Ended(Result<(), Refusal>),
-    /// The outcome, before all of the content was sent.
-    Overtaken(Result<FetchOutcome, After>),
-}
+    /// Takes note of a response that begins, maybe before the content has ended: from now on each direction may be silent.
+    pub(super) fn response_begins(&mut self, outcome: &FetchOutcome) {
+        let Some(upload) = &mut self.client.upload else {
+            return;
+        };
+        if upload.is_over() {
+            self.content = ClientContent::Read;
+            return;
+        }
+        upload.set_patience(Patience::default());
+        let is_lasting = |answer: &Answer| origin_persists(&answer.head);
+        let persists = matches!(outcome, FetchOutcome::Answer(answer) if is_lasting(answer));
+        // Who has waited for 100 (Continue) may send its content now, or not: what comes next can't be told from it.
+        let comes = upload.has_begun() || !self.head.fields.has("expect");
+        self.keep &= persists && comes;
+    }
 
-/// The end of waiting for an outcome that doesn't come.
-enum UploadEnd {
-    Gone(After),
-    /// The client's content is refused.
-    Refused(Refusal),
-}
-
-/// A request's content on its way from the client into the fetch.
-struct Upload<'a> {
-    stream: &'a Stream,
-    buffer: &'a mut BytesMut,
-    timeout: Duration,
-}
-
-impl Upload<'_> {
-    /// Sends all of it, or says why it can't.
-    async fn run(
-        self,
-        mut decoder: ContentDecoder,
-        mut writer: SpoolWriter,
-    ) -> Result<(), Refusal> {
-        loop {
-            // Many chunks may be there already.
-            consume_budget().await;
-            match decoder.next(self.buffer) {
-                // A window has no draft that could fail.
-                Ok(ContentStep::Data(data)) => drop(writer.push(data).await),
-                Ok(ContentStep::End { trailers }) => {
-                    // It is never stored, so that nothing can fail.
-                    let _ = writer.finish(trailers).await;
-                    return Ok(());
-                }
-                Ok(ContentStep::More) => {
-                    self.buffer.reserve(READ);
-                    let deadline = Instant::now() + self.timeout;
-                    match self.stream.read(self.buffer, deadline).await {
-                        Ok(1..) => {}
-                        Err(why) if why.kind() == io::ErrorKind::TimedOut => {
-                            let limit = self.timeout.as_secs();
-                            let why = format!("no content of the request came for {limit} s");
-                            return Err(Refusal { status: 408, why });
-                        }
-                        Ok(0) | Err(_) => {
-                            let why =
-                                "the connection closed before the request's content was complete";
-                            return Err(Refusal {
-                                status: 400,
-                                why: why.into(),
-                            });
-                        }
-                    }
-                }
-                Err(why) => {
-                    return Err(Refusal {
-                        status: 400,
-                        why: why.to_string(),
-                    });
-                }
+    /// Takes the rest of the content after the response.
+    pub(super) async fn finish_upload(&mut self, after: After) -> After {
+        let Some(mut upload) = self.client.upload.take() else {
+            return after;
+        };
+        if upload.is_over() {
+            self.content = ClientContent::Read;
+            return after;
+        }
+        let ends = match after {
+            After::Keep => false,
+            After::Close | After::Linger => true,
+            After::HandOver(_) | After::Over => return after,
+        };
+        if self.flush().await.is_err() {
+            return After::Over;
+        }
+        let client = &mut *self.client;
+        if ends && client.stream.shut_write().is_err() {
+            return After::Over;
+        }
+        let silence = Some(if ends {
+            SILENCE
+        } else {
+            self.settings.times.body_stall
+        });
+        upload.set_patience(Patience {
+            first: silence,
+            next: silence,
+            away: Some(Instant::now() + AWAY),
+        });
+        match upload.run(&client.stream, &mut client.buffer).await {
+            Ok(()) => {
+                self.content = ClientContent::Read;
+                after
             }
+            Err(_) => After::Over,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The connection that a fetch uses: an idle one of the pool, or a new one.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 use tokio::time::timeout;
@@ -23,7 +24,8 @@ pub const FIRST_READ: usize = 8 << 10;
 
 /// A connection to an origin server while it is used.
 pub struct Connection {
-    pub transport: Transport,
+    /// Shared with the request's content while that is sent.
+    pub transport: Rc<Transport>,
     /// Bytes read from it and not yet taken.
     pub buffer: BytesMut,
     pub destination: Destination,
@@ -45,7 +47,7 @@ pub enum ConnectionSource {
 impl Connection {
     fn new(transport: Transport, destination: Destination, source: ConnectionSource) -> Connection {
         Connection {
-            transport,
+            transport: Rc::new(transport),
             buffer: BytesMut::with_capacity(FIRST_READ),
             destination,
             course: RequestCourse::default(),

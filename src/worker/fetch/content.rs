@@ -4,10 +4,11 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::{consume_budget, spawn_blocking};
-use tokio::time::Instant;
+use tokio::time::sleep;
 
 use super::connection::Connection;
 use super::context::Context;
@@ -21,7 +22,7 @@ use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Sender};
 use crate::store;
-use crate::store::spool::SpoolWriter;
+use crate::store::spool::{Spool, SpoolWriter};
 use crate::worker::waiting_list::{FetchError, NoStoreReason};
 
 /// Bytes read at a time.
@@ -60,6 +61,8 @@ pub struct IncomingContent<'a> {
     resumed: bool,
     /// Another recipient could have read it differently.
     doubtful: bool,
+    /// The connection is over.
+    ended: bool,
 }
 
 impl<'a> IncomingContent<'a> {
@@ -79,12 +82,14 @@ impl<'a> IncomingContent<'a> {
             resumable,
             resumed: false,
             doubtful: false,
+            ended: false,
         }
     }
 
-    /// The connection, if the whole response came on it and no more, and the writer.
+    /// The connection, if the whole response came on it and no more and it goes on, and the writer.
     pub fn into_parts(self) -> (Option<Connection>, SpoolWriter) {
-        let connection = (!self.resumed && !self.doubtful).then_some(self.connection);
+        let is_fit = !self.resumed && !self.doubtful && !self.ended;
+        let connection = is_fit.then_some(self.connection);
         (connection, self.writer)
     }
 
@@ -158,12 +163,19 @@ impl<'a> IncomingContent<'a> {
                 }
                 Ok(ContentStep::More) => match self.more().await {
                     Ok(More::Bytes(1..)) => {}
-                    Ok(More::Bytes(0)) => match decoder.eof() {
-                        Ok(()) => return Ok(Fields::default()),
-                        Err(why) => decoder = self.go_on(self.failure(why)).await?,
-                    },
+                    Ok(More::Bytes(0)) => {
+                        self.ended = true;
+                        match decoder.eof(&self.connection.buffer) {
+                            Ok(()) => return Ok(Fields::default()),
+                            Err(why) => decoder = self.go_on(self.failure(why)).await?,
+                        }
+                    }
                     Ok(More::Resumed(framing)) => {
                         decoder = ContentDecoder::new(framing, Sender::OriginServer)
+                    }
+                    Err(_) if decoder.has_all(&self.connection.buffer) => {
+                        self.ended = true;
+                        return Ok(Fields::default());
                     }
                     Err(why) => decoder = self.go_on(why).await?,
                 },
@@ -199,7 +211,7 @@ impl<'a> IncomingContent<'a> {
         let timeout = self.context.request.settings.times.body_stall;
         let connection = &mut self.connection;
         connection.buffer.reserve(READ);
-        let deadline = Instant::now() + timeout;
+        let spool = self.writer.spool().clone();
         let (context, taken) = (self.context, self.taken);
         let resumable = &mut self.resumable;
         let rest = async move {
@@ -209,27 +221,29 @@ impl<'a> IncomingContent<'a> {
             }
         };
         let read = {
-            let mut read = pin!(connection.transport.read(&mut connection.buffer, deadline));
-            tokio::select! {
-                biased;
-                read = &mut read => Ok(read),
-                rest = rest => match rest {
-                    Some(rest) => Err(rest),
-                    None => Ok(read.await),
-                },
+            let mut read = pin!(connection.transport.read_some(&mut connection.buffer));
+            let mut rest = pin!(rest);
+            let mut stalled = pin!(stalled(&spool, timeout));
+            let mut may_resume = true;
+            loop {
+                tokio::select! {
+                    biased;
+                    read = &mut read => break Ok(read),
+                    rest = &mut rest, if may_resume => match rest {
+                        Some(rest) => break Err(rest),
+                        None => may_resume = false,
+                    },
+                    () = &mut stalled => {
+                        return Err(format!("{host} sent nothing for {} s", timeout.as_secs()));
+                    }
+                }
             }
         };
-        let read = match read {
-            Ok(read) => read,
-            Err(rest) => return Ok(More::Resumed(self.resume(rest))),
-        };
-        read.map(More::Bytes).map_err(|why| {
-            if why.kind() == std::io::ErrorKind::TimedOut {
-                format!("{host} sent nothing for {} s", timeout.as_secs())
-            } else {
-                format!("the connection to {host} failed: {why}")
-            }
-        })
+        match read {
+            Ok(Ok(bytes)) => Ok(More::Bytes(bytes)),
+            Ok(Err(why)) => Err(format!("the connection to {host} failed: {why}")),
+            Err(rest) => Ok(More::Resumed(self.resume(rest))),
+        }
     }
 
     async fn take(&mut self, data: Bytes, meta: Option<&Meta>) {
@@ -274,6 +288,19 @@ impl<'a> IncomingContent<'a> {
         self.writer.give_up_keeping();
         if let Some(key) = request.key() {
             worker.waiting_lists.strike(key, fetch);
+        }
+    }
+}
+
+/// Resolves when nothing has come for this time, unless it is for one client alone: nobody else waits, and it
+/// sees for itself that its stream is silent.
+async fn stalled(spool: &Spool, time: Duration) {
+    loop {
+        spool.has_many_readers_or_none().await;
+        tokio::select! {
+            biased;
+            () = spool.has_one_reader() => {}
+            () = sleep(time) => return,
         }
     }
 }

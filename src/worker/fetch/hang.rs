@@ -98,7 +98,6 @@ fn is_of_time(why: &FetchError) -> bool {
         | FetchError::Head { .. }
         | FetchError::Framing { .. }
         | FetchError::Content { .. }
-        | FetchError::Interim(_)
         | FetchError::NotModified(_)
         | FetchError::Switched(_) => false,
     }

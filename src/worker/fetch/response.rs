@@ -37,8 +37,8 @@ use crate::worker::waiting_list::{
 };
 
 impl Context<'_> {
-    /// Takes a response to its end.
-    pub async fn receive(self, response: Response, request_time: Timestamp) {
+    /// Takes a response to its end; false when that didn't come.
+    pub async fn receive(self, response: Response, request_time: Timestamp) -> bool {
         let Context {
             worker,
             request,
@@ -48,6 +48,7 @@ impl Context<'_> {
             head,
             connection,
             after,
+            ..
         } = response;
         let times = FetchTimes {
             request: request_time,
@@ -64,7 +65,7 @@ impl Context<'_> {
                     facts.map_err(|why| NoStoreReason::Rules(*why)),
                 );
                 fetch.enter(Stage::Settled(FetchOutcome::Validated(validated)));
-                return;
+                return true;
             }
         }
         self.make_invalid(&head, times).await;
@@ -74,7 +75,7 @@ impl Context<'_> {
                 let host = request.host();
                 let error = Rc::new(FetchError::Framing { host, why });
                 fetch.enter(Stage::Settled(FetchOutcome::Failed(error)));
-                return;
+                return false;
             }
         };
         let received = Received {
@@ -84,7 +85,7 @@ impl Context<'_> {
             after,
         };
         let arrival = self.settle(&received, times).await;
-        self.take_content(arrival, received).await;
+        self.take_content(arrival, received).await
     }
 
     /// Carries out what the head alone says of what is stored (RFC 9111 §4.4, §4.3.5).
@@ -217,8 +218,8 @@ impl Context<'_> {
         Some(worker.waiting_lists.enlist(key.clone(), self.fetch))
     }
 
-    /// Takes the content to its end, and stores what is to be stored.
-    async fn take_content(self, arrival: Arrival, received: Received) {
+    /// Takes the content to its end, and stores what is to be stored; false when it was cut off.
+    async fn take_content(self, arrival: Arrival, received: Received) -> bool {
         let Context {
             worker,
             request,
@@ -257,6 +258,7 @@ impl Context<'_> {
             () = fetch.deserted() => Err("every client has left".to_owned()),
         };
         let (connection, writer) = content.into_parts();
+        let is_whole = done.is_ok();
         match (done, arrival.wanted) {
             (Ok(trailers), wanted) => {
                 // A recipient may discard trailer fields; whoever reads along is to have these no more than the header's.
@@ -281,6 +283,7 @@ impl Context<'_> {
             }
             (Err(why), Err(_)) => writer.cut(&why),
         }
+        is_whole
     }
 
     async fn finish(self, writer: SpoolWriter, meta: Option<Meta>, trailers: Fields) {
@@ -323,9 +326,10 @@ impl Context<'_> {
             course,
             source,
         } = connection;
-        if !buffer.is_empty() {
+        // While content is still sent on it, it isn't fit.
+        let Some(transport) = Rc::into_inner(transport).filter(|_| buffer.is_empty()) else {
             return;
-        }
+        };
         let request = self.request;
         let (pool, origin) = (&self.worker.pool, request.uri.origin());
         match next_use(&request.head, &course, head, framing) {

@@ -1,20 +1,22 @@
 //! One request sent and the head of its response read (RFC 9112 §9.3, RFC 9110 §15.2): over the connection pinned to
 //! its client or an idle one where there is one, once more over a new one when that turns out closed, with the
-//! request's content going out while the response is awaited.
+//! request's content going out while the response is awaited, and beyond that.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::task::consume_budget;
 use tokio::time::{self, Instant, sleep_until};
 
 use super::connection::{
     Connection, ConnectionSource, FIRST_READ, idle_connection, new_connection, pinned_connection,
 };
 use super::request::{FetchRequest, RequestContent};
-use super::send::{ContentNotSent, ContentWay, request_head, send_content};
+use super::send::{ContentNotSent, ContentWay, Sending, request_head};
 use crate::http::connection::origin_persists;
 use crate::http::connection_auth::offers_token;
 use crate::http::framing::Framing;
@@ -27,8 +29,6 @@ use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
 use crate::worker::waiting_list::{Fetch, FetchError};
 
-/// The most interim responses to one request.
-const MOST_INTERIM: usize = 32;
 /// The time for the rest of the content after a response that needs it.
 const REST: Duration = Duration::from_secs(5);
 
@@ -44,6 +44,8 @@ pub enum Reply {
 pub struct Response {
     pub head: ResponseHead,
     pub connection: Connection,
+    /// The rest of the request's content, where the response comes before its end.
+    pub sending: Option<Sending>,
     /// What was asked for besides.
     pub after: Option<Box<RangeAfter>>,
 }
@@ -109,10 +111,13 @@ async fn converse(
     let timeout = request.settings.times.body_stall;
     let head = request_head(request, content.as_ref(), pseudonym);
     let parts = &mut [IoSlice::new(&head)];
-    if let Err(why) = connection.transport.write_all(parts, timeout).await {
-        return Err(Failed::Unanswered(io_error(request, why)));
-    }
-    let limit = request.settings.times.origin_response;
+    let written = connection.transport.write_all(parts, timeout).await;
+    let unsent = match written {
+        Ok(()) => None,
+        // One that answers and closes before it has read the request has answered all the same.
+        Err(why) if connection.source == ConnectionSource::New && !is_late(&why) => Some(why),
+        Err(why) => return Err(Failed::Unanswered(io_error(request, why))),
+    };
     let Connection {
         transport,
         buffer,
@@ -120,30 +125,31 @@ async fn converse(
         source,
         ..
     } = &mut connection;
-    let transport: &Transport = transport;
-    let progress = ResponseProgress::default();
+    let progress = ResponseProgress::begin();
     let reading = Reading {
         request,
-        transport,
+        transport: transport.clone(),
         buffer,
         progress: &progress,
         source: *source,
     };
     course.upgrade = request.upgrade;
-    let head = match content {
-        None => {
-            course.sent = RequestSent::Whole;
-            let reading = reading.final_head(fetch);
-            time::timeout(limit, reading)
-                .await
-                .unwrap_or_else(|_| Err(timed_out(request, limit)))?
+    let (head, sending) = match (content.take(), unsent) {
+        (_, Some(why)) => {
+            let head = reading.in_time(fetch).await;
+            let head = head.map_err(|_| Failed::Answered(io_error(request, why)))?;
+            (head, None)
         }
-        Some(content) => reading.while_sending(content, course, fetch).await?,
+        (None, None) => {
+            course.sent = RequestSent::Whole;
+            (reading.in_time(fetch).await?, None)
+        }
+        (Some(content), None) => reading.while_sending(content, course, fetch).await?,
     };
     course.continues = progress.continues.get();
     if head.status == 101 {
         // A TLS connection is never asked to switch.
-        let Transport::Plain(stream) = connection.transport else {
+        let Some(Transport::Plain(stream)) = Rc::into_inner(connection.transport) else {
             return Err(Failed::Answered(FetchError::Switched(request.host())));
         };
         return Ok(Reply::Switched(head, stream, connection.buffer));
@@ -151,23 +157,46 @@ async fn converse(
     Ok(Reply::Response(Response {
         head,
         connection,
+        sending,
         after: None,
     }))
 }
 
-/// The part of a response that has come while its request is still being sent.
-#[derive(Default)]
+/// The part of a response that has come.
 struct ResponseProgress {
     /// Some of a head that isn't whole yet.
-    begun: Cell<bool>,
+    begun: Rc<Cell<bool>>,
     /// The number of 100 (Continue) responses.
     continues: Cell<usize>,
+    /// When the wait for the next head began: each interim response begins it anew.
+    since: Cell<Instant>,
+}
+
+impl ResponseProgress {
+    fn begin() -> ResponseProgress {
+        ResponseProgress {
+            begun: Rc::default(),
+            continues: Cell::new(0),
+            since: Cell::new(Instant::now()),
+        }
+    }
+
+    /// Resolves when no head has come for this time.
+    async fn silence(&self, limit: Duration) {
+        loop {
+            let until = self.since.get() + limit;
+            if Instant::now() >= until {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
 }
 
 /// The head of the response being read.
 struct Reading<'a> {
     request: &'a FetchRequest,
-    transport: &'a Transport,
+    transport: Rc<Transport>,
     buffer: &'a mut BytesMut,
     progress: &'a ResponseProgress,
     /// Only a connection that served before may have been closed for its age: a new one is not
@@ -180,36 +209,44 @@ impl Reading<'_> {
     /// it has all of it.
     async fn while_sending(
         self,
-        content: &mut RequestContent,
+        content: RequestContent,
         course: &mut RequestCourse,
         fetch: &Fetch,
-    ) -> Result<ResponseHead, Failed> {
+    ) -> Result<(ResponseHead, Option<Sending>), Failed> {
         let (request, progress) = (self.request, self.progress);
         let times = &request.settings.times;
         course.content = content.framing;
         let way = ContentWay {
-            transport: self.transport,
+            transport: self.transport.clone(),
             timeout: times.body_stall,
-            response_begun: &progress.begun,
+            response_begun: progress.begun.clone(),
         };
         let mut reading = pin!(self.final_head(fetch));
-        let mut sending = pin!(send_content(way, content));
+        let mut sending = Sending::begin(way, content);
         let mut sending_ended = false;
-        let mut deadline = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 // First, so that what has come is seen before more is sent.
                 head = &mut reading => {
                     let head = head?;
-                    if !sending_ended && needs_the_rest(request, &head, progress) {
-                        if let Ok(Ok(_)) = time::timeout(REST, sending).await {
-                            course.sent = RequestSent::Late;
-                        }
+                    if sending_ended {
+                        return Ok((head, None));
                     }
-                    return Ok(head);
+                    let rest = match head.status {
+                        101 => Duration::MAX,
+                        _ if needs_the_rest(request, &head, progress) => REST,
+                        _ => return Ok((head, Some(sending))),
+                    };
+                    return Ok(match time::timeout(rest, sending.ended()).await {
+                        Ok(sent) => {
+                            course.sent = sent.map_or(RequestSent::Partly, |_| RequestSent::Late);
+                            (head, None)
+                        }
+                        Err(_) => (head, Some(sending)),
+                    });
                 }
-                sent = &mut sending, if !sending_ended => {
+                sent = sending.ended(), if !sending_ended => {
                     course.sent = match sent {
                         Ok(sent) => sent,
                         Err(ContentNotSent::ByOrigin) => RequestSent::Partly,
@@ -218,12 +255,23 @@ impl Reading<'_> {
                         }
                     };
                     sending_ended = true;
-                    deadline = Instant::now() + times.origin_response;
+                    progress.since.set(Instant::now());
                 }
-                () = sleep_until(deadline), if sending_ended => {
+                () = progress.silence(times.origin_response), if sending_ended => {
                     return Err(timed_out(request, times.origin_response));
                 }
             }
+        }
+    }
+
+    /// Reads heads until the final one, each of which comes in time.
+    async fn in_time(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
+        let (request, progress) = (self.request, self.progress);
+        let limit = request.settings.times.origin_response;
+        tokio::select! {
+            biased;
+            head = self.final_head(fetch) => head,
+            () = progress.silence(limit) => Err(timed_out(request, limit)),
         }
     }
 
@@ -231,7 +279,7 @@ impl Reading<'_> {
     async fn final_head(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
         let request = self.request;
         let limits = &request.settings.heads;
-        let (mut scanned, mut interim, mut answered) = (0, 0, false);
+        let (mut scanned, mut answered) = (0, false);
         loop {
             let parsed = parse_response(self.buffer, &mut scanned, limits);
             match parsed.map_err(|why| malformed(request, why))? {
@@ -241,13 +289,12 @@ impl Reading<'_> {
                 }
                 Some(head) if head.status == 101 || head.status >= 200 => return Ok(head),
                 Some(head) => {
-                    interim += 1;
-                    if interim > MOST_INTERIM {
-                        return Err(Failed::Answered(FetchError::Interim(request.host())));
-                    }
+                    // Many may be there already.
+                    consume_budget().await;
                     let continues = &self.progress.continues;
                     continues.set(continues.get() + usize::from(head.status == 100));
-                    fetch.add_interim(head);
+                    fetch.add_interim(head).await;
+                    self.progress.since.set(Instant::now());
                     continue;
                 }
             }
@@ -298,8 +345,13 @@ fn silent(request: &FetchRequest, limit: Duration) -> FetchError {
     }
 }
 
+/// True for a time limit of ours; the kernel's is that the peer is gone.
+fn is_late(why: &io::Error) -> bool {
+    why.kind() == io::ErrorKind::TimedOut && why.raw_os_error().is_none()
+}
+
 fn io_error(request: &FetchRequest, why: io::Error) -> FetchError {
-    if why.kind() == io::ErrorKind::TimedOut {
+    if is_late(&why) {
         return silent(request, request.settings.times.body_stall);
     }
     FetchError::Io {

@@ -1,5 +1,6 @@
 //! The task of a fetch, from its request to its end.
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use super::around::{After, received_after, request_after};
@@ -7,7 +8,8 @@ use super::context::Context;
 use super::hang::SilenceWatch;
 use super::lease::{self, LeaseOutcome};
 use super::request::FetchRequest;
-use super::round_trip::{Reply, round_trip};
+use super::round_trip::{Reply, Response, round_trip};
+use super::send::ContentNotSent;
 use super::unasked::{ask_plainly, is_unasked};
 use crate::cache::key::Variant;
 use crate::cache::time::Timestamp;
@@ -79,7 +81,7 @@ async fn run(worker: &Rc<Worker>, mut request: FetchRequest, fetch: &Rc<Fetch>) 
                 request: &request,
                 fetch,
             };
-            return context.receive(response, request_time).await;
+            return receive(context, response, request_time).await;
         }
         Ok(Reply::Switched(head, stream, rest)) => FetchOutcome::Switched(Rc::new(Switched {
             head,
@@ -121,6 +123,41 @@ async fn ask_until_fit(
         reply = Err(FetchError::NotModified(request.host()));
     }
     Some((reply, request_time))
+}
+
+/// Takes a response while the rest of its request's content is sent, and then sends that to its end, as long as its client
+/// is there: an origin server that has answered may read on.
+async fn receive(context: Context<'_>, mut response: Response, request_time: Timestamp) {
+    let Some(mut sending) = response.sending.take() else {
+        context.receive(response, request_time).await;
+        return;
+    };
+    let fetch = context.fetch;
+    let mut receiving = pin!(context.receive(response, request_time));
+    let mut is_sent = false;
+    let is_whole = loop {
+        tokio::select! {
+            biased;
+            is_whole = &mut receiving => break is_whole,
+            ended = sending.ended(), if !is_sent => match ended {
+                Err(ContentNotSent::ByClient) => {
+                    if fetch.is_asking() {
+                        let error = Rc::new(FetchError::ClientContent);
+                        fetch.enter(Stage::Settled(FetchOutcome::Failed(error)));
+                    }
+                    return;
+                }
+                Ok(_) | Err(ContentNotSent::ByOrigin) => is_sent = true,
+            },
+        }
+    };
+    if is_whole && !is_sent {
+        tokio::select! {
+            biased;
+            _ = sending.ended() => {}
+            () = fetch.deserted() => {}
+        }
+    }
 }
 
 /// The reply, unless every client leaves before.

@@ -1,7 +1,10 @@
 //! The request as it goes to the origin server: its head, and its content as it comes.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -61,18 +64,32 @@ pub enum ContentNotSent {
 }
 
 /// The way of a request's content to the origin server.
-pub struct ContentWay<'a> {
-    pub transport: &'a Transport,
+pub struct ContentWay {
+    pub transport: Rc<Transport>,
     /// The longest that nothing is taken.
     pub timeout: Duration,
     /// True while some of a final response's head has come.
-    pub response_begun: &'a Cell<bool>,
+    pub response_begun: Rc<Cell<bool>>,
+}
+
+/// Content while it is sent, which goes on beside the response.
+pub struct Sending(Pin<Box<dyn Future<Output = Result<RequestSent, ContentNotSent>>>>);
+
+impl Sending {
+    pub fn begin(way: ContentWay, content: RequestContent) -> Sending {
+        Sending(Box::pin(send_content(way, content)))
+    }
+
+    /// The part that was sent, at its end; of no use after that.
+    pub async fn ended(&mut self) -> Result<RequestSent, ContentNotSent> {
+        self.0.as_mut().await
+    }
 }
 
 /// Sends the content as it comes.
-pub async fn send_content(
-    way: ContentWay<'_>,
-    content: &mut RequestContent,
+async fn send_content(
+    way: ContentWay,
+    mut content: RequestContent,
 ) -> Result<RequestSent, ContentNotSent> {
     let mut sent = RequestSent::Whole;
     let mut left = content.framing.length();
@@ -105,7 +122,7 @@ pub async fn send_content(
     Ok(sent)
 }
 
-impl ContentWay<'_> {
+impl ContentWay {
     async fn send_piece(&self, data: &[u8], framing: Framing) -> Result<(), ContentNotSent> {
         if framing != Framing::Chunked {
             return self.write(&mut [IoSlice::new(data)]).await;

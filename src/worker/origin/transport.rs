@@ -23,13 +23,7 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Appends what there is to read to `buffer`'s spare capacity, waiting until `deadline`.
-    /// `Ok(0)` is the end. `TimedOut` after the deadline.
-    pub(crate) async fn read(&self, buffer: &mut BytesMut, deadline: Instant) -> io::Result<usize> {
-        within(deadline, self.read_some(buffer)).await
-    }
-
-    /// As [`Transport::read`], without a deadline.
+    /// Appends what there is to read to `buffer`'s spare capacity, waiting for it. `Ok(0)` is the end.
     pub(crate) async fn read_some(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => stream.read_some(buffer).await,

@@ -4,6 +4,7 @@
 mod ticket;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::worker::origin::course::Course;
 use crate::worker::stored::Stored;
 
 pub use ticket::{FetchEvent, Ticket};
+
+/// The most interim responses that wait for a client to take them; then the origin server waits.
+const MOST_INTERIM_WAITING: usize = 8;
 
 /// The stages of a fetch.
 #[derive(Default)]
@@ -51,7 +55,9 @@ pub struct FetchPlan {
 /// A running fetch.
 pub struct Fetch {
     stage: RefCell<Stage>,
-    interim: RefCell<Vec<Rc<ResponseHead>>>,
+    /// Interim responses on their way to the client whose request it is, and whether that listens.
+    interim: RefCell<VecDeque<ResponseHead>>,
+    passes_interim: Cell<bool>,
     announced: RefCell<Announcements>,
     /// The invalidation epochs, at its beginning or after it made some invalid itself, of the keys that it may
     /// change: its own, that of a part, and that of what was found, as HEAD's response says something of GET's.
@@ -83,6 +89,7 @@ impl Fetch {
         let fetch = Fetch {
             stage: RefCell::default(),
             interim: RefCell::default(),
+            passes_interim: Cell::new(false),
             announced: plan.announced.into(),
             epochs: RefCell::new(keys.map(|key| (key, 0)).collect()),
             tickets: Cell::new(0),
@@ -259,6 +266,10 @@ impl Fetch {
             }
             (true, _) => {}
         }
+        if !matches!(stage, Stage::Asking) {
+            // What is asked for from now on is asked for the rest.
+            self.passes_interim.set(false);
+        }
         *self.stage.borrow_mut() = stage;
         self.notifier.notify();
         if let Some(list) = &*self.list.borrow() {
@@ -311,10 +322,15 @@ impl Fetch {
         }
     }
 
-    /// Tells its clients of an interim response.
-    pub fn add_interim(&self, head: ResponseHead) {
-        self.interim.borrow_mut().push(Rc::new(head));
-        self.notifier.notify();
+    /// Tells its client of an interim response, and waits while that has many to take.
+    pub async fn add_interim(&self, head: ResponseHead) {
+        let has_room =
+            || !self.passes_interim.get() || self.interim.borrow().len() < MOST_INTERIM_WAITING;
+        self.notifier.holds(has_room).await;
+        if self.passes_interim.get() {
+            self.interim.borrow_mut().push_back(head);
+            self.notifier.notify();
+        }
     }
 
     /// Resolves when nobody waits for it and it isn't worth finishing for the store.

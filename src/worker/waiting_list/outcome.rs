@@ -157,8 +157,6 @@ pub enum FetchError {
     Framing { host: String, why: FramingError },
     #[error("{host} sent malformed content: {why}")]
     Content { host: String, why: ContentError },
-    #[error("{0} sent too many interim responses")]
-    Interim(String),
     #[error("{0} sent 304 (Not Modified) in answer to a request without a condition")]
     NotModified(String),
     #[error("{0} switched protocols unasked")]
@@ -191,7 +189,6 @@ impl FetchError {
             | FetchError::Head { .. }
             | FetchError::Framing { .. }
             | FetchError::Content { .. }
-            | FetchError::Interim(_)
             | FetchError::NotModified(_)
             | FetchError::Switched(_) => 502,
             FetchError::ClientContent => 400,

@@ -11,13 +11,14 @@ use crate::worker::waiting_list::FetchOutcome;
 /// One client's share in a fetch.
 pub struct Ticket {
     pub(in crate::worker::waiting_list) fetch: Rc<Fetch>,
-    interim_seen: usize,
+    /// It hears of interim responses.
+    passes_interim: bool,
 }
 
 /// An event that the holder of a ticket hears of.
 pub enum FetchEvent {
     /// A 1xx response to pass on (RFC 9110 §15.2).
-    Interim(Rc<ResponseHead>),
+    Interim(ResponseHead),
     Outcome(FetchOutcome),
 }
 
@@ -25,7 +26,7 @@ impl Ticket {
     pub(super) fn new(fetch: Rc<Fetch>) -> Ticket {
         Ticket {
             fetch,
-            interim_seen: 0,
+            passes_interim: false,
         }
     }
 
@@ -37,15 +38,20 @@ impl Ticket {
     /// The next event: interim responses in order, then the outcome.
     pub async fn event(&mut self) -> FetchEvent {
         let fetch = &self.fetch;
+        if fetch.is_asking() {
+            self.passes_interim = true;
+            fetch.passes_interim.set(true);
+        }
         let next = || {
-            if let Some(head) = fetch.interim.borrow().get(self.interim_seen) {
-                return Some(FetchEvent::Interim(head.clone()));
+            if let Some(head) = fetch.interim.borrow_mut().pop_front() {
+                return Some(FetchEvent::Interim(head));
             }
             outcome(fetch.stage.borrow()).map(FetchEvent::Outcome)
         };
         let event = fetch.notifier.until(next).await;
         if matches!(event, FetchEvent::Interim(_)) {
-            self.interim_seen += 1;
+            // The fetch may wait for room.
+            fetch.notifier.notify();
         }
         event
     }
@@ -57,9 +63,17 @@ impl Ticket {
 
     /// The outcome, for one to whom interim responses are nothing.
     pub async fn outcome(&self) -> FetchOutcome {
+        self.passes_no_interim();
         let fetch = &self.fetch;
         let outcome = || outcome(fetch.stage.borrow());
         fetch.notifier.until(outcome).await
+    }
+
+    fn passes_no_interim(&self) {
+        if self.passes_interim {
+            self.fetch.passes_interim.set(false);
+            self.fetch.notifier.notify();
+        }
     }
 
     /// Stays until the content has come to its end, as long as it is being kept.
@@ -82,6 +96,7 @@ fn outcome(stage: Ref<'_, Stage>) -> Option<FetchOutcome> {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        self.passes_no_interim();
         self.fetch.tickets.set(self.fetch.tickets.get() - 1);
         self.fetch.notifier.notify();
     }
