@@ -3,6 +3,8 @@
 //!
 //! Nothing is looked up or sent here. Who selected the candidates has compared method, URI and variant.
 
+mod failure;
+
 use std::time::Duration;
 
 use super::bypass::{Bypass, bypass};
@@ -10,13 +12,15 @@ use super::directives::RequestDirectives;
 use super::freshness::Facts;
 use super::parts::{Lacking, PartUse, PartialContent, part_use};
 use super::range;
-use super::reuse::{OnError, Reuse, ValidateReason, is_error, reuse};
+use super::reuse::{OnError, Reuse, ValidateReason, reuse};
 use super::status::Forward;
 use super::time::{FreshnessLeft, Timestamp};
 use super::validation::{Condition, Selected, client_condition};
 use super::versioned::{self, Remembered, with_class};
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead};
+
+pub use failure::{ValidationFailure, answers_instead};
 
 /// A request as presented, with what is known of who sent it.
 #[derive(Debug, Clone, Copy)]
@@ -135,6 +139,8 @@ pub enum Question {
     ValidatePart { why: ValidateReason },
     /// For what the stored part lacks of what is wanted.
     Complete(Lacking),
+    /// For the range as it is presented, as the stored response can't be validated.
+    FetchRange { on_error: OnError },
     /// For a response; nothing that is stored has a part in it.
     Fetch,
 }
@@ -149,11 +155,21 @@ impl Obtain {
         }
     }
 
+    /// The use of the stored response where asking fails.
+    pub fn on_error(&self) -> Option<OnError> {
+        match self.question {
+            Question::Validate { on_error, .. } | Question::FetchRange { on_error } => {
+                Some(on_error)
+            }
+            Question::ValidatePart { .. } | Question::Complete(_) | Question::Fetch => None,
+        }
+    }
+
     /// The detail in Cache-Status.
     pub fn detail(&self) -> Option<&'static str> {
         match self.question {
             Question::Validate { why, .. } | Question::ValidatePart { why } => Some(why.into()),
-            Question::Complete(_) | Question::Fetch => {
+            Question::Complete(_) | Question::FetchRange { .. } | Question::Fetch => {
                 (self.scope == Scope::AsPresented).then_some("range")
             }
         }
@@ -264,7 +280,11 @@ fn from_stored(
             let forward = why.forward(left);
             // Without a validator it is fetched anew, and then a distant range is asked for as it is.
             if !stored.facts.has_validator && !wants_whole(request.head, 0) {
-                return obtain(Question::Fetch, forward, Scope::AsPresented);
+                return obtain(
+                    Question::FetchRange { on_error },
+                    forward,
+                    Scope::AsPresented,
+                );
             }
             obtain(Question::Validate { why, on_error }, forward, Scope::Whole)
         }
@@ -359,36 +379,6 @@ pub fn has_condition(head: &RequestHead) -> bool {
 /// the bytes that are `ready`.
 pub(super) fn wants_whole(head: &RequestHead, ready: u64) -> bool {
     !range::is_asked(head) || (range::is_near(head, ready) && !has_condition(head))
-}
-
-/// The failure of a validation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValidationFailure {
-    Unreachable,
-    /// It hasn't answered for so long that it counts as unreachable, though it may only be slow.
-    Hangs,
-    /// It answered with this status.
-    Answered {
-        status: u16,
-        /// The response is to be stored.
-        is_stored: bool,
-    },
-    /// The client didn't send all of its content.
-    ClientContent,
-}
-
-/// True when the stored response may answer instead: for an error as `stale-if-error` means it, or one that is
-/// taken as a failure to respond (RFC 9111 §4.3.3), unless that is to be remembered.
-pub fn answers_instead(on_error: OnError, failure: ValidationFailure) -> bool {
-    match failure {
-        ValidationFailure::Unreachable | ValidationFailure::Hangs => on_error != OnError::No,
-        ValidationFailure::Answered { status, is_stored } if is_error(status) => match on_error {
-            OnError::No => false,
-            OnError::Disconnected => !is_stored,
-            OnError::Error => true,
-        },
-        ValidationFailure::Answered { .. } | ValidationFailure::ClientContent => false,
-    }
 }
 
 #[cfg(test)]

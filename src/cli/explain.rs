@@ -301,7 +301,7 @@ fn asked(question: Question, candidates: &Candidates<'_>, number: usize) -> Stri
             let first = bytes(lacking.first());
             format!("the origin server is asked for {first}{after} of it, which the stored part lacks.")
         }
-        Question::Fetch if number > 0 => format!(
+        Question::FetchRange { .. } => format!(
             "number {number} would have to be validated and can't be, so the range is fetched as it is."
         ),
         Question::Fetch if candidates.other_variants => {

@@ -321,7 +321,9 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
             }),
             ..Candidates::default()
         };
-        let fetched = obtain(Question::Fetch, Forward::Stale, Scope::AsPresented);
+        let on_error = OnError::Disconnected;
+        let question = Question::FetchRange { on_error };
+        let fetched = obtain(question, Forward::Stale, Scope::AsPresented);
         let got = plan(&presented, &candidates, NOW);
         assert_eq!(got == fetched, expected, "{lines:?}: {got:?}");
     }

@@ -23,7 +23,7 @@ use crate::worker::waiting_list::{Ticket, Waiter};
 /// The stored response that the question is about.
 fn known(question: Question, candidates: &CandidateSet) -> Known {
     let ask = match question {
-        Question::Validate { .. } => {
+        Question::Validate { .. } | Question::FetchRange { .. } => {
             return (candidates.stored.as_ref()).map_or(Known::Nothing, Known::whole);
         }
         Question::ValidatePart { .. } => Ask::Validity,
@@ -56,12 +56,8 @@ impl Exchange<'_> {
         self.record.outcome = RequestOutcome::of_forwarded(obtain.own_forward());
         let asks_again = self.asks_again();
         let known = known(obtain.question, &candidates);
-        let fallback = match (obtain.question, candidates.stored.take()) {
-            (Question::Validate { on_error, .. }, Some(stored)) => {
-                Some(Fallback { stored, on_error })
-            }
-            _ => None,
-        };
+        let fallback = (candidates.stored.take()).zip(obtain.on_error());
+        let fallback = fallback.map(|(stored, on_error)| Fallback { stored, on_error });
         let fallback = fallback.as_ref();
         let hang = self.hang_watch(uri, fallback);
         let status = collapsed(obtain);

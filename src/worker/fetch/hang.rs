@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::request::FetchRequest;
 use super::round_trip::Reply;
@@ -17,6 +17,7 @@ use crate::worker::waiting_list::{Fetch, FetchError};
 /// What is known of a request when it goes out, for the case that nothing comes back.
 pub(super) struct SilenceWatch {
     uri: Uri,
+    begun: Instant,
     limit: Duration,
     /// It has content, which the origin server may want to read to the end.
     has_content: bool,
@@ -28,6 +29,7 @@ impl SilenceWatch {
     pub(super) fn of(request: &FetchRequest) -> SilenceWatch {
         SilenceWatch {
             uri: request.uri.clone(),
+            begun: Instant::now(),
             limit: request.settings.times.origin_hang,
             has_content: request.content.is_some(),
             is_known: request.found().is_some(),
@@ -73,12 +75,22 @@ impl SilenceWatch {
                 let address = response.connection.destination.address;
                 worker.hung.answers(origin, address);
             }
-            // Without a connection for that long it hangs, whatever it came to.
+            // A machine that is off is found out by its neighbours in about that time, each time anew.
+            Err(FetchError::Connect(ReachError::Unreachable { .. })) if self.is_slow() => {
+                worker.hung.note_unreachable(origin, &fetch.course);
+            }
             Err(why) if !fetch.is_hung() && !is_of_time(why) => {
                 worker.hung.fails(origin, &fetch.course);
             }
             Ok(Reply::Switched(..)) | Err(_) => {}
         }
+    }
+}
+
+impl SilenceWatch {
+    /// True when one who waits for it waits about as long as for one that hangs.
+    fn is_slow(&self) -> bool {
+        self.is_known && self.begun.elapsed() > self.limit / 2
     }
 }
 

@@ -80,6 +80,14 @@ impl HungOrigins {
         }
     }
 
+    /// Remembers a server that can't be reached, which took its time to show.
+    pub(crate) fn note_unreachable(&self, origin: &str, course: &Course) {
+        for (address, _) in course.steps() {
+            self.note(&of_address(address));
+        }
+        self.note(&of_origin(origin));
+    }
+
     /// Forgets a server that has answered from this address.
     pub(crate) fn answers(&self, origin: &str, address: SocketAddr) {
         for name in [
@@ -246,6 +254,8 @@ mod tests {
         assert!(hung.has(&other));
         hung.fails(ORIGIN, &unconnected);
         assert!(!hung.has(&other) && !hung.has(&server(&[1])));
+        hung.note_unreachable(ORIGIN, &course(&[(1, Step::Failed)]));
+        assert!(hung.has(&other) && hung.has(&server(&[])));
     }
 
     #[test]
