@@ -129,7 +129,9 @@ impl<'a> IncomingContent<'a> {
             return Ok(trailers);
         };
         let before = std::mem::replace(&mut self.connection, after.connection);
-        self.context.give_back(before, head, framing);
+        if !std::mem::take(&mut self.doubtful) {
+            self.context.give_back(before, head, framing);
+        }
         self.resumable = Some(resumable);
         self.read(after.framing, meta).await
     }

@@ -13,6 +13,7 @@ mod lease;
 mod partial;
 mod precedent;
 mod publish;
+mod received;
 mod request;
 mod response;
 mod resume;

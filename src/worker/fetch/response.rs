@@ -10,9 +10,10 @@ use super::context::{Context, FetchTimes};
 use super::partial::beginning;
 use super::precedent;
 use super::publish::{invalidate, publish, refresh};
+use super::received::{Combined, Received};
 use super::resume::Resumable;
-use super::round_trip::{RangeAfter, Response};
-use super::storable::{ReceivedHead, storable, superseded};
+use super::round_trip::Response;
+use super::storable::superseded;
 use super::unasked::selected_by_304;
 use crate::cache::freshness::Facts;
 use crate::cache::invalidation::invalidates;
@@ -129,33 +130,12 @@ impl Context<'_> {
             request,
             fetch,
         } = self;
-        let part = request.part();
-        let framing = received.framing;
-        let joint = part.and_then(|part| {
-            let targets = &request.policy.targeted;
-            let joint = part.joined(&received.head, framing.length(), targets)?;
-            match &received.after {
-                Some(after) => {
-                    part.joined_besides(joint, &after.head, after.framing.length(), targets)
-                }
-                None => Some(joint),
-            }
-        });
-        let (head, joint, total) = match joint {
-            Some((head, held)) => (head, Some(held), Framing::Length(held.part.len)),
-            None => (received.head.clone(), None, framing),
-        };
-        let stored = ReceivedHead {
-            head: &head,
+        let Combined {
+            head,
             joint,
-            length: total.length(),
-            local: (received.connection.destination)
-                .reserved(&request.settings.own_destinations)
-                .is_some(),
-            has_store: worker.store.is_some(),
-            times,
-        };
-        let wanted = storable(request, &stored);
+            framing,
+            wanted,
+        } = received.combined(request, worker.store.is_some(), times);
         let over = match &wanted {
             Ok(_) => Vec::new(),
             Err(why) => superseded(request, &head, *why),
@@ -185,7 +165,7 @@ impl Context<'_> {
         fetch.enter(Stage::Growing(Rc::new(Answer {
             uri: request.uri.clone(),
             head,
-            framing: total,
+            framing,
             ranged: joint.is_none() && ranged,
             part: joint.filter(|held| !held.is_whole()),
             received: status,
@@ -198,7 +178,7 @@ impl Context<'_> {
         }
         Arrival {
             wanted,
-            length: total.length(),
+            length: framing.length(),
             joint,
             writer,
             _listing: listing.flatten(),
@@ -342,15 +322,6 @@ impl Context<'_> {
             }
         }
     }
-}
-
-/// A response whose head has come.
-struct Received {
-    head: ResponseHead,
-    framing: Framing,
-    connection: Connection,
-    /// What comes after a stored part, which was asked for besides.
-    after: Option<Box<RangeAfter>>,
 }
 
 /// A response whose content is still to come.

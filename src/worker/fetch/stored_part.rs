@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::cache::directives::TargetList;
 use crate::cache::parts::{self, Lacking, PartialContent};
+use crate::cache::personal::{PersonalFields, for_others};
 use crate::cache::range::ByteRange;
 use crate::http::fields::Fields;
 use crate::http::head::ResponseHead;
@@ -73,16 +74,21 @@ impl StoredPart {
         parts::combined(ours, self.held, self.missing()?, response, content, targets)
     }
 
-    /// The same of what it makes so, and the response that has what comes after it.
+    /// The same of what it makes so, and the response that has what comes after it. What was for one client alone in the
+    /// first response isn't among the fields that the second updates: it is named by what that may replace.
     pub fn joined_besides(
         &self,
-        (head, held): (ResponseHead, PartialContent),
+        (head, held): &(ResponseHead, PartialContent),
         response: &ResponseHead,
         content: Option<u64>,
         targets: &TargetList,
     ) -> Option<(ResponseHead, PartialContent)> {
         let asked = self.lacking()?.then_after()?;
-        parts::combined(&head.fields, held, asked, response, content, targets)
+        let fields = for_others(&head.fields, targets);
+        let (mut both, held) = parts::combined(&fields, *held, asked, response, content, targets)?;
+        let cookies = PersonalFields::of(&Fields::default(), targets).alone_in(&head.fields);
+        both.fields = both.fields.iter().chain(cookies.iter()).collect();
+        Some((both, held))
     }
 
     /// True when it is of the same representation and no shorter than another part.
