@@ -33,10 +33,10 @@ fn age_value(fields: &Fields) -> u64 {
 /// `Date` and its `Age` make of it, since either may be missing or wrong on the low side.
 pub(super) fn initial_age(fields: &Fields, sent: Timestamp, received: Timestamp) -> Duration {
     let date = date_value(fields, received);
-    // `Date` is in whole seconds. One made since the request was sent is as old as that at most, and a second that ends
-    // meanwhile makes it no older.
-    let apparent_age = match date >= sent.seconds() {
-        true => Duration::ZERO,
+    // `Date` is in whole seconds: one of the second before the request was sent, by a clock a little behind, may have been
+    // made at the end of that. It isn't to have lost a second of its freshness for it.
+    let apparent_age = match date.saturating_add(1) >= sent.seconds() {
+        true => received.since(Timestamp::from_seconds(date.saturating_add(1))),
         false => Duration::from_secs(received.seconds().saturating_sub(date)),
     };
     let response_delay = received.since(sent);
@@ -105,8 +105,12 @@ mod tests {
             (&[("Date", DATE)], AT + 900, AT + 950, 50),
             (&[("Date", DATE)], AT + 990, AT + 1010, 20),
             (&[], AT + 990, AT + 1010, 20),
-            (&[("Date", DATE)], AT + 1001, AT + 1021, 1000),
+            (&[("Date", DATE)], AT + 999, AT + 3001, 2002),
+            (&[("Date", DATE)], AT + 1001, AT + 1021, 21),
+            (&[("Date", DATE)], AT + 1999, AT + 2001, 1001),
+            (&[("Date", DATE)], AT + 2000, AT + 2001, 2000),
             (&[("Date", DATE)], AT + 2999, AT + 3001, 3000),
+            (&[("Date", DATE), ("Age", "1")], AT + 1300, AT + 1400, 1100),
             (&[("Date", DATE), ("Age", "1")], AT + 999, AT + 1003, 1004),
         ];
         let at = Timestamp::from_millis;
