@@ -87,6 +87,8 @@ pub struct Facts {
     /// It is never served stale.
     pub must_revalidate: bool,
     pub has_validator: bool,
+    /// It is stored for one client, which alone selects it.
+    pub for_one_client: bool,
     /// It does not change while it is fresh (RFC 8246), by its origin server's word or the operator's.
     pub immutable: bool,
     /// It is validated now and then though it is fresh.
@@ -104,7 +106,9 @@ impl Facts {
         let lifetime = lifetime(meta.status, fields, &directives, meta.response_time, policy);
         // A validation can bring what forbids storing or matching; what is there then waits for the
         // next validation.
-        let unstorable = directives.private || directives.no_store && !directives.must_understand;
+        let is_for_client = meta.variant.is_for_client();
+        let unstorable = (directives.private || directives.no_store && !directives.must_understand)
+            && !policy.lifts(is_for_client);
         // Stored before such responses weren't.
         let explicit = explicit(fields, &directives, meta.response_time).is_some();
         let is_one_client_s = sets_cookies(fields) && !explicit && !policy.ignore_cookies;
@@ -119,6 +123,7 @@ impl Facts {
                 || directives.proxy_revalidate
                 || directives.s_maxage.is_some(),
             has_validator: validation::has_validator(fields),
+            for_one_client: is_for_client,
             immutable: directives.immutable || lifetime.source == LifetimeSource::Kept,
             versioned: policy.is_versioned() && applies(meta.status) && !directives.immutable,
             stale_while_revalidate: directives

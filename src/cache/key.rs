@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use super::owner::CLIENT;
 use crate::http::target::Uri;
 
 /// A 128-bit BLAKE3 hash: names files, shared-memory slots and rows.
@@ -116,6 +117,12 @@ impl Variant {
     /// Names and normalised values, compared whole.
     pub fn text(&self) -> &Bytes {
         &self.text
+    }
+
+    /// True for that of a response which is stored for one client alone.
+    pub fn is_for_client(&self) -> bool {
+        let mut lines = self.text.split(|byte| *byte == b'\n');
+        lines.any(|line| line.starts_with(CLIENT.as_bytes()))
     }
 
     /// The hash of the text; zero for [`Variant::none`].

@@ -9,6 +9,7 @@ pub(crate) mod freshness;
 pub(crate) mod invalidation;
 pub mod key;
 pub(crate) mod multipart;
+pub(crate) mod owner;
 pub mod parts;
 pub(crate) mod personal;
 pub(crate) mod plan;

@@ -80,6 +80,12 @@ impl RuleTtl {
 }
 
 impl Policy {
+    /// True where the operator lifts what no-store, private and Authorization forbid, for what is stored for one client
+    /// alone or for all.
+    pub(super) fn lifts(&self, is_for_client: bool) -> bool {
+        matches!(self.store, StoreRule::Always { public } if public || is_for_client)
+    }
+
     /// True for a URI whose file is validated now and then though it is fresh.
     pub fn is_versioned(&self) -> bool {
         matches!(self.rule, Some(RuleFreshness::Versioned(_)))

@@ -5,7 +5,6 @@
 
 use super::key::{Key, Variant};
 use super::stored::Meta;
-use super::vary;
 use crate::http::connection::is_hop_by_hop;
 use crate::http::date::LAST;
 use crate::http::fields::Fields;
@@ -44,7 +43,7 @@ fn is_variant(meta: &Meta) -> bool {
     let is_line = |line: &[u8]| !line.is_empty() && is_field_text(line);
     let lines = text.strip_suffix(b"\n").unwrap_or(b"\n");
     let has_lines = lines.split(|byte| *byte == b'\n').all(is_line);
-    let varies = vary::names(&meta.fields).map(|names| !names.is_empty());
+    let varies = meta.selecting().map(|names| !names.is_empty());
     varies == Some(meta.variant != Variant::none()) && (text.is_empty() || has_lines)
 }
 

@@ -68,6 +68,24 @@ impl Meta {
         }
     }
 
+    /// The same, for the client of this request alone.
+    pub fn for_client(self, request: &Fields) -> Meta {
+        let names = vary::selecting(&self.fields, true).unwrap_or_default();
+        let variant = vary::variant_of(&names, request);
+        Meta { variant, ..self }
+    }
+
+    /// The names of the fields by which a request selects it; `None` when none can.
+    pub fn selecting(&self) -> Option<Vec<String>> {
+        vary::selecting(&self.fields, self.variant.is_for_client())
+    }
+
+    /// True when a request with these fields selects it.
+    pub fn is_selected_by(&self, request: &Fields) -> bool {
+        self.selecting()
+            .is_some_and(|names| vary::variant_of(&names, request) == self.variant)
+    }
+
     /// Its fields and trailers less those that are for one client, where there are any.
     pub fn without_personal(&self, targets: &TargetList) -> Option<(Fields, Fields)> {
         let personal = PersonalFields::of(&self.fields, targets);

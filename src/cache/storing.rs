@@ -6,8 +6,10 @@
 use super::bypass::has_content;
 use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{LifetimeSource, explicit, heuristically_cacheable, lifetime};
+use super::owner::CLIENT;
 use super::personal::sets_cookies;
 use super::policy::Policy;
+use super::stored::Meta;
 use super::time::Timestamp;
 use super::validation::update;
 use super::{range, validation, vary};
@@ -61,6 +63,14 @@ pub enum UncacheableReason {
     NoValidator,
 }
 
+/// The clients that a response is stored for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredFor {
+    All,
+    /// The client alone whose request brought it; others may have it by no rule but the operator's.
+    Client,
+}
+
 /// Refuses a response to this request for `target` that may not be stored or would be of no use. It came at
 /// `received`.
 pub fn may_store(
@@ -69,9 +79,47 @@ pub fn may_store(
     response: &ResponseHead,
     policy: &Policy,
     received: Timestamp,
+) -> Result<StoredFor, UncacheableReason> {
+    use UncacheableReason::{Authorization, NoStore, Private, RequestNoStore};
+    let may = |is_lifted| {
+        let terms = Terms {
+            policy,
+            received,
+            is_lifted,
+        };
+        is_storable(request, target, response, &terms)
+    };
+    match may(false) {
+        Ok(()) => Ok(StoredFor::All),
+        Err(RequestNoStore | NoStore | Private | Authorization) if policy.lifts(false) => {
+            may(true).map(|()| StoredFor::All)
+        }
+        // It can be kept apart only where its client is known.
+        Err(RequestNoStore | NoStore | Private | Authorization)
+            if policy.lifts(true) && request.fields.has(CLIENT) =>
+        {
+            may(true).map(|()| StoredFor::Client)
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// The terms on which a response may be stored.
+struct Terms<'a> {
+    policy: &'a Policy,
+    received: Timestamp,
+    /// The operator lifts what no-store, private and Authorization forbid.
+    is_lifted: bool,
+}
+
+fn is_storable(
+    request: &RequestHead,
+    target: &Uri,
+    response: &ResponseHead,
+    terms: &Terms<'_>,
 ) -> Result<(), UncacheableReason> {
-    let directives = ResponseDirectives::of(&response.fields, &policy.targeted);
-    request_permits(request)?;
+    let directives = ResponseDirectives::of(&response.fields, &terms.policy.targeted);
+    request_permits(request, terms.is_lifted)?;
     if request.method == Method::Post && !is_as_for_get(target, response, &directives) {
         return Err(UncacheableReason::Method);
     }
@@ -79,20 +127,20 @@ pub fn may_store(
     // 416 and others may come of the range; what isn't asked for a part has no such doubt.
     if response.status != 200 && range::is_asked(request) {
         Err(UncacheableReason::Range)
-    } else if directives.no_store && !directives.must_understand {
+    } else if directives.no_store && !directives.must_understand && !terms.is_lifted {
         Err(UncacheableReason::NoStore)
     } else {
-        let explicit = explicit(&response.fields, &directives, received);
+        let explicit = explicit(&response.fields, &directives, terms.received);
         let explicit = explicit.map(|(seconds, _)| seconds);
         may_share(
             &request.fields,
             &response.fields,
             &directives,
             explicit,
-            policy,
+            terms,
         )?;
         match vary::names(&response.fields) {
-            Some(_) => is_of_use(response, &directives, policy, received),
+            Some(_) => is_of_use(response, &directives, terms.policy, terms.received),
             None => Err(UncacheableReason::Vary),
         }
     }
@@ -106,16 +154,16 @@ fn may_share(
     response: &Fields,
     directives: &ResponseDirectives,
     explicit: Option<u64>,
-    policy: &Policy,
+    terms: &Terms<'_>,
 ) -> Result<(), UncacheableReason> {
     let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
-    let has_cookie = request.has("cookie") && !policy.ignore_cookies;
-    let sets_cookie = sets_cookies(response) && !policy.ignore_cookies;
+    let has_cookie = request.has("cookie") && !terms.policy.ignore_cookies;
+    let sets_cookie = sets_cookies(response) && !terms.policy.ignore_cookies;
     // One of 0 lets nobody use it.
     let lasts = explicit.is_some_and(|seconds| seconds > 0);
-    if directives.private {
+    if directives.private && !terms.is_lifted {
         Err(UncacheableReason::Private)
-    } else if request.has("authorization") && !shared {
+    } else if request.has("authorization") && !shared && !terms.is_lifted {
         Err(UncacheableReason::Authorization)
     } else if offers_token(response) {
         Err(UncacheableReason::ConnectionAuth)
@@ -132,25 +180,31 @@ fn may_share(
 /// they may be for the client whose request brought them.
 pub fn may_update(
     request: &Fields,
-    stored: &Fields,
+    stored: &Meta,
     new: &Fields,
     policy: &Policy,
     received: Timestamp,
 ) -> Result<(), UncacheableReason> {
-    let updated = update(stored, new, &policy.targeted);
+    let is_lifted = policy.lifts(stored.variant.is_for_client());
+    let updated = update(&stored.fields, new, &policy.targeted);
     let directives = ResponseDirectives::of(&updated, &policy.targeted);
-    if directives.no_store && !directives.must_understand {
+    if directives.no_store && !directives.must_understand && !is_lifted {
         return Err(UncacheableReason::NoStore);
     }
     let explicit = explicit(&updated, &directives, received);
     let explicit = explicit.map(|(seconds, _)| seconds);
-    may_share(request, new, &directives, explicit, policy)
+    let terms = Terms {
+        policy,
+        received,
+        is_lifted,
+    };
+    may_share(request, new, &directives, explicit, &terms)
 }
 
-fn request_permits(request: &RequestHead) -> Result<(), UncacheableReason> {
+fn request_permits(request: &RequestHead, is_lifted: bool) -> Result<(), UncacheableReason> {
     if !matches!(request.method, Method::Get | Method::Head | Method::Post) {
         Err(UncacheableReason::Method)
-    } else if RequestDirectives::of(&request.fields).no_store {
+    } else if RequestDirectives::of(&request.fields).no_store && !is_lifted {
         Err(UncacheableReason::RequestNoStore)
     } else if request.method != Method::Post && has_content(&request.fields) {
         Err(UncacheableReason::RequestContent)

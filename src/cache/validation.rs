@@ -109,8 +109,8 @@ pub fn refreshed(
 ) -> Meta {
     let new = dated(new.fields.clone(), response_time);
     let fields = update(&stored.fields, &new, targets);
-    let variant = match vary::names(&fields) {
-        Some(names) if vary::names(&stored.fields).as_ref() != Some(&names) => {
+    let variant = match vary::selecting(&fields, stored.variant.is_for_client()) {
+        Some(names) if stored.selecting().as_ref() != Some(&names) => {
             vary::variant_of(&names, presented)
         }
         _ => stored.variant.clone(),

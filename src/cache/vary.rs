@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use bytes::{BufMut, BytesMut};
 
 use super::key::Variant;
+use super::owner::CLIENT;
 use crate::http::fields::Fields;
 use crate::http::forward::{ForwardedFields, is_written_anew};
 use crate::http::syntax::{elements, is_tchar, trim};
@@ -40,6 +41,16 @@ pub fn names(response: &Fields) -> Option<Vec<String>> {
     Some(names)
 }
 
+/// The names that make the variant of a stored response: those of its Vary, and [`CLIENT`] where it is for one client.
+pub fn selecting(response: &Fields, is_for_client: bool) -> Option<Vec<String>> {
+    let mut names = names(response)?;
+    if is_for_client {
+        names.push(CLIENT.to_owned());
+        names.sort_unstable();
+    }
+    Some(names)
+}
+
 /// The variant that a request asks for: one line `name: value` for each of `names` (as [`names`]
 /// returns them), or `name` alone when no such field of the request goes on to the origin server.
 pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
@@ -52,7 +63,13 @@ pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
         let name = name.as_ref();
         text.put_slice(name.as_bytes());
         let lines = forwarded.all(name);
-        if lines.clone().next().is_some() {
+        if name == CLIENT {
+            // Never sent, nor taken away by what the client says of its connection.
+            for line in request.all(name) {
+                text.put_slice(b": ");
+                text.put_slice(line);
+            }
+        } else if lines.clone().next().is_some() {
             text.put_u8(b':');
             write_value(&mut text, name, lines);
         }

@@ -19,7 +19,6 @@ use crate::cache::range::ByteRange;
 use crate::cache::reuse::OnError;
 use crate::cache::time::Timestamp;
 use crate::cache::validation::conditional_fields;
-use crate::cache::vary;
 use crate::cache::versioned::Remembered;
 use crate::config::Rules;
 use crate::http::fields::Fields;
@@ -156,9 +155,7 @@ struct ExplainedResponse {
 
 impl ExplainedResponse {
     fn is_selected_by(&self, request: &Fields) -> bool {
-        let meta = &self.info.meta;
-        vary::names(&meta.fields)
-            .is_some_and(|names| vary::variant_of(&names, request) == meta.variant)
+        self.info.meta.is_selected_by(request)
     }
 
     fn candidate(&self) -> Candidate<'_> {

@@ -78,6 +78,13 @@ impl Rules {
             && self.first(uri, |rule| rule.bypass) == Some(true)
     }
 
+    /// True when what is stored by a rule for this URI may be for one client alone.
+    pub fn stores_for_one(&self, uri: &[u8]) -> bool {
+        let is_for_one = |store| store == StoreRule::Always { public: false };
+        self.0.iter().filter_map(|rule| rule.store).any(is_for_one)
+            && self.first(uri, |rule| rule.store).is_some_and(is_for_one)
+    }
+
     /// The parameters of this URI's query that aren't part of the key, if there may be any.
     pub fn ignored(&self, uri: &[u8]) -> Option<IgnoredParameters<'_>> {
         let mut lists = self.0.iter().filter_map(|rule| rule.ignore_query.as_ref());

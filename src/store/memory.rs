@@ -84,7 +84,7 @@ impl<T: Clone> MemoryTier<T> {
         if generation != self.shared.generation(meta.key.hash()) || weight > self.capacity {
             return;
         }
-        let Some(names) = vary::names(&meta.fields) else {
+        let Some(names) = meta.selecting() else {
             return;
         };
         let mut slot = match self.cache.remove(meta.key.hash()) {

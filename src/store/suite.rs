@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Checksum, Content, Found, Object, Published, SMALL, Store, StoreError, Whole};
 use crate::cache::key::Key;
+use crate::cache::owner::identified;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::cache::vary;
@@ -102,6 +103,7 @@ pub fn run(store: &dyn Store, announced: Announced<'_>) {
     round_trips(store);
     replaces_and_removes(store);
     selects_variants(store);
+    keeps_clients_apart(store);
     bounds_variants(store, announced);
     response_without_vary_replaces_variants(store, announced);
     refreshes(store);
@@ -157,6 +159,40 @@ fn replaces_and_removes(store: &dyn Store) {
         "still readable"
     );
     assert!(store.remove(&meta.key).unwrap().is_empty());
+}
+
+fn keeps_clients_apart(store: &dyn Store) {
+    let client = |number: u8| identified(&Fields::default(), &[number], None, false);
+    for (key, vary) in [
+        ("GET http://own/", &[][..]),
+        ("GET http://own/vary", &[("Vary", "X")]),
+    ] {
+        let meta = meta(key, vary, &Fields::default());
+        for (number, size) in [(1, 10), (2, 100_000)] {
+            let meta = meta.clone().for_client(&client(number));
+            publish(store, &meta, &content(size, number));
+        }
+        for number in [1, 2] {
+            let Ok(Found::Object(object)) = store.lookup(&meta.key, &client(number)) else {
+                panic!("{key} {number}");
+            };
+            let own = content(object.content.len(), number);
+            assert!(object.meta.variant.is_for_client() && read(&object.content) == own);
+            // A validation leaves it its own.
+            let mut newer = object.meta.clone();
+            newer.response_time = Timestamp::from_millis(3);
+            assert!(store.refresh(&object, &newer, None).is_ok());
+            assert!(matches!(
+                store.lookup(&meta.key, &client(number)),
+                Ok(Found::Object(object)) if object.meta == newer
+            ));
+        }
+        for other in [client(3), Fields::default()] {
+            let found = store.lookup(&meta.key, &other).unwrap();
+            assert!(matches!(found, Found::OtherVariants), "{key}");
+        }
+        assert_eq!(store.remove(&meta.key).unwrap().len(), 2);
+    }
 }
 
 fn selects_variants(store: &dyn Store) {

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod always;
 mod classes;
 mod conditions;
 mod content;

@@ -84,9 +84,10 @@ impl<'a> ForwardedFields<'a> {
         }
     }
 
-    /// True for the name of a field whose lines end here. Host is made of the target URI.
+    /// True for the name of a field whose lines end here. Host is made of the target URI; one that no field can have is
+    /// the cache's own.
     fn drops(&self, name: &[u8]) -> bool {
-        name.eq_ignore_ascii_case(b"host") || self.hop.drops(name)
+        name.first() == Some(&b':') || name.eq_ignore_ascii_case(b"host") || self.hop.drops(name)
     }
 
     /// The values of the lines with this name that go out, where the request asks for no switch of protocols. None of

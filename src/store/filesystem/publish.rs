@@ -10,7 +10,6 @@ use super::root::{NO_VARIANT, counted};
 use super::write::UnnamedRecord;
 use crate::cache::key::{Hash, Variant};
 use crate::cache::stored::Meta;
-use crate::cache::vary;
 use crate::store::draft::TemporaryName;
 use crate::store::record::index::Index;
 use crate::store::{Published, StoreError, Whole, place};
@@ -41,7 +40,7 @@ impl FilesystemStore {
         written: UnnamedRecord,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        let names = vary::names(&meta.fields).ok_or(StoreError::Unselectable)?;
+        let names = meta.selecting().ok_or(StoreError::Unselectable)?;
         if names.is_empty() != (meta.variant == Variant::none()) {
             return Err(StoreError::Unselectable);
         }

@@ -9,7 +9,6 @@ use super::FilesystemStore;
 use super::root::counted;
 use super::write::stamp;
 use crate::cache::stored::Meta;
-use crate::cache::vary;
 use crate::store::record::read::{Record, StoredFile, read};
 use crate::store::record::{Prelude, WORD_AT, meta as coding, slot, word};
 use crate::store::{Object, Published, StoreError};
@@ -41,7 +40,7 @@ impl FilesystemStore {
         }
         let head = coding::encode(meta)?;
         let same_place = meta.variant == object.meta.variant
-            && vary::names(&meta.fields) == vary::names(&record.meta.fields)
+            && meta.selecting() == record.meta.selecting()
             && meta.trailers == record.meta.trailers;
         if !same_place || !record.prelude.fits(head.len()) {
             drop(lock);

@@ -12,7 +12,6 @@ use super::{pool, row};
 use crate::cache::key::Key;
 use crate::cache::sound;
 use crate::cache::stored::Meta;
-use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::store::checksum::Checksum;
 use crate::store::{Content, Found, Object, SMALL, StoreError};
@@ -64,10 +63,7 @@ impl PostgresStore {
             if found.is_empty() {
                 return Ok(Found::Nothing);
             }
-            let is_selected = |one: &Candidate| {
-                let names = vary::names(&one.meta.fields).unwrap_or_default();
-                one.meta.variant == vary::variant_of(&names, request)
-            };
+            let is_selected = |one: &Candidate| one.meta.is_selected_by(request);
             let Some(selected) = found.iter().position(is_selected) else {
                 return Ok(Found::OtherVariants);
             };

@@ -14,7 +14,6 @@ use postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
-use crate::cache::vary;
 use crate::http::fields::{Fields, FieldsBuilder};
 use crate::store::StoreError;
 use crate::store::record::MOST_META;
@@ -104,7 +103,7 @@ pub struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// The columns of this metadata. Refused when no request could select it, or when it is too large.
     pub fn of(meta: &'a Meta) -> Result<Columns<'a>, StoreError> {
-        let names = vary::names(&meta.fields).ok_or(StoreError::Unselectable)?;
+        let names = meta.selecting().ok_or(StoreError::Unselectable)?;
         if names.is_empty() != (meta.variant == Variant::none()) {
             return Err(StoreError::Unselectable);
         }

@@ -7,6 +7,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::text::{put, take};
 use crate::cache::key::{Hash, Variant};
+use crate::cache::owner::CLIENT;
 use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::http::syntax::is_token;
@@ -161,8 +162,11 @@ impl Index {
         for _ in 0..file.try_get_u8().ok()? {
             let count = file.try_get_u8().ok()?;
             let name = |name: Bytes| String::from_utf8(name.to_vec()).ok();
-            let names =
-                (0..count).map(|_| take(&mut file).filter(|it| is_token(it)).and_then(name));
+            let names = (0..count).map(|_| {
+                take(&mut file)
+                    .filter(|it| is_token(it) || *it == CLIENT)
+                    .and_then(name)
+            });
             sets.push(names.collect::<Option<Vec<_>>>()?);
         }
         let mut variants = Vec::new();

@@ -83,7 +83,7 @@ impl Joiner<'_> {
             })
             | FetchOutcome::Stored(stored) => {
                 let meta = &stored.object.meta;
-                let names = vary::names(&meta.fields).ok_or(Unusable::Alone)?;
+                let names = meta.selecting().ok_or(Unusable::Alone)?;
                 let variant = vary::variant_of(&names, self.fields);
                 if variant != meta.variant {
                     wanted.variant = Some(variant);

@@ -42,6 +42,7 @@ use super::state::{Worker, cache_uri, now};
 use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
+use crate::cache::owner::identified;
 use crate::cache::plan::{Plan, PlanRefusal, Presented, plan};
 use crate::cache::versioned::Remembered;
 use crate::config::Settings;
@@ -177,6 +178,7 @@ impl Exchange<'_> {
             Route::OwnOptions => self.own_options(),
             Route::Cache(target) => {
                 let uri = self.addressed(target);
+                self.identify(&uri);
                 match self.answer_now(&uri) {
                     Some(after) => after,
                     None => Box::pin(self.answer(uri)).await,
@@ -202,6 +204,17 @@ impl Exchange<'_> {
             self.through_http = Some(target.uri.clone());
         }
         target.uri
+    }
+
+    /// Adds the field that tells its client, where what is stored may be for one alone.
+    fn identify(&mut self, uri: &Uri) {
+        if self.settings.rules.stores_for_one(uri.as_bytes()) {
+            let ignore_cookies = self.settings.policy(uri.as_bytes()).ignore_cookies;
+            let (uri, address) = (cache_uri(&self.settings, uri), self.client.address());
+            let fields = &self.head.fields;
+            self.head.fields = identified(fields, uri.as_bytes(), address, ignore_cookies);
+            self.has_own_field = true;
+        }
     }
 
     /// Writes the answers to earlier requests, which must not wait for what this one waits for.

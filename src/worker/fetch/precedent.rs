@@ -62,6 +62,9 @@ pub(super) fn note(
 
 /// True when a plain request that waited could be answered with it when it came, or while it is validated.
 fn is_for_others(facts: &Facts) -> bool {
+    if facts.for_one_client {
+        return false;
+    }
     match reuse(&RequestDirectives::default(), facts, facts.response_time) {
         Reuse::Fresh { .. } | Reuse::Stale { .. } => true,
         Reuse::Validate { meanwhile, .. } => meanwhile,

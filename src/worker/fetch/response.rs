@@ -25,7 +25,6 @@ use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::cache::validation::head_agrees;
-use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
@@ -149,7 +148,7 @@ impl Context<'_> {
                 facts: Facts::of(meta, &request.policy),
                 fields: for_others(&head.fields, &request.policy.targeted),
                 response_time: times.response,
-                selecting: vary::names(&head.fields).unwrap_or_default(),
+                selecting: meta.selecting().unwrap_or_default(),
                 variant: meta.variant.clone(),
             }),
             Err(why) => Err(*why),

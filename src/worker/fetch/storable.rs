@@ -7,7 +7,7 @@ use super::request::FetchRequest;
 use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::stored::Meta;
-use crate::cache::storing::{UncacheableReason, may_store};
+use crate::cache::storing::{StoredFor, UncacheableReason, may_store};
 use crate::http::head::{Method, ResponseHead};
 use crate::http::parse::may_be_a_head;
 use crate::worker::waiting_list::NoStoreReason;
@@ -48,7 +48,7 @@ pub fn storable(
         ..head.clone()
     };
     let (presented, policy) = (&request.head, &request.policy);
-    may_store(presented, &request.uri, &whole, policy, times.response)
+    let whom = may_store(presented, &request.uri, &whole, policy, times.response)
         .map_err(NoStoreReason::Rules)?;
     if !received.has_store {
         return Err(NoStoreReason::NoStore);
@@ -67,6 +67,9 @@ pub fn storable(
     // Put together of many responses, each with fields of its own.
     if !may_be_a_head(&meta.fields) {
         return Err(NoStoreReason::TooLarge);
+    }
+    if whom == StoredFor::Client {
+        meta = meta.for_client(&presented.fields);
     }
     let part = request.part().filter(|_| received.joint.is_some());
     meta.local = received.local || part.is_some_and(|part| part.stored.object.meta.local);

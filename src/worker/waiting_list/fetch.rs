@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::{Announcements, Answer, ClaimGuard, FetchOutcome, LeaseGuard, Publishing};
 use crate::cache::key::{Key, Variant};
-use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::http::head::ResponseHead;
 use crate::sys::notifier::Notifier;
@@ -200,8 +199,7 @@ impl Fetch {
     pub(super) fn publishing(&self, shared: &Shared, request: &Fields) -> Option<Publishing> {
         if let Stage::Publishing(_, stored) = &*self.stage.borrow() {
             let meta = &stored.object.meta;
-            let names = vary::names(&meta.fields)?;
-            let selected = vary::variant_of(&names, request) == meta.variant;
+            let selected = meta.is_selected_by(request);
             if selected && self.is_valid(shared, &meta.key) {
                 return Some(Publishing::Small(stored.clone()));
             }
