@@ -64,7 +64,7 @@ fn the_fields_of_many_304s_do_not_add_up() {
     let origin = Origin::answering(move |request| {
         let round = round.fetch_add(1, Ordering::SeqCst);
         if request.head.first("if-none-match") == Some("\"one\"") {
-            let line = |line| format!("X-{round}-{line}: {}\r\n", "x".repeat(7000));
+            let line = |line| format!("X-{round}-{line}: {}\r\n", "x".repeat(28_000));
             let lines: String = (0..5).map(line).collect();
             return reply_304(&format!(
                 "Cache-Control: max-age=0\r\nETag: \"one\"\r\n{lines}"
