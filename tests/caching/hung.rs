@@ -226,6 +226,31 @@ fn all_workers_know_and_one_of_them_tries() {
 }
 
 #[test]
+fn an_update_of_all_indexes_waits_once() {
+    let gate = Gate::new();
+    let proxy = Proxy::with(CONFIG).workers(2).start();
+    let hung = hanging(&gate);
+    let paths = ["/fresh", "/a", "/b", "/plain", "/c", "/d", "/e", "/f"];
+    store(&proxy, &hung, &paths);
+    // As apt asks: one after the other on a connection, without waiting.
+    let (mut client, begun) = (Client::of(&proxy), Instant::now());
+    for path in paths {
+        client.ask("GET", &hung.0.uri(path), "Cache-Control: max-age=0\r\n");
+    }
+    for path in paths {
+        let response = client.response("GET");
+        assert_eq!(response.text(), "old", "{path}");
+        is_stale(&response);
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    gate.open_for_all();
+}
+
+#[test]
 fn who_waits_for_the_same_fetch_is_answered_with_it() {
     // (workers, when others ask too, the most that do)
     for (workers, wait, most) in [(1, "60s", 1), (3, "60s", 1), (2, "300ms", 3)] {

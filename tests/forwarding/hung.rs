@@ -1,14 +1,14 @@
 //! Origin servers that hang, by name and address: where a host has several, the others are asked; names that aren't resolved.
 
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use crate::common::nameserver::NameServer;
 use crate::common::namespace::is_inside;
-use crate::common::origin::{ok, passing};
-use crate::common::{Conn, Origin, Proxy, Response, TIMEOUT, wait_until};
+use crate::common::origin::ok;
+use crate::common::{Client, Conn, Origin, Proxy, Response, TIMEOUT, wait_until};
 
 const CONFIG: &str = "[timeouts]\norigin_hang = \"1s\"\n";
 const AT_ONCE: Duration = Duration::from_millis(800);
@@ -100,25 +100,34 @@ fn a_name_that_is_not_resolved_hangs() {
 }
 
 #[test]
-fn a_connection_of_the_pool_that_was_lost_is_not_used_again() {
-    let origin = Origin::scripted(|mut conn| {
+fn connections_of_the_pool_that_were_lost_are_not_used_again() {
+    let lost = Arc::new(AtomicBool::new(false));
+    let (told, both) = (lost.clone(), Barrier::new(2));
+    let origin = Origin::scripted(move |mut conn| {
         while let Ok(request) = conn.request() {
-            // Those that were made before it hung are lost.
-            if conn.number == 0 && request.target() == "/hang" {
+            if told.load(Ordering::SeqCst) && conn.number < 2 {
                 return conn.hold();
             }
-            conn.send(match request.target() {
-                "/other" => passing("ok"),
-                _ => ok(STALE, format!("{}", conn.number)),
-            });
+            if request.target() != "/again" {
+                both.wait();
+            }
+            conn.send(ok(STALE, format!("on {}", conn.number)));
         }
     });
     let proxy = Proxy::start(CONFIG);
-    proxy.get(&origin.uri("/a"));
-    assert_eq!(origin.connections(), 1);
-    let stored = proxy.get(&origin.uri("/a"));
-    assert_eq!((stored.text().as_str(), origin.connections()), ("0", 1));
-    wait_until("it is known to answer", TIMEOUT, || {
-        proxy.get(&origin.uri("/other")).text() == "ok"
+    let mut clients = ["/a", "/b"].map(|path| Client::asking(&proxy, &origin.uri(path)));
+    for client in &mut clients {
+        client.response("GET");
+    }
+    let stored = proxy.get(&origin.uri("/again")).text();
+    assert_eq!(origin.connections(), 2);
+    lost.store(true, Ordering::SeqCst);
+    for is_first in [true, false] {
+        let (response, took) = timed(&proxy, &origin.uri("/again"));
+        assert!(is_stale(&response) && response.text() == stored);
+        assert_eq!(took > AT_ONCE, is_first, "{took:?}");
+    }
+    wait_until("it answers on a new connection", TIMEOUT, || {
+        proxy.get(&origin.uri("/again")).text() == "on 2"
     });
 }
