@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::config::{self, ConfigText, Settings};
+use crate::config::{self, ConfigText, Settings, display_duration};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 use crate::sys::{fds, memory_file};
@@ -149,7 +149,10 @@ fn unreachable(socket: &Path, error: &io::Error) -> Failure {
         ));
     }
     if kind == io::ErrorKind::WouldBlock {
-        return Failure::unavailable(format!("{socket}: no answer in {} s", TIMEOUT.as_secs()));
+        return Failure::unavailable(format!(
+            "{socket}: no answer in {}",
+            display_duration(TIMEOUT)
+        ));
     }
     Failure::unavailable(format!("{socket}: {error}"))
 }

@@ -2,29 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::list::{fields_of, now};
-use super::output::{self, amount, duration};
+use super::described::{ExplainedResponse, described, headline, part_described};
+use super::list::now;
+use super::output;
 use super::store_args::StoreArgs;
 use super::{summary, url};
 use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
-use crate::cache::freshness::{Facts, LifetimeSource};
 use crate::cache::key::Key;
-use crate::cache::parts::{self, PartialContent};
-use crate::cache::plan::{
-    Behind, Candidate, CandidateSource, Candidates, Plan, Presented, Question, plan,
-};
+use crate::cache::plan::{Behind, CandidateSource, Candidates, Plan, Presented, Question, plan};
 use crate::cache::policy::StoreRule;
 use crate::cache::range::ByteRange;
 use crate::cache::reuse::OnError;
 use crate::cache::time::Timestamp;
-use crate::cache::validation::conditional_fields;
 use crate::cache::versioned::Remembered;
 use crate::config::Rules;
-use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, Version};
 use crate::http::target::TargetUri;
-use crate::store::admin::StoredInfo;
 use crate::sys::exit::Failure;
 use crate::sys::printable::printable;
 use crate::worker;
@@ -98,11 +92,10 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
         origin_hangs: store.is_hung(&args.target.uri),
     };
     let now = now();
-    let mut text = match known.len() {
-        0 => format!("Nothing is stored for GET {shown}\n"),
-        1 => format!("One response is stored for {shown}\n"),
-        count => format!("{count} variants are stored for {shown}\n"),
-    };
+    let mut text = format!(
+        "{}\n",
+        headline(&shown, known.len(), parts.len(), !of_head.is_empty())
+    );
     for (at, known) in known.iter().enumerate() {
         // Writing to a String can't fail.
         let _ = write!(text, "\n{}. {}", at + 1, described(known, now));
@@ -115,20 +108,21 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
         );
     }
     text.push_str(&rules_for(&store.settings.rules, uri));
-    if !of_head.is_empty() {
+    let has_more = !(known.is_empty() && parts.is_empty());
+    if has_more && !of_head.is_empty() {
         text.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
     }
     for part in &parts {
-        let _ = writeln!(
-            text,
-            "\n{} of it are stored, which answer ranges within; only the rest is asked for where it has a \
-             strong validator.",
-            amount(part.info.content)
-        );
+        let _ = write!(text, "\n{}", part_described(part));
     }
+    let beside = match (parts.is_empty(), of_head.is_empty()) {
+        (false, _) => Beside::Part,
+        (true, false) => Beside::Head,
+        (true, true) => Beside::Nothing,
+    };
     let verdict = match args.target.refused(&head.fields) {
         Some(why) => format!("it is refused with 403: {why}."),
-        None => verdict(&presented, &known, &parts, now),
+        None => verdict(&presented, &known, &parts, beside, now),
     };
     let _ = writeln!(text, "\nA GET request now: {verdict}");
     output::print(&text)
@@ -145,87 +139,21 @@ fn rules_for(rules: &Rules, uri: &[u8]) -> String {
     lines.collect()
 }
 
-/// A stored response, and what is known of it.
-struct ExplainedResponse {
-    info: StoredInfo,
-    facts: Facts,
-    /// About how often it answered; None when no proxy runs.
-    hits: Option<u32>,
-}
-
-impl ExplainedResponse {
-    fn is_selected_by(&self, request: &Fields) -> bool {
-        self.info.meta.is_selected_by(request)
-    }
-
-    fn candidate(&self) -> Candidate<'_> {
-        Candidate {
-            facts: &self.facts,
-            fields: &self.info.meta.fields,
-            local: self.info.meta.local,
-        }
-    }
-
-    fn part(&self) -> (Candidate<'_>, PartialContent) {
-        let held = parts::stored(&self.info.meta, self.info.content);
-        (self.candidate(), held)
-    }
-}
-
-fn described(known: &ExplainedResponse, now: Timestamp) -> String {
-    let ExplainedResponse { info, facts, hits } = known;
-    let meta = &info.meta;
-    let age = facts.current_age(now);
-    let (status, size) = (meta.status, amount(info.content));
-    let mut text = format!("Status {status}, {size} of content");
-    match fields_of(&meta.variant).as_str() {
-        "" => text.push_str(".\n"),
-        fields => {
-            let _ = writeln!(text, ", for requests with {fields}.");
-        }
-    }
-    let is_kept = facts.lifetime.source == LifetimeSource::Kept;
-    let left = facts.freshness_left(age);
-    let state = match left.is_fresh() {
-        true if is_kept => "never stale".to_owned(),
-        true => format!("fresh for {} more", duration(left.seconds().unsigned_abs())),
-        false => format!("stale since {}", duration(left.staleness().as_secs())),
-    };
-    let age = duration(age.as_secs());
-    let _ = writeln!(text, "   Its age is {age}, and it is {state}.");
-    let capped = if facts.lifetime.capped {
-        ", cut short by max_ttl"
-    } else {
-        ""
-    };
-    let source = facts.lifetime.source;
-    let _ = match is_kept {
-        true => writeln!(text, "   Its freshness lifetime has no end: {source}."),
-        false => writeln!(
-            text,
-            "   Its freshness lifetime is {}: {source}{capped}.",
-            duration(facts.lifetime.seconds)
-        ),
-    };
-    let validators: Vec<String> = conditional_fields(&meta.fields)
-        .map(|(name, value)| format!("{name}: {}", printable(value)))
-        .collect();
-    match validators.as_slice() {
-        [] => text.push_str("   It has no validator, so a stale one is fetched anew.\n"),
-        some => text.push_str(&format!("   It is validated with {}.\n", some.join(", "))),
-    }
-    match hits {
-        Some(1) => text.push_str("   It answered about 1 request.\n"),
-        Some(hits) => text.push_str(&format!("   It answered about {hits} requests.\n")),
-        None => {}
-    }
-    text
+/// What is stored for the URL besides whole responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// Some part, which needn't be of use.
+    Part,
+    /// A response to HEAD, and no part.
+    Head,
 }
 
 fn verdict(
     request: &Presented<'_>,
     known: &[ExplainedResponse],
     parts: &[ExplainedResponse],
+    beside: Beside,
     now: Timestamp,
 ) -> String {
     let fields = &request.head.fields;
@@ -266,12 +194,12 @@ fn verdict(
                 format!("number {number} answers it though it is stale, since that is accepted.")
             }
         },
-        Plan::Obtain(obtain) => asked(obtain.question, &candidates, number),
+        Plan::Obtain(obtain) => asked(obtain.question, &candidates, number, beside),
     }
 }
 
 /// Says in words what the origin server is asked. `number` is that of the stored response, or 0.
-fn asked(question: Question, candidates: &Candidates<'_>, number: usize) -> String {
+fn asked(question: Question, candidates: &Candidates<'_>, number: usize, beside: Beside) -> String {
     match question {
         Question::Validate { why, on_error } => {
             let has_validator = candidates.stored.is_some_and(|it| it.facts.has_validator);
@@ -305,8 +233,11 @@ fn asked(question: Question, candidates: &Candidates<'_>, number: usize) -> Stri
             "it is fetched, since its fields select none of these variants; -H gives it others."
                 .to_owned()
         }
-        Question::Fetch if candidates.part.is_some() => {
+        Question::Fetch if beside == Beside::Part => {
             "it is fetched: the part that is stored is of no use for it.".to_owned()
+        }
+        Question::Fetch if beside == Beside::Head => {
+            "it is fetched: what answers HEAD has no content.".to_owned()
         }
         Question::Fetch => {
             "it is fetched. Why nothing is stored can't be known from here: it was never asked for, \

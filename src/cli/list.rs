@@ -81,7 +81,7 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
 }
 
 fn table(rows: &[ListLine]) -> String {
-    let mut text = "       size        age    hits used  url\n".to_owned();
+    let mut text = "       size            age    hits used  url\n".to_owned();
     for row in rows {
         let used = match row.used {
             Some(true) => "yes",
@@ -98,7 +98,7 @@ fn table(rows: &[ListLine]) -> String {
         // Writing to a String can't fail.
         let _ = writeln!(
             text,
-            "{size:>11} {age:>10} {hits:>7} {used:>4}  {uri}{variant}"
+            "{size:>11} {age:>14} {hits:>7} {used:>4}  {uri}{variant}"
         );
     }
     let bytes = rows.iter().map(|row| row.size).sum();

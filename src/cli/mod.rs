@@ -9,6 +9,7 @@ mod config_args;
 mod control;
 mod database;
 mod db;
+mod described;
 mod explain;
 mod export;
 mod import;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-const DURATIONS: [(&str, u64); 6] = [
+const DURATIONS: [(&str, u64); 7] = [
     ("ms", 1),
     ("s", 1_000),
     ("m", 60_000),
+    ("min", 60_000),
     ("h", 3_600_000),
     ("d", 86_400_000),
     ("w", 7 * 86_400_000),
@@ -50,21 +51,36 @@ fn scaled<'t>(
     number.checked_mul(*scale)
 }
 
-/// A duration as it would be written in the configuration.
+/// A duration as people say it: `4h 48min`, `30d`, at most the three greatest of its units.
 pub fn display_duration(duration: Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    written(millis, &DURATIONS)
+    const UNITS: [(&str, u64); 5] = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("min", 60_000),
+        ("s", 1_000),
+        ("ms", 1),
+    ];
+    let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let first = UNITS.iter().position(|(_, scale)| left >= *scale);
+    let Some(first) = first else {
+        return "0s".to_owned();
+    };
+    let mut parts = Vec::new();
+    for (name, scale) in UNITS.iter().skip(first).take(3) {
+        // Beside minutes nobody counts milliseconds.
+        if left >= *scale && !(*name == "ms" && first < 3) {
+            parts.push(format!("{}{name}", left / scale));
+        }
+        left %= scale;
+    }
+    parts.join(" ")
 }
 
 /// A size as it would be written in the configuration, in powers of two where they come out even.
 pub fn display_size(bytes: u64) -> String {
-    written(bytes, &SIZES)
-}
-
-fn written(amount: u64, units: &[(&str, u64)]) -> String {
-    let even = |unit: &&(&str, u64)| amount != 0 && amount % unit.1 == 0;
-    let (name, scale) = units.iter().rev().find(even).unwrap_or(&units[0]);
-    format!("{}{name}", amount / scale)
+    let even = |unit: &&(&str, u64)| bytes != 0 && bytes % unit.1 == 0;
+    let (name, scale) = SIZES.iter().rev().find(even).unwrap_or(&SIZES[0]);
+    format!("{}{name}", bytes / scale)
 }
 
 #[cfg(test)]
@@ -78,6 +94,7 @@ mod tests {
             ("0s", Some(0)),
             ("30s", Some(30_000)),
             ("10m", Some(600_000)),
+            ("10min", Some(600_000)),
             ("12 h", Some(43_200_000)),
             ("7d", Some(604_800_000)),
             ("2w", Some(1_209_600_000)),
@@ -124,9 +141,34 @@ mod tests {
         for bytes in [0, 1, 1_000, 1 << 10, 10 << 30, 500_000_000, 12_345] {
             assert_eq!(size(&display_size(bytes)), Some(bytes));
         }
-        for millis in [0, 250, 30_000, 300_000, 86_400_000] {
-            let wanted = Duration::from_millis(millis);
-            assert_eq!(duration(&display_duration(wanted)), Some(wanted));
+    }
+
+    #[test]
+    fn durations_as_people_say_them() {
+        let table = [
+            (0, "0s"),
+            (1, "1ms"),
+            (250, "250ms"),
+            (1_500, "1s 500ms"),
+            (59_999, "59s 999ms"),
+            (60_999, "1min"),
+            (61_000, "1min 1s"),
+            (5 * 60_000, "5min"),
+            (288 * 60_000, "4h 48min"),
+            (25_923_000, "7h 12min 3s"),
+            (3_600_000, "1h"),
+            (3_603_000, "1h 3s"),
+            (86_399_999, "23h 59min 59s"),
+            (86_400_000, "1d"),
+            (86_401_000, "1d"),
+            (30 * 86_400_000, "30d"),
+            (30 * 86_400_000 + 60_000, "30d 1min"),
+            (7 * 86_400_000 + 3_600_000 * 5 + 61_000, "7d 5h 1min"),
+        ];
+        for (millis, expected) in table {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(display_duration(duration), expected);
         }
+        assert!(display_duration(Duration::MAX).ends_with("min"));
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::token::LinkId;
-use crate::config::{self, Loaded, Settings};
+use crate::config::{self, Loaded, Settings, display_duration};
 use crate::sys::exit::Failure;
 use crate::sys::rate::OncePerMinute;
 use crate::sys::{memory_file, notify};
@@ -109,7 +109,8 @@ impl CurrentSettings {
         match reload.waiting.len() {
             0 => {}
             silent => problems.push(format!(
-                "{silent} workers have not answered in {LONGEST_WAIT:?}"
+                "{silent} workers have not answered in {}",
+                display_duration(LONGEST_WAIT)
             )),
         }
         notify::ready();

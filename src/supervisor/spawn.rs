@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use super::start::Spawn;
+use crate::config::display_duration;
 use crate::sys::{child, seqpacket};
 
 #[derive(Debug)]
@@ -131,7 +132,8 @@ impl Spawner {
                  going on with the other workers"
             ),
             _ => log::error!(
-                "worker {worker} can't be started: {problem}; trying again in {wait:?} and then less often"
+                "worker {worker} can't be started: {problem}; trying again in {} and then less often",
+                display_duration(wait)
             ),
         }
     }
@@ -145,7 +147,7 @@ impl Spawner {
         let worker = slot + 1;
         let next = match wait {
             Duration::ZERO => "at once".to_owned(),
-            wait => format!("in {wait:?}"),
+            wait => format!("in {}", display_duration(wait)),
         };
         match pid {
             0 => log::warn!("worker {worker} ended before it was ready; trying again {next}"),

@@ -14,7 +14,7 @@ use super::maintenance;
 use super::phase::Supervision;
 use super::state::Worker;
 use super::{removed_files, supervision};
-use crate::config::StoreKind;
+use crate::config::{StoreKind, display_duration};
 use crate::sys::exit::Failure;
 use crate::sys::{notify, stream};
 
@@ -86,8 +86,8 @@ async fn drained(worker: &Rc<Worker>) {
     };
     if timeout(limit, finished).await.is_err() {
         log::warn!(
-            "clients that are still served after {} s (timeouts.drain) are cut off: {}",
-            limit.as_secs(),
+            "clients that are still served after {} (timeouts.drain) are cut off: {}",
+            display_duration(limit),
             worker.clients.get()
         );
     }

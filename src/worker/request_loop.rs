@@ -14,7 +14,7 @@ use super::client::Client;
 use super::exchange::{self, After};
 use super::pages::PageWriter;
 use super::state::Worker;
-use crate::config::Settings;
+use crate::config::{Settings, display_duration};
 use crate::http::head::RequestHead;
 use crate::http::parse::parse_request;
 use crate::ipc::{Assigned, MAX_READ};
@@ -194,8 +194,8 @@ impl RequestLoop {
                 }
             }
             Err(why) if why.kind() == io::ErrorKind::TimedOut => {
-                let limit = settings.times.client_header.as_secs();
-                let why = format!("the request's head did not arrive within {limit} s");
+                let limit = display_duration(settings.times.client_header);
+                let why = format!("the request's head did not arrive within {limit}");
                 self.refuse(408, &why, settings.times.body_stall).await
             }
             Ok(0) | Err(_) => CLOSE,

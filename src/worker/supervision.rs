@@ -13,6 +13,7 @@ use super::channel::{self, SupervisorLink};
 use super::phase::Supervision;
 use super::startup::build;
 use super::state::Worker;
+use crate::config::display_duration;
 use crate::ipc::{ToWorker, WorkerChannel};
 use crate::sys::exit::Failure;
 use crate::sys::{credentials, seqpacket};
@@ -29,7 +30,10 @@ pub(super) async fn begin(
 ) -> Result<Option<(Rc<Worker>, SupervisorLink)>, Failure> {
     loop {
         let Ok(channel) = timeout(UNSUPERVISED, accept(listener)).await else {
-            log::info!("no supervisor came within {} s", UNSUPERVISED.as_secs());
+            log::info!(
+                "no supervisor came within {}",
+                display_duration(UNSUPERVISED)
+            );
             return Ok(None);
         };
         let Some(mut link) = link(channel) else {
@@ -103,7 +107,7 @@ pub(super) async fn serve(worker: &Rc<Worker>, listener: &AsyncFd<OwnedFd>, firs
             next = wait.await.ok();
         }
         let Some(next) = next else {
-            log::info!("no supervisor for {} s", UNSUPERVISED.as_secs());
+            log::info!("no supervisor for {}", display_duration(UNSUPERVISED));
             worker.phase.drain();
             return std::future::pending().await;
         };

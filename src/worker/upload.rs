@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::task::consume_budget;
 use tokio::time::{Instant, sleep};
 
+use crate::config::display_duration;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
 use crate::http::framing::Framing;
 use crate::http::head::Sender;
@@ -49,8 +50,8 @@ pub(super) struct Patience {
 /// A reason why a client's content isn't whole.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UploadFault {
-    #[error("no content of the request came for {seconds} s")]
-    Stalled { seconds: u64 },
+    #[error("no content of the request came for {}", display_duration(*limit))]
+    Stalled { limit: Duration },
     #[error("the connection closed before the request's content was complete")]
     Closed,
     #[error(transparent)]
@@ -150,7 +151,7 @@ impl Upload {
         match read {
             Ok(1..) => Ok(()),
             Err(why) if why.kind() == io::ErrorKind::TimedOut => Err(UploadFault::Stalled {
-                seconds: silence.unwrap_or_default().as_secs(),
+                limit: silence.unwrap_or_default(),
             }),
             Ok(0) | Err(_) => Err(UploadFault::Closed),
         }

@@ -84,7 +84,7 @@ fn commands_are_about_the_one_proxy_that_this_user_runs() {
         proxy.write_config(&before);
         for (words, expected) in [
             (["check"], config),
-            (["check"], "77m"),
+            (["check"], "1h 17min"),
             (["reload"], "reloaded"),
         ] {
             let told = said(&found(&[&proxy], &words));

@@ -19,6 +19,7 @@ use super::connect::Connector;
 use super::failure::{ends_session, is_passing, reason, refuses_writes};
 use super::manager::{Manager, PoolState, UNTIL};
 use super::session::Session;
+use crate::config::display_duration;
 use crate::store::StoreError;
 use crate::sys::shared::Shared;
 
@@ -147,8 +148,8 @@ impl Pool {
             match state.breaker.close(Instant::now()) {
                 None => log::info!("connected to the database at {server}"),
                 Some(away) => log::info!(
-                    "the database at {server} is back after {} s",
-                    away.as_secs()
+                    "the database at {server} is back after {}",
+                    display_duration(away)
                 ),
             }
             state.host = session.host;

@@ -20,6 +20,7 @@ use crate::cache::collapsing::{Asked, WaitsFor, waits_for};
 use crate::cache::key::Key;
 use crate::cache::plan::ValidationFailure;
 use crate::cache::status::CacheStatus;
+use crate::config::display_duration;
 use crate::http::target::Uri;
 use crate::worker::fetch::{Known, precedent};
 use crate::worker::gone::{Progress, Watched};
@@ -104,8 +105,8 @@ impl Exchange<'_> {
                     None => WaitEnd::Ask,
                 },
                 () = sleep_until(give_up) => {
-                    let limit = limit.as_secs();
-                    let why = format!("the origin server did not respond within {limit} s");
+                    let limit = display_duration(limit);
+                    let why = format!("the origin server did not respond within {limit}");
                     return WaitEnd::Answered(self.fail(504, &why));
                 }
             };

@@ -126,7 +126,7 @@ async fn secured(
     let begun = timeout(limit, handshake(stream, host, config)).await;
     let begun = begun.map_err(|_| ReachError::TimedOut {
         host: request.uri.authority().into(),
-        seconds: limit.as_secs(),
+        limit,
     })?;
     Ok(Transport::Tls(Box::new(RefCell::new(
         begun.map_err(failed)?,

@@ -17,6 +17,7 @@ use super::resume::{Rest, Resumable};
 use super::round_trip::RangeAfter;
 use super::stored_part::StoredPart;
 use crate::cache::stored::Meta;
+use crate::config::display_duration;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
 use crate::http::fields::Fields;
 use crate::http::framing::Framing;
@@ -236,7 +237,7 @@ impl<'a> IncomingContent<'a> {
                         None => may_resume = false,
                     },
                     () = &mut stalled => {
-                        return Err(format!("{host} sent nothing for {} s", timeout.as_secs()));
+                        return Err(format!("{host} sent nothing for {}", display_duration(timeout)));
                     }
                 }
             }

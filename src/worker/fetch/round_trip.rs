@@ -341,7 +341,7 @@ fn timed_out(request: &FetchRequest, limit: Duration) -> Failed {
 fn silent(request: &FetchRequest, limit: Duration) -> FetchError {
     FetchError::TimedOut {
         host: request.host(),
-        seconds: limit.as_secs(),
+        limit,
     }
 }
 

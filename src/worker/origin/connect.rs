@@ -14,6 +14,7 @@ use super::hung::HungOrigins;
 use super::resolve::{ResolveError, Resolver};
 use super::special::Purpose;
 use super::turns::Busy;
+use crate::config::display_duration;
 use crate::sys::stream::Stream;
 
 /// The Connection Attempt Delay of RFC 8305 §5: from one attempt to the next beside it.
@@ -33,16 +34,16 @@ pub(crate) enum ReachError {
     Unresolved { host: String, why: String },
     #[error("{host} was not looked up: {why}")]
     Busy { host: String, why: Busy },
-    #[error("{host} was not resolved within {seconds} s: does the system's name server answer?")]
-    NoAnswer { host: String, seconds: u64 },
+    #[error("{host} was not resolved within {}: does the system's name server answer?", display_duration(*limit))]
+    NoAnswer { host: String, limit: Duration },
     /// Every address refused, or was unreachable; the last one's error.
     #[error("{host} can't be reached: {why}")]
     Unreachable { host: String, why: io::Error },
     /// There is a connection, but no TLS session on it.
     #[error("no TLS connection to {host}: {why}")]
     Tls { host: String, why: String },
-    #[error("{host} did not accept a connection within {seconds} s")]
-    TimedOut { host: String, seconds: u64 },
+    #[error("{host} did not accept a connection within {}", display_duration(*limit))]
+    TimedOut { host: String, limit: Duration },
 }
 
 impl ReachError {
@@ -82,7 +83,7 @@ pub(crate) async fn reach(
     wanted: &Wanted<'_>,
 ) -> Result<(Stream, Destination), ReachError> {
     let deadline = Instant::now() + wanted.limit;
-    let (host, seconds) = (wanted.host, wanted.limit.as_secs());
+    let (host, limit) = (wanted.host, wanted.limit);
     let resolving = resolver.addresses(host, wanted.requester);
     let addresses = match timeout_at(deadline, resolving).await {
         Ok(Ok(addresses)) => addresses,
@@ -96,7 +97,7 @@ pub(crate) async fn reach(
         }
         Err(_) => {
             let host = host.into();
-            return Err(ReachError::NoAnswer { host, seconds });
+            return Err(ReachError::NoAnswer { host, limit });
         }
     };
     let connected = match allowed(guard, wanted, &addresses) {
@@ -108,7 +109,7 @@ pub(crate) async fn reach(
             match raced {
                 Ok(Ok(connected)) => Ok(connected),
                 Ok(Err(why)) => Err(ReachError::Unreachable { host, why }),
-                Err(_) => Err(ReachError::TimedOut { host, seconds }),
+                Err(_) => Err(ReachError::TimedOut { host, limit }),
             }
         }
     };

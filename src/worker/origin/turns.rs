@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::guard::Requester;
+use crate::config::display_duration;
 use crate::ipc::Host;
 
 /// The most look-ups at once; each is a thread.
@@ -25,13 +26,13 @@ const CLIENTS: usize = 64;
 #[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Busy {
     #[error(
-        "{MOST_FOR_CLIENT} names that this client asked for are being looked up, and none of them was answered for {} s",
-        PATIENCE.as_secs()
+        "{MOST_FOR_CLIENT} names that this client asked for are being looked up, and none of them was answered for {}",
+        display_duration(PATIENCE)
     )]
     Client,
     #[error(
-        "{MOST} names are being looked up, and none of them was answered for {} s: does the system's name server answer?",
-        PATIENCE.as_secs()
+        "{MOST} names are being looked up, and none of them was answered for {}: does the system's name server answer?",
+        display_duration(PATIENCE)
     )]
     All,
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -16,6 +17,7 @@ use crate::cache::storing::UncacheableReason;
 use crate::cache::time::Timestamp;
 use crate::cache::validation::Selected;
 use crate::cache::vary;
+use crate::config::display_duration;
 use crate::http::content::ContentError;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, FramingError};
@@ -149,8 +151,8 @@ pub enum FetchError {
     Closed(String),
     #[error("the connection to {host} failed: {why}")]
     Io { host: String, why: std::io::Error },
-    #[error("{host} did not respond within {seconds} s")]
-    TimedOut { host: String, seconds: u64 },
+    #[error("{host} did not respond within {}", display_duration(*limit))]
+    TimedOut { host: String, limit: Duration },
     #[error("{host} sent a malformed response: {why}")]
     Head { host: String, why: HeadError },
     #[error("{host} sent a response whose length is unclear: {why}")]
