@@ -130,9 +130,10 @@ impl<'a> IncomingContent<'a> {
             return Ok(trailers);
         };
         let before = std::mem::replace(&mut self.connection, after.connection);
-        if !std::mem::take(&mut self.doubtful) {
+        if !self.doubtful && !self.ended {
             self.context.give_back(before, head, framing);
         }
+        (self.doubtful, self.ended) = (false, false);
         self.resumable = Some(resumable);
         self.read(after.framing, meta).await
     }
