@@ -3,13 +3,13 @@
 //!
 //! A FIN may be half of a connection (RFC 9112 §9.6 asks a server to answer what came before): after a moment an interim
 //! response tells the two apart, as a host whose socket is closed resets the connection. HTTP/1.0 has none: there
-//! it shows when the response is written.
+//! its client has some seconds, as one has that is silent amid content.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::upload::{Upload, UploadFault};
 use crate::http::head::Version;
@@ -23,6 +23,9 @@ const GRACE: Duration = Duration::from_millis(200);
 /// The time without content after which a client that has closed its half is taken to have gone; and the longest between
 /// two looks for a reset.
 const STALLED: Duration = Duration::from_secs(1);
+
+/// The time after which a client of HTTP/1.0 that has closed its half is taken to have gone.
+const UNKNOWN: Duration = Duration::from_secs(5);
 
 /// A client to be watched.
 pub(super) struct Watched<'a> {
@@ -79,8 +82,9 @@ impl Watched<'_> {
                     // It is written whole or, to a client that reads nothing, not at all.
                     self.stream.try_write(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
-                let mut wait = GRACE / 4;
-                while !self.stream.is_reset() {
+                let (mut wait, since) = (GRACE / 4, Instant::now());
+                let is_silent = || version == Version::Http10 && since.elapsed() > UNKNOWN;
+                while !self.stream.is_reset() && !is_silent() {
                     sleep(wait).await;
                     wait = (wait * 2).min(STALLED);
                 }

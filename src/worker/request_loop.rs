@@ -23,9 +23,9 @@ use crate::ipc::{Assigned, MAX_READ};
 const READ: usize = 16 << 10;
 /// Responses of pipelined requests are gathered up to about this many bytes.
 const GATHER: usize = 64 << 10;
-/// The time and the bytes for which a client that is being refused is read from, so that it sees why.
+/// The silence until which a client that is being refused is read from, so that it sees why, and the longest in all.
 const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1 << 20;
+const LINGER_MOST: Duration = Duration::from_secs(30);
 /// The time between two looks at an idle client's pinned connections.
 const PINNED_LOOK: Duration = Duration::from_secs(1);
 
@@ -224,16 +224,17 @@ impl RequestLoop {
         if client.flush(stall).await.is_err() || client.stream.shut_write().is_err() {
             return CLOSE;
         }
-        let deadline = Instant::now() + LINGER;
-        let mut left = LINGER_BYTES;
-        while left > 0 {
+        let end = Instant::now() + LINGER_MOST;
+        loop {
+            // One that sends a lot never has it wait.
+            consume_budget().await;
             client.buffer.clear();
             client.buffer.reserve(READ);
+            let deadline = end.min(Instant::now() + LINGER);
             match client.stream.read(&mut client.buffer, deadline).await {
-                Ok(0) | Err(_) => break,
-                Ok(read) => left = left.saturating_sub(read),
+                Ok(1..) if Instant::now() < end => {}
+                Ok(_) | Err(_) => return CLOSE,
             }
         }
-        CLOSE
     }
 }

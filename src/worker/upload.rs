@@ -133,7 +133,7 @@ impl Upload {
             () = self.spool.unread() => self.writer = None,
             // A window has no draft that could fail.
             _ = writer.push(data) => {}
-            () = is_reset(stream) => return Err(UploadFault::Closed),
+            () = failed(stream) => return Err(UploadFault::Closed),
         }
         Ok(())
     }
@@ -158,9 +158,9 @@ impl Upload {
     }
 }
 
-/// Resolves when the client has reset the connection, which nobody reads from.
-async fn is_reset(stream: &Stream) {
-    while !stream.is_reset() {
+/// Resolves when the client has reset the connection, which nobody reads from; one that has sent all may have closed its half.
+async fn failed(stream: &Stream) {
+    while !stream.has_failed() {
         sleep(LOOK).await;
     }
 }

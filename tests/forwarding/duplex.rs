@@ -352,3 +352,34 @@ fn content_that_is_malformed_after_the_response_began_ends_both() {
     client.send("zz\r\n");
     assert!(client.rest().1.is_over());
 }
+
+#[test]
+fn a_client_that_sends_all_before_it_reads_sees_why_it_is_refused() {
+    let proxy = Proxy::start("");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = nobody.local_addr().unwrap();
+    drop(nobody);
+    // Nobody is there; a port that isn't allowed; a malformed head.
+    let rows = [
+        (format!("http://{dead}/"), "", 502),
+        ("http://127.0.0.1:22/".to_owned(), "", 403),
+        (format!("http://{dead}/"), "Bad Name: x\r\n", 400),
+    ];
+    each(rows, |(uri, fields, status)| {
+        let mut client = Client::of(&proxy);
+        let length = 24 * MIB;
+        client.send(format!(
+            "POST {uri} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n"
+        ));
+        let mut sent = true;
+        send_pattern(
+            &mut |piece| {
+                sent &= client.wire.send(piece).is_ok();
+                sent
+            },
+            length,
+        );
+        assert!(sent, "{uri}: the client was cut off");
+        assert_eq!(client.response("POST").status, status, "{uri}");
+    });
+}

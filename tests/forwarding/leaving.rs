@@ -77,3 +77,15 @@ fn a_client_that_leaves_is_heard_of_at_the_origin_at_once() {
         assert!(took < AT_ONCE, "{what}, reset {reset}: {took:?}");
     });
 }
+
+#[test]
+fn a_client_of_1_0_that_leaves_before_a_head_is_given_up() {
+    let proxy = Proxy::start("");
+    let gone = Gate::new();
+    let origin = telling("", &gone);
+    let mut client = Client::of(&proxy);
+    client.send(format!("GET {} HTTP/1.0\r\n\r\n", origin.uri("/")));
+    origin.wait_for(1);
+    drop(client);
+    gone.wait();
+}

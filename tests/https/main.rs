@@ -6,6 +6,7 @@
 mod common;
 
 mod cached;
+mod duplex;
 mod origin;
 mod refused;
 mod through_http;
