@@ -31,7 +31,7 @@ impl RequestDirectives {
         let mut pragma_no_cache = false;
         for (name, value) in fields.iter() {
             if name.eq_ignore_ascii_case(b"cache-control") {
-                cache_control = true;
+                cache_control |= directives(value).next().is_some();
                 found.add(value);
             } else if name.eq_ignore_ascii_case(b"pragma") {
                 pragma_no_cache |= directives(value).any(|said| said.is("no-cache"));
@@ -137,6 +137,7 @@ mod tests {
             (&[("Pragma", "no-cache; x")], true),
             (&[("Pragma", "cache")], false),
             (&[("Pragma", "no-cache"), ("Cache-Control", "max-age=60")], false),
+            (&[("Pragma", "no-cache"), ("Cache-Control", "")], true),
             (&[("Cache-Control", "max-stale"), ("Cache-Control", "no-cache")], true),
         ];
         for (lines, expected) in table {

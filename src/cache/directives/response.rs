@@ -60,11 +60,13 @@ impl ResponseDirectives {
             }
             return found;
         }
+        let mut knows_cache_control = false;
         for directive in fields.all("cache-control").flat_map(directives) {
+            knows_cache_control = true;
             found.add(directive, targets);
         }
         // Pragma is of origin servers that know no Cache-Control (RFC 9111 §5.4).
-        found.no_cache |= !fields.has("cache-control") && has_pragma(fields);
+        found.no_cache |= !knows_cache_control && has_pragma(fields);
         found
     }
 
@@ -285,6 +287,8 @@ mod tests {
             (&[("Pragma", "no-cache"), ("Expires", "0")], true),
             (&[("Pragma", "no-cache"), ("Cache-Control", "max-age=60")], false),
             (&[("Cache-Control", "x"), ("Pragma", "no-cache")], false),
+            (&[("Cache-Control", ""), ("Pragma", "no-cache")], true),
+            (&[("Cache-Control", " ,\t,"), ("Pragma", "no-cache")], true),
         ];
         for (lines, expected) in table {
             let found =
