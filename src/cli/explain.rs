@@ -80,9 +80,11 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let parts = of_key(key.part())?;
     let known = of_key(key.clone())?;
     let of_head = of_key(Key::of_head(&cache_uri))?;
+    let mut directives = RequestDirectives::of(&head.fields);
+    directives.no_store &= store.settings.rules.store(uri) == StoreRule::Standard;
     let presented = Presented {
         head: &head,
-        directives: RequestDirectives::of(&head.fields),
+        directives,
         bypass: (store.settings.rules.bypass(uri)).then_some(Bypass::Rule),
         is_local: true,
         remembered: Remembered {

@@ -78,11 +78,14 @@ impl Rules {
             && self.first(uri, |rule| rule.bypass) == Some(true)
     }
 
-    /// True when what is stored by a rule for this URI may be for one client alone.
-    pub fn stores_for_one(&self, uri: &[u8]) -> bool {
-        let is_for_one = |store| store == StoreRule::Always { public: false };
-        self.0.iter().filter_map(|rule| rule.store).any(is_for_one)
-            && self.first(uri, |rule| rule.store).is_some_and(is_for_one)
+    /// What is stored for this URI.
+    pub fn store(&self, uri: &[u8]) -> StoreRule {
+        // Asked for each request, as above.
+        let is_always = |rule: &Rule| matches!(rule.store, Some(StoreRule::Always { .. }));
+        match self.0.iter().any(is_always) {
+            true => self.first(uri, |rule| rule.store).unwrap_or_default(),
+            false => StoreRule::Standard,
+        }
     }
 
     /// The parameters of this URI's query that aren't part of the key, if there may be any.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use nix::sys::signal::Signal;
 
 use crate::common::origin::{ok, reply};
+use crate::common::proxy::{run, said};
 use crate::common::{Client, Gate, Origin, Proxy, Response, TIMEOUT, wait_until};
 
 const OWN: &str = "ttl = \"10m\"\n[[rule]]\nmatch = \"*\"\nstore = \"always\"\n";
@@ -44,6 +45,14 @@ const ROWS: &[(&str, Who, &[Who])] = &[
         &[(HOME, "Cookie: a=2\r\n")],
     ),
     ("", ALICE, &[BOB, (2, ALICE.1)]),
+    (
+        "",
+        (HOME, "Cache-Control: no-store\r\n"),
+        &[
+            (2, "Cache-Control: no-store\r\n"),
+            (3, "Cache-Control: no-store\r\n"),
+        ],
+    ),
     (
         "Cache-Control: private, no-store\r\nVary: Accept\r\n",
         ALICE,
@@ -229,6 +238,63 @@ fn a_validation_keeps_it_its_own() {
     let other = get(&proxy, &uri, BOB);
     assert_eq!(other.text(), "Basic Ym9i");
     assert!(!origin.last().head.has("if-none-match"));
+}
+
+#[test]
+fn explain_says_whose_it_is_and_by_which_rule() {
+    let proxy = Proxy::start(&format!("{OWN}class = \"versioned\"\n"));
+    let origin = numbered("Cache-Control: private\r\nETag: \"a\"\r\nAge: 90000\r\n");
+    get(&proxy, &origin.uri("/one"), ALICE);
+    let plain = numbered("ETag: \"a\"\r\nAge: 90000\r\n");
+    get(&proxy, &plain.uri("/one"), (HOME, ""));
+    let kept = Proxy::start("");
+    let by_hash = numbered("Cache-Control: max-age=0\r\n");
+    get(&kept, &by_hash.uri("/by-hash/SHA256/1"), (HOME, ""));
+    let rows = [
+        (
+            &proxy,
+            origin.uri("/one"),
+            &[
+                "for requests with one client's identity",
+                "select none of these",
+            ][..],
+        ),
+        (
+            &proxy,
+            plain.uri("/one"),
+            &[
+                "versioned, 30d",
+                "always stored, for its client",
+                "1 answers it and is validated in the background",
+            ],
+        ),
+        (
+            &kept,
+            by_hash.uri("/by-hash/SHA256/1"),
+            &[
+                "never stale",
+                "says that it never changes",
+                "1 answers it, since it is fresh",
+            ],
+        ),
+    ];
+    for (proxy, uri, expected) in rows {
+        let (config, runtime) = (proxy.config_path(), proxy.runtime_dir());
+        let store = proxy.store();
+        let paths = [
+            ("--config", &config),
+            ("--runtime-dir", &runtime),
+            ("--store", &store),
+        ];
+        let mut args = vec!["explain", &uri];
+        for (option, path) in &paths {
+            args.extend([*option, path.to_str().unwrap()]);
+        }
+        let text = said(&run(&args));
+        for words in expected {
+            assert!(text.contains(words), "no {words:?} in {text}");
+        }
+    }
 }
 
 #[test]

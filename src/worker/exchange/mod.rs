@@ -44,6 +44,7 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::owner::identified;
 use crate::cache::plan::{Plan, PlanRefusal, Presented, plan};
+use crate::cache::policy::StoreRule;
 use crate::cache::versioned::Remembered;
 use crate::config::Settings;
 use crate::http::connection::client_persists;
@@ -178,7 +179,6 @@ impl Exchange<'_> {
             Route::OwnOptions => self.own_options(),
             Route::Cache(target) => {
                 let uri = self.addressed(target);
-                self.identify(&uri);
                 match self.answer_now(&uri) {
                     Some(after) => after,
                     None => Box::pin(self.answer(uri)).await,
@@ -206,9 +206,14 @@ impl Exchange<'_> {
         target.uri
     }
 
-    /// Adds the field that tells its client, where what is stored may be for one alone.
-    fn identify(&mut self, uri: &Uri) {
-        if self.settings.rules.stores_for_one(uri.as_bytes()) {
+    /// Takes up the operator's word on what is stored: the request's no-store is none then, and where what is stored may
+    /// be for one client alone, a field tells which that is.
+    fn apply_store_rule(&mut self, uri: &Uri) {
+        let rule = self.settings.rules.store(uri.as_bytes());
+        if rule != StoreRule::Standard {
+            self.directives.no_store = false;
+        }
+        if rule == (StoreRule::Always { public: false }) {
             let ignore_cookies = self.settings.policy(uri.as_bytes()).ignore_cookies;
             let (uri, address) = (cache_uri(&self.settings, uri), self.client.address());
             let fields = &self.head.fields;
@@ -226,6 +231,7 @@ impl Exchange<'_> {
     /// to be gathered, and all of it is asked for.
     fn answer_now(&mut self, uri: &Uri) -> Option<After> {
         self.directives = RequestDirectives::of(&self.head.fields);
+        self.apply_store_rule(uri);
         self.find_bypass(uri);
         let candidates = self.at_hand(uri);
         if (candidates.stored.as_ref()).is_some_and(|stored| stored.facts.versioned) {
