@@ -6,6 +6,7 @@ use super::output::duration;
 use crate::cache::policy::Ttl;
 use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule};
 use crate::config::{Loaded, Role, Rule, Settings, StoreChoice, StoreKind, display_size};
+use crate::http::target::HostPatterns;
 
 pub(super) fn summary(loaded: &Loaded) -> String {
     let read: Vec<String> = (loaded.texts.iter())
@@ -46,6 +47,7 @@ fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
             "own destinations",
             list(&settings.own_destinations, ToString::to_string),
         ),
+        ("hosts in paths", patterns(&settings.mirror_hosts)),
         ("store", store(&settings.store)),
         ("largest object", display_size(settings.largest_object)),
         ("memory", format!("{memory} in each worker")),
@@ -72,6 +74,10 @@ fn list<T>(items: &[T], display: fn(&T) -> String) -> String {
         return "none".to_string();
     }
     items.iter().map(display).collect::<Vec<_>>().join(", ")
+}
+
+fn patterns(hosts: &HostPatterns) -> String {
+    list(&hosts.iter().collect::<Vec<_>>(), |host| (*host).to_owned())
 }
 
 fn or_none(limit: Option<u64>) -> String {

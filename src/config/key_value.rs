@@ -18,6 +18,7 @@ use super::units;
 use crate::cache::directives::TargetList;
 use crate::cache::policy::Ttl;
 use crate::http::syntax::is_token;
+use crate::http::target::HostPatterns;
 
 const A_DURATION: &str = r#"a duration such as "30s", "10m", "12h" or "7d""#;
 const A_SIZE: &str = r#"a size such as "64KiB", "500MB" or "10GiB""#;
@@ -205,6 +206,22 @@ impl<'a> KeyValue<'a> {
         name.filter(|name| !TargetList::NONE.governs(name.as_bytes()))
             .map(str::to_owned)
             .ok_or_else(|| self.expected(expected))
+    }
+
+    /// A list of hosts, which may be empty.
+    pub(super) fn host_patterns(&self) -> Result<HostPatterns, ConfigError> {
+        let hosts = self.elements(r#"a list such as ["deb.debian.org", "*.debian.org"]"#)?;
+        let expected =
+            r#"a host such as "deb.debian.org", "mirror.example:8080", "*.debian.org" or "*""#;
+        let one = |host: &KeyValue| {
+            let text = host
+                .string()
+                .filter(|text| HostPatterns::of([*text]).is_ok());
+            text.map(str::to_owned)
+                .ok_or_else(|| host.expected(expected))
+        };
+        let hosts: Vec<String> = hosts.iter().map(one).collect::<Result<_, _>>()?;
+        HostPatterns::of(hosts.iter().map(String::as_str)).map_err(|_| self.expected(expected))
     }
 
     /// True for a database, false for a directory.

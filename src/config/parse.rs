@@ -16,7 +16,7 @@ use crate::http::parse::HeadLimits;
 const MOST: HeadLimits = HeadLimits::MOST;
 
 /// The keys of a text, and of its tables.
-const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations store store_path store_size min_free_disk database \
+const KEYS: &str = "workers allow purge_allow http_ports connect_ports own_destinations mirror_hosts store store_path store_size min_free_disk database \
     database_password_file database_logged largest_object memory ca_file targeted ttl max_ttl stale_while_revalidate \
     stale_if_error access_log max_clients max_clients_per_address max_header_line max_header_size max_header_fields quick_abort_min rule \
     timeouts";
@@ -74,6 +74,7 @@ impl SettingsBuilder {
             "http_ports" => settings.http_ports = entry.ports()?,
             "connect_ports" => settings.connect_ports = entry.ports()?,
             "own_destinations" => settings.own_destinations = entry.destinations()?,
+            "mirror_hosts" => settings.mirror_hosts = entry.host_patterns()?,
             "store" => self.is_database = entry.is_database()?,
             "store_path" => settings.store.path = entry.path("/var/cache/cacheproxy")?,
             "store_size" => settings.store.size = entry.size(1 << 20)?,

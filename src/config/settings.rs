@@ -14,6 +14,7 @@ use super::rules::Rules;
 use crate::cache::directives::TargetList;
 use crate::cache::policy::{Policy, Ttl};
 use crate::http::parse::HeadLimits;
+use crate::http::target::HostPatterns;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -28,6 +29,8 @@ pub struct Settings {
     pub connect_ports: Ports,
     /// The destinations that clients of other machines may reach though they are this machine's own; never IPv4-mapped.
     pub own_destinations: Vec<SocketAddr>,
+    /// The hosts that are also served where they are named in the path of a request to the proxy itself.
+    pub mirror_hosts: HostPatterns,
     pub store: StoreChoice,
     /// The largest content that is stored, in bytes; never more than the store's size.
     pub largest_object: u64,
@@ -95,6 +98,7 @@ impl Default for Settings {
             http_ports: Ports(vec![80..=80, 443..=443, 1024..=65535]),
             connect_ports: Ports(vec![80..=80, 443..=443]),
             own_destinations: Vec::new(),
+            mirror_hosts: HostPatterns::default(),
             store: StoreChoice {
                 kind: StoreKind::Filesystem,
                 path: PathBuf::from("/var/cache/cacheproxy"),

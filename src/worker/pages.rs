@@ -104,10 +104,7 @@ impl<'a> PageWriter<'a> {
     }
 
     /// Writes the page that somebody sees who opens the proxy's address in a browser.
-    pub(super) fn own(self, path: &[u8]) -> WrittenPage {
-        if path != b"/" {
-            return self.refusal(404, "this is a proxy: it has no such page of its own");
-        }
+    pub(super) fn welcome(self) -> WrittenPage {
         let text = "This is cacheproxy, a caching HTTP proxy, and it works.\n\
             To use it, make it the HTTP proxy of your system or program, for example:\n\
             \x20   http_proxy=http://THIS_HOST:PORT curl -I http://example.com/\n";
@@ -158,7 +155,7 @@ impl<'a> PageWriter<'a> {
             via: None,
             extra: page.extra,
             without: &[],
-            through_http: None,
+            named_as: None,
         };
         let reason = reason(page.status).as_bytes();
         write_response_head(self.out, page.status, reason, &fields.build(), &how);

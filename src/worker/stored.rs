@@ -91,7 +91,7 @@ fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
         via: Some((Version::Http11, pseudonym)),
         extra: &[],
         without: &["age"],
-        through_http: None,
+        named_as: None,
     };
     let mut out = BytesMut::with_capacity(512);
     write_response_head(&mut out, meta.status, &meta.reason, &meta.fields, &how);

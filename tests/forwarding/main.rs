@@ -10,6 +10,7 @@ mod cut;
 mod duplex;
 mod heads;
 mod hung;
+mod in_path;
 mod interim;
 mod itself;
 mod leaving;

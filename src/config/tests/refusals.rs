@@ -133,6 +133,10 @@ const REFUSED: &[(&str, &str)] = &[
         r#"f.toml:1: own_destinations = "[::1]:0": expected an address with its port such as "192.0.2.1:3141" or "[2001:db8::1]:3141""#,
     ),
     (
+        "mirror_hosts = [\"http://a\"]",
+        r#"f.toml:1: mirror_hosts = "http://a": expected a host such as "deb.debian.org", "mirror.example:8080", "*.debian.org" or "*""#,
+    ),
+    (
         "connect_ports = [\"9-8\"]",
         r#"f.toml:1: connect_ports = "9-8": expected a port such as 443 or a range such as "8000-8999""#,
     ),

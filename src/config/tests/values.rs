@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cache::directives::TargetList;
+use crate::http::target::HostPatterns;
 
 #[test]
 fn good_values_are_taken() {
@@ -265,4 +266,11 @@ fn clients_are_allowed_by_network() {
 fn an_object_is_never_larger_than_the_store() {
     let settings = main_file("store_size = \"1GiB\"").unwrap();
     assert_eq!(settings.largest_object, 1 << 30);
+}
+
+#[test]
+fn hosts_in_paths_are_taken() {
+    let settings = main_file(r#"mirror_hosts = ["Deb.debian.org", "*.example:8080", "*"]"#);
+    let expected = HostPatterns::of(["deb.debian.org", "*.example:8080", "*"]);
+    assert_eq!(settings.unwrap().mirror_hosts, expected.unwrap());
 }

@@ -8,7 +8,7 @@ use crate::http::fields::{Fields, write_line};
 use crate::http::framing::{self, Framing};
 use crate::http::head::Version;
 use crate::http::syntax::is_one_of;
-use crate::http::target::{Uri, reference_through_http};
+use crate::http::target::NamedAs;
 
 /// The form in which a response goes out.
 #[derive(Debug, Clone, Copy)]
@@ -25,11 +25,9 @@ pub(crate) struct ResponseAs<'a> {
     pub extra: &'a [(&'a [u8], &'a [u8])],
     /// Names of the fields that are not to go out.
     pub without: &'a [&'a str],
-    /// The target URI of a client that named it through http ([`UriForm::ThroughHttp`]): references to other
-    /// resources go out in that form, and cookies not at all, since all https sites would get them.
-    ///
-    /// [`UriForm::ThroughHttp`]: crate::http::target::UriForm::ThroughHttp
-    pub through_http: Option<&'a Uri>,
+    /// The form in which the client named the target URI, other than as it is: references to other resources go out
+    /// in it, and cookies not at all, since all sites that are named so would get them.
+    pub named_as: Option<&'a NamedAs>,
 }
 
 /// Writes the head of a response to a client. The status line always says HTTP/1.1, which is what
@@ -47,9 +45,9 @@ pub(crate) fn write_response_head(
         if hop.drops(name) || is_framing(name, how.framing) || is_one_of(name, how.without) {
             continue;
         }
-        match how.through_http {
+        match how.named_as {
             None => write_line(out, name, value),
-            Some(base) => write_through_http(out, base, name, value),
+            Some(named_as) => write_in_form(out, named_as, name, value),
         }
     }
     for (name, value) in how.extra {
@@ -69,13 +67,13 @@ pub(crate) fn write_response_head(
     out.put_slice(b"\r\n");
 }
 
-/// Writes a field for a client that named the target URI through http.
-fn write_through_http(out: &mut BytesMut, base: &Uri, name: &[u8], value: &[u8]) {
+/// Writes a field for a client that named the target URI in another form.
+fn write_in_form(out: &mut BytesMut, named_as: &NamedAs, name: &[u8], value: &[u8]) {
     if is_one_of(name, &["set-cookie", "set-cookie2"]) {
         return;
     }
     let refers = is_one_of(name, &["location", "content-location"]);
-    match reference_through_http(base, value).filter(|_| refers) {
+    match named_as.reference(value).filter(|_| refers) {
         Some(reference) => write_line(out, name, &reference),
         None => write_line(out, name, value),
     }

@@ -4,6 +4,7 @@
 //! malformed is refused all the same (§3.2). Which targets are served is the worker's decision.
 
 mod authority;
+mod in_path;
 mod target_uri;
 mod through_http;
 mod uri;
@@ -13,8 +14,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 pub use authority::{Authority, UriError};
-pub use target_uri::{TargetUri, UriForm};
-pub use through_http::reference as reference_through_http;
+pub use in_path::HostPatterns;
+pub use target_uri::{NamedAs, TargetUri, UriForm};
+#[cfg(test)]
+use through_http::reference as reference_through_http;
 pub use uri::{Scheme, Uri};
 
 use super::head::{Method, RequestHead, Version};

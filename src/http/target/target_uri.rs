@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::authority::UriError;
-use super::through_http::{browser_field, https_uri};
+use super::in_path::{self, HostPatterns};
+use super::through_http::{self, browser_field, https_uri};
 use super::uri::Uri;
 use crate::http::fields::Fields;
 
@@ -29,6 +30,26 @@ pub enum UriForm {
     Plain,
     /// `http://HTTPS///host/path` for an https URI.
     ThroughHttp,
+    /// `/host/path`, to the proxy itself.
+    InPath,
+}
+
+/// A form other than its own in which a client named the target URI: references in the response go out in it too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum NamedAs {
+    ThroughHttp(Uri),
+    InPath { base: Uri, hosts: HostPatterns },
+}
+
+impl NamedAs {
+    /// A reference in the response, in that form; `None` where it stays as it is.
+    pub fn reference(&self, reference: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            NamedAs::ThroughHttp(base) => through_http::reference(base, reference),
+            NamedAs::InPath { base, hosts } => in_path::reference(base, hosts, reference),
+        }
+    }
 }
 
 /// The text before the `@` of an authority, as credentials; empty where there are none. Never shown.
@@ -40,6 +61,16 @@ impl TargetUri {
     pub fn parse(text: &Bytes) -> Result<TargetUri, UriError> {
         let (uri, userinfo) = Uri::parse_with_userinfo(text)?;
         TargetUri::named_by(uri, userinfo)
+    }
+
+    /// The URI that is named in the path of a request to the proxy itself, if it can be one.
+    pub fn in_path(path: &[u8]) -> Option<TargetUri> {
+        in_path::uri_in_path(path)
+    }
+
+    /// True for one with credentials.
+    pub(super) fn has_userinfo(&self) -> bool {
+        !self.userinfo.0.is_empty()
     }
 
     /// The URI that this one with this userinfo names.
@@ -74,11 +105,22 @@ impl TargetUri {
     pub fn refused(&self, fields: &Fields) -> Option<String> {
         let name = match self.form {
             UriForm::Plain => None,
-            UriForm::ThroughHttp => browser_field(fields),
+            UriForm::ThroughHttp | UriForm::InPath => browser_field(fields),
         }?;
+        let why = match self.form {
+            UriForm::InPath => {
+                "would make one site of all hosts, so that it is for programs such as apt; for a browser this is its HTTP proxy"
+            }
+            UriForm::Plain | UriForm::ThroughHttp => {
+                "would make one site of all https sites, so that it is for programs such as apt; an https URI goes by CONNECT"
+            }
+        };
+        let form = match self.form {
+            UriForm::InPath => "a host in the path",
+            UriForm::Plain | UriForm::ThroughHttp => "http://HTTPS///host/",
+        };
         Some(format!(
-            "this request has the field {}, as browsers send it: to them http://HTTPS///host/ would make one site of \
-             all https sites, so that it is for programs such as apt; an https URI goes by CONNECT",
+            "this request has the field {}, as browsers send it: to them {form} {why}",
             String::from_utf8_lossy(name)
         ))
     }

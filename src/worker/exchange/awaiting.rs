@@ -126,7 +126,7 @@ pub fn interim(out: &mut BytesMut, head: &ResponseHead, client: Version, pseudon
             101 => &[],
             _ => &["set-cookie", "set-cookie2"],
         },
-        through_http: None,
+        named_as: None,
     };
     write_response_head(out, head.status, &head.reason, &head.fields, &how);
 }

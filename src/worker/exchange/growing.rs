@@ -48,7 +48,7 @@ impl Exchange<'_> {
             via: Some((Version::Http11, &self.worker.pseudonym)),
             extra: &[(b"Age", age.as_bytes()), (b"Cache-Status", &value)],
             without: &["age"],
-            through_http: self.through_http.as_ref(),
+            named_as: self.named_as.as_ref(),
         };
         let fields = not_modified_fields(selected.fields, &self.settings.targeted);
         let out = &mut self.client.out;

@@ -51,7 +51,7 @@ use crate::http::connection::client_persists;
 use crate::http::connection_auth::presents;
 use crate::http::framing::{Framing, request_framing};
 use crate::http::head::{Method, RequestHead};
-use crate::http::target::{TargetUri, Uri, UriForm};
+use crate::http::target::{NamedAs, TargetUri, Uri, UriForm};
 
 pub(super) use access_log::log_refused;
 
@@ -98,8 +98,8 @@ pub struct Exchange<'a> {
     client: &'a mut Client,
     head: RequestHead,
     content: ClientContent,
-    /// The target URI where it was named through http.
-    through_http: Option<Uri>,
+    /// The form in which the target URI was named, other than as it is.
+    named_as: Option<NamedAs>,
     /// The head has a field that wasn't received, so that it can't be put back.
     has_own_field: bool,
     /// The connection may stay open afterwards.
@@ -125,7 +125,7 @@ pub async fn serve(
         settings,
         client,
         content: ClientContent::None,
-        through_http: None,
+        named_as: None,
         has_own_field: false,
         keep: client_persists(&head),
         directives: RequestDirectives::default(),
@@ -200,9 +200,14 @@ impl Exchange<'_> {
             self.head.fields = fields;
             self.has_own_field = true;
         }
-        if target.form == UriForm::ThroughHttp {
-            self.through_http = Some(target.uri.clone());
-        }
+        self.named_as = match target.form {
+            UriForm::Plain => None,
+            UriForm::ThroughHttp => Some(NamedAs::ThroughHttp(target.uri.clone())),
+            UriForm::InPath => Some(NamedAs::InPath {
+                base: target.uri.clone(),
+                hosts: self.settings.mirror_hosts.clone(),
+            }),
+        };
         target.uri
     }
 

@@ -251,7 +251,7 @@ impl Exchange<'_> {
             via: Some((head.version, &self.worker.pseudonym)),
             extra: &extra,
             without: &without,
-            through_http: self.through_http.as_ref(),
+            named_as: self.named_as.as_ref(),
         };
         write_response_head(&mut self.client.out, code, phrase, &fields, &how);
         self.record.status = code;

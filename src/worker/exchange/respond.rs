@@ -207,7 +207,7 @@ impl Exchange<'_> {
         let meta = &stored.object.meta;
         match client_condition(&head.method, &head.fields, meta) {
             // Its references are to be in that form, too.
-            Condition::Send if self.through_http.is_some() => {
+            Condition::Send if self.named_as.is_some() => {
                 let (with_content, framing) = (head.method != Method::Head, stored.framing());
                 self.made_head(from, meta.status, &meta.fields, framing, None, &["age"]);
                 with_content
@@ -264,7 +264,7 @@ impl Exchange<'_> {
             via: Some((Version::Http11, &self.worker.pseudonym)),
             extra: &all[usize::from(said.is_none())..],
             without,
-            through_http: self.through_http.as_ref(),
+            named_as: self.named_as.as_ref(),
         };
         write_response_head(&mut self.client.out, code, phrase, fields, &how);
         self.record.status = code;

@@ -63,7 +63,12 @@ pub(super) fn route(
     }
     match Target::of(head) {
         Err(why) => refused(why.status(), why),
-        Ok(Target::Origin { path }) => Ok(Route::OwnPage(path)),
+        Ok(Target::Origin { path }) => match TargetUri::in_path(&path) {
+            Some(target) if settings.mirror_hosts.has(&target.uri) => {
+                to_origin(head, content, settings, target)
+            }
+            _ => Ok(Route::OwnPage(path)),
+        },
         Ok(Target::Asterisk) => Ok(Route::OwnOptions),
         Ok(Target::Authority(authority)) => Ok(Route::Tunnel(authority)),
         Ok(Target::Absolute(target)) => to_origin(head, content, settings, target),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::http::head::Version;
+use crate::http::target::NamedAs;
 use crate::http::target::Uri;
 
 const TO_CLIENT: ResponseAs<'_> = ResponseAs {
@@ -11,7 +12,7 @@ const TO_CLIENT: ResponseAs<'_> = ResponseAs {
     via: Some((Version::Http11, "me")),
     extra: &[],
     without: &[],
-    through_http: None,
+    named_as: None,
 };
 
 #[test]
@@ -58,9 +59,9 @@ fn responses() {
 
 #[test]
 fn responses_to_what_was_named_through_http() {
-    let base = Uri::parse(&"https://h/a/b".into()).unwrap();
+    let named = NamedAs::ThroughHttp(Uri::parse(&"https://h/a/b".into()).unwrap());
     let how = ResponseAs {
-        through_http: Some(&base),
+        named_as: Some(&named),
         ..TO_CLIENT
     };
     check_response(
