@@ -20,6 +20,8 @@ pub struct RequestCourse {
     pub sent: RequestSent,
     /// The number of 100 (Continue) responses.
     pub continues: usize,
+    /// One of the interim responses says that the connection closes, or was one that had to be mended.
+    pub closing: bool,
 }
 
 /// The part of a request that was sent.
@@ -56,6 +58,7 @@ pub fn next_use(
     let handshake = offers_token(&response.fields) && course.sent != RequestSent::Partly;
     let stays = framing != Framing::UntilClose
         && origin_persists(response)
+        && !course.closing
         && is_framed_plainly(response)
         && took_content(request, course.content, response)
         && !has_content_after_all(response)

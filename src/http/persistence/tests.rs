@@ -11,6 +11,7 @@ const SENT: RequestCourse = RequestCourse {
     upgrade: false,
     sent: RequestSent::Whole,
     continues: 0,
+    closing: false,
 };
 
 fn may_be_used_again(
@@ -163,6 +164,13 @@ fn responses() {
         let used = may_be_used_again(&request("GET", &[]), &SENT, &response, *framing);
         assert_eq!(used, *expected, "{status} {lines:?} {framing:?}");
     }
+    let closing = RequestCourse {
+        closing: true,
+        ..SENT
+    };
+    let ok = response(200, &[]);
+    let used = may_be_used_again(&request("GET", &[]), &closing, &ok, Framing::Length(2));
+    assert!(!used, "an interim response says so");
     let mut old = response(200, &[]);
     old.version = Version::Http10;
     let used = may_be_used_again(&request("GET", &[]), &SENT, &old, Framing::Length(2));

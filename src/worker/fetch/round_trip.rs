@@ -147,6 +147,7 @@ async fn converse(
         (Some(content), None) => reading.while_sending(content, course, fetch).await?,
     };
     course.continues = progress.continues.get();
+    course.closing = progress.closing.get();
     if head.status == 101 {
         // A TLS connection is never asked to switch.
         let Some(Transport::Plain(stream)) = Rc::into_inner(connection.transport) else {
@@ -168,6 +169,8 @@ struct ResponseProgress {
     begun: Rc<Cell<bool>>,
     /// The number of 100 (Continue) responses.
     continues: Cell<usize>,
+    /// An interim response says that the connection closes.
+    closing: Cell<bool>,
     /// When the wait for the next head began: each interim response begins it anew.
     since: Cell<Instant>,
 }
@@ -177,6 +180,7 @@ impl ResponseProgress {
         ResponseProgress {
             begun: Rc::default(),
             continues: Cell::new(0),
+            closing: Cell::new(false),
             since: Cell::new(Instant::now()),
         }
     }
@@ -293,6 +297,8 @@ impl Reading<'_> {
                     consume_budget().await;
                     let continues = &self.progress.continues;
                     continues.set(continues.get() + usize::from(head.status == 100));
+                    let closing = &self.progress.closing;
+                    closing.set(closing.get() || !origin_persists(&head));
                     fetch.add_interim(head).await;
                     self.progress.since.set(Instant::now());
                     continue;
