@@ -185,6 +185,10 @@ mod tests {
                 meta.variant = Variant::new("a: 1\n\0\n");
             }),
         ];
+        let mut last = meta();
+        last.request_time = Timestamp::from_seconds(LAST);
+        last.response_time = Timestamp::from_seconds(LAST);
+        assert_eq!(check(&last), Ok(()));
         for (what, change) in changes {
             let mut bad = meta();
             change(&mut bad);

@@ -203,6 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn what_becomes_known() {
+        let mut status = CacheStatus::forwarded(Forward::UriMiss);
+        status.set_received(200);
+        assert_eq!(status, forwarded(Forward::UriMiss, Some(200), false));
+        status.set_stored();
+        assert_eq!(status, forwarded(Forward::UriMiss, Some(200), true));
+        let mut status = CacheStatus::forwarded(Forward::UriMiss);
+        status.set_stored();
+        status.set_collapsed();
+        assert_eq!(status, collapsed(true));
+        // Of what nobody was asked for there is nothing to say.
+        let mut status = CacheStatus::hit(1);
+        status.set_received(200);
+        status.set_stored();
+        status.set_collapsed();
+        assert_eq!(status, CacheStatus::hit(1));
+    }
+
+    #[test]
     fn members() {
         #[rustfmt::skip]
         let table: &[(CacheStatus, &str)] = &[

@@ -174,6 +174,40 @@ mod tests {
     }
 
     #[test]
+    fn only_a_response_to_head_keeps_its_length() {
+        for (method, expected) in [("HEAD", Some(&b"5"[..])), ("GET", None)] {
+            let meta = Meta::of(
+                Key::new(&b"k"[..]),
+                &request(method, &[]),
+                &response(200, &[("Content-Length", "5")]),
+                NOW,
+                NOW,
+                &TargetList::NONE,
+            );
+            assert_eq!(meta.fields.first("content-length"), expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn what_is_for_one_client_is_left_out_for_others() {
+        let of = |header: &[(&str, &str)], trailers: &[(&str, &str)]| {
+            let meta = Meta {
+                fields: fields(header),
+                trailers: fields(trailers),
+                ..crate::cache::testing::stored(200, &[])
+            };
+            meta.without_personal(&TargetList::NONE)
+        };
+        assert_eq!(of(&[("A", "1")], &[("B", "2")]), None);
+        let private = ("Cache-Control", "private=\"X\"");
+        let others = of(&[private, ("X", "1")], &[("B", "2")]).expect("X in the header");
+        assert!(!others.0.has("x") && others.0.has("cache-control"));
+        assert_eq!(lines(&others.1), ["B: 2"]);
+        let others = of(&[private, ("A", "1")], &[("X", "2")]).expect("X in the trailers");
+        assert!(others.0.has("a") && others.1.is_empty());
+    }
+
+    #[test]
     fn the_variant_is_that_of_the_request() {
         let meta = Meta::of(
             Key::new(&b"k"[..]),

@@ -280,3 +280,40 @@ fn what_is_asked() {
     assert_eq!(part(4, 6).asked(10), "bytes=4-");
     assert_eq!(part(4, 5).asked(10), "bytes=4-8");
 }
+
+#[test]
+fn a_part_lies_within_another() {
+    let outer = held(4, 5, 10);
+    assert_eq!(outer.within(part(6, 2)), part(2, 2));
+    assert_eq!(outer.within(part(4, 5)), part(0, 5));
+}
+
+#[test]
+fn the_rest_of_a_representation() {
+    let (strong, weak) = (("ETag", "\"a\""), ("ETag", "W/\"a\""));
+    let presented = [
+        ("Accept", "*/*"),
+        ("RANGE", "bytes=0-"),
+        ("If-None-Match", "\"x\""),
+    ];
+    #[rustfmt::skip]
+    let table: &[(&[(&str, &str)], Option<u64>, &[&str])] = &[
+        (&[strong], None, &["Accept: */*", "Range: bytes=5-", "If-Range: \"a\""]),
+        (&[strong], Some(9), &["Accept: */*", "Range: bytes=5-8", "If-Range: \"a\""]),
+        (&[weak], Some(9), &["Accept: */*", "Range: bytes=5-8"]),
+    ];
+    for (ours, end, expected) in table {
+        let asked = ask_for_rest(&fields(&presented), &fields(ours), 5, *end);
+        assert_eq!(lines(&asked), *expected, "{ours:?} {end:?}");
+    }
+    // RFC 9110 §13.1.5: a 206 under If-Range should be of the same; one that says that it isn't counts as that.
+    for (theirs, expected) in [
+        (&[strong][..], false),
+        (&[("ETag", "\"b\"")], true),
+        (&[weak], true),
+        (&[], false),
+    ] {
+        let got = is_of_another(&fields(&[strong]), &fields(theirs));
+        assert_eq!(got, expected, "{theirs:?}");
+    }
+}

@@ -166,6 +166,7 @@ fn requests_and_what_there_is() {
         (&[("Range", "bytes=40-59")], part(FRESH), complete(40, 10, AsPresented)),
         (&[("Range", "bytes=40-")], part(FRESH), fetch(Whole)),
         (&[condition], part(FRESH), fetch(Whole)),
+        (&[("Range", "bytes=60-69"), condition], part(STALE), fetch(AsPresented)),
         (&[only], part(FRESH), refused(PlanRefusal::OnlyIfCached)),
         (&[("Range", "bytes=60-69")], part(STALE), part_validated),
         (&[("Range", "bytes=60-69"), only], part(STALE), refused(PlanRefusal::OnlyIfCached)),
@@ -358,4 +359,27 @@ fn failures_of_a_validation() {
         let got = answers_instead(*on_error, *failure);
         assert_eq!(got, *expected, "{on_error:?} {failure:?}");
     }
+}
+
+#[test]
+fn details_in_cache_status() {
+    let detail = |question, scope| match obtain(question, Forward::UriMiss, scope) {
+        Plan::Obtain(obtain) => obtain.detail(),
+        other => panic!("{other:?}"),
+    };
+    let why = ValidateReason::RequestNoCache;
+    let on_error = OnError::No;
+    let reason = Some(why.into());
+    for scope in [Scope::Whole, Scope::AsPresented] {
+        assert_eq!(detail(Question::Validate { why, on_error }, scope), reason);
+        assert_eq!(detail(Question::ValidatePart { why }, scope), reason);
+    }
+    assert_eq!(detail(Question::Fetch, Scope::AsPresented), Some("range"));
+    assert_eq!(detail(Question::Fetch, Scope::Whole), None);
+}
+
+#[test]
+fn what_is_refused_has_a_status() {
+    // RFC 9111 §5.2.1.7
+    assert_eq!(PlanRefusal::OnlyIfCached.status(), 504);
 }

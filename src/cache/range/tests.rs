@@ -293,3 +293,19 @@ fn the_whole_is_asked_without_the_range() {
     let whole = fields(&[("Accept", "*/*"), ("X-Range", "y")]);
     assert_eq!(without_range(&fields(&lines)), whole);
 }
+
+#[test]
+fn asking_for_the_whole_leaves_other_requests_alone() {
+    for (lines, expected) in [
+        (&[("Range", "bytes=5-9")][..], &[][..]),
+        (
+            &[("If-Range", "\"a\""), ("Accept", "*/*")],
+            &[("Accept", "*/*")],
+        ),
+        (&[("Accept", "*/*")], &[("Accept", "*/*")]),
+    ] {
+        let mut request = request("GET", lines);
+        ask_for_the_whole(&mut request);
+        assert_eq!(request.fields, fields(expected), "{lines:?}");
+    }
+}
