@@ -365,7 +365,7 @@ fn failures_of_a_validation() {
 fn details_in_cache_status() {
     let detail = |question, scope| match obtain(question, Forward::UriMiss, scope) {
         Plan::Obtain(obtain) => obtain.detail(),
-        other => panic!("{other:?}"),
+        other @ (Plan::Bypass(_) | Plan::Refuse(_) | Plan::Answer { .. }) => panic!("{other:?}"),
     };
     let why = ValidateReason::RequestNoCache;
     let on_error = OnError::No;
