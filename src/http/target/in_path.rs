@@ -8,7 +8,6 @@
 use bytes::Bytes;
 
 use super::authority::HostPort;
-use super::target_uri::{TargetUri, UriForm};
 use super::uri::{Scheme, Uri, has_scheme};
 
 /// Hosts that may be named in that form, as the operator writes them: `mirror.example`, `mirror.example:8080`,
@@ -48,25 +47,20 @@ impl HostPatterns {
     }
 }
 
-/// The URI that a path names in that form; `None` where it can't be one.
-pub(super) fn uri_in_path(path: &[u8]) -> Option<TargetUri> {
+/// The text of the URI that a path names in that form, which may be none for other reasons; `None` where a page of the
+/// proxy's own is meant, or credentials would be seen wherever paths are.
+pub(super) fn named_in(path: &[u8]) -> Option<Bytes> {
     let named = path.strip_prefix(b"/")?;
-    let mut target = TargetUri::parse(&Bytes::from([b"http://", named].concat())).ok()?;
     let authority = named.split(|byte| matches!(byte, b'/' | b'?')).next()?;
     // "/http://host/" names no host "http".
-    if authority.ends_with(b":") {
+    if authority.ends_with(b":") || memchr::memchr(b'@', authority).is_some() {
         return None;
     }
-    // A page's name has no dot and no port; the last hop's own ("/favicon.ico") is refused like a host that isn't known.
+    // A page's name has no dot and no port; "/favicon.ico" is a host that isn't known.
     let is_host = authority.iter().any(|byte| matches!(byte, b'.' | b':'))
         || authority.eq_ignore_ascii_case(b"localhost")
-        || target.form == UriForm::ThroughHttp;
-    // Credentials in a path would be seen wherever paths are.
-    if !is_host || target.has_userinfo() || memchr::memchr(b'@', authority).is_some() {
-        return None;
-    }
-    target.form = UriForm::InPath;
-    Some(target)
+        || authority.eq_ignore_ascii_case(b"https");
+    is_host.then(|| Bytes::from([b"http://", named].concat()))
 }
 
 /// A reference in a response from `base`, for a client that named that in this form, which goes on in it: what is

@@ -65,12 +65,14 @@ impl TargetUri {
 
     /// The URI that is named in the path of a request to the proxy itself, if it can be one.
     pub fn in_path(path: &[u8]) -> Option<TargetUri> {
-        in_path::uri_in_path(path)
-    }
-
-    /// True for one with credentials.
-    pub(super) fn has_userinfo(&self) -> bool {
-        !self.userinfo.0.is_empty()
+        let target = TargetUri::parse(&in_path::named_in(path)?).ok()?;
+        let Userinfo(userinfo) = &target.userinfo;
+        // "https" alone is a page's name.
+        let is_host = target.form == UriForm::ThroughHttp || target.uri.authority() != "https";
+        (userinfo.is_empty() && is_host).then_some(TargetUri {
+            form: UriForm::InPath,
+            ..target
+        })
     }
 
     /// The URI that this one with this userinfo names.

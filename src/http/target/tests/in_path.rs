@@ -1,7 +1,7 @@
 //! URIs named in the path of a request to the proxy itself, and the responses to them.
 
 use super::*;
-use crate::http::target::NamedAs;
+use crate::http::target::{NamedAs, TargetUri, UriForm};
 use crate::http::testing::fields;
 
 fn hosts(patterns: &[&'static str]) -> HostPatterns {
@@ -40,7 +40,7 @@ fn uris_named_in_a_path() {
         ("/http://mirror.example/", None),
     ];
     for (path, expected) in table {
-        let target = uri_in_path(path.as_bytes());
+        let target = TargetUri::in_path(path.as_bytes());
         let got = target.as_ref().map(|target| target.uri.to_string());
         assert_eq!(got.as_deref(), expected, "{path}");
         assert!(target.is_none_or(|target| target.form == UriForm::InPath));
@@ -113,7 +113,7 @@ fn references_go_on_in_a_path() {
 
 #[test]
 fn browsers_may_not_name_uris_in_a_path() {
-    let target = uri_in_path(b"/mirror.example/").unwrap();
+    let target = TargetUri::in_path(b"/mirror.example/").unwrap();
     for (name, value, refused) in [
         ("Origin", "null", true),
         ("Sec-Fetch-Site", "none", true),
