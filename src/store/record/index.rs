@@ -93,7 +93,20 @@ impl Index {
         });
         // There are never more sets than variants.
         self.variants.insert(0, (set as u8, variant));
+        // Long names of many sets.
+        while self.size() > MOST_BYTES && self.variants.len() > 1 {
+            dropped.extend(self.variants.pop().map(|(_, hash)| hash));
+            self.drop_unused_sets();
+        }
         dropped
+    }
+
+    /// The bytes that it takes as a file.
+    fn size(&self) -> u64 {
+        let name = |name: &String| 4 + name.len();
+        let set = |set: &Vec<String>| 1 + set.iter().map(name).sum::<usize>();
+        let sets: usize = self.sets.iter().map(set).sum();
+        (HEADER + 4 + self.key.len() + 1 + sets + 1 + self.variants.len() * 17) as u64
     }
 
     /// Takes a variant out; false when it was not there.
@@ -243,6 +256,21 @@ mod tests {
         }
         assert_eq!(index.sets.len(), MOST_VARIANTS);
         assert_eq!(Index::decode(index.encode().unwrap().into()), Some(index));
+    }
+
+    #[test]
+    fn variants_with_long_names_take_the_place_of_older_ones() {
+        let mut index = Index::new("GET http://a/".into());
+        let mut dropped = 0;
+        for n in 0..40 {
+            let long = format!("n{n}{}", "x".repeat(16_000));
+            dropped += index.add(names(&[&long]), [n; 16], |_| 0).len();
+            let file = index.encode().unwrap();
+            assert_eq!(file.len() as u64, index.size());
+            assert_eq!(index.variants().next(), Some(&[n; 16]));
+            assert_eq!(dropped + index.variants().count(), usize::from(n) + 1);
+        }
+        assert_eq!(index.variants().count(), 16);
     }
 
     /// Whatever is asked for once or twice meanwhile.

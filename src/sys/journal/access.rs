@@ -34,8 +34,8 @@ impl AccessLine {
     pub(super) fn line(&self) -> Line {
         let of = |address: IpAddr| address.to_canonical().to_string();
         let client = self.client.map_or("unix".to_string(), of);
-        let method = printable(&self.method);
-        let uri = printable(&masked(&self.uri));
+        let method = shortened(printable(&self.method));
+        let uri = shortened(printable(&masked(&self.uri)));
         let AccessLine {
             status,
             outcome,
@@ -62,6 +62,22 @@ impl AccessLine {
             fields: Vec::from(fields.map(|(name, value)| (Cow::Borrowed(name), value))),
         }
     }
+}
+
+/// The most bytes that are shown of a method or URI: the journal keeps every one, often twice.
+const MOST_SHOWN: usize = 4 << 10;
+
+/// As much of the text as is shown, with a mark where that isn't all.
+fn shortened(mut text: String) -> String {
+    if text.len() > MOST_SHOWN {
+        let mut end = MOST_SHOWN;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -101,6 +117,22 @@ mod tests {
                 "CACHEPROXY_MICROSECONDS=12345",
             ]
         );
+        let long = |uri: Vec<u8>| {
+            let uri = Bytes::from(uri);
+            let line = AccessLine {
+                uri,
+                ..access.clone()
+            };
+            line.line()
+        };
+        let short = long(vec![b'x'; 4096]);
+        assert!(!short.message.contains('…'));
+        let line = long(vec![0xff; 60_000]);
+        let (_, uri) = &line.fields[2];
+        assert!(uri.ends_with("\\xff…") && uri.len() == 4096 + 3);
+        assert!(line.message.contains(&format!(" {uri} 200")) && line.message.len() < 4200);
+        let line = long(["x", &"ä".repeat(3000)].concat().into_bytes());
+        assert!(line.message.contains("ä… 200"));
         let unix = AccessLine {
             client: None,
             ..access
