@@ -62,10 +62,16 @@ impl Meta {
             response_time,
             local: false,
             status: response.status,
-            reason: response.reason.clone(),
+            // The head's buffer is much larger.
+            reason: Bytes::copy_from_slice(&response.reason),
             fields: dated(fields, response_time),
             trailers: Fields::default(),
         }
+    }
+
+    /// True where the selecting fields are too long to be kept with every response that they select.
+    pub fn has_long_variant(&self) -> bool {
+        self.variant.text().len() > vary::MOST_TEXT
     }
 
     /// The same, for the client of this request alone.

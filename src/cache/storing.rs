@@ -55,6 +55,8 @@ pub enum UncacheableReason {
     SetCookie,
     #[error("no other request can match the response's Vary")]
     Vary,
+    #[error("the request's fields that the response's Vary names are too long")]
+    LongVariant,
     #[error("the response has no freshness lifetime and its status is not one to guess with")]
     Status,
     #[error("the response has neither a freshness lifetime nor a validator")]

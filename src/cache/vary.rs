@@ -19,6 +19,10 @@ const MOST_NAMES: usize = 32;
 /// A list of more members than this is compared as it stands: nobody who means them sends so many.
 const MOST_MEMBERS: usize = 64;
 
+/// A variant with more text than this isn't stored: kept in every place that it goes to, it would cost more than the
+/// response is worth.
+pub const MOST_TEXT: usize = 16 << 10;
+
 /// The names of the selecting fields, in lower case, sorted, each once; empty without `Vary`. `None`
 /// when no request can be known to match: `*`, a member that is no field name, one that this proxy writes by itself,
 /// or too many.

@@ -29,9 +29,15 @@ impl Fields {
         self.spans.iter().map(line)
     }
 
-    /// The buffer that the lines lie in: of a head that was parsed, the whole head as it was received.
+    /// The buffer that the lines lie in: of a head that was parsed, the whole head as it was received, or as it was
+    /// mended.
     pub fn text(&self) -> &Bytes {
         &self.text
+    }
+
+    /// The bytes of memory that they take, about: a buffer may have grown to twice of what is in it.
+    pub fn footprint(&self) -> usize {
+        2 * (self.text.len() + self.spans.len() * size_of::<Span>())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
@@ -18,7 +19,7 @@ use crate::sys::shared::Shared;
 /// The most variants of one key that are kept; the oldest is dropped.
 pub const MOST_VARIANTS: usize = 8;
 
-/// The cost of an entry besides its value's weight: key, variant, the table's own.
+/// The cost of an entry besides its value's weight, its key and its names: the table's own.
 const OVERHEAD: u64 = 256;
 
 /// Values by key and variant. Not shared between threads.
@@ -78,19 +79,22 @@ impl<T: Clone> MemoryTier<T> {
     }
 
     /// Keeps a value made of a response with this metadata. `generation` is the key's as the store
-    /// returned it with the response; `weight` is what the value takes in bytes.
+    /// returned it with the response; `weight` is what the value takes in bytes, this metadata included.
     pub fn insert(&mut self, meta: &Meta, generation: u32, weight: u64, value: T) {
-        let weight = weight.saturating_add(OVERHEAD);
-        if generation != self.shared.generation(meta.key.hash()) || weight > self.capacity {
-            return;
-        }
         let Some(names) = meta.selecting() else {
             return;
         };
+        let name = |name: &String| name.len() + size_of::<String>();
+        let own = meta.key.text().len() + names.iter().map(name).sum::<usize>();
+        let weight = weight.saturating_add(own as u64 + OVERHEAD);
+        if generation != self.shared.generation(meta.key.hash()) || weight > self.capacity {
+            return;
+        }
         let mut slot = match self.cache.remove(meta.key.hash()) {
             Some((_, slot)) if slot.key == meta.key && slot.generation == generation => slot,
             _ => KeyEntry {
-                key: meta.key.clone(),
+                // It outlives the first of its entries, and with it the buffer that this one's lies in.
+                key: Key::new(Bytes::copy_from_slice(meta.key.text())),
                 generation,
                 entries: Vec::with_capacity(1),
             },
@@ -234,6 +238,15 @@ mod tests {
             assert!(tier.bytes() <= 100_000);
         }
         assert!(tier.bytes() > 50_000);
+        // Keys and names count too.
+        let (_, mut tier) = self::tier(100_000);
+        let vary = ["a", "b"].map(|it| it.repeat(10_000)).join(", ");
+        for n in 0..10 {
+            let key = Key::new(format!("GET http://a/{n}{}", "k".repeat(10_000)));
+            let meta = meta(&key, &vary, &Fields::default());
+            tier.insert(&meta, 0, 0, n.to_string().into());
+            assert!((30_000 * (n + 1).min(3)..=100_000).contains(&tier.bytes()));
+        }
         let key = Key::new("GET http://large/");
         tier.insert(
             &meta(&key, "", &Fields::default()),

@@ -62,11 +62,18 @@ impl Stored {
         framing(&self.object.meta, &self.object.content)
     }
 
-    /// Its weight in the memory tier, in bytes. Content in a file weighs its descriptor, so that
-    /// their number is bounded too.
+    /// Its weight in the memory tier, in bytes: of all that it holds, texts twice, as their buffers may be that large.
+    /// Content in a file weighs its descriptor, so that their number is bounded too.
     pub fn weight(&self) -> u64 {
         let meta = &self.object.meta;
-        let head = self.rendered.len() * 2 + meta.key.text().len() + 512;
+        let texts = [
+            meta.key.text(),
+            meta.variant.text(),
+            &meta.reason,
+            &self.rendered,
+        ];
+        let texts: usize = texts.iter().map(|text| 2 * text.len()).sum();
+        let head = texts + meta.fields.footprint() + meta.trailers.footprint() + 512;
         let content = match &self.object.content {
             Content::Memory(bytes) => bytes.len(),
             Content::File { .. } | Content::Pieces(_) => 64 << 10,
@@ -102,8 +109,41 @@ fn render(meta: &Meta, content: &Content, pseudonym: &str) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::key::{Key, Variant};
     use crate::cache::testing::{fields, stored};
     use crate::store::Checksum;
+
+    #[test]
+    fn all_that_is_held_is_weighed() {
+        let long = "x".repeat(10_000);
+        let weight = |change: fn(&mut Meta, &str)| {
+            let mut meta = stored(200, &[]);
+            change(&mut meta, &long);
+            let content = Bytes::from_static(b"content");
+            let object = Object {
+                generation: 0,
+                meta,
+                checksum: Checksum::of(&content),
+                content: Content::Memory(content),
+            };
+            Stored::new(object, &Policy::default(), "test").weight()
+        };
+        let plain = weight(|_, _| {});
+        assert!(plain < 2048, "{plain}");
+        let changes: [fn(&mut Meta, &str); 5] = [
+            |meta, long| meta.key = Key::new(long.to_owned()),
+            |meta, long| meta.variant = Variant::new(long.to_owned()),
+            |meta, long| meta.reason = long.to_owned().into(),
+            |meta, long| meta.fields = fields(&[("A", long)]),
+            |meta, long| meta.trailers = fields(&[("A", long)]),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let long = weight(change);
+            assert!(long > plain + 9_000, "{number}: {long}, not {plain}");
+        }
+        let many = weight(|meta, _| meta.fields = fields(&[("A", ""); 500]));
+        assert!(many > plain + 500 * 16, "{many}, not {plain}");
+    }
 
     /// A record of a release that stored cookies, or of a forged archive.
     #[test]

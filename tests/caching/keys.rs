@@ -133,6 +133,21 @@ fn a_variant_that_is_of_use_outlives_many_that_are_not() {
 }
 
 #[test]
+fn variants_with_long_values_are_not_stored() {
+    let proxy = Proxy::start("");
+    let origin = Origin::answering(|_| ok("Cache-Control: max-age=60\r\nVary: X-Long\r\n", "a"));
+    let mut client = Client::of(&proxy);
+    for (length, is_hit) in [(16_300, true), (16_400, false)] {
+        let fields = format!("X-Long: {}\r\n", "x".repeat(length));
+        client.request("GET", &origin.uri("/"), &fields);
+        let again = client.request("GET", &origin.uri("/"), &fields);
+        let status = again.cache_status();
+        assert_eq!(again.is_hit(), is_hit, "{length}: {status}");
+        assert!(is_hit || status.contains("long-variant"), "{status}");
+    }
+}
+
+#[test]
 fn variants_of_one_uri_are_bounded() {
     let proxy = Proxy::start("");
     let origin = Origin::answering(|request| {

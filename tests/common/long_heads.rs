@@ -9,9 +9,10 @@ pub fn numbered(count: usize) -> String {
     lines.collect()
 }
 
-/// Three values that are together longer than any line may be.
+/// Three values, two of which are together longer than any line may be.
 fn long() -> String {
-    let lines = ["a", "b", "c"].map(|it| format!("Y-{it}: {}\r\n", it.repeat(60_000)));
+    let lines = [("a", 16_000), ("b", 60_000), ("c", 60_000)]
+        .map(|(it, length)| format!("Y-{it}: {}\r\n", it.repeat(length)));
     lines.concat()
 }
 

@@ -11,12 +11,23 @@ pub mod read;
 mod text;
 
 use super::checksum::Checksum;
+use crate::cache::vary;
+use crate::http::parse::HeadLimits;
 
 /// The size of a prelude.
 pub const PRELUDE: usize = 128;
 
 /// The most bytes that encoded metadata, and trailers, may take.
 pub const MOST_META: usize = 512 << 10;
+
+// The largest head that may be stored with the longest target, twice so long with its host, the longest variant and
+// trailers fit: what was fetched is never too large for its head in the end.
+const _: () = {
+    let most = HeadLimits::MOST;
+    let lengths = 8 * (most.fields + 64);
+    let texts = 3 * most.line + vary::MOST_TEXT + 2 * most.fields;
+    assert!(most.head + (16 << 10) + texts + lengths < MOST_META);
+};
 
 /// The place of the word that says which slot is current.
 pub const WORD_AT: u64 = 88;

@@ -83,7 +83,8 @@ fn is_of_the_request(why: NoStoreReason) -> bool {
             | UncacheableReason::Interim
             | UncacheableReason::Partial
             | UncacheableReason::Range
-            | UncacheableReason::NotModified => true,
+            | UncacheableReason::NotModified
+            | UncacheableReason::LongVariant => true,
             UncacheableReason::NotUnderstood
             | UncacheableReason::NoStore
             | UncacheableReason::Private

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::claim::unclaim;
 use super::context::{Context, FetchTimes};
+use super::storable::check_size;
 use crate::cache::key::Key;
 use crate::cache::personal::PersonalFields;
 use crate::cache::policy::Policy;
@@ -14,7 +15,6 @@ use crate::cache::stored::Meta;
 use crate::cache::storing::{UncacheableReason, may_update};
 use crate::cache::validation::refreshed;
 use crate::http::head::ResponseHead;
-use crate::http::parse::may_be_a_head;
 use crate::store::{Checksum, Content, Object, SMALL, StoreError, Whole, place};
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
@@ -171,8 +171,7 @@ async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Store
     let old = &stored.object;
     let mut fresh = old.clone();
     fresh.meta = meta.clone();
-    if !may_be_a_head(&meta.fields) {
-        // Brought by many responses, each its own: no head is stored that no response could have.
+    if check_size(&meta).is_err() {
         invalidate(worker, vec![meta.key.clone()]).await;
         return Rc::new(Stored::new(fresh, &request.policy, &worker.pseudonym));
     }

@@ -64,16 +64,25 @@ pub fn storable(
         times.response,
         &policy.targeted,
     );
-    // Put together of many responses, each with fields of its own.
-    if !may_be_a_head(&meta.fields) {
-        return Err(NoStoreReason::TooLarge);
-    }
     if whom == StoredFor::Client {
         meta = meta.for_client(&presented.fields);
     }
+    check_size(&meta)?;
     let part = request.part().filter(|_| received.joint.is_some());
     meta.local = received.local || part.is_some_and(|part| part.stored.object.meta.local);
     Ok(meta)
+}
+
+/// Refuses metadata that is larger than what one response to one request could have: the fields may have been put
+/// together of many responses. What passes is no more than a store takes.
+pub fn check_size(meta: &Meta) -> Result<(), NoStoreReason> {
+    if !may_be_a_head(&meta.fields) {
+        return Err(NoStoreReason::TooLarge);
+    }
+    match meta.has_long_variant() {
+        true => Err(NoStoreReason::Rules(UncacheableReason::LongVariant)),
+        false => Ok(()),
+    }
 }
 
 /// The keys of what is stored and over, as this response shows that isn't stored itself: it would otherwise come
