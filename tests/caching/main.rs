@@ -17,6 +17,7 @@ mod pace;
 mod room;
 mod seconds;
 mod settings;
+mod slow;
 mod status;
 mod storing;
 mod table;

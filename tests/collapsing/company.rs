@@ -48,6 +48,35 @@ fn a_fetch_that_hangs_gets_company_whose_answer_is_for_all() {
 }
 
 #[test]
+fn interim_responses_renew_the_wait_of_all_who_wait() {
+    let origin = Origin::scripted(|mut conn| {
+        while conn.request().is_ok() {
+            for _ in 0..12 {
+                conn.send("HTTP/1.1 102 Processing\r\n\r\n");
+                std::thread::sleep(Duration::from_millis(250));
+            }
+            conn.send(fresh("content"));
+        }
+    });
+    let times = "connect = \"1s\"\norigin_response = \"1s\"\ncollapsed_wait = \"300ms\"\n";
+    let proxy = Proxy::start(&format!("[timeouts]\n{times}"));
+    let mut clients: Vec<Client> = (0..7)
+        .map(|_| Client::asking(&proxy, &origin.uri("/one")))
+        .collect();
+    for client in &mut clients {
+        let mut response = client.response("GET");
+        while response.status < 200 {
+            response = client.response("GET");
+        }
+        assert_eq!(
+            (response.status, response.text().as_str()),
+            (200, "content")
+        );
+    }
+    assert!(origin.count() <= 4, "{}", origin.count());
+}
+
+#[test]
 fn what_hangs_ends_while_the_other_answer_is_still_being_sent() {
     let (gate, seen) = (Gate::new(), AtomicUsize::new(0));
     let ended = Arc::new(AtomicUsize::new(0));

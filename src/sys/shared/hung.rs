@@ -1,11 +1,14 @@
 //! Origin servers that hang, and who tries one meanwhile: notes by a name that workers make of host and address, each
 //! until a time. So clients don't find out one after another, whichever worker has them.
 //!
+//! Beside it, when what has a name answered last: what answers others doesn't hang.
+//!
 //! A hint: two names that look alike, or a note that a fuller bucket pushed out, cost a wait or an answer that is stale.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::layout::Bucket;
+use super::layout::{ANSWERED, Bucket};
 use super::mapping::Shared;
 
 /// A note that ends later, in seconds, is none: its writer's clock was another.
@@ -58,6 +61,31 @@ impl Shared {
         false
     }
 
+    /// Takes back the note of this name that ends then, and no later one.
+    pub fn end_hung(&self, name: &[u8; 16], until: u64) {
+        let (bucket, tag) = self.hung(name);
+        for slot in &bucket.0 {
+            let _ = slot.compare_exchange(note(tag, until), 0, Relaxed, Relaxed);
+        }
+    }
+
+    /// Notes that what has this name answers, at this time in milliseconds.
+    pub fn note_answer(&self, name: &[u8; 16], now: u64) {
+        self.answered(name).store(now as u32, Relaxed);
+    }
+
+    /// True when what has this name has answered since so many milliseconds before now.
+    pub fn has_answered(&self, name: &[u8; 16], now: u64, within: u64) -> bool {
+        // Of the time only what tells seven weeks apart is kept.
+        let ago = (now as u32).wrapping_sub(self.answered(name).load(Relaxed));
+        u64::from(ago) < within
+    }
+
+    fn answered(&self, name: &[u8; 16]) -> &AtomicU32 {
+        let index = usize::from(u16::from_le_bytes([name[0], name[1]]));
+        &self.layout().answered[index % ANSWERED]
+    }
+
     fn hung(&self, name: &[u8; 16]) -> (&Bucket, u32) {
         let [_, _, c, d, e, f, ..] = *name;
         // Never 0, which a free slot has.
@@ -101,11 +129,12 @@ mod tests {
         Forget(u8),
         Is(u8, u64, bool),
         Take(u8, u64, bool),
+        End(u8, u64),
     }
 
     #[test]
     fn notes_end_or_are_taken_back_and_one_takes_a_turn() {
-        use HungStep::{Forget, Is, Note, Take};
+        use HungStep::{End, Forget, Is, Note, Take};
         let rows = [
             ("nothing noted", Is(1, 0, false)),
             ("noted", Note(1, 130)),
@@ -118,7 +147,9 @@ mod tests {
             ("a turn", Take(3, 100, true)),
             ("is one worker's", Take(3, 101, false)),
             ("until it ends", Take(3, 130, true)),
-            ("or is given back", Forget(3)),
+            ("not by whom it was taken from", End(3, 130)),
+            ("so it stays", Take(3, 131, false)),
+            ("or is given back", End(3, 160)),
             ("then it is free", Take(3, 131, true)),
             ("1 of 8", Note(1, 201)),
             ("2 of 8", Note(2, 202)),
@@ -143,6 +174,7 @@ mod tests {
             let worker = if at % 2 == 0 { &one } else { &two };
             match step {
                 Note(number, until) => worker.note_hung(&name(number), until),
+                End(number, until) => worker.end_hung(&name(number), until),
                 Forget(number) => worker.forget_hung(&name(number)),
                 Is(number, now, expected) => {
                     assert_eq!(worker.is_hung(&name(number), now), expected, "{what}");
@@ -152,6 +184,29 @@ mod tests {
                     assert_eq!(taken, expected, "{what}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_counts_for_those_who_asked_before_it() {
+        const WRAPS: u64 = 1 << 32;
+        // (when it answered, now, the time until now, whether it answered in that)
+        let rows = [
+            (1000, 4000, 3000, false),
+            (1001, 4000, 3000, true),
+            (4000, 4000, 3000, true),
+            // Another clock.
+            (4001, 4000, 3000, false),
+            (WRAPS - 1, WRAPS + 10, 12, true),
+            (WRAPS - 1, WRAPS + 10, 11, false),
+        ];
+        for (answered, now, within, expected) in rows {
+            let shared = Shared::create().unwrap();
+            assert!(!shared.has_answered(&[1; 16], now + 10_000, within));
+            shared.note_answer(&[1; 16], answered);
+            let got = shared.has_answered(&[1; 16], now, within);
+            assert_eq!(got, expected, "{answered} {now} {within}");
+            assert!(!shared.has_answered(&[2; 16], now + 10_000, within));
         }
     }
 }

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 13;
+pub(super) const VERSION: u32 = 14;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -22,6 +22,8 @@ pub(super) const KNOWN_WORDS: usize = 1 << 17;
 pub(super) const HIT_COUNTS: usize = 1 << 19;
 /// The changes that are remembered. One that is forgotten begins a generation once more.
 pub(super) const CHANGES: usize = 1 << 12;
+/// The times at which origin servers answered.
+pub(super) const ANSWERED: usize = 1 << 14;
 /// The buckets of a table by key.
 pub(super) const BUCKETS: usize = 1 << 11;
 /// Those of the tables of versioned files: half a MiB, for 64 Ki times.
@@ -60,6 +62,7 @@ pub(super) struct Layout {
     pub(super) asked: [Bucket; VERSIONED_BUCKETS],
     pub(super) validated: [Bucket; VERSIONED_BUCKETS],
     pub(super) hung: [Bucket; BUCKETS],
+    pub(super) answered: [AtomicU32; ANSWERED],
     pub(super) hits: [AtomicU32; HIT_COUNTS],
     pub(super) elsewhere: [AtomicU32; GENERATIONS],
     pub(super) changes: [AtomicU64; CHANGES],

@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use tokio::time::timeout;
+
 use super::Exchange;
 use super::candidates::CandidateSet;
 use crate::cache::plan::Scope;
@@ -32,12 +34,13 @@ impl Exchange<'_> {
             Claim::Alone => None,
         };
         self.note_validated();
-        finish(self.begin_behind(uri, stored, claim), None);
+        finish(self.begin_behind(uri, stored, claim));
     }
 
     /// Tries an origin server that hangs, unless another request does.
     pub(super) fn try_origin(&self, uri: &Uri, stored: &Rc<Stored>) {
-        let Some(attempt) = self.worker.hung.attempt(uri.origin()) else {
+        let origin_hang = self.settings.times.origin_hang;
+        let Some(attempt) = self.worker.hung.attempt(uri.origin(), origin_hang) else {
             return;
         };
         let key = &stored.object.meta.key;
@@ -46,7 +49,7 @@ impl Exchange<'_> {
             Claim::Ours(claim) => Some(claim),
             Claim::Theirs(_) | Claim::Alone => None,
         };
-        finish(self.begin_behind(uri, stored, claim), Some(attempt));
+        finish_try(self.begin_behind(uri, stored, claim), attempt);
     }
 
     fn begin_behind(
@@ -75,10 +78,21 @@ impl Exchange<'_> {
 }
 
 /// Has a fetch go on to its end though nobody waits for it.
-pub(super) fn finish(ticket: Ticket, attempt: Option<Attempt>) {
+pub(super) fn finish(ticket: Ticket) {
     tokio::task::spawn_local(async move {
         ticket.outcome().await;
-        drop(attempt);
         ticket.until_stored().await;
+    });
+}
+
+/// Has a fetch try its origin server, and go on to its end where that begins to answer in time; if not, the next one tries.
+fn finish_try(ticket: Ticket, attempt: Attempt) {
+    tokio::task::spawn_local(async move {
+        let in_time = timeout(attempt.limit(), ticket.outcome()).await.is_ok();
+        drop(attempt);
+        if in_time || ticket.fetch().course.is_heard() {
+            ticket.outcome().await;
+            ticket.until_stored().await;
+        }
     });
 }

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
@@ -24,7 +25,9 @@ use crate::config::display_duration;
 use crate::http::target::Uri;
 use crate::worker::fetch::{Known, precedent};
 use crate::worker::gone::{Progress, Watched};
-use crate::worker::waiting_list::{FetchEvent, FetchOutcome, Ticket, Waited, Waiter, Wanted};
+use crate::worker::waiting_list::{
+    FetchEvent, FetchOutcome, Listed, Ticket, Waited, Waiter, Wanted,
+};
 
 /// The end of waiting for others.
 pub(super) enum WaitEnd {
@@ -82,9 +85,9 @@ impl Exchange<'_> {
     ) -> WaitEnd {
         let times = self.settings.times;
         let limit = times.connect + times.origin_response;
-        let give_up = Instant::now() + limit;
         let listed = waiter.listed();
-        let mut hung = pin!(hang.others(|| listed.are_heard()));
+        let mut hung = pin!(hang.others(&listed));
+        let mut late = pin!(late(&listed, limit));
         loop {
             let watched = Watched {
                 stream: &self.client.stream,
@@ -96,15 +99,13 @@ impl Exchange<'_> {
                 biased;
                 waited = waiter.waited(&self.worker.shared) => waited,
                 _ = watched.gone() => return WaitEnd::Answered(After::Over),
-                () = &mut hung => return match fallback {
-                    Some(fallback) => {
-                        waiter.is_answered();
-                        let failure = ValidationFailure::Hangs;
-                        WaitEnd::Answered(self.stale_instead(fallback, failure, status).await)
-                    }
-                    None => WaitEnd::Ask,
-                },
-                () = sleep_until(give_up) => {
+                fallback = &mut hung => {
+                    waiter.is_answered();
+                    let failure = ValidationFailure::Hangs;
+                    let after = self.stale_instead(fallback, failure, status).await;
+                    return WaitEnd::Answered(after);
+                }
+                () = &mut late => {
                     let limit = display_duration(limit);
                     let why = format!("the origin server did not respond within {limit}");
                     return WaitEnd::Answered(self.fail(504, &why));
@@ -210,6 +211,18 @@ impl Exchange<'_> {
             }
             Usable::Stored(stored) => self.answer_stored(FromStore::now(&stored, status)).await,
         }
+    }
+}
+
+/// Resolves when one has waited for this time, since the last interim response where those come.
+async fn late(listed: &Listed, limit: Duration) {
+    let begun = Instant::now();
+    loop {
+        let until = listed.last_interim().map_or(begun, |at| at.max(begun)) + limit;
+        if Instant::now() >= until {
+            return;
+        }
+        sleep_until(until).await;
     }
 }
 

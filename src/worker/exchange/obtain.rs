@@ -109,30 +109,25 @@ impl Exchange<'_> {
         let fetch = ticket.fetch().clone();
         let first = tokio::select! {
             biased;
-            first = self.first(&mut ticket, listed) => Some(first),
-            () = hang.own(&fetch) => None,
+            first = self.first(&mut ticket, listed) => Ok(first),
+            fallback = hang.own(&fetch) => Err(fallback),
         };
         let mut status = CacheStatus::forwarded(obtain.own_forward());
         status.detail = obtain.detail();
         let outcome = match first {
-            Some(Ok(First::Own(outcome))) => outcome,
-            Some(Ok(First::Other(usable))) => {
+            Ok(Ok(First::Own(outcome))) => outcome,
+            Ok(Ok(First::Other(usable))) => {
                 // What it asked itself may end.
                 drop(ticket);
                 let status = collapsed(obtain);
                 return self.answer_collapsed(usable, status).await;
             }
-            Some(Err(after)) => return after,
-            None => {
+            Ok(Err(after)) => return after,
+            Err(fallback) => {
                 // What comes late is stored all the same.
-                finish(ticket, None);
-                return match fallback {
-                    Some(fallback) => {
-                        let failure = ValidationFailure::Hangs;
-                        self.stale_instead(fallback, failure, status).await
-                    }
-                    None => After::Over,
-                };
+                finish(ticket);
+                let failure = ValidationFailure::Hangs;
+                return self.stale_instead(fallback, failure, status).await;
             }
         };
         let failure = fallback.and_then(|it| Some((it, it.failure(&outcome)?)));

@@ -1,5 +1,5 @@
 //! The origin server of a fetch that hangs: no connection, or no byte of a head, within `origin_hang`. The fetch goes on, as
-//! its server may only be slow; what hangs is remembered until something answers.
+//! its server may only be slow; what hangs is remembered until something answers, and not where it answers others meanwhile.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -47,7 +47,8 @@ impl SilenceWatch {
     }
 
     fn note(&self, worker: &Worker, fetch: &Fetch) {
-        worker.hung.note_unconnected(&fetch.course);
+        let silence = self.begun.elapsed();
+        worker.hung.note_unconnected(&fetch.course, silence);
         // Its client may only wait for its share of look-ups.
         let is_queued =
             fetch.course.is_unresolved() && !worker.resolver.is_looking_up(self.uri.host());
@@ -56,7 +57,7 @@ impl SilenceWatch {
         }
         let server = worker.origin_server(&self.uri);
         let was_known = worker.hung.has(&server);
-        worker.hung.note_silent(&server, &fetch.course);
+        (worker.hung).note_silent(&server, &fetch.course, silence);
         if !was_known && worker.hung.has(&server) {
             let (origin, limit) = (server.origin, self.limit);
             log::info!(
@@ -67,22 +68,19 @@ impl SilenceWatch {
         fetch.announce_lease(None);
     }
 
-    /// Takes what came of it: whoever answers doesn't hang.
+    /// Takes what came of it. That something answered is known since its first byte.
     pub(super) fn ends(&self, worker: &Worker, fetch: &Fetch, reply: &Result<Reply, FetchError>) {
         let origin = self.uri.origin();
         match reply {
-            Ok(Reply::Response(response)) => {
-                let address = response.connection.destination.address;
-                worker.hung.answers(origin, address);
-            }
             // A machine that is off is found out by its neighbours in about that time, each time anew.
             Err(FetchError::Connect(ReachError::Unreachable { .. })) if self.is_slow() => {
-                worker.hung.note_unreachable(origin, &fetch.course);
+                let took = self.begun.elapsed();
+                (worker.hung).note_unreachable(origin, &fetch.course, took);
             }
             Err(why) if !fetch.is_hung() && !is_of_time(why) => {
                 worker.hung.fails(origin, &fetch.course);
             }
-            Ok(Reply::Switched(..)) | Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
 }

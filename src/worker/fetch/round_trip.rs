@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -64,24 +65,23 @@ pub async fn round_trip(
     fetch: &Fetch,
 ) -> Result<Reply, FetchError> {
     let mut content = request.content.take();
-    let pseudonym = &worker.pseudonym;
     // A request that may not be repeated never meets a connection that may be closing (RFC 9110 §9.2.2).
     let may_repeat = content.is_none() && request.head.method.is_idempotent();
     if let Some(connection) = pinned_connection(request) {
-        match converse(request, connection, &mut content, fetch, pseudonym).await {
+        match converse(worker, request, connection, &mut content, fetch).await {
             Err(Failed::Unanswered(_)) if may_repeat => {}
             done => return done.map_err(Failed::into_error),
         }
     } else if may_repeat {
         if let Some(connection) = idle_connection(worker, request) {
-            match converse(request, connection, &mut content, fetch, pseudonym).await {
+            match converse(worker, request, connection, &mut content, fetch).await {
                 Err(Failed::Unanswered(_)) => {}
                 done => return done.map_err(Failed::into_error),
             }
         }
     }
     let connection = new_connection(worker, request, &fetch.course).await?;
-    let done = converse(request, connection, &mut content, fetch, pseudonym).await;
+    let done = converse(worker, request, connection, &mut content, fetch).await;
     done.map_err(Failed::into_error)
 }
 
@@ -100,16 +100,16 @@ impl Failed {
 }
 
 async fn converse(
+    worker: &Worker,
     request: &FetchRequest,
     mut connection: Connection,
     content: &mut Option<RequestContent>,
     fetch: &Fetch,
-    pseudonym: &str,
 ) -> Result<Reply, Failed> {
     let address = connection.destination.address;
     fetch.course.takes(address, Step::Connected);
     let timeout = request.settings.times.body_stall;
-    let head = request_head(request, content.as_ref(), pseudonym);
+    let head = request_head(request, content.as_ref(), &worker.pseudonym);
     let parts = &mut [IoSlice::new(&head)];
     let written = connection.transport.write_all(parts, timeout).await;
     let unsent = match written {
@@ -127,7 +127,9 @@ async fn converse(
     } = &mut connection;
     let progress = ResponseProgress::begin();
     let reading = Reading {
+        worker,
         request,
+        address,
         transport: transport.clone(),
         buffer,
         progress: &progress,
@@ -199,7 +201,9 @@ impl ResponseProgress {
 
 /// The head of the response being read.
 struct Reading<'a> {
+    worker: &'a Worker,
     request: &'a FetchRequest,
+    address: SocketAddr,
     transport: Rc<Transport>,
     buffer: &'a mut BytesMut,
     progress: &'a ResponseProgress,
@@ -310,6 +314,8 @@ impl Reading<'_> {
                 Ok(1..) => {
                     answered = true;
                     fetch.course.hears();
+                    let origin = request.uri.origin();
+                    self.worker.hung.answers(origin, self.address);
                     continue;
                 }
                 Ok(0) => FetchError::Closed(request.host()),

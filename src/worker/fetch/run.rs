@@ -166,6 +166,7 @@ async fn ask(
     request: &mut FetchRequest,
     fetch: &Fetch,
 ) -> Option<Result<Reply, FetchError>> {
+    fetch.asks();
     let silence = SilenceWatch::of(request);
     let reply = tokio::select! {
         biased;

@@ -162,8 +162,9 @@ fn hung_last(wanted: &Wanted<'_>, mut destinations: Vec<Destination>) -> Vec<Des
 async fn race(destinations: &[Destination], course: &Course) -> io::Result<(Stream, Destination)> {
     if let [only] = destinations {
         course.takes(only.address, Step::Connecting);
+        let begun = Instant::now();
         let connected = Stream::connect(only.address).await;
-        course.takes(only.address, step(&connected));
+        course.takes(only.address, step(&connected, begun));
         return connected.map(|stream| (stream, *only));
     }
     let mut attempts = JoinSet::new();
@@ -179,13 +180,16 @@ async fn race(destinations: &[Destination], course: &Course) -> io::Result<(Stre
             () = sleep_until(next_start), if more => {
                 if let Some(next) = untried.next() {
                     course.takes(next.address, Step::Connecting);
-                    attempts.spawn_local(async move { (Stream::connect(next.address).await, next) });
+                    let begun = Instant::now();
+                    attempts.spawn_local(async move {
+                        (Stream::connect(next.address).await, next, begun)
+                    });
                 }
                 next_start = Instant::now() + ATTEMPT_DELAY;
             }
             Some(done) = attempts.join_next() => match done {
-                Ok((connected, destination)) => {
-                    course.takes(destination.address, step(&connected));
+                Ok((connected, destination, begun)) => {
+                    course.takes(destination.address, step(&connected, begun));
                     match connected {
                         Ok(stream) => return Ok((stream, destination)),
                         Err(error) => last = error,
@@ -199,10 +203,10 @@ async fn race(destinations: &[Destination], course: &Course) -> io::Result<(Stre
     }
 }
 
-fn step(connected: &io::Result<Stream>) -> Step {
+fn step(connected: &io::Result<Stream>, begun: Instant) -> Step {
     match connected {
         Ok(_) => Step::Connected,
-        Err(_) => Step::Failed,
+        Err(_) => Step::Failed(begun.elapsed()),
     }
 }
 

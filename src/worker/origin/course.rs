@@ -3,13 +3,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How far one address has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Untried,
     Connecting,
-    Failed,
+    /// There was no connection to be had, after this time.
+    Failed(Duration),
     Connected,
 }
 
@@ -18,9 +22,22 @@ pub(crate) enum Step {
 pub(crate) struct Course {
     steps: RefCell<Vec<(SocketAddr, Step)>>,
     heard: Cell<bool>,
+    begun: Cell<Option<Instant>>,
 }
 
 impl Course {
+    /// Begins anew, with the next request.
+    pub(crate) fn asks(&self) {
+        self.steps.borrow_mut().clear();
+        self.heard.set(false);
+        self.begun.set(Some(Instant::now()));
+    }
+
+    /// When the request began.
+    pub(crate) fn begun(&self) -> Option<Instant> {
+        self.begun.get()
+    }
+
     /// Begins anew with these addresses.
     pub(super) fn begins(&self, addresses: impl Iterator<Item = SocketAddr>) {
         *self.steps.borrow_mut() = addresses.map(|it| (it, Step::Untried)).collect();

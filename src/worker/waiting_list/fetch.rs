@@ -71,6 +71,7 @@ pub struct Fetch {
     pub course: Course,
     /// Nothing has come from the origin server for so long that it hangs.
     hung: Cell<bool>,
+    last_interim: Cell<Option<Instant>>,
     begun: Instant,
     local_allowed: bool,
     variant: Option<Variant>,
@@ -97,6 +98,7 @@ impl Fetch {
             resumable: Cell::new(false),
             course: Course::default(),
             hung: Cell::new(false),
+            last_interim: Cell::default(),
             begun: Instant::now(),
             local_allowed: plan.local_allowed,
             variant: plan.variant,
@@ -286,6 +288,12 @@ impl Fetch {
         !self.resumable.get() && self.answer().is_some_and(has_stalled)
     }
 
+    /// Says that it asks its origin server, anew where it did before: nothing has come for this.
+    pub fn asks(&self) {
+        self.course.asks();
+        self.hung.set(false);
+    }
+
     /// Says that its origin server hangs.
     pub fn hangs(&self) {
         self.hung.set(true);
@@ -322,6 +330,7 @@ impl Fetch {
 
     /// Tells its client of an interim response, and waits while that has many to take.
     pub async fn add_interim(&self, head: ResponseHead) {
+        self.last_interim.set(Some(Instant::now()));
         let has_room =
             || !self.passes_interim.get() || self.interim.borrow().len() < MOST_INTERIM_WAITING;
         self.notifier.holds(has_room).await;
@@ -329,6 +338,11 @@ impl Fetch {
             self.interim.borrow_mut().push_back(head);
             self.notifier.notify();
         }
+    }
+
+    /// When the last interim response came.
+    pub fn last_interim(&self) -> Option<Instant> {
+        self.last_interim.get()
     }
 
     /// Resolves when nobody waits for it and it isn't worth finishing for the store.

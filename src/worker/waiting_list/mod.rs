@@ -25,7 +25,7 @@ pub use guards::{Announcements, ClaimGuard, LeaseGuard};
 pub use outcome::{
     Answer, FetchError, FetchOutcome, NoStoreReason, Shareable, Switched, Validated,
 };
-pub use waiter::{Waited, Waiter, Wanted};
+pub use waiter::{Listed, Waited, Waiter, Wanted};
 
 use super::stored::Stored;
 

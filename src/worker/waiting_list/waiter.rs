@@ -75,9 +75,24 @@ impl Listed {
     /// True when something has come for one that has no response yet.
     pub fn are_heard(&self) -> bool {
         let fetches = self.0.fetches.borrow();
-        let mut asking = fetches.iter().filter(|fetch| fetch.is_asking());
-        asking.any(|fetch| fetch.course.is_heard())
+        asking(&fetches).any(|fetch| fetch.course.is_heard())
     }
+
+    /// When the first of them that has no response yet made its request.
+    pub fn asked(&self) -> Option<Instant> {
+        let fetches = self.0.fetches.borrow();
+        asking(&fetches).filter_map(|it| it.course.begun()).min()
+    }
+
+    /// When the last interim response came for one that has no response yet.
+    pub fn last_interim(&self) -> Option<Instant> {
+        let fetches = self.0.fetches.borrow();
+        asking(&fetches).filter_map(|it| it.last_interim()).max()
+    }
+}
+
+fn asking(fetches: &[Rc<Fetch>]) -> impl Iterator<Item = &Rc<Fetch>> {
+    fetches.iter().filter(|fetch| fetch.is_asking())
 }
 
 impl Waiter {
