@@ -173,8 +173,8 @@ def apt(box):
     update, install = traffic.apt_on(box, traffic.make_client(box, "client-3"))
     assert any(path.endswith(".deb") for status, _, _, path in install if status == 200), install
     update, install = traffic.apt_on(box, traffic.make_client(box, "client-4"))
-    content = [line for line in update if line[0] not in (304, 404)]
-    assert content == [] and install == [], f"the origin sent again: {content} {install}"
+    content = traffic.sent_again(update + install)
+    assert content == [], f"the origin sent again: {content}"
     return psql(box, "SELECT count(*) || ' packages, ' || sum(length) || ' bytes' FROM cacheproxy.response "
                      "WHERE uri LIKE '%.deb'")
 
