@@ -290,6 +290,7 @@ pub fn head(fields: &Fields, held: PartialContent, version: Version) -> Response
         status,
         reason: Bytes::from_static(reason.as_bytes()),
         fields: kept.chain(said).collect(),
+        has_lost_field: false,
     }
 }
 

@@ -61,6 +61,8 @@ pub enum UncacheableReason {
     Status,
     #[error("the response has neither a freshness lifetime nor a validator")]
     NoLifetime,
+    #[error("a line of the response's head is no field line and may have forbidden to store it")]
+    LostField,
     #[error("the response may be used only after validation and has no validator")]
     NoValidator,
 }
@@ -126,6 +128,9 @@ fn is_storable(
         return Err(UncacheableReason::Method);
     }
     status_permits(response.status, &directives)?;
+    if response.has_lost_field {
+        return Err(UncacheableReason::LostField);
+    }
     // 416 and others may come of the range; what isn't asked for a part has no such doubt.
     if response.status != 200 && range::is_asked(request) {
         Err(UncacheableReason::Range)
@@ -178,15 +183,19 @@ fn may_share(
     }
 }
 
-/// Refuses to take fields that came in answer to the validation of a stored response, as `new`, into what others get:
+/// Refuses to take the fields of a head that came in answer to the validation of a stored response, as `new`, into what others get:
 /// they may be for the client whose request brought them.
 pub fn may_update(
     request: &Fields,
     stored: &Meta,
-    new: &Fields,
+    new: &ResponseHead,
     policy: &Policy,
     received: Timestamp,
 ) -> Result<(), UncacheableReason> {
+    if new.has_lost_field {
+        return Err(UncacheableReason::LostField);
+    }
+    let new = &new.fields;
     let is_lifted = policy.lifts(stored.variant.is_for_client());
     let updated = update(&stored.fields, new, &policy.targeted);
     let directives = ResponseDirectives::of(&updated, &policy.targeted);

@@ -128,6 +128,8 @@ pub struct ResponseHead {
     /// The reason phrase as received.
     pub reason: Bytes,
     pub fields: Fields,
+    /// A line that is no field line was dropped, and may have been of a field that forbids storing, such as Cache-Control.
+    pub has_lost_field: bool,
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::pages::PageWriter;
 use super::state::Worker;
 use crate::config::{Settings, display_duration};
 use crate::http::head::RequestHead;
-use crate::http::parse::parse_request;
+use crate::http::parse::{SectionScan, parse_request};
 use crate::ipc::{Assigned, MAX_READ};
 
 /// The most bytes read at a time: many pipelined requests.
@@ -48,7 +48,7 @@ async fn serve(worker: Rc<Worker>, client: Client) {
     let mut requests = RequestLoop {
         worker,
         client,
-        scanned: 0,
+        scan: SectionScan::default(),
         head_since: None,
     };
     let departure = requests.run().await;
@@ -80,8 +80,8 @@ const CLOSE: Step = Step::Break(Departure::Close);
 struct RequestLoop {
     worker: Rc<Worker>,
     client: Client,
-    /// The part of the buffer that was searched for the end of a head.
-    scanned: usize,
+    /// The search for the end of the next head.
+    scan: SectionScan,
     /// When the head that is not whole yet began to arrive.
     head_since: Option<Instant>,
 }
@@ -103,7 +103,7 @@ impl RequestLoop {
     /// Answers the next request, or waits for more of it.
     async fn step(&mut self) -> Step {
         let settings = self.worker.settings();
-        match parse_request(&mut self.client.buffer, &mut self.scanned, &settings.heads) {
+        match parse_request(&mut self.client.buffer, &mut self.scan, &settings.heads) {
             Ok(Some(head)) => self.answer(head, settings).await,
             Ok(None) => {
                 self.flush(settings.times.body_stall).await?;

@@ -15,7 +15,7 @@ use cacheproxy::http::connection::HopByHop;
 use cacheproxy::http::fields::Fields;
 use cacheproxy::http::forward::via_has_loop;
 use cacheproxy::http::head::{Method, RequestHead, Version};
-use cacheproxy::http::parse::{HeadLimits, parse_response};
+use cacheproxy::http::parse::{HeadLimits, SectionScan, parse_response};
 use cacheproxy::http::validator::{EntityTag, EntityTags};
 
 /// The lines of one field of many members, to so many bytes.
@@ -109,7 +109,7 @@ fn main() {
             let folds = b"\r\n c".repeat(fields.text().len() / 4);
             let mut head = BytesMut::from(&b"HTTP/1.1 200 OK\r\nA: b"[..]);
             head.extend_from_slice(&[&folds, &b"\r\n\r\n"[..]].concat());
-            assert!(parse_response(&mut head, &mut 0, &HeadLimits::default()).is_ok());
+            assert!(parse_response(&mut head, &mut SectionScan::default(), &HeadLimits::default()).is_ok());
         }),
     ];
     for (field, wrap, member, rule) in table {

@@ -93,6 +93,7 @@ fn ranges() {
             version: Version::Http11,
             reason: "Partial Content".into(),
             fields: [(&b"Content-Range"[..], line()), tag].into_iter().collect(),
+            has_lost_field: false,
         };
         let mut selected = false;
         for length in [0, 1, 100, u64::MAX] {

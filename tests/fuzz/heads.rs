@@ -7,7 +7,7 @@ use cacheproxy::http::fields::Fields;
 use cacheproxy::http::forward::{RequestAs, write_request};
 use cacheproxy::http::framing::{Framing, request_framing, response_framing};
 use cacheproxy::http::head::{Method, RequestHead, ResponseHead, Sender, Version};
-use cacheproxy::http::parse::{HeadError, HeadLimits, parse_request, parse_response};
+use cacheproxy::http::parse::{HeadError, HeadLimits, SectionScan, parse_request, parse_response};
 use cacheproxy::http::target::{Authority, Target, Uri};
 use cacheproxy::http::{chunked, connection, syntax};
 
@@ -62,7 +62,7 @@ fn hold_fields(fields: &Fields) {
     }
 }
 
-type Parse<H> = fn(&mut BytesMut, &mut usize, &HeadLimits) -> Result<Option<H>, HeadError>;
+type Parse<H> = fn(&mut BytesMut, &mut SectionScan, &HeadLimits) -> Result<Option<H>, HeadError>;
 
 /// Parses it whole and byte by byte; gives the head, and what was left of the input.
 fn both_ways<H>(
@@ -71,13 +71,13 @@ fn both_ways<H>(
     same: impl Fn(&H, &H) -> bool,
 ) -> Option<(H, BytesMut)> {
     let mut whole = BytesMut::from(input);
-    let at_once = parse(&mut whole, &mut 0, &LIMITS);
-    let (mut buf, mut scanned, mut taken) = (BytesMut::new(), 0, 0);
+    let at_once = parse(&mut whole, &mut SectionScan::default(), &LIMITS);
+    let (mut buf, mut scan, mut taken) = (BytesMut::new(), SectionScan::default(), 0);
     let mut dripped = Ok(None);
     for byte in input {
         buf.extend_from_slice(&[*byte]);
         taken += 1;
-        dripped = parse(&mut buf, &mut scanned, &LIMITS);
+        dripped = parse(&mut buf, &mut scan, &LIMITS);
         if !matches!(dripped, Ok(None)) {
             break;
         }
@@ -130,7 +130,11 @@ fn hold_forwarded(head: &RequestHead) {
         upgrade: connection::wants_upgrade(head),
     };
     write_request(&mut out, head, &uri, &how);
-    let written = parse_request(&mut out, &mut 0, &HeadLimits::default());
+    let written = parse_request(
+        &mut out,
+        &mut SectionScan::default(),
+        &HeadLimits::default(),
+    );
     let written = written
         .expect("what is written is a head")
         .expect("a whole one");
@@ -187,7 +191,12 @@ fn response_heads() {
             again.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
         }
         again.extend_from_slice(b"\r\n");
-        let read = parse_response(&mut again, &mut 0, &HeadLimits::default()).unwrap();
+        let read = parse_response(
+            &mut again,
+            &mut SectionScan::default(),
+            &HeadLimits::default(),
+        )
+        .unwrap();
         assert!(same_response(&head, &read.unwrap()), "written anew");
         true
     });

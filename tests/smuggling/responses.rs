@@ -2,7 +2,7 @@
 //! end: then nothing was stored. `new`: the origin server's connection isn't used again; so it is after `502` and `cut`. `{evil}` is a
 //! response that nobody asked for. The client's next request always gets its own response, and so does another client's.
 
-use crate::common::conversation::{Conversation, Script};
+use crate::common::conversation::{Conversation, Script, hold};
 use crate::common::{Proxy, TIMEOUT, wait_until};
 use crate::each;
 
@@ -89,4 +89,28 @@ fn hostile_responses_pass_as_listed_and_spoil_no_other() {
             }
         },
     );
+}
+
+/// Asked for twice: no line that nobody can read hides that others may not have it. The last three have nothing to hide.
+#[test]
+fn lost_lines_forbid_storing() {
+    let lines = [
+        (r"Cache-Control private, no-store", "miss"),
+        (r"Cache-Control\0: no-store", "miss"),
+        (r"Vary Accept", "miss"),
+        (r"Set-Cookie\x0b: a=b", "miss"),
+        (r"Content-Encoding gzip", "miss"),
+        (r"X: a\rCache-Control: no-store", "miss"),
+        (r"HTTP/1.1 404 Not Found", "hit"),
+        (r"X Y: a", "hit"),
+        (r"X : a", "hit"),
+    ];
+    let rows = lines.map(|(line, second)| {
+        format!(
+            r"{line} :: GET /a > raw HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n{line}\r\nETag: \x22a\x22\r\nContent-Length: 2\r\n\r\nok > 200 | =ok
+                GET /a > > 200 | =ok | {second}
+"
+        )
+    });
+    hold("", &rows.concat());
 }

@@ -318,8 +318,32 @@ fn fields_of_a_304_that_others_may_have() {
     ];
     for (asked, stored, new, expected) in table {
         let policy = Policy::default();
-        let (asked, stored, fields) = (fields(asked), stored_response(200, stored), fields(new));
-        let got = may_update(&asked, &stored, &fields, &policy, NOW);
+        let (asked, stored, head) = (
+            fields(asked),
+            stored_response(200, stored),
+            response(304, new),
+        );
+        let got = may_update(&asked, &stored, &head, &policy, NOW);
         assert_eq!(got, *expected, "{asked:?} {stored:?} {new:?}");
+    }
+}
+
+/// Nor does the operator's word lift it: nobody knows what the line said.
+#[test]
+fn a_lost_field_may_have_forbidden_it() {
+    let lost = |status| ResponseHead {
+        has_lost_field: true,
+        ..response(
+            status,
+            &[("Cache-Control", "max-age=60"), ("ETag", "\"a\"")],
+        )
+    };
+    for policy in always::policies() {
+        let asked = request("GET", &[]);
+        let stored = may_store(&asked, &target(), &lost(200), &policy, NOW);
+        assert_eq!(stored, Err(UncacheableReason::LostField));
+        let old = stored_response(200, &[("ETag", "\"a\"")]);
+        let updated = may_update(&asked.fields, &old, &lost(304), &policy, NOW);
+        assert_eq!(updated, Err(UncacheableReason::LostField));
     }
 }

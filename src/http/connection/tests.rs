@@ -94,6 +94,7 @@ fn persistence() {
             version,
             reason: Bytes::new(),
             fields: fields(text),
+            has_lost_field: false,
         };
         assert_eq!(origin_persists(&response(Http11)), new, "{text}");
         assert_eq!(origin_persists(&response(Http10)), old, "{text}");

@@ -11,7 +11,7 @@ use super::step::{ContentError, ContentStep};
 use crate::http::connection::may_be_trailer;
 use crate::http::fields::Fields;
 use crate::http::head::Sender;
-use crate::http::parse::{self, HeadLimits};
+use crate::http::parse::{self, HeadLimits, SectionScan};
 
 /// Hexadecimal digits accepted in one chunk size of a client; of an origin server more zeros count as an extension.
 const MAX_DIGITS: u8 = 16;
@@ -37,8 +37,8 @@ pub struct ChunkedDecoder {
     remaining: u64,
     /// Extension bytes so far.
     extensions: usize,
-    /// Bytes of the trailer section that were looked through.
-    scanned: usize,
+    /// The search for the trailer section's end.
+    scan: SectionScan,
     doubtful: bool,
 }
 
@@ -73,7 +73,7 @@ impl ChunkedDecoder {
             state: State::Size { digits: 0 },
             remaining: 0,
             extensions: 0,
-            scanned: 0,
+            scan: SectionScan::default(),
             doubtful: false,
         }
     }
@@ -113,8 +113,8 @@ impl ChunkedDecoder {
         self.doubtful
     }
 
-    /// True once the last chunk has come and no trailer field has begun, with this left to read: only without a last chunk
-    /// is content incomplete (RFC 9112 §8).
+    /// True once the last chunk has come and no trailer field has begun, with this left to read. RFC 9112 §8 calls content
+    /// incomplete whose last chunk hasn't come; that its end may lack is our reading, and others' too.
     pub fn may_end(&self, left: &[u8]) -> bool {
         self.state == State::End || (self.state == State::Trailers && matches!(left, b"" | b"\r"))
     }
@@ -130,8 +130,8 @@ impl ChunkedDecoder {
     }
 
     fn trailers(&mut self, buf: &mut BytesMut) -> Result<ContentStep, ContentError> {
-        let scanned = &mut self.scanned;
-        match parse::parse_trailers(buf, scanned, &TRAILER_LIMITS, self.sender)? {
+        let scan = &mut self.scan;
+        match parse::parse_trailers(buf, scan, &TRAILER_LIMITS, self.sender)? {
             Some(trailers) => {
                 self.state = State::End;
                 self.doubtful |= trailers.is_mended;

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use super::*;
 use crate::http::framing::Framing;
 use crate::http::head::{RequestHead, ResponseHead};
-use crate::http::parse::{HeadLimits, parse_request, parse_response};
+use crate::http::parse::{HeadLimits, SectionScan, parse_request, parse_response};
 use crate::http::target::{Target, TargetUri};
 
 const PLAIN: RequestAs<'_> = RequestAs {
@@ -30,12 +30,20 @@ fn wire(text: &str) -> BytesMut {
 }
 
 fn request(text: &str) -> RequestHead {
-    let parsed = parse_request(&mut wire(text), &mut 0, &HeadLimits::default());
+    let parsed = parse_request(
+        &mut wire(text),
+        &mut SectionScan::default(),
+        &HeadLimits::default(),
+    );
     parsed.unwrap().unwrap()
 }
 
 fn response(text: &str) -> ResponseHead {
-    let parsed = parse_response(&mut wire(text), &mut 0, &HeadLimits::default());
+    let parsed = parse_response(
+        &mut wire(text),
+        &mut SectionScan::default(),
+        &HeadLimits::default(),
+    );
     parsed.unwrap().unwrap()
 }
 
@@ -268,7 +276,11 @@ fn requests_that_end_here() {
 fn what_is_written_is_read_back() {
     let text = "GET http://h/a HTTP/1.1\nHost: h\nA: \nB: c";
     let mut out = BytesMut::from(sent(text, &PLAIN).as_bytes());
-    let again = parse_request(&mut out, &mut 0, &HeadLimits::default());
+    let again = parse_request(
+        &mut out,
+        &mut SectionScan::default(),
+        &HeadLimits::default(),
+    );
     let again = again.unwrap().unwrap();
     assert_eq!(again.fields.first("b"), Some(&b"c"[..]));
     assert_eq!(again.fields.first("a"), Some(&b""[..]));

@@ -40,6 +40,7 @@ fn response_of(
         version,
         reason: Bytes::new(),
         fields: fields(text),
+        has_lost_field: false,
     };
     response_framing(&method, &head)
 }
@@ -312,6 +313,7 @@ fn responses_that_are_read_in_one_way_alone() {
                 version,
                 reason: Bytes::new(),
                 fields: fields(text),
+                has_lost_field: false,
             })
         };
         assert_eq!((plainly(Http11), plainly(Http10)), (new, old), "{text}");

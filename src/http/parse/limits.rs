@@ -34,6 +34,14 @@ impl HeadLimits {
         head: 256 * 1024,
         fields: 1000,
     };
+
+    /// The limits on a head to which we have added so many field lines.
+    pub(super) fn with_added(self, fields: usize) -> HeadLimits {
+        HeadLimits {
+            fields: self.fields + fields,
+            ..self
+        }
+    }
 }
 
 impl Default for HeadLimits {

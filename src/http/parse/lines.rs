@@ -9,6 +9,19 @@ use super::limits::HeadLimits;
 /// What joins a folded line to the one before: no name has it, and in a value it becomes a space (`mended.rs`).
 const FOLD: u8 = 0;
 
+/// The state of the search for a section's end, between the reads that bring more of it: nothing is searched twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SectionScan {
+    /// The place where the first line begins that isn't whole so far.
+    pub(super) line: usize,
+    /// The bytes of that line that have no end of it.
+    pub(super) searched: usize,
+    /// The place where the first field line begins, once that is known.
+    pub(super) fields: usize,
+    /// The bytes of the request line that are known to be of its method.
+    pub(super) method: usize,
+}
+
 /// A section of a message that [`whole_lines`] finds the end of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
@@ -48,28 +61,28 @@ impl Section {
     }
 }
 
-/// The end of the section, after its empty line, when it is all there. `scanned` is where the
-/// first line begins that was not whole so far. Looks at each whole line once, and gives the same
+/// The end of the section, after its empty line, when it is all there. Looks at each byte once, and gives the same
 /// answer however the bytes were cut on their way here.
 pub(super) fn whole_lines(
     buf: &mut [u8],
-    scanned: &mut usize,
+    scan: &mut SectionScan,
     limits: &HeadLimits,
     section: Section,
 ) -> Result<Option<usize>, HeadError> {
     let visible = buf.len().min(limits.head);
-    while *scanned < visible {
-        let at = *scanned;
+    while scan.line < visible {
+        let at = scan.line;
         if matches!(buf[at], b' ' | b'\t') {
-            unfold(buf, at, section)?;
+            unfold(buf, at, section, scan.fields)?;
         }
         let line = &buf[at..visible];
         let window = &line[..line.len().min(limits.line + 2)];
-        let Some((length, end)) = terminator(window, section)? else {
+        let Some((length, end)) = terminator(window, scan.searched, section)? else {
             let is_longer = line.get(limits.line).is_some_and(|byte| *byte != b'\r');
             if is_longer || line.len() > limits.line + 1 {
                 return Err(section.line_too_long(at));
             }
+            scan.searched = window.len() - usize::from(window.ends_with(b"\r"));
             break;
         };
         if length > limits.line {
@@ -78,7 +91,11 @@ pub(super) fn whole_lines(
         if length == 0 && section.start_line() != Some(at) {
             return Ok(Some(at + end));
         }
-        *scanned = at + end;
+        scan.line = at + end;
+        scan.searched = 0;
+        if section.start_line() == Some(at) {
+            scan.fields = scan.line;
+        }
     }
     if buf.len() >= limits.head {
         return Err(HeadError::TooLarge);
@@ -86,10 +103,13 @@ pub(super) fn whole_lines(
     Ok(None)
 }
 
-/// The length of the line at the front of `line`, and the place where the next one begins.
-fn terminator(line: &[u8], section: Section) -> Result<Option<(usize, usize)>, HeadError> {
-    let mut from = 0;
-    while let Some(found) = memchr::memchr2(b'\r', b'\n', &line[from..]) {
+/// The length of the line at the front of `line`, and the place where the next one begins. Its end isn't before `from`.
+fn terminator(
+    line: &[u8],
+    mut from: usize,
+    section: Section,
+) -> Result<Option<(usize, usize)>, HeadError> {
+    while let Some(found) = memchr::memchr2(b'\r', b'\n', line.get(from..).unwrap_or_default()) {
         let at = from + found;
         match (line[at], line.get(at + 1)) {
             (b'\n', _) if section == Section::TrailersOfRequest => return Err(HeadError::BareLf),
@@ -104,11 +124,8 @@ fn terminator(line: &[u8], section: Section) -> Result<Option<(usize, usize)>, H
 }
 
 /// Deals with the line at `at`, which begins with whitespace: an origin server's is joined to the one before, anything
-/// else is refused.
-fn unfold(buf: &mut [u8], at: usize, section: Section) -> Result<(), HeadError> {
-    let first = section.start_line().map_or(0, |_| {
-        memchr::memchr(b'\n', &buf[..at]).map_or(0, |end| end + 1)
-    });
+/// else is refused. The field lines begin at `first`.
+fn unfold(buf: &mut [u8], at: usize, section: Section, first: usize) -> Result<(), HeadError> {
     // There is no field yet that it could go on.
     if !section.is_mended() || at == first {
         return Err(HeadError::Folded);

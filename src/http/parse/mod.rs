@@ -18,6 +18,7 @@ pub use limits::{HeadLimits, may_be_a_head};
 use super::fields::Fields;
 use super::head::{Method, RequestHead, ResponseHead, Sender};
 use field_lines::field_lines;
+pub use lines::SectionScan;
 use lines::{Section, first_line, whole_lines};
 use mended::{has_crlf_alone, mended_head, mended_trailers};
 use start_line::{begins_status_line, method_so_far, request_line, status_line};
@@ -26,24 +27,28 @@ use start_line::{begins_status_line, method_so_far, request_line, status_line};
 const MAX_EMPTY_LINES: usize = 4;
 
 /// Takes a request head off the front of `buf` once it is there whole; `Ok(None)` asks for more
-/// bytes. `scanned` remembers between calls how far it looked: 0 for a new head, and 0 again
-/// after each one taken.
+/// bytes. `scan` remembers between calls how far it looked; it begins anew after each head taken.
 pub fn parse_request(
     buf: &mut BytesMut,
-    scanned: &mut usize,
+    scan: &mut SectionScan,
     limits: &HeadLimits,
 ) -> Result<Option<RequestHead>, HeadError> {
     let empty = empty_lines(buf)?;
-    if *scanned <= empty {
-        *scanned = empty;
-        method_so_far(&buf[empty..])?;
+    let first = scan.line <= empty;
+    if scan.line < empty {
+        *scan = SectionScan {
+            line: empty,
+            ..SectionScan::default()
+        };
     }
-    let first = *scanned == empty;
-    let found = whole_lines(buf, scanned, limits, Section::Request { start: empty });
+    if first {
+        scan.method = method_so_far(&buf[empty..], scan.method)?;
+    }
+    let found = whole_lines(buf, scan, limits, Section::Request { start: empty });
     if matches!(found, Ok(Some(_))) {
-        *scanned = 0;
+        *scan = SectionScan::default();
         buf.advance(empty);
-    } else if first && *scanned > empty {
+    } else if first && scan.line > empty {
         // A fault in the request line is reported before one behind it, and before the rest of
         // the head arrives.
         if let Some((line, _)) = first_line(&buf[empty..]) {
@@ -65,17 +70,17 @@ pub fn parse_request(
 /// Takes a response head off the front of `buf`, as [`parse_request`] does a request's, and mends it where it must.
 pub fn parse_response(
     buf: &mut BytesMut,
-    scanned: &mut usize,
+    scan: &mut SectionScan,
     limits: &HeadLimits,
 ) -> Result<Option<ResponseHead>, HeadError> {
-    let first = *scanned == 0;
+    let first = scan.line == 0;
     if first && !begins_status_line(buf) {
         return Err(HeadError::StatusLine);
     }
-    let found = whole_lines(buf, scanned, limits, Section::Response);
+    let found = whole_lines(buf, scan, limits, Section::Response);
     if matches!(found, Ok(Some(_))) {
-        *scanned = 0;
-    } else if first && *scanned > 0 {
+        *scan = SectionScan::default();
+    } else if first && scan.line > 0 {
         if let Some((line, _)) = first_line(buf) {
             status_line(line)?;
         }
@@ -90,10 +95,14 @@ pub fn parse_response(
             fields => return Ok(Some(start.head(&head, fields?))),
         }
     }
-    let head = mended_head(&head, from)?;
+    let mended = mended_head(&head, from)?;
+    let head = mended.text;
     let (line, from) = first_line(&head).ok_or(HeadError::StatusLine)?;
-    let fields = field_lines(&head, from, limits)?;
-    Ok(Some(status_line(line)?.head(&head, fields)))
+    let fields = field_lines(&head, from, &limits.with_added(1))?;
+    Ok(Some(ResponseHead {
+        has_lost_field: mended.has_lost_field,
+        ..status_line(line)?.head(&head, fields)
+    }))
 }
 
 /// Trailer fields as they were received, or as they were mended.
@@ -107,7 +116,7 @@ pub(super) struct Trailers {
 /// `buf`, as [`parse_request`] and [`parse_response`] do a head.
 pub(super) fn parse_trailers(
     buf: &mut BytesMut,
-    scanned: &mut usize,
+    scan: &mut SectionScan,
     limits: &HeadLimits,
     sender: Sender,
 ) -> Result<Option<Trailers>, HeadError> {
@@ -115,10 +124,10 @@ pub(super) fn parse_trailers(
         Sender::Client => Section::TrailersOfRequest,
         Sender::OriginServer => Section::TrailersOfResponse,
     };
-    let Some(end) = whole_lines(buf, scanned, limits, kind)? else {
+    let Some(end) = whole_lines(buf, scan, limits, kind)? else {
         return Ok(None);
     };
-    *scanned = 0;
+    *scan = SectionScan::default();
     let section = buf.split_to(end).freeze();
     if section == b"\r\n"[..] {
         return Ok(Some(Trailers::default()));

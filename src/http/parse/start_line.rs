@@ -7,11 +7,17 @@ use crate::http::fields::Fields;
 use crate::http::head::{ResponseHead, Version};
 use crate::http::syntax::{is_field_text, is_target_byte, is_tchar, number};
 
-/// Refuses at once what can't become a request line: the method must be a token so far.
-pub(super) fn method_so_far(line: &[u8]) -> Result<(), HeadError> {
-    match line.iter().position(|&byte| !is_tchar(byte)) {
-        None => Ok(()),
-        Some(at) if line[at] == b'\r' || (matches!(line[at], b' ' | b'\n') && at > 0) => Ok(()),
+/// The length of the method at the front of `line` so far, of which this much is `known`. Refuses at once what can't become
+/// a request line: it must be a token.
+pub(super) fn method_so_far(line: &[u8], known: usize) -> Result<usize, HeadError> {
+    let mut rest = line.iter().skip(known);
+    let at = known
+        + rest
+            .position(|&byte| !is_tchar(byte))
+            .unwrap_or(line.len() - known);
+    match line.get(at) {
+        None | Some(b'\r') => Ok(at),
+        Some(b' ' | b'\n') if at > 0 => Ok(at),
         Some(_) => Err(HeadError::NotHttp),
     }
 }
@@ -70,6 +76,7 @@ impl StatusLine<'_> {
             version: self.version,
             reason: text.slice_ref(self.reason),
             fields,
+            has_lost_field: false,
         }
     }
 }

@@ -38,6 +38,7 @@ fn response(status: u16, lines: &[(&str, &str)]) -> ResponseHead {
         version: Version::Http11,
         reason: Bytes::new(),
         fields: fields(lines),
+        has_lost_field: false,
     }
 }
 

@@ -95,6 +95,7 @@ fn is_of_the_request(why: NoStoreReason) -> bool {
             | UncacheableReason::Vary
             | UncacheableReason::Status
             | UncacheableReason::NoLifetime
+            | UncacheableReason::LostField
             | UncacheableReason::NoValidator => false,
         },
     }

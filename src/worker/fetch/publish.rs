@@ -132,7 +132,7 @@ pub async fn refresh(
     let presented = &request.head.fields;
     let all = refreshed(old, presented, head, times.request, received, targets);
     let alone = PersonalFields::of(&head.fields, targets).alone_in(&head.fields);
-    let shared = match may_update(presented, old, &head.fields, policy, received) {
+    let shared = match may_update(presented, old, head, policy, received) {
         Ok(()) => Ok(keep(context, stored, all.clone()).await),
         Err(why @ (UncacheableReason::Private | UncacheableReason::NoStore)) => {
             // Nobody is to have it without asking any more, nor anything else of what this client got.

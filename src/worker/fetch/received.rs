@@ -54,8 +54,11 @@ impl Received {
             Some((head, held)) => (head, Some(held), Framing::Length(held.part.len)),
             None => (self.head.clone(), None, self.framing),
         };
+        let after = self.after.as_ref().map(|after| &after.head);
+        let mut heads = after.into_iter().chain([&self.head]);
         let received = ReceivedHead {
             head: &head,
+            has_lost_field: heads.any(|head| head.has_lost_field),
             joint,
             length: framing.length(),
             local: self.is_local(&request.settings.own_destinations),

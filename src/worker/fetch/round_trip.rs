@@ -22,7 +22,7 @@ use crate::http::connection::origin_persists;
 use crate::http::connection_auth::offers_token;
 use crate::http::framing::Framing;
 use crate::http::head::ResponseHead;
-use crate::http::parse::{HeadError, parse_response};
+use crate::http::parse::{HeadError, SectionScan, parse_response};
 use crate::http::persistence::{RequestCourse, RequestSent};
 use crate::sys::stream::Stream;
 use crate::worker::origin::course::Step;
@@ -287,9 +287,9 @@ impl Reading<'_> {
     async fn final_head(self, fetch: &Fetch) -> Result<ResponseHead, Failed> {
         let request = self.request;
         let limits = &request.settings.heads;
-        let (mut scanned, mut answered) = (0, false);
+        let (mut scan, mut answered) = (SectionScan::default(), false);
         loop {
-            let parsed = parse_response(self.buffer, &mut scanned, limits);
+            let parsed = parse_response(self.buffer, &mut scan, limits);
             match parsed.map_err(|why| malformed(request, why))? {
                 None => {}
                 Some(head) if head.status == 101 && !request.upgrade => {

@@ -18,6 +18,8 @@ pub struct ReceivedHead<'a> {
     pub head: &'a ResponseHead,
     /// The part of the representation that it has, where it is combined with a stored part.
     pub joint: Option<PartialContent>,
+    /// A line was lost of a head that it came with.
+    pub has_lost_field: bool,
     /// The length of the content, where the head tells it.
     pub length: Option<u64>,
     /// It came from this machine's own addresses.
@@ -45,6 +47,7 @@ pub fn storable(
     let status = held.map_or(head.status, |_| 200);
     let whole = ResponseHead {
         status,
+        has_lost_field: received.has_lost_field,
         ..head.clone()
     };
     let (presented, policy) = (&request.head, &request.policy);
@@ -98,6 +101,7 @@ pub fn superseded(request: &FetchRequest, head: &ResponseHead, why: NoStoreReaso
                     | UncacheableReason::NoLifetime
                     | UncacheableReason::NoValidator
                     | UncacheableReason::Status
+                    | UncacheableReason::LostField
             )
         );
     if !is_newer {

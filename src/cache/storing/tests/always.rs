@@ -13,7 +13,7 @@ fn policy(store: StoreRule) -> Policy {
 }
 
 /// By the rules of the RFC; stored always, for one client alone; for all.
-fn policies() -> [Policy; 3] {
+pub(super) fn policies() -> [Policy; 3] {
     let always = |public| policy(StoreRule::Always { public });
     [policy(StoreRule::Standard), always(false), always(true)]
 }
@@ -105,7 +105,7 @@ fn updates_of_what_is_stored_always() {
         None,
         false,
     );
-    let new = fields(&[("Cache-Control", "private, no-store")]);
+    let new = response(304, &[("Cache-Control", "private, no-store")]);
     let shared = stored_response(200, &[]);
     let own = shared.clone().for_client(&asked);
     let [standard, always, public] = policies();

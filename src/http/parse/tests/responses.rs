@@ -197,3 +197,84 @@ fn field_lines_of_old_origin_servers() {
     ];
     check(mended, table);
 }
+
+/// What others may not have, or only some of them, isn't stored for what nobody could read.
+#[test]
+fn lost_lines_that_may_have_forbidden_storing() {
+    let table: &[(&[u8], bool)] = &[
+        (b"Cache-Control private, no-store", true),
+        (b"Cache-Control\0: no-store", true),
+        (b"cache control: no-store", false),
+        (b"Cache -Control: no-store", true),
+        (b"(CDN-Cache-Control): no-store", true),
+        (b"Set-Cookie a=b", true),
+        (b"Set-Cookie2\xa0: a=b", true),
+        (b"Content-Encoding\x0b: gzip", true),
+        (b"Content-Range bytes 0-1/2", true),
+        (b"Vary Accept", true),
+        (b"Va\0ry: Accept", true),
+        (b"\"Vary\": Accept", true),
+        (b"Pragma\r\n : no-cache", true),
+        (b"Expires 0", true),
+        (b"Age 3600", true),
+        (b"X: a\rCache-Control: no-store", true),
+        (b"X: a\r\n Cache-Control: no-store", false),
+        (b"Cache-Control : no-store", false),
+        (b"Cache-Control: no-store\0", false),
+        (b"X: Cache-Control", false),
+        (b"Warning in page 1", false),
+        (b"Message a", false),
+        (b"X Y: Vary", false),
+    ];
+    for (line, is_lost) in table {
+        let text = [b"HTTP/1.1 200 OK\r\n", *line, b"\r\n\r\n"].concat();
+        let mut scan = SectionScan::default();
+        let head = parse_response(&mut text[..].into(), &mut scan, &LIMITS);
+        let head = head.unwrap().unwrap();
+        assert_eq!(head.has_lost_field, *is_lost, "{}", line.escape_ascii());
+    }
+    let mut head = b"HTTP/1.1 200 O\rVary: a\r\n\r\n"[..].into();
+    let head = parse_response(&mut head, &mut SectionScan::default(), &LIMITS);
+    assert!(head.unwrap().unwrap().has_lost_field, "in the status line");
+}
+
+#[test]
+fn as_many_field_lines_as_may_be_can_be_mended() {
+    for (count, outcome) in [(8, Ok(true)), (9, Err(HeadError::TooManyFields))] {
+        for end in ["\n", "\r\n"] {
+            let text = format!("HTTP/1.1 200 OK\n{}{end}", "A: b\n".repeat(count));
+            let got = feed(parse_response, show_response, text.as_bytes(), 7);
+            assert_eq!(got.map(|head| head.is_some()), outcome, "{count}");
+        }
+    }
+}
+
+/// However many are folded, the end of the status line isn't looked for again, nor the end of a line from its beginning.
+#[test]
+fn nothing_is_searched_twice() {
+    let mut scan = SectionScan::default();
+    let mut buf = BytesMut::from(&b"HTTP/1.1 200 OK\nA: b"[..]);
+    for count in 0..10 {
+        buf.extend_from_slice(b"\r\n c\rd");
+        let parsed = parse_response(&mut buf, &mut scan, &LIMITS);
+        assert!(matches!(parsed, Ok(None)), "{parsed:?}");
+        let expected = SectionScan {
+            line: buf.len() - 4,
+            searched: 4,
+            fields: 16,
+            method: 0,
+        };
+        assert_eq!(scan, expected, "{count}");
+    }
+    // Were the beginning looked at again, this would be an end.
+    buf[0] = b'\n';
+    let at = buf.len() - 3;
+    buf[at] = b'\n';
+    assert!(matches!(
+        parse_response(&mut buf, &mut scan, &LIMITS),
+        Ok(None)
+    ));
+    let (mut scan, mut buf) = (SectionScan::default(), BytesMut::from(&b"GETTING"[..]));
+    let parsed = parse_request(&mut buf, &mut scan, &LIMITS);
+    assert!(matches!(parsed, Ok(None)) && scan.method == 7, "{parsed:?}");
+}
