@@ -9,6 +9,8 @@ const TRIES: usize = 15;
 enum End {
     Fin,
     Reset,
+    /// It stays open.
+    Never,
 }
 
 /// Answers the first request of each connection with these bytes, and ends the connection at once.
@@ -16,8 +18,10 @@ fn ending(answer: &'static str, end: End) -> Origin {
     Origin::scripted(move |mut conn| {
         if conn.request().is_ok() {
             conn.send(answer);
-            if end == End::Reset {
-                conn.reset();
+            match end {
+                End::Fin => {}
+                End::Reset => conn.reset(),
+                End::Never => conn.hold(),
             }
         }
     })
@@ -132,7 +136,7 @@ fn the_last_chunk_is_the_end_though_its_last_line_lacks() {
     let proxy = Proxy::start("");
     let rows = ["0\r\n", "0;a=b\r\n", "000\r\n", "0\r\n\r"];
     each(rows, |last| {
-        for end in [End::Fin, End::Reset] {
+        for end in [End::Fin, End::Reset, End::Never] {
             let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked";
             let origin = ending(format!("{head}\r\n\r\n4\r\nsome\r\n{last}").leak(), end);
             let mut client = Client::of(&proxy);
@@ -147,6 +151,8 @@ fn the_last_chunk_is_the_end_though_its_last_line_lacks() {
                 ("some", true),
                 "{last:?} {end:?}"
             );
+            client.get(&origin.uri("/other"));
+            assert_eq!(origin.connections(), 2, "{last:?} {end:?}");
         }
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::{consume_budget, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
 use super::context::Context;
@@ -30,6 +30,9 @@ use crate::worker::waiting_list::{FetchError, NoStoreReason};
 const READ: usize = 64 << 10;
 /// Bytes of a stored part copied at a time.
 const COPIED: u64 = 1 << 20;
+
+/// The time for the last CRLF of chunked content: all before it is there, and some origin servers never send it.
+const LAST_LINE: Duration = Duration::from_secs(1);
 
 /// More of the content.
 enum More {
@@ -165,7 +168,7 @@ impl<'a> IncomingContent<'a> {
                     self.doubtful = decoder.is_doubtful();
                     return Ok(trailers);
                 }
-                Ok(ContentStep::More) => match self.more().await {
+                Ok(ContentStep::More) => match self.more_after(&decoder).await {
                     Ok(More::Bytes(1..)) => {}
                     Ok(More::Bytes(0)) => {
                         self.ended = true;
@@ -208,6 +211,15 @@ impl<'a> IncomingContent<'a> {
     fn failure(&self, why: ContentError) -> String {
         let host = self.context.request.host();
         FetchError::Content { host, why }.to_string()
+    }
+
+    /// More of the content, which may have come to its end but for the line that says so.
+    async fn more_after(&mut self, decoder: &ContentDecoder) -> Result<More, String> {
+        if !decoder.has_all(&self.connection.buffer) {
+            return self.more().await;
+        }
+        let more = timeout(LAST_LINE, self.more()).await;
+        more.unwrap_or_else(|_| Err("the last line didn't come".to_owned()))
     }
 
     async fn more(&mut self) -> Result<More, String> {
