@@ -186,7 +186,7 @@ pub struct Times {
     pub worker_idle: Duration,
     /// For a connection to an origin server to be made.
     pub connect: Duration,
-    /// For an origin server to begin its response.
+    /// For an origin server to begin its response, or to take more of its request's content before that.
     pub origin_response: Duration,
     /// For an origin server to be connected to and send the first byte of a response: after that it counts as unreachable
     /// where something stored may answer instead.
@@ -195,8 +195,8 @@ pub struct Times {
     pub origin_idle: Duration,
     /// For a tunnel that is silent in both directions.
     pub tunnel_idle: Duration,
-    /// For content that stalls: that a peer doesn't take, or that an origin server doesn't send while others than one client
-    /// wait for it.
+    /// For content that stalls: that a client doesn't take or doesn't begin to send, or that an origin server doesn't send
+    /// while others than one client wait for it.
     pub body_stall: Duration,
     /// For a fetch that others wait for, to show progress: then one of them asks the origin server too.
     pub collapsed_wait: Duration,

@@ -2,6 +2,7 @@
 //! sendfile, each with a deadline. Tries the system call first and waits for readiness only when
 //! it would block, so that data already there costs one call.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, IoSlice, Write};
@@ -31,7 +32,11 @@ const KEEPALIVE_PROBES: u32 = 4;
 const ARRIVAL_LOOK: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
-pub struct Stream(AsyncFd<Socket>);
+pub struct Stream(AsyncFd<Socket>, SignsOfLife);
+
+/// The number of times that a peer has shown that it is there, other than by taking what is written.
+#[derive(Debug, Default)]
+struct SignsOfLife(Cell<u64>);
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -142,6 +147,21 @@ impl Stream {
         Ok(())
     }
 
+    /// Writes some of `parts`, waiting without a deadline.
+    pub async fn write_some(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            match self.0.get_ref().write_vectored(parts) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => return Ok(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.until_writable().await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// As [`Stream::write_all`] of one part that is at once followed by more, so that both can
     /// share a packet.
     pub async fn write_more(&self, part: &[u8], timeout: Duration) -> io::Result<()> {
@@ -190,7 +210,20 @@ impl Stream {
         if error.kind() != io::ErrorKind::WouldBlock {
             return Err(error);
         }
-        within(Instant::now() + timeout, self.until_writable()).await
+        loop {
+            let before = self.1.0.get();
+            match within(Instant::now() + timeout, self.until_writable()).await {
+                // It may send all that it has before it reads.
+                Err(why) if is_late(&why) && self.1.0.get() != before => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Takes note of a sign of life of the peer, which may be busy with what it sends: the time to take what is written
+    /// begins anew.
+    pub fn note_life(&self) {
+        self.1.0.set(self.1.0.get() + 1);
     }
 
     /// Waits for the event that says there is room again. Call it only after a write would have blocked.
@@ -242,7 +275,8 @@ pub fn find_dead_peers<'a>(socket: impl Into<SockRef<'a>>) -> io::Result<()> {
 
 fn register(socket: Socket) -> io::Result<Stream> {
     // SAFETY: a Socket owns its fd and never changes or closes it before it is dropped.
-    Ok(Stream(unsafe { AsyncFd::register(socket) }?))
+    let registered = unsafe { AsyncFd::register(socket) }?;
+    Ok(Stream(registered, SignsOfLife::default()))
 }
 
 /// Registers an fd of any kind that can be polled with the event loop of this thread.
@@ -265,6 +299,11 @@ pub async fn within<T>(
         Ok(done) => done,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
+}
+
+/// True for a time limit of ours; the kernel's is that the peer is gone.
+pub fn is_late(why: &io::Error) -> bool {
+    why.kind() == io::ErrorKind::TimedOut && why.raw_os_error().is_none()
 }
 
 /// One read into the spare capacity; true when it was shorter than that, so that nothing is left.

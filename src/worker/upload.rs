@@ -4,13 +4,14 @@
 //!
 //! What becomes of the response and of the connections isn't decided here.
 
-use std::io;
+use std::cell::Cell;
+use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::task::consume_budget;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::display_duration;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
@@ -31,20 +32,30 @@ pub(super) struct Upload {
     /// `None` when it is over, or read away.
     writer: Option<SpoolWriter>,
     patience: Patience,
+    /// When the client was told to send it.
+    asked: Rc<Cell<Option<Instant>>>,
+    /// When reading it away began.
+    away: Cell<Option<Instant>>,
     /// Some of it has come.
     begun: bool,
     is_over: bool,
 }
 
-/// The longest silences of a client that has yet to send content.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Patience {
-    /// Before the first of it.
-    pub(super) first: Option<Duration>,
-    /// Between two pieces.
-    pub(super) next: Option<Duration>,
-    /// When reading it away ends.
-    pub(super) away: Option<Instant>,
+/// The longest silence of a client that has yet to send content. Amid content that the origin server takes there is none:
+/// both are there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// None.
+    Unlimited,
+    /// Before the first of it, from when the client was told to send it.
+    First(Duration),
+    /// Where nobody takes it any more.
+    Away {
+        /// Between two pieces.
+        silence: Duration,
+        /// Until its end.
+        whole: Duration,
+    },
 }
 
 /// A reason why a client's content isn't whole.
@@ -69,8 +80,12 @@ impl UploadFault {
 }
 
 impl Upload {
-    /// Content in this framing, and where a fetch reads it.
-    pub(super) fn new(framing: Framing, patience: Patience) -> (Upload, Option<SpoolReader>) {
+    /// Content in this framing, and where a fetch reads it; a client that `expects` 100 (Continue) isn't told yet to send it.
+    pub(super) fn new(
+        framing: Framing,
+        patience: Patience,
+        expects: bool,
+    ) -> (Upload, Option<SpoolReader>) {
         let (spool, writer) = Spool::window();
         let reader = spool.reader();
         let upload = Upload {
@@ -78,6 +93,8 @@ impl Upload {
             spool,
             writer: Some(writer),
             patience,
+            asked: Rc::new(Cell::new((!expects).then(Instant::now))),
+            away: Cell::new(None),
             begun: false,
             is_over: false,
         };
@@ -87,6 +104,11 @@ impl Upload {
     /// Sets how long the client may be silent from now on.
     pub(super) fn set_patience(&mut self, patience: Patience) {
         self.patience = patience;
+    }
+
+    /// The place to note when the client is told to send it.
+    pub(super) fn asked(&self) -> Rc<Cell<Option<Instant>>> {
+        self.asked.clone()
     }
 
     /// True when some of it has come.
@@ -125,6 +147,7 @@ impl Upload {
 
     async fn pass_on(&mut self, data: Bytes, stream: &Stream) -> Result<(), UploadFault> {
         self.begun = true;
+        stream.note_life();
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
@@ -139,21 +162,40 @@ impl Upload {
     }
 
     async fn read(&mut self, stream: &Stream, buffer: &mut BytesMut) -> Result<(), UploadFault> {
-        let Patience { first, next, away } = self.patience;
-        let silence = if self.begun { next } else { first };
-        let late = silence.map(|silence| Instant::now() + silence);
-        let away = away.filter(|_| self.writer.is_none());
         buffer.reserve(READ);
-        let read = match late.into_iter().chain(away).min() {
-            Some(deadline) => stream.read(buffer, deadline).await,
-            None => stream.read_some(buffer).await,
-        };
-        match read {
-            Ok(1..) => Ok(()),
-            Err(why) if why.kind() == io::ErrorKind::TimedOut => Err(UploadFault::Stalled {
-                limit: silence.unwrap_or_default(),
-            }),
-            Ok(0) | Err(_) => Err(UploadFault::Closed),
+        tokio::select! {
+            biased;
+            read = stream.read_some(buffer) => match read {
+                Ok(1..) => Ok(()),
+                Ok(0) | Err(_) => Err(UploadFault::Closed),
+            },
+            limit = self.late() => Err(UploadFault::Stalled { limit }),
+        }
+    }
+
+    /// Resolves with its limit when the client has been silent for too long.
+    async fn late(&self) -> Duration {
+        match self.patience {
+            Patience::First(limit) if !self.begun => {
+                loop {
+                    let now = Instant::now();
+                    // Who isn't told yet is looked at again before that could be so long ago.
+                    let late = self.asked.get().unwrap_or(now) + limit;
+                    if now >= late {
+                        return limit;
+                    }
+                    sleep_until(late).await;
+                }
+            }
+            Patience::First(_) | Patience::Unlimited => pending().await,
+            Patience::Away { silence, whole } => {
+                self.spool.unread().await;
+                let now = Instant::now();
+                let begun = self.away.get().unwrap_or(now);
+                self.away.set(Some(begun));
+                sleep_until((now + silence).min(begun + whole)).await;
+                silence
+            }
         }
     }
 }

@@ -26,5 +26,6 @@ mod reuse;
 mod silence;
 mod targets;
 mod trailers;
+mod uploads;
 
 const MIB: u64 = 1 << 20;

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::time::Instant;
 
 use super::{After, Exchange};
 use crate::http::forward::{ResponseAs, write_response_head};
@@ -14,7 +15,7 @@ use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Version};
 use crate::sys::stream::Stream;
 use crate::worker::gone::{Progress, Watched};
-use crate::worker::upload::UploadFault;
+use crate::worker::upload::{Upload, UploadFault};
 use crate::worker::waiting_list::{FetchEvent, FetchOutcome, Ticket};
 
 impl Exchange<'_> {
@@ -23,6 +24,7 @@ impl Exchange<'_> {
         let client = &mut *self.client;
         let version = self.head.version;
         let writing = Cell::new(false);
+        let asked = client.upload.as_ref().map(Upload::asked);
         let mut down = Down {
             stream: &client.stream,
             out: &mut client.out,
@@ -30,6 +32,7 @@ impl Exchange<'_> {
             pseudonym: &self.worker.pseudonym,
             timeout: self.settings.times.body_stall,
             writing: &writing,
+            asked: asked.as_deref(),
         };
         let watched = Watched {
             stream: &client.stream,
@@ -57,6 +60,8 @@ pub(super) struct Down<'a> {
     pub(super) timeout: Duration,
     /// Set while an interim response is being written.
     pub(super) writing: &'a Cell<bool>,
+    /// When the client was told to send its content, for one who has some.
+    pub(super) asked: Option<&'a Cell<Option<Instant>>>,
 }
 
 impl Down<'_> {
@@ -97,6 +102,9 @@ impl Down<'_> {
         let written = self.stream.write_all(parts, self.timeout).await;
         self.writing.set(false);
         self.out.clear();
+        if let Some(asked) = self.asked.filter(|_| head.status == 100) {
+            asked.set(asked.get().or_else(|| Some(Instant::now())));
+        }
         written.map_err(|_| After::Over)
     }
 }

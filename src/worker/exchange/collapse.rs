@@ -158,6 +158,7 @@ impl Exchange<'_> {
             pseudonym: &self.worker.pseudonym,
             timeout: self.settings.times.body_stall,
             writing: &Cell::new(false),
+            asked: None,
         };
         let watched = Watched {
             stream: &client.stream,

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{After, ClientContent, Exchange};
 use crate::http::connection::origin_persists;
 use crate::http::framing::Framing;
@@ -13,26 +11,19 @@ use crate::worker::fetch::RequestContent;
 use crate::worker::upload::{Patience, Upload};
 use crate::worker::waiting_list::{Answer, FetchOutcome};
 
-/// The silence after which a client that has its response and whose connection ends has sent what it will.
+/// The silence after which a client that has its response and whose connection ends has sent what it will, where the origin
+/// server takes no more.
 const SILENCE: Duration = Duration::from_secs(2);
-/// The longest that content is read away after the response.
+/// The longest that content is read away after the response, which nobody takes.
 const AWAY: Duration = Duration::from_secs(30);
 
 impl Exchange<'_> {
     /// Begins to take the content, which goes on whenever the client is watched.
     pub(super) fn begin_upload(&mut self, framing: Framing) -> Option<RequestContent> {
-        let times = &self.settings.times;
-        // It may wait for 100 (Continue), which comes from the origin server.
-        let first = match self.head.fields.has("expect") {
-            true => times.body_stall.max(times.origin_response),
-            false => times.body_stall,
-        };
-        let patience = Patience {
-            first: Some(first),
-            next: Some(times.body_stall),
-            away: None,
-        };
-        let (upload, reader) = Upload::new(framing, patience);
+        let patience = Patience::First(self.settings.times.body_stall);
+        // 100 (Continue) comes from the origin server, whose silence is bounded.
+        let expects = self.head.fields.has("expect");
+        let (upload, reader) = Upload::new(framing, patience, expects);
         self.client.upload = Some(upload);
         reader.map(|reader| RequestContent { framing, reader })
     }
@@ -46,7 +37,7 @@ impl Exchange<'_> {
             self.content = ClientContent::Read;
             return;
         }
-        upload.set_patience(Patience::default());
+        upload.set_patience(Patience::Unlimited);
         let is_lasting = |answer: &Answer| origin_persists(&answer.head);
         let persists = matches!(outcome, FetchOutcome::Answer(answer) if is_lasting(answer));
         // Who has waited for 100 (Continue) may send its content now, or not: what comes next can't be told from it.
@@ -75,15 +66,13 @@ impl Exchange<'_> {
         if ends && client.stream.shut_write().is_err() {
             return After::Over;
         }
-        let silence = Some(if ends {
-            SILENCE
-        } else {
-            self.settings.times.body_stall
-        });
-        upload.set_patience(Patience {
-            first: silence,
-            next: silence,
-            away: Some(Instant::now() + AWAY),
+        let silence = match ends {
+            true => SILENCE,
+            false => self.settings.times.body_stall,
+        };
+        upload.set_patience(Patience::Away {
+            silence,
+            whole: AWAY,
         });
         match upload.run(&client.stream, &mut client.buffer).await {
             Ok(()) => {

@@ -20,6 +20,7 @@ mod resume;
 mod round_trip;
 mod run;
 mod send;
+mod silence;
 mod storable;
 mod stored_part;
 mod unasked;

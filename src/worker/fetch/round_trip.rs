@@ -11,20 +11,21 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::task::consume_budget;
-use tokio::time::{self, Instant, sleep_until};
+use tokio::time;
 
 use super::connection::{
     Connection, ConnectionSource, FIRST_READ, idle_connection, new_connection, pinned_connection,
 };
 use super::request::{FetchRequest, RequestContent};
 use super::send::{ContentNotSent, ContentWay, Sending, request_head};
+use super::silence::OriginSilence;
 use crate::http::connection::origin_persists;
 use crate::http::connection_auth::offers_token;
 use crate::http::framing::Framing;
 use crate::http::head::ResponseHead;
 use crate::http::parse::{HeadError, SectionScan, parse_response};
 use crate::http::persistence::{RequestCourse, RequestSent};
-use crate::sys::stream::Stream;
+use crate::sys::stream::{Stream, is_late};
 use crate::worker::origin::course::Step;
 use crate::worker::origin::transport::Transport;
 use crate::worker::state::Worker;
@@ -125,7 +126,8 @@ async fn converse(
         source,
         ..
     } = &mut connection;
-    let progress = ResponseProgress::begin();
+    let expects = content.is_some() && request.head.fields.has("expect");
+    let progress = ResponseProgress::begin(expects);
     let reading = Reading {
         worker,
         request,
@@ -151,6 +153,10 @@ async fn converse(
     course.continues = progress.continues.get();
     course.closing = progress.closing.get();
     if head.status == 101 {
+        // What lacks of the request would reach the other protocol.
+        if course.sent == RequestSent::Partly {
+            return Err(Failed::Answered(FetchError::Closed(request.host())));
+        }
         // A TLS connection is never asked to switch.
         let Some(Transport::Plain(stream)) = Rc::into_inner(connection.transport) else {
             return Err(Failed::Answered(FetchError::Switched(request.host())));
@@ -173,28 +179,17 @@ struct ResponseProgress {
     continues: Cell<usize>,
     /// An interim response says that the connection closes.
     closing: Cell<bool>,
-    /// When the wait for the next head began: each interim response begins it anew.
-    since: Cell<Instant>,
+    /// The wait for the next head: each interim response begins it anew.
+    silence: Rc<OriginSilence>,
 }
 
 impl ResponseProgress {
-    fn begin() -> ResponseProgress {
+    fn begin(expects: bool) -> ResponseProgress {
         ResponseProgress {
             begun: Rc::default(),
             continues: Cell::new(0),
             closing: Cell::new(false),
-            since: Cell::new(Instant::now()),
-        }
-    }
-
-    /// Resolves when no head has come for this time.
-    async fn silence(&self, limit: Duration) {
-        loop {
-            let until = self.since.get() + limit;
-            if Instant::now() >= until {
-                return;
-            }
-            sleep_until(until).await;
+            silence: Rc::new(OriginSilence::begin(expects)),
         }
     }
 }
@@ -226,7 +221,7 @@ impl Reading<'_> {
         course.content = content.framing;
         let way = ContentWay {
             transport: self.transport.clone(),
-            timeout: times.body_stall,
+            silence: progress.silence.clone(),
             response_begun: progress.begun.clone(),
         };
         let mut reading = pin!(self.final_head(fetch));
@@ -247,6 +242,9 @@ impl Reading<'_> {
                         _ => return Ok((head, Some(sending))),
                     };
                     return Ok(match time::timeout(rest, sending.ended()).await {
+                        Ok(Err(ContentNotSent::ByClient)) if head.status == 101 => {
+                            return Err(Failed::Answered(FetchError::ClientContent));
+                        }
                         Ok(sent) => {
                             course.sent = sent.map_or(RequestSent::Partly, |_| RequestSent::Late);
                             (head, None)
@@ -263,9 +261,9 @@ impl Reading<'_> {
                         }
                     };
                     sending_ended = true;
-                    progress.since.set(Instant::now());
+                    progress.silence.renew();
                 }
-                () = progress.silence(times.origin_response), if sending_ended => {
+                () = progress.silence.exceeds(times.origin_response) => {
                     return Err(timed_out(request, times.origin_response));
                 }
             }
@@ -279,7 +277,7 @@ impl Reading<'_> {
         tokio::select! {
             biased;
             head = self.final_head(fetch) => head,
-            () = progress.silence(limit) => Err(timed_out(request, limit)),
+            () = progress.silence.exceeds(limit) => Err(timed_out(request, limit)),
         }
     }
 
@@ -303,8 +301,9 @@ impl Reading<'_> {
                     continues.set(continues.get() + usize::from(head.status == 100));
                     let closing = &self.progress.closing;
                     closing.set(closing.get() || !origin_persists(&head));
+                    let status = head.status;
                     fetch.add_interim(head).await;
-                    self.progress.since.set(Instant::now());
+                    self.progress.silence.note_interim(status);
                     continue;
                 }
             }
@@ -355,11 +354,6 @@ fn silent(request: &FetchRequest, limit: Duration) -> FetchError {
         host: request.host(),
         limit,
     }
-}
-
-/// True for a time limit of ours; the kernel's is that the peer is gone.
-fn is_late(why: &io::Error) -> bool {
-    why.kind() == io::ErrorKind::TimedOut && why.raw_os_error().is_none()
 }
 
 fn io_error(request: &FetchRequest, why: io::Error) -> FetchError {

@@ -154,7 +154,7 @@ async fn receive(context: Context<'_>, mut response: Response, request_time: Tim
     if is_whole && !is_sent {
         tokio::select! {
             biased;
-            _ = sending.ended() => {}
+            () = sending.goes_on() => {}
             () = fetch.deserted() => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use tokio::task::consume_budget;
 
 use super::request::{FetchRequest, RequestContent};
+use super::silence::OriginSilence;
 use crate::cache::parts;
 use crate::cache::validation::conditional_fields;
 use crate::http::chunked;
@@ -55,34 +56,56 @@ pub fn request_head(
     out
 }
 
+/// The time for which a connection that an origin server has closed after its response is still of use without anything
+/// passing: it may read on.
+const CLOSED: Duration = Duration::from_secs(5);
+/// Bytes read away at a time.
+const AWAY: usize = 4 << 10;
+
 /// Content that couldn't be sent.
 pub enum ContentNotSent {
     /// The client didn't send all of it.
     ByClient,
-    /// The origin server didn't take it; it may have answered all the same.
+    /// The origin server has closed; it may have answered all the same.
     ByOrigin,
 }
 
-/// The way of a request's content to the origin server.
+/// The way of a request's content to the origin server. That it takes none for long is a matter of its silence.
+#[derive(Clone)]
 pub struct ContentWay {
     pub transport: Rc<Transport>,
-    /// The longest that nothing is taken.
-    pub timeout: Duration,
+    pub silence: Rc<OriginSilence>,
     /// True while some of a final response's head has come.
     pub response_begun: Rc<Cell<bool>>,
 }
 
 /// Content while it is sent, which goes on beside the response.
-pub struct Sending(Pin<Box<dyn Future<Output = Result<RequestSent, ContentNotSent>>>>);
+pub struct Sending {
+    way: ContentWay,
+    content: Pin<Box<dyn Future<Output = Result<RequestSent, ContentNotSent>>>>,
+}
 
 impl Sending {
     pub fn begin(way: ContentWay, content: RequestContent) -> Sending {
-        Sending(Box::pin(send_content(way, content)))
+        Sending {
+            way: way.clone(),
+            content: Box::pin(send_content(way, content)),
+        }
     }
 
     /// The part that was sent, at its end; of no use after that.
     pub async fn ended(&mut self) -> Result<RequestSent, ContentNotSent> {
-        self.0.as_mut().await
+        self.content.as_mut().await
+    }
+
+    /// Sends on after the whole response, until it ends or the origin server has closed and nothing passes any more.
+    pub async fn goes_on(mut self) {
+        let way = self.way.clone();
+        tokio::select! {
+            biased;
+            _ = self.ended() => {}
+            () = way.is_left() => {}
+        }
     }
 }
 
@@ -96,6 +119,7 @@ async fn send_content(
     // Its length says where it ends: the response may come before its source says so too.
     while left != Some(0) {
         consume_budget().await;
+        way.silence.awaits_content();
         let piece = content.reader.next().await;
         if way.response_begun.get() || !way.transport.has_quiet_socket() {
             sent = RequestSent::Late;
@@ -133,8 +157,32 @@ impl ContentWay {
         self.write(&mut parts.map(IoSlice::new)).await
     }
 
-    async fn write(&self, parts: &mut [IoSlice<'_>]) -> Result<(), ContentNotSent> {
-        let written = self.transport.write_all(parts, self.timeout).await;
-        written.map_err(|_: io::Error| ContentNotSent::ByOrigin)
+    async fn write(&self, mut parts: &mut [IoSlice<'_>]) -> Result<(), ContentNotSent> {
+        IoSlice::advance_slices(&mut parts, 0);
+        while !parts.is_empty() {
+            self.silence.renew();
+            match self.transport.write_some(parts).await {
+                Ok(written) if written > 0 => IoSlice::advance_slices(&mut parts, written),
+                Ok(_) | Err(_) => return Err(ContentNotSent::ByOrigin),
+            }
+        }
+        self.silence.renew();
+        let flushed = self.transport.flush().await;
+        flushed.map_err(|_| ContentNotSent::ByOrigin)
+    }
+
+    /// Resolves when the origin server has closed, its response being read, and nothing passes any more.
+    async fn is_left(&self) {
+        let mut away = BytesMut::new();
+        loop {
+            consume_budget().await;
+            away.clear();
+            away.reserve(AWAY);
+            match self.transport.read_some(&mut away).await {
+                Ok(1..) => {}
+                Ok(0) => return self.silence.is_mutual(CLOSED).await,
+                Err(_) => return,
+            }
+        }
     }
 }

@@ -49,6 +49,27 @@ impl Transport {
         }
     }
 
+    /// Writes some of `parts`, waiting without a deadline; what isn't flushed may stay here.
+    pub(crate) async fn write_some(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Transport::Plain(stream) => stream.write_some(parts).await,
+            Transport::Tls(tls) => {
+                poll_fn(|task| Pin::new(&mut *tls.borrow_mut()).poll_write_vectored(task, parts))
+                    .await
+            }
+        }
+    }
+
+    /// Sends what was written, waiting without a deadline.
+    pub(crate) async fn flush(&self) -> io::Result<()> {
+        match self {
+            Transport::Plain(_) => Ok(()),
+            Transport::Tls(tls) => {
+                poll_fn(|task| Pin::new(&mut *tls.borrow_mut()).poll_flush(task)).await
+            }
+        }
+    }
+
     /// True when the peer has neither closed nor sent anything that wasn't read: an idle connection that may be used.
     /// With TLS any record that waits counts: it could be content.
     pub(crate) fn is_quiet(&self) -> bool {
