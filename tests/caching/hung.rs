@@ -211,7 +211,8 @@ fn all_workers_know_and_one_of_them_tries() {
     find_out(&proxy, &origin.uri(paths[0]));
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        for path in &paths {
+        // The one that found out may have a turn of its own.
+        for path in &paths[1..] {
             let (proxy, uri) = (&proxy, origin.uri(path));
             scope.spawn(move || is_stale(&proxy.get(&uri)));
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::origin::ok;
-use crate::common::{Client, Gate, Origin, Proxy, Response};
+use crate::common::{Client, Gate, Origin, Proxy, Response, TIMEOUT, wait_until};
 
 const CONFIG: &str =
     "[timeouts]\norigin_hang = \"1s\"\nconnect = \"20s\"\norigin_response = \"20s\"\n";
@@ -78,6 +78,27 @@ fn whatever_begins_to_answer_ends_the_memory() {
     let mut client = Client::asking(&proxy, &origin.uri("/hints"));
     assert_eq!(client.response("GET").status, 103);
     assert!(!is_stale(&proxy.get(&origin.uri("/fast"))));
+    gate.open_for_all();
+}
+
+#[test]
+fn a_try_of_what_is_slow_keeps_nobody_from_trying() {
+    let (gate, proxy) = (Gate::new(), Proxy::start(CONFIG));
+    let origin = slow(&gate, 2);
+    for path in ["/fast", "/slow"] {
+        proxy.get(&origin.uri(path));
+    }
+    // Found out, and tried.
+    for _ in 0..3 {
+        assert!(is_stale(&proxy.get(&origin.uri("/slow"))));
+    }
+    origin.wait_for(4);
+    let begun = Instant::now();
+    wait_until("it is tried", TIMEOUT, || {
+        !is_stale(&proxy.get(&origin.uri("/fast")))
+    });
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
     gate.open_for_all();
 }
 

@@ -40,7 +40,7 @@ impl Exchange<'_> {
     /// Tries an origin server that hangs, unless another request does.
     pub(super) fn try_origin(&self, uri: &Uri, stored: &Rc<Stored>) {
         let origin_hang = self.settings.times.origin_hang;
-        let Some(attempt) = self.worker.hung.attempt(uri.origin(), origin_hang) else {
+        let Some(attempt) = self.worker.hung.attempt(uri, origin_hang) else {
             return;
         };
         let key = &stored.object.meta.key;

@@ -55,6 +55,7 @@ impl SilenceWatch {
         if !self.is_known || is_queued {
             return;
         }
+        worker.hung.note_uri(&self.uri);
         let server = worker.origin_server(&self.uri);
         let was_known = worker.hung.has(&server);
         (worker.hung).note_silent(&server, &fetch.course, silence);

@@ -100,6 +100,12 @@ impl HungOrigins {
         }
     }
 
+    /// Remembers a URI for which nothing has come, be it that others are answered.
+    pub(crate) fn note_uri(&self, uri: &Uri) {
+        let until = self.seconds() + REMEMBERED.as_secs();
+        self.shared.note_hung(&of_uri(uri), until);
+    }
+
     /// Remembers a server that can't be reached, which took this time to show, and those of its addresses that took about as
     /// long.
     pub(crate) fn note_unreachable(&self, origin: &str, course: &Course, silence: Duration) {
@@ -132,9 +138,15 @@ impl HungOrigins {
     }
 
     /// Has one request of all workers try a server that hangs, as long as this is kept, at most for twice the time after
-    /// which it counts as hung, within bounds: a try of what is slow is not to keep others from trying.
-    pub(crate) fn attempt(&self, origin: &str, origin_hang: Duration) -> Option<Attempt> {
-        let name = hash(&[b"try ", origin.as_bytes()].concat());
+    /// which it counts as hung, within bounds. One of a URI for which nothing came is no reason for others not to try: it
+    /// may be this alone that is slow.
+    pub(crate) fn attempt(&self, uri: &Uri, origin_hang: Duration) -> Option<Attempt> {
+        let turn = |kind: &str| hash(format!("{kind} {}", uri.origin()).as_bytes());
+        let name = match self.is_noted(&of_uri(uri)) {
+            true if self.is_noted(&turn("try")) => return None,
+            true => turn("try again"),
+            false => turn("try"),
+        };
         let limit = (2 * origin_hang).clamp(TRIED, REMEMBERED);
         let now = self.seconds();
         let until = now + limit.as_secs();
@@ -204,6 +216,10 @@ pub fn is_hung(shared: &Arc<Shared>, uri: &Uri) -> bool {
 
 fn of_origin(origin: &str) -> Hash {
     hash(origin.as_bytes())
+}
+
+fn of_uri(uri: &Uri) -> Hash {
+    hash(&[&b"uri "[..], uri.as_bytes()].concat())
 }
 
 fn of_address(address: SocketAddr) -> Hash {

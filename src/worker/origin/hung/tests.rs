@@ -155,25 +155,44 @@ fn what_answers_others_does_not_hang() {
     }
 }
 
+fn uri(text: &'static str) -> Uri {
+    Uri::parse(&text.into()).unwrap()
+}
+
 #[test]
 fn one_tries_at_a_time() {
     let hung = on_a_clock();
-    let attempt = |origin| hung.attempt(origin, WAITED);
-    let first = attempt(ORIGIN);
-    assert!(first.is_some() && attempt(ORIGIN).is_none());
-    assert!(attempt("http://b.example:80").is_some());
+    let attempt = |text| hung.attempt(&uri(text), WAITED);
+    let first = attempt("http://a.example/");
+    assert!(first.is_some() && attempt("http://a.example/b").is_none());
+    assert!(attempt("http://b.example/").is_some());
     drop(first);
-    let lost = attempt(ORIGIN);
-    assert!(lost.is_some() && attempt(ORIGIN).is_none());
+    let lost = attempt("http://a.example/");
+    assert!(lost.is_some() && attempt("http://a.example/").is_none());
     // As of a worker that was killed.
     pass(10);
-    let next = attempt(ORIGIN);
+    let next = attempt("http://a.example/");
     assert!(next.is_some());
     // Its end isn't that of the one after it.
     drop(lost);
-    assert!(attempt(ORIGIN).is_none());
+    assert!(attempt("http://a.example/").is_none());
     drop(next);
-    assert!(attempt(ORIGIN).is_some());
+    assert!(attempt("http://a.example/").is_some());
+}
+
+#[test]
+fn a_uri_for_which_nothing_came_keeps_no_other_from_trying() {
+    let hung = on_a_clock();
+    let [slow, other] = ["http://a.example/slow", "http://a.example/"].map(uri);
+    hung.note_uri(&slow);
+    let of_slow = hung.attempt(&slow, WAITED);
+    assert!(of_slow.is_some() && hung.attempt(&slow, WAITED).is_none());
+    let of_other = hung.attempt(&other, WAITED);
+    assert!(of_other.is_some() && hung.attempt(&other, WAITED).is_none());
+    drop(of_slow);
+    assert!(hung.attempt(&slow, WAITED).is_none(), "others go first");
+    drop(of_other);
+    assert!(hung.attempt(&slow, WAITED).is_some());
 }
 
 #[test]
@@ -181,7 +200,8 @@ fn a_try_has_the_time_that_an_answer_may_take() {
     let table = [(1, 10), (3, 10), (8, 16), (60, 30)];
     for (origin_hang, seconds) in table {
         let hung = on_a_clock();
-        let attempt = hung.attempt(ORIGIN, Duration::from_secs(origin_hang));
+        let limit = Duration::from_secs(origin_hang);
+        let attempt = hung.attempt(&uri("http://a.example/"), limit);
         let limit = attempt.map(|attempt| attempt.limit().as_secs());
         assert_eq!(limit, Some(seconds), "{origin_hang}");
     }
