@@ -9,6 +9,7 @@ mod client;
 mod exchange;
 mod fetch;
 mod gone;
+mod large_heads;
 mod lifecycle;
 mod maintenance;
 mod origin;

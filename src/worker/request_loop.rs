@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::exchange::{self, After};
+use super::large_heads::LargeHead;
 use super::pages::PageWriter;
 use super::state::Worker;
 use crate::config::{Settings, display_duration};
@@ -46,6 +47,7 @@ pub(super) fn start(worker: &Rc<Worker>, assigned: Assigned) {
 
 async fn serve(worker: Rc<Worker>, client: Client) {
     let mut requests = RequestLoop {
+        large_head: worker.large_heads.part(),
         worker,
         client,
         scan: SectionScan::default(),
@@ -84,6 +86,8 @@ struct RequestLoop {
     scan: SectionScan,
     /// When the head that is not whole yet began to arrive.
     head_since: Option<Instant>,
+    /// What it has of the memory for large heads.
+    large_head: LargeHead,
 }
 
 impl RequestLoop {
@@ -106,7 +110,14 @@ impl RequestLoop {
         match parse_request(&mut self.client.buffer, &mut self.scan, &settings.heads) {
             Ok(Some(head)) => self.answer(head, settings).await,
             Ok(None) => {
-                self.flush(settings.times.body_stall).await?;
+                let stall = settings.times.body_stall;
+                self.flush(stall).await?;
+                let begun = self.client.buffer.len();
+                if !self.large_head.grows_to(begun, &settings) {
+                    let why =
+                        "the heads of requests that are being read here are too large together";
+                    return self.refuse(431, why, stall).await;
+                }
                 self.read_more(&settings).await
             }
             Err(why) => {
@@ -122,6 +133,7 @@ impl RequestLoop {
         let stall = settings.times.body_stall;
         let after = exchange::serve(&self.worker, &mut self.client, head, settings).await;
         self.client.handed = false;
+        self.large_head.release();
         match after {
             After::HandOver(other) => Step::Break(Departure::HandOver(other)),
             After::Keep if self.client.out.len() < GATHER => Step::Continue(()),
@@ -221,6 +233,9 @@ impl RequestLoop {
     /// connection, and the client might never see the response (RFC 9112 §9.6).
     async fn linger(&mut self, stall: Duration) -> Step {
         let client = &mut self.client;
+        // Nothing of it is read any more.
+        client.buffer = BytesMut::new();
+        self.large_head.release();
         if client.flush(stall).await.is_err() || client.stream.shut_write().is_err() {
             return CLOSE;
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
+use super::large_heads::LargeHeads;
 use super::origin::guard::Guard;
 use super::origin::hung::{HungOrigins, OriginServer};
 use super::origin::pool::ConnectionPool;
@@ -56,6 +57,7 @@ pub(super) struct Worker {
     pub(super) verifications: Verifications,
     pub(super) transfers: Transfers,
     pub(super) clients: Cell<usize>,
+    pub(super) large_heads: LargeHeads,
     /// The number of responses that are whole and on their way into the store. Their clients may have gone.
     pub(super) storing: Cell<usize>,
     pub(super) phase: WorkerPhase,
@@ -91,6 +93,7 @@ impl Worker {
             verifications: Verifications::default(),
             transfers: Transfers::default(),
             clients: Cell::new(0),
+            large_heads: LargeHeads::default(),
             storing: Cell::new(0),
             phase: WorkerPhase::default(),
             settings: RefCell::new(Rc::new(settings)),

@@ -48,6 +48,45 @@ fn clients_that_drip_are_408_and_hold_up_nobody() {
     assert_eq!(proxy.get(&origin.uri("/")).text(), "origin");
 }
 
+/// Each within the limits; all of them together would take whatever memory there is.
+#[test]
+fn begun_heads_are_bounded_together() {
+    let proxy = Proxy::start("memory = \"64KiB\"\n");
+    let origin = Origin::answering(|_| fresh("origin"));
+    let lines = ["a", "b", "c", "d"].map(|name| format!("X-{name}: {}\r\n", name.repeat(60_000)));
+    let (host, lines) = (origin.authority(), lines.concat());
+    let head = format!(
+        "GET {} HTTP/1.1\r\nHost: {host}\r\n{lines}",
+        origin.uri("/")
+    );
+    let mut clients: Vec<Client> = (0..60).map(|_| Client::of(&proxy)).collect();
+    for client in &mut clients {
+        client.send(&head);
+    }
+    proxy.wait_for_line(&["431"]);
+    // Small ones are read as ever.
+    assert_eq!(proxy.get(&origin.uri("/")).text(), "origin");
+    let mut statuses = Vec::new();
+    for client in &mut clients {
+        client.send("\r\n");
+        // Refused, it may have been closed before it was done.
+        let response = client.try_response("GET");
+        statuses.push(response.map_or(431, |response| response.status));
+    }
+    let of = |status| statuses.iter().filter(|it| **it == status).count();
+    assert_eq!(of(200) + of(431), 60, "{statuses:?}");
+    // 8 MiB have room for 34.
+    assert!((1..=34).contains(&of(200)), "{statuses:?}");
+    drop(clients);
+    let mut client = Client::of(&proxy);
+    client.send(format!("{head}\r\n"));
+    assert_eq!(
+        client.response("GET").text(),
+        "origin",
+        "there is room again"
+    );
+}
+
 #[test]
 fn a_client_that_never_speaks_is_closed_and_an_idle_one_is_not() {
     let proxy = Proxy::start("[timeouts]\nclient_header = \"1s\"\nworker_idle = \"10ms\"\n");
