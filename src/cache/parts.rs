@@ -10,6 +10,7 @@ use super::personal::PersonalFields;
 use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use super::stored::Meta;
 use super::validation;
+use crate::http::date;
 use crate::http::fields::Fields;
 use crate::http::forward::is_condition;
 use crate::http::head::{RequestHead, ResponseHead, Version};
@@ -161,21 +162,45 @@ fn strong_tag(fields: &Fields) -> Option<EntityTag<'_>> {
     tag.filter(|tag| !tag.weak)
 }
 
-/// True when both are of the same representation, by a strong validator that they share.
+/// True when both are of the same representation, by a strong validator that they share. A date proves nothing beside
+/// entity tags that differ: files of several versions have the same one where it was set (SOURCE_DATE_EPOCH).
 pub fn share_validator(stored: &Fields, new: &Fields) -> bool {
     match strong_tag(stored) {
         Some(ours) => strong_tag(new).is_some_and(|theirs| ours.strong_eq(&theirs)),
         None => {
             let date = range::strong_date(stored);
-            date.is_some() && date == range::strong_date(new) && strong_tag(new).is_none()
+            let same_date = date.is_some() && date == range::strong_date(new);
+            same_date && strong_tag(new).is_none() && have_same_tag(stored, new)
         }
     }
 }
 
+/// True when both have the same entity tag, by weak comparison, or neither has any.
+fn have_same_tag(one: &Fields, other: &Fields) -> bool {
+    match (one.first("etag"), other.first("etag")) {
+        (None, None) => true,
+        (Some(one), Some(other)) => {
+            match (EntityTag::parse(one), EntityTag::parse(other)) {
+                (Some(one), Some(other)) => one.weak_eq(&other),
+                // Compared as they stand where neither is one.
+                (None, None) => one == other,
+                (Some(_), None) | (None, Some(_)) => false,
+            }
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 /// True when a response to a request under If-Range is of another representation: what it says against the condition
-/// counts all the same.
+/// counts all the same. It needs no validator where the condition was one by a strong tag, or by a date alone.
 pub(crate) fn is_of_another(ours: &Fields, response: &Fields) -> bool {
-    response.has("etag") && !share_validator(ours, response)
+    let may_lack_tag = strong_tag(ours).is_some() || !ours.has("etag");
+    if response.has("etag") || !may_lack_tag {
+        return !share_validator(ours, response);
+    }
+    let modified = |fields: &Fields| fields.first("last-modified").and_then(date::parse);
+    let said = modified(response);
+    said.is_some() && said != modified(ours)
 }
 
 /// The fields of a request, as `presented`, for the rest of a representation of which these are the fields: from `first`

@@ -123,3 +123,46 @@ fn what_the_origin_server_does_not_continue_is_joined_by_nobody() {
     assert!(proxy.get(&uri).content == pattern(LENGTH));
     drop(joined);
 }
+
+/// One date, as of files whose dates are set by SOURCE_DATE_EPOCH, and another entity tag.
+#[test]
+fn another_representation_of_the_same_date_is_not_gone_on_with() {
+    for (tag, other) in [("abc", "def"), ("W/\"1\"", "W/\"2\""), ("abc", "")] {
+        let fields = |tag: &str| {
+            let tag = match tag {
+                "" => String::new(),
+                tag => format!("ETag: {tag}\r\n"),
+            };
+            format!(
+                "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nCache-Control: max-age=600\r\n{tag}"
+            )
+        };
+        let (ours, theirs) = (fields(tag), fields(other));
+        let origin = Origin::scripted(move |mut conn| {
+            while let Ok(request) = conn.request() {
+                if !request.head.has("range") {
+                    let whole = ok(&ours, "o".repeat(1_000));
+                    conn.send(&whole[..whole.len() - 500]);
+                    return finish(conn, End::Closes);
+                }
+                let said = format!("{theirs}Content-Range: bytes 500-999/1000\r\n");
+                conn.send(reply("206 Partial Content", &said, "n".repeat(500)));
+            }
+        });
+        let proxy = Proxy::start("");
+        let uri = origin.uri("/one");
+        let mut first = Client::asking(&proxy, &uri);
+        first.response_head("GET");
+        let mut second = Client::asking(&proxy, &uri);
+        second.response_head("GET");
+        for client in [&mut first, &mut second] {
+            assert!(client.wire.exactly(1_000).is_err(), "{tag} {other}");
+        }
+        assert!(
+            origin
+                .requests()
+                .iter()
+                .any(|request| request.head.has("range"))
+        );
+    }
+}

@@ -164,9 +164,21 @@ fn validators() {
         (&[tag, modified, date], Some("\"a\""), &[modified, date], false),
         // RFC 9110 §8.8.2.2: a date that is strong
         (&[modified, date], Some(BEFORE), &[modified, date], true),
-        (&[modified, date], Some(BEFORE), &[modified, date, weak], true),
         (&[modified, date], Some(BEFORE), &[modified, date, tag], false),
-        (&[weak, modified, date], Some(BEFORE), &[modified, date], true),
+        // a date beside tags that differ (SOURCE_DATE_EPOCH)
+        (&[modified, date], Some(BEFORE), &[modified, date, weak], false),
+        (&[weak, modified, date], Some(BEFORE), &[modified, date], false),
+        (&[weak, modified, date], Some(BEFORE), &[modified, date, weak], true),
+        (&[weak, modified, date], Some(BEFORE), &[modified, date, ("ETag", "W/\"b\"")], false),
+        (&[weak, modified, date], Some(BEFORE), &[modified, date, tag], false),
+        (&[bare, modified, date], Some(BEFORE), &[modified, date, ("ETag", "b")], false),
+        (&[bare, modified, date], Some(BEFORE), &[modified, date, weak], true),
+        (&[bare, modified, date], Some(BEFORE), &[modified, date], false),
+        (&[modified, date], Some(BEFORE), &[modified, date, bare], false),
+        // what is no entity tag
+        (&[("ETag", "a b"), modified, date], Some(BEFORE), &[modified, date, ("ETag", "a b")], true),
+        (&[("ETag", "a b"), modified, date], Some(BEFORE), &[modified, date, ("ETag", "a c")], false),
+        (&[("ETag", "a b"), modified, date], Some(BEFORE), &[modified, date, bare], false),
         (&[modified, date], Some(BEFORE), &[modified], false),
         (&[modified, date], Some(BEFORE), &[at_once, date], false),
         (&[at_once, date], None, &[at_once, date], false),
@@ -307,13 +319,29 @@ fn the_rest_of_a_representation() {
         assert_eq!(lines(&asked), *expected, "{ours:?} {end:?}");
     }
     // RFC 9110 §13.1.5: a 206 under If-Range should be of the same; one that says that it isn't counts as that.
-    for (theirs, expected) in [
-        (&[strong][..], false),
-        (&[("ETag", "\"b\"")], true),
-        (&[weak], true),
-        (&[], false),
-    ] {
-        let got = is_of_another(&fields(&[strong]), &fields(theirs));
-        assert_eq!(got, expected, "{theirs:?}");
+    let (modified, later) = (("Last-Modified", BEFORE), ("Last-Modified", DATE));
+    let date = ("Date", "Mon, 07 Nov 1994 08:49:37 GMT");
+    let (bare, other) = (("ETag", "a"), ("ETag", "b"));
+    #[rustfmt::skip]
+    let table: &[(&[(&str, &str)], &[(&str, &str)], bool)] = &[
+        (&[strong], &[strong], false),
+        (&[strong], &[("ETag", "\"b\"")], true),
+        (&[strong], &[weak], true),
+        (&[strong], &[], false),
+        (&[strong, modified, date], &[strong, later, date], false),
+        (&[strong, modified, date], &[later, date], true),
+        (&[modified, date], &[], false),
+        (&[modified, date], &[modified, date], false),
+        (&[modified, date], &[later, date], true),
+        (&[modified, date], &[modified, date, other], true),
+        (&[bare, modified, date], &[bare, modified, date], false),
+        (&[bare, modified, date], &[other, modified, date], true),
+        (&[bare, modified, date], &[modified, date], true),
+        (&[weak, modified, date], &[("ETag", "W/\"b\""), modified, date], true),
+        (&[weak, modified, date], &[], true),
+    ];
+    for (ours, theirs, expected) in table {
+        let got = is_of_another(&fields(ours), &fields(theirs));
+        assert_eq!(got, *expected, "{ours:?} {theirs:?}");
     }
 }
