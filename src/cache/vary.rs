@@ -5,6 +5,7 @@
 //! have is the store's to bound.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use bytes::{BufMut, BytesMut};
 
@@ -12,7 +13,7 @@ use super::key::Variant;
 use super::owner::CLIENT;
 use crate::http::fields::Fields;
 use crate::http::forward::{ForwardedFields, is_written_anew};
-use crate::http::syntax::{elements, is_tchar, trim};
+use crate::http::syntax::{elements, is_tchar, is_token, trim};
 
 /// More selecting fields than this are as good as `*`: nothing would match twice.
 const MOST_NAMES: usize = 32;
@@ -55,14 +56,42 @@ pub fn selecting(response: &Fields, is_for_client: bool) -> Option<Vec<String>> 
     Some(names)
 }
 
-/// The variant that a request asks for: one line `name: value` for each of `names` (as [`names`]
-/// returns them), or `name` alone when no such field of the request goes on to the origin server.
+/// The variant that a request asks for: see [`SelectingFields::variant`].
 pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
-    if names.is_empty() {
-        return Variant::none();
+    SelectingFields::of(request).variant(names)
+}
+
+/// The fields of a request as the origin server gets them, for any number of variants. They are read once, when the
+/// first is asked for.
+pub struct SelectingFields<'a> {
+    request: &'a Fields,
+    forwarded: OnceCell<ForwardedFields<'a>>,
+}
+
+impl<'a> SelectingFields<'a> {
+    /// Those of this request.
+    pub fn of(request: &'a Fields) -> SelectingFields<'a> {
+        let forwarded = OnceCell::new();
+        SelectingFields { request, forwarded }
     }
+
+    /// The variant that the request asks for: one line `name: value` for each of `names` (as [`names`]
+    /// returns them), or `name` alone when no such field of the request goes on to the origin server.
+    pub fn variant<N: AsRef<str>>(&self, names: &[N]) -> Variant {
+        if names.is_empty() {
+            return Variant::none();
+        }
+        let forwarded = (self.forwarded).get_or_init(|| ForwardedFields::of(self.request));
+        text_of(names, self.request, forwarded)
+    }
+}
+
+fn text_of<N: AsRef<str>>(
+    names: &[N],
+    request: &Fields,
+    forwarded: &ForwardedFields<'_>,
+) -> Variant {
     let mut text = BytesMut::with_capacity(64 * names.len());
-    let forwarded = ForwardedFields::of(request);
     for name in names {
         let name = name.as_ref();
         text.put_slice(name.as_bytes());
@@ -86,13 +115,17 @@ pub fn variant_of<N: AsRef<str>>(names: &[N], request: &Fields) -> Variant {
 /// field's own grammar allows without a change of meaning.
 fn write_value<'a>(text: &mut BytesMut, name: &str, lines: impl Iterator<Item = &'a [u8]> + Clone) {
     let listed = || lines.clone().flat_map(elements);
+    // What isn't of the field's grammar may mean anything to its reader.
+    let is_sorted = || {
+        listed().nth(MOST_MEMBERS).is_none() && listed().all(|member| is_preference(name, member))
+    };
     let members: Vec<Cow<'_, [u8]>> = match name {
         // Opaque values: a comma or space in one means what its reader makes of it.
         "authorization" | "cookie" | "referer" | "user-agent" => {
             lines.clone().map(|line| trim(line).into()).collect()
         }
         // Preference is in the weights; of equal ones the first counts for many servers (RFC 9110 §12.5.4).
-        "accept" | "accept-language" if listed().nth(MOST_MEMBERS).is_none() => {
+        "accept" | "accept-language" if is_sorted() => {
             let members = listed().map(preference).map(Cow::from);
             let mut members: Vec<_> = members.collect();
             members.sort_by(|one, other| weight(one).cmp(weight(other)));
@@ -106,7 +139,7 @@ fn write_value<'a>(text: &mut BytesMut, name: &str, lines: impl Iterator<Item = 
             once
         }
         // Lists whose order says nothing (RFC 9110 §12.5).
-        "accept-charset" | "accept-encoding" if listed().nth(MOST_MEMBERS).is_none() => {
+        "accept-charset" | "accept-encoding" if is_sorted() => {
             let members = listed().map(preference).map(Cow::from);
             let mut members: Vec<_> = members.collect();
             members.sort_unstable();
@@ -129,12 +162,47 @@ fn weight(member: &[u8]) -> &[u8] {
     memchr::memmem::rfind(member, b";q=").map_or(b"", |at| &member[at..])
 }
 
-/// A member of an Accept field in one spelling: lower case, no whitespace, the weight without
-/// needless digits and left out when it is 1. Quoted strings, which only Accept can have, stay as they are.
-fn preference(member: &[u8]) -> Vec<u8> {
-    if member.contains(&b'"') {
-        return member.to_vec();
+/// True for a member that is a range and perhaps its weight, by the grammar (RFC 9110 §12.4.2, §12.5). Of a media range's
+/// parameters those in quotes aren't read.
+fn is_preference(name: &str, member: &[u8]) -> bool {
+    let mut parts = member.split(|&byte| byte == b';').map(trim);
+    let range = parts.next().unwrap_or_default();
+    let is_range = match name {
+        "accept" => memchr::memchr(b'/', range)
+            .is_some_and(|slash| is_token(&range[..slash]) && is_token(&range[slash + 1..])),
+        "accept-language" => {
+            (range.iter()).all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'*'))
+                && !range.is_empty()
+        }
+        _ => is_token(range),
+    };
+    let mut is_weighed = false;
+    is_range
+        && parts.all(|part| {
+            let equals = memchr::memchr(b'=', part).unwrap_or(part.len());
+            let (param, value) = (&part[..equals], part.get(equals + 1..).unwrap_or_default());
+            let is_last = std::mem::replace(&mut is_weighed, param.eq_ignore_ascii_case(b"q"));
+            match is_weighed {
+                _ if is_last => false,
+                true => is_qvalue(value),
+                false => name == "accept" && is_token(param) && is_token(value),
+            }
+        })
+}
+
+/// `0` to `1` with three digits at most after the point (RFC 9110 §12.4.2).
+fn is_qvalue(value: &[u8]) -> bool {
+    match value {
+        [b'0', b'.', digits @ ..] => digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit),
+        [b'1', b'.', zeros @ ..] => zeros.len() <= 3 && zeros.iter().all(|&byte| byte == b'0'),
+        [b'0' | b'1'] => true,
+        _ => false,
     }
+}
+
+/// A member for which [`is_preference`] holds in one spelling: lower case, no whitespace, the weight without
+/// needless digits and left out when it is 1.
+fn preference(member: &[u8]) -> Vec<u8> {
     let mut normal = Vec::with_capacity(member.len());
     for (index, part) in member.split(|&byte| byte == b';').enumerate() {
         let mut part = trim(part).to_ascii_lowercase();
@@ -282,6 +350,22 @@ mod tests {
             ("accept-language", &["de;q=0.8"], &["de;q=0.80001"], false),
             ("accept-language", &["de;q=x"], &["de"], false),
             ("accept-language", &["de_AT"], &["de-AT"], false),
+            // What isn't of the grammar is compared as it stands.
+            ("accept-language", &["en;q=.5, de;q=0.5"], &["de;q=0.5, en;q=.5"], false),
+            ("accept-language", &["en;q=1;q=0.5"], &["en;q=0.5"], false),
+            ("accept-language", &["en;q=0.5;x=1, de"], &["de, en;q=0.5;x=1"], false),
+            ("accept-language", &["en;x=1, de;q=0.5"], &["de;q=0.5, en;x=1"], false),
+            ("accept-language", &["en;q=1.5, de;q=0.5"], &["de;q=0.5, en;q=1.5"], false),
+            ("accept-language", &["en;q=1.000, de;q=x"], &["en, de;q=x"], false),
+            ("accept-language", &["en;q, de;q=0.5"], &["de;q=0.5, en;q"], false),
+            ("accept-language", &["en;q=0.1234, de"], &["de, en;q=0.1234"], false),
+            ("accept-language", &["en;q=.5,de;q=0.5"], &["en;q=.5 ,  de;q=0.5"], true),
+            ("accept-language", &["en;q=0., de"], &["de, en;q=0"], true),
+            ("accept-language", &["en;q=1., de;q=0.50"], &["de;q=0.5, en"], true),
+            ("accept-encoding", &["gzip;q=.5, br"], &["br, gzip;q=.5"], false),
+            ("accept-encoding", &["gzip;level=1, br"], &["br, gzip;level=1"], false),
+            ("accept", &["a/b;q=0.5;ext=1, c/d"], &["c/d, a/b;q=0.5;ext=1"], false),
+            ("accept", &["text, a/b;q=0.5"], &["a/b;q=0.5, text"], false),
             // Of equal weights the first counts for many servers.
             ("accept-language", &["fr, en"], &["en, fr"], false),
             ("accept", &["application/json, text/html"], &["text/html, application/json"], false),

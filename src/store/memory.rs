@@ -126,6 +126,7 @@ impl<T: Clone> MemoryTier<T> {
 
 /// The most recent entry that the request selects (RFC 9111 §4.1).
 fn select<'a, T>(entries: &'a [VariantEntry<T>], request: &Fields) -> Option<&'a VariantEntry<T>> {
+    let fields = vary::SelectingFields::of(request);
     let mut computed: Option<(&[String], Variant)> = None;
     entries.iter().find(|entry| {
         if entry.names.is_empty() {
@@ -134,7 +135,7 @@ fn select<'a, T>(entries: &'a [VariantEntry<T>], request: &Fields) -> Option<&'a
         match &computed {
             Some((names, variant)) if *names == entry.names => *variant == entry.variant,
             _ => {
-                let variant = vary::variant_of(&entry.names, request);
+                let variant = fields.variant(&entry.names);
                 let found = variant == entry.variant;
                 computed = Some((&entry.names, variant));
                 found

@@ -47,10 +47,8 @@ impl Index {
 
     /// The hashes of the variants that `request` selects, most recent first.
     pub fn selected(&self, request: &Fields) -> Vec<Variant> {
-        let of_sets = self
-            .sets
-            .iter()
-            .map(|names| vary::variant_of(names, request));
+        let fields = vary::SelectingFields::of(request);
+        let of_sets = self.sets.iter().map(|names| fields.variant(names));
         let of_sets: Vec<_> = of_sets.collect();
         let selected = self.variants.iter().filter_map(|(set, hash)| {
             let variant = &of_sets[usize::from(*set)];
