@@ -109,9 +109,39 @@ impl IgnoredParameters<'_> {
     }
 }
 
-/// True when the whole text matches the glob. Takes at most glob × text steps, whatever they are.
+/// True when the whole text matches the glob. Each is compared with every request's URI, which may be long.
 fn matches(glob: &str, text: &[u8]) -> bool {
     let glob = glob.as_bytes();
+    match memchr::memchr(b'?', glob) {
+        None => matches_literally(glob, text),
+        Some(_) => matches_each(glob, text),
+    }
+}
+
+/// The same for a glob without `?`: what is between its stars is found from left to right.
+fn matches_literally(glob: &[u8], text: &[u8]) -> bool {
+    let mut literals = glob.split(|&byte| byte == b'*');
+    let first = literals.next().unwrap_or_default();
+    let (Some(mut rest), last) = (text.strip_prefix(first), literals.next_back()) else {
+        return false;
+    };
+    let Some(last) = last else {
+        return rest.is_empty();
+    };
+    // What it ends with is seen at once, and mostly tells.
+    let Some(before) = rest.strip_suffix(last) else {
+        return false;
+    };
+    rest = before;
+    literals.all(|literal| {
+        let found = memchr::memmem::find(rest, literal);
+        rest = &rest[found.map_or(0, |at| at + literal.len())..];
+        found.is_some()
+    })
+}
+
+/// The same for any glob, a byte at a time: in at most glob × text steps, whatever they are.
+fn matches_each(glob: &[u8], text: &[u8]) -> bool {
     // The bytes of a character in UTF-8 after its first one.
     let goes_on = |at: usize| matches!(text.get(at), Some(0x80..=0xbf));
     let (mut at_glob, mut at_text) = (0, 0);
@@ -174,8 +204,32 @@ mod tests {
         ];
         for (glob, text, expected) in table {
             assert_eq!(matches(glob, text.as_bytes()), expected, "{glob} {text}");
+            let each = matches_each(glob.as_bytes(), text.as_bytes());
+            assert_eq!(each, expected, "{glob} {text}");
         }
         assert!(matches("a?b*", b"a\xe4b\xff"));
+    }
+
+    /// All short globs without `?`, on all short texts.
+    #[test]
+    fn literals_are_found_as_bytes_are_compared() {
+        let words = |letters: &[u8], most: u32| -> Vec<String> {
+            let count = letters.len();
+            let word = |length: u32, number: usize| -> String {
+                let digits = (0..length).map(|at| number / count.pow(at) % count);
+                digits.map(|digit| char::from(letters[digit])).collect()
+            };
+            let of_length = |length| (0..count.pow(length)).map(move |number| (length, number));
+            let all = (0..=most).flat_map(of_length);
+            all.map(|(length, number)| word(length, number)).collect()
+        };
+        for glob in words(b"ab*", 5) {
+            for text in words(b"ab", 5) {
+                let (glob, text) = (glob.as_bytes(), text.as_bytes());
+                let literally = matches_literally(glob, text);
+                assert_eq!(literally, matches_each(glob, text), "{glob:?} {text:?}");
+            }
+        }
     }
 
     #[test]
