@@ -3,6 +3,7 @@
 //!
 //! A request's part in that decision is in `reuse`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::age::{aged, date_value, initial_age};
@@ -101,6 +102,10 @@ pub struct Facts {
 
 impl Facts {
     pub fn of(meta: &Meta, policy: &Policy) -> Facts {
+        let policy = &*match meta.is_until_close() {
+            true => policy.for_unproven_end(),
+            false => Cow::Borrowed(policy),
+        };
         let directives = ResponseDirectives::of(&meta.fields, &policy.targeted);
         let fields = &meta.fields;
         let lifetime = lifetime(meta.status, fields, &directives, meta.response_time, policy);
@@ -113,6 +118,7 @@ impl Facts {
         let explicit = explicit(fields, &directives, meta.response_time).is_some();
         let is_one_client_s = sets_cookies(fields) && !explicit && !policy.ignore_cookies;
         let unmatchable = vary::names(fields).is_none();
+        let rule = policy.rule_for(meta.status);
         let no_cache = directives.no_cache && !lifetime.source.is_forced();
         Facts {
             lifetime,
@@ -125,7 +131,7 @@ impl Facts {
             has_validator: validation::has_validator(fields),
             for_one_client: is_for_client,
             immutable: directives.immutable || lifetime.source == LifetimeSource::Kept,
-            versioned: policy.is_versioned() && applies(meta.status) && !directives.immutable,
+            versioned: matches!(rule, Some(RuleFreshness::Versioned(_))) && !directives.immutable,
             stale_while_revalidate: directives
                 .stale_while_revalidate
                 .unwrap_or(policy.stale_while_revalidate),
@@ -153,7 +159,7 @@ pub(super) fn lifetime(
     policy: &Policy,
 ) -> Lifetime {
     let date = date_value(fields, received);
-    let rule = policy.rule.filter(|_| applies(status));
+    let rule = policy.rule_for(status);
     if rule == Some(RuleFreshness::Kept) {
         return Lifetime {
             seconds: KEPT,

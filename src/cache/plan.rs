@@ -298,10 +298,11 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
     if let Some((part, held)) = &candidates.part {
         let usable = reuse(directives, part.facts, now);
         let fresh = usable.answers();
+        let behind = behind_part(request, part.facts, usable, now);
         let own = !has_condition(head);
         match (part_use(head, *held, part.fields, fresh.is_some()), usable) {
             (PartUse::Answer, Reuse::Fresh { age, left } | Reuse::Stale { age, left }) => {
-                return answer(CandidateSource::Part, (age, left), Behind::Nothing);
+                return answer(CandidateSource::Part, (age, left), behind);
             }
             (PartUse::Ask(lacking), _) if own => {
                 missing = Some((lacking, held.part.len + lacking.amount() == held.length));
@@ -331,6 +332,24 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
         _ if wants_whole(head, 0) => obtain(Question::Fetch, forward, Scope::Whole),
         Some((lacking, false)) => obtain(Question::Complete(lacking), forward, Scope::AsPresented),
         None => obtain(Question::Fetch, forward, Scope::AsPresented),
+    }
+}
+
+/// The validation behind a stored part that is used so. A client never asks again for one: that is a request for all.
+fn behind_part(request: &Presented<'_>, facts: &Facts, used: Reuse, now: Timestamp) -> Behind {
+    let Presented {
+        head,
+        directives,
+        remembered,
+        origin_hangs,
+        ..
+    } = request;
+    match with_class(used, head, directives, facts, *remembered, now) {
+        Reuse::Validate {
+            why: ValidateReason::Versioned,
+            ..
+        } if !origin_hangs => Behind::Validate,
+        Reuse::Fresh { .. } | Reuse::Stale { .. } | Reuse::Validate { .. } => Behind::Nothing,
     }
 }
 

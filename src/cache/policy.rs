@@ -3,6 +3,8 @@
 //!
 //! Their rank beside the origin's directives is decided in `freshness`.
 
+use std::borrow::Cow;
+
 use super::directives::TargetList;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +91,26 @@ impl Policy {
     /// True for a URI whose file is validated now and then though it is fresh.
     pub fn is_versioned(&self) -> bool {
         matches!(self.rule, Some(RuleFreshness::Versioned(_)))
+    }
+
+    /// The freshness that the rule sets for a response with this status. A class is of a file: a redirection to it, or
+    /// from it, has none.
+    pub(super) fn rule_for(&self, status: u16) -> Option<RuleFreshness> {
+        self.rule.filter(|rule| match rule {
+            RuleFreshness::Ttl(_) => applies(status),
+            RuleFreshness::Kept | RuleFreshness::Versioned(_) => matches!(status, 200 | 203 | 206),
+        })
+    }
+
+    /// The policy for a response whose end nothing proves: a file that may have been cut short isn't kept for ever.
+    pub(super) fn for_unproven_end(&self) -> Cow<'_, Policy> {
+        match self.rule {
+            Some(RuleFreshness::Kept) => Cow::Owned(Policy {
+                rule: Some(RuleFreshness::Versioned(RuleTtl::VERSIONED)),
+                ..self.clone()
+            }),
+            Some(RuleFreshness::Ttl(_) | RuleFreshness::Versioned(_)) | None => Cow::Borrowed(self),
+        }
     }
 }
 

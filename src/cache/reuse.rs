@@ -93,11 +93,20 @@ pub enum OnError {
     Disconnected,
     /// When the origin cannot be reached, or answers 500, 502, 503 or 504.
     Error,
+    /// Unless the origin's answer is another response or a redirection, or says that there is none any more: it is fresh,
+    /// and was asked about all the same.
+    Refused,
 }
 
 /// True when an origin's answer counts as an error for `stale-if-error` (RFC 5861 §4).
 pub fn is_error(status: u16) -> bool {
     matches!(status, 500 | 502 | 503 | 504)
+}
+
+/// True when an origin's answer to the validation of a fresh response says nothing of that: such as that its client
+/// asks too often (429).
+pub fn is_refusal(status: u16) -> bool {
+    !matches!(status, 200..=399 | 404 | 410)
 }
 
 /// Decides on the use of a stored response for a request at `now`.
@@ -161,7 +170,7 @@ fn meanwhile(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) ->
     said.is_none() && covers(facts.stale_while_revalidate, left)
 }
 
-pub(super) fn on_error(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) -> OnError {
+fn on_error(request: &RequestDirectives, facts: &Facts, left: FreshnessLeft) -> OnError {
     let forbidden = request.no_store || request.no_cache || facts.no_cache;
     if forbidden || !left.is_fresh() && facts.must_revalidate {
         return OnError::No;

@@ -4,7 +4,7 @@
 //! Damage is found by checksums; this finds what somebody else wrote.
 
 use super::key::{Key, Variant};
-use super::stored::Meta;
+use super::stored::{Meta, UNTIL_CLOSE};
 use crate::http::connection::is_hop_by_hop;
 use crate::http::date::LAST;
 use crate::http::fields::Fields;
@@ -26,7 +26,9 @@ pub fn check(meta: &Meta) -> Result<(), &'static str> {
     } else if !is_variant(meta) {
         Err("its variant is none that its Vary field makes")
     } else {
-        check_fields(&meta.fields, meta.key.is_for_head())?;
+        let lines = meta.fields.iter();
+        let fields = lines.filter(|line| *line != UNTIL_CLOSE).collect();
+        check_fields(&fields, meta.key.is_for_head())?;
         check_fields(&meta.trailers, false)
     }
 }
@@ -104,6 +106,7 @@ mod tests {
         good.push(meta());
         good[0].fields = fields(&[("Content-Length", "5")]);
         good[1].status = 206;
+        good.push(meta().until_close());
         good.push(Meta {
             variant: Variant::new("a: 1\nb\n"),
             fields: fields(&[("Vary", "a, b")]),
@@ -129,11 +132,17 @@ mod tests {
             (b"A", b"x\x7f"),
             (b"Content-Length", b"5"),
             (b"transfer-encoding", b"chunked"),
-            (b"Connection", b"close"),
+            (b"Connection", b"keep-alive"),
+            (b"connection", b"close, x"),
             (b"Upgrade", b"h2c"),
             (b"Vary", b"*"),
             (b"Vary", b"a"),
         ];
+        let bad = Meta {
+            trailers: of(&[UNTIL_CLOSE]),
+            ..meta()
+        };
+        assert!(check(&bad).is_err());
         for line in bad_lines {
             let bad = Meta {
                 fields: of(&[(b"ETag", b"\"1\""), *line]),

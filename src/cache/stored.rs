@@ -15,8 +15,12 @@ use crate::http::fields::Fields;
 use crate::http::framing::stated_length;
 use crate::http::head::{Method, RequestHead, ResponseHead};
 
+/// The field that is left of a response whose content ended with the connection. It never goes out, as none of a
+/// connection does.
+pub(super) const UNTIL_CLOSE: (&[u8], &[u8]) = (b"Connection", b"close");
+
 /// The metadata of a stored response. Its fields are those that may be stored: hop-by-hop fields
-/// and the framing are gone (RFC 9111 §3.1), and there is a valid `Date`.
+/// and the framing are gone (RFC 9111 §3.1), but for [`Meta::until_close`], and there is a valid `Date`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Meta {
@@ -79,6 +83,17 @@ impl Meta {
         let names = vary::selecting(&self.fields, true).unwrap_or_default();
         let variant = vary::variant_of(&names, request);
         Meta { variant, ..self }
+    }
+
+    /// The same, of content that ended with the connection: nothing proves that it is all there (RFC 9112 §8).
+    pub fn until_close(self) -> Meta {
+        let fields = self.fields.iter().chain([UNTIL_CLOSE]).collect();
+        Meta { fields, ..self }
+    }
+
+    /// True when its content ended with the connection.
+    pub fn is_until_close(&self) -> bool {
+        self.fields.has("connection")
     }
 
     /// The names of the fields by which a request selects it; `None` when none can.

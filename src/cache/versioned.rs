@@ -6,7 +6,7 @@
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
 use super::range;
-use super::reuse::{Reuse, ValidateReason, on_error};
+use super::reuse::{OnError, Reuse, ValidateReason};
 use super::time::Timestamp;
 use crate::http::date::UnixSeconds;
 use crate::http::head::{Method, RequestHead};
@@ -90,7 +90,7 @@ pub(super) fn with_class(
         age,
         left,
         meanwhile: why == ValidateReason::Versioned,
-        on_error: on_error(directives, facts, left),
+        on_error: OnError::Refused,
     }
 }
 
@@ -98,7 +98,6 @@ pub(super) fn with_class(
 mod tests {
     use super::*;
     use crate::cache::policy::{Policy, RuleFreshness, RuleTtl};
-    use crate::cache::reuse::OnError;
     use crate::cache::testing::{NOW, request, stored};
 
     /// A response of this age, in seconds, to whose rule the class belongs.
@@ -184,7 +183,7 @@ mod tests {
                         ..
                     } => {
                         assert_eq!(meanwhile, why == Versioned);
-                        assert_eq!(on_error, OnError::Disconnected);
+                        assert_eq!(on_error, OnError::Refused);
                         Some(why)
                     }
                     Reuse::Fresh { .. } | Reuse::Stale { .. } => None,

@@ -215,6 +215,9 @@ fn asked(question: Question, candidates: &Candidates<'_>, number: usize, beside:
                 OnError::Error => {
                     "It answers if the origin server can't be reached or has an error."
                 }
+                OnError::Refused => {
+                    "It answers unless the origin server has another, or none any more."
+                }
             };
             format!("number {number} {asked}: {why}. {otherwise}")
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use crate::common::conversation::served;
 use crate::common::origin::{ok, reply};
 use crate::common::{Client, Origin, Proxy, Response, TIMEOUT, wait_until};
 
@@ -83,14 +84,60 @@ fn nothing_else_is_kept() {
         ("200 OK", "Cache-Control: private\r\n"),
         ("503 Service Unavailable", ""),
         ("302 Found", "Location: /x\r\n"),
+        ("301 Moved Permanently", "Location: /x\r\n"),
+        ("308 Permanent Redirect", "Location: /x\r\n"),
+        ("300 Multiple Choices", ""),
+        ("204 No Content", ""),
     ] {
-        let origin = Origin::answering(move |_| reply(status, fields, "x"));
+        let content = if status.starts_with("204") { "" } else { "x" };
+        let origin = Origin::answering(move |_| reply(status, fields, content));
         let uri = origin.uri("/by-hash/SHA256/0123");
         for round in 1..=2 {
             assert!(!proxy.get(&uri).is_hit(), "{status} {fields}");
             assert_eq!(origin.count(), round, "{status} {fields}");
         }
     }
+}
+
+/// Content that ends with the connection may have been cut short: such a file is versioned, in the store too.
+#[test]
+fn what_may_have_been_cut_short_is_not_kept() {
+    let mut proxy = Proxy::start("");
+    let whole = Arc::new(AtomicUsize::new(0));
+    let origin = Origin::scripted({
+        let whole = whole.clone();
+        move |mut conn| {
+            let Ok(request) = conn.request() else { return };
+            let content = ["cut", "cut and mended"][whole.load(SeqCst)];
+            let length = match request.target().contains("length") {
+                true => format!("Connection: close\r\nContent-Length: {}\r\n", content.len()),
+                false => String::new(),
+            };
+            conn.send(format!("HTTP/1.0 200 OK\r\n{length}\r\n{content}"));
+        }
+    });
+    let (short, known) = (
+        origin.uri("/by-hash/SHA256/01"),
+        origin.uri("/by-hash/SHA256/length"),
+    );
+    for uri in [&short, &known] {
+        assert_eq!(other(&proxy, uri).text(), "cut");
+        let hit = other(&proxy, uri);
+        assert!(hit.is_hit() && !hit.head.has("connection"), "{hit:?}");
+    }
+    proxy.restart();
+    for uri in [&short, &known] {
+        assert!(other(&proxy, uri).is_hit());
+    }
+    assert_eq!(origin.count(), 2);
+    whole.store(1, SeqCst);
+    let asked = "Cache-Control: max-age=0\r\n";
+    assert_eq!(get(&proxy, &known, "apt", asked).text(), "cut");
+    assert_eq!(get(&proxy, &short, "apt", asked).text(), "cut and mended");
+    assert_eq!(origin.count(), 3);
+    wait_until("the new one is stored", TIMEOUT, || {
+        other(&proxy, &short).text() == "cut and mended"
+    });
 }
 
 /// What apt does when a hash is wrong.
@@ -169,6 +216,77 @@ fn who_asks_again_gets_what_is_stored_where_it_cannot_be_validated() {
         get(&proxy, &immutable.origin.uri("/c.crate"), "cargo", "");
     }
     assert_eq!(immutable.origin.count(), 1);
+}
+
+/// A mirror that is asked too often, or that refuses for another reason.
+#[test]
+fn a_refusal_is_no_answer_for_who_asks_again() {
+    let proxy = Proxy::start("");
+    for (status, expected) in [
+        ("429 Too Many Requests", 200),
+        ("403 Forbidden", 200),
+        ("401 Unauthorized", 200),
+        ("500 Internal Server Error", 200),
+        ("501 Not Implemented", 200),
+        ("503 Service Unavailable", 200),
+        ("404 Not Found", 404),
+        ("410 Gone", 410),
+        ("302 Found", 302),
+    ] {
+        let origin = Origin::answering(move |request| match request.head.has("if-none-match") {
+            true => reply(status, "Location: /x\r\n", "no"),
+            false => ok("ETag: \"a\"\r\nCache-Control: stale-if-error=0\r\n", "1"),
+        });
+        let uri = origin.uri("/a.deb");
+        get(&proxy, &uri, "apt", "");
+        let again = get(&proxy, &uri, "apt", "");
+        assert_eq!((again.status, origin.count()), (expected, 2), "{status}");
+        let told = again.cache_status();
+        assert!(told.contains("detail=asked-again"), "{status}: {told}");
+        assert!(
+            told.contains(&format!("fwd-status={}", &status[..3])),
+            "{told}"
+        );
+        if expected == 200 {
+            assert_eq!(again.text(), "1");
+            assert!(other(&proxy, &uri).is_hit(), "{status}");
+        }
+    }
+}
+
+/// A stored part of a file like all of it.
+#[test]
+fn a_part_of_a_versioned_file_is_validated_behind_the_answer() {
+    let proxy = Proxy::start("");
+    let version = Arc::new(AtomicUsize::new(0));
+    let origin = Origin::answering({
+        let version = version.clone();
+        move |request| {
+            let (tag, content) = [("1", "0123456789"), ("2", "abcdefghij")][version.load(SeqCst)];
+            let fields = format!("ETag: \"{tag}\"\r\nAge: 200000\r\n");
+            served(request, &fields, content.as_bytes())
+        }
+    });
+    let uri = origin.uri("/a.deb");
+    let range = "Range: bytes=2-5\r\n";
+    assert_eq!(get(&proxy, &uri, "apt", range).text(), "2345");
+    version.store(1, SeqCst);
+    wait_until("it is validated", TIMEOUT, || {
+        let part = get(&proxy, &uri, "apt", "Range: bytes=3-4\r\n");
+        assert_eq!(part.status, 206);
+        origin.count() == 2
+    });
+    let asked = origin.last();
+    assert_eq!(asked.head.first("if-none-match"), Some("\"1\""));
+    assert_eq!(asked.head.first("range"), Some("bytes=3-4"));
+    wait_until("the new one is stored", TIMEOUT, || {
+        get(&proxy, &uri, "apt", "Range: bytes=3-4\r\n").text() == "de"
+    });
+    // Once a day.
+    for _ in 0..5 {
+        assert!(get(&proxy, &uri, "apt", "Range: bytes=4-4\r\n").is_hit());
+    }
+    assert_eq!(origin.count(), 2);
 }
 
 #[test]

@@ -280,3 +280,34 @@ fn current_ages() {
         assert_eq!(age, Duration::from_millis(*expected));
     }
 }
+
+/// A class is of a file that came, to its end; a ttl is of what else a rule matches too.
+#[test]
+fn responses_that_a_class_is_for() {
+    const TTL: RuleTtl = RuleTtl::VERSIONED;
+    use LifetimeSource::{Kept, Nothing, Rule};
+    for status in [200, 203, 204, 206, 300, 301, 308, 404] {
+        let is_file = matches!(status, 200 | 203 | 206);
+        let of_file = |source| if is_file { source } else { Nothing };
+        let (rule, has_ttl) = (if status == 404 { Nothing } else { Rule }, status != 404);
+        for (freshness, expected, until_close) in [
+            (RuleFreshness::Kept, of_file(Kept), of_file(Rule)),
+            (RuleFreshness::Versioned(TTL), of_file(Rule), of_file(Rule)),
+            (RuleFreshness::Ttl(TTL), rule, rule),
+        ] {
+            let policy = Policy {
+                rule: Some(freshness),
+                ..HEURISTIC
+            };
+            let whole = facts(status, &[], &policy);
+            assert_eq!(whole.lifetime.source, expected, "{status} {freshness:?}");
+            let is_versioned = is_file && freshness == RuleFreshness::Versioned(TTL);
+            assert_eq!(whole.versioned, is_versioned, "{status} {freshness:?}");
+            let cut = Facts::of(&stored(status, &[]).until_close(), &policy);
+            assert_eq!(cut.lifetime.source, until_close, "{status} {freshness:?}");
+            let is_ttl = matches!(freshness, RuleFreshness::Ttl(_));
+            assert_eq!(cut.versioned, is_file && !is_ttl, "{status} {freshness:?}");
+            assert!(has_ttl || cut.lifetime.seconds == 0, "{status}");
+        }
+    }
+}

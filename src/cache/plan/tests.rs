@@ -332,7 +332,7 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
 
 #[test]
 fn failures_of_a_validation() {
-    use OnError::{Disconnected, Error, No};
+    use OnError::{Disconnected, Error, No, Refused};
     use ValidationFailure::{ClientContent, Hangs, Unreachable};
     let answered = |status, is_stored| ValidationFailure::Answered { status, is_stored };
     #[rustfmt::skip]
@@ -354,10 +354,79 @@ fn failures_of_a_validation() {
         (Error, answered(501, false), false),
         (Error, answered(404, false), false),
         (Disconnected, answered(200, true), false),
+        // It is fresh: whatever isn't about it is no answer.
+        (Refused, Unreachable, true),
+        (Refused, Hangs, true),
+        (Refused, ClientContent, false),
+        (Refused, answered(200, true), false),
+        (Refused, answered(206, false), false),
+        (Refused, answered(301, true), false),
+        (Refused, answered(404, true), false),
+        (Refused, answered(410, false), false),
+        (Refused, answered(400, false), true),
+        (Refused, answered(403, false), true),
+        (Refused, answered(429, true), true),
+        (Refused, answered(501, true), true),
+        (Refused, answered(503, true), true),
     ];
     for (on_error, failure, expected) in table {
         let got = answers_instead(*on_error, *failure);
         assert_eq!(got, *expected, "{on_error:?} {failure:?}");
+    }
+}
+
+/// A part of a versioned file is validated behind its answer, as all of it is.
+#[test]
+fn a_part_of_a_versioned_file() {
+    use crate::cache::policy::{RuleFreshness, RuleTtl};
+    let policy = Policy {
+        rule: Some(RuleFreshness::Versioned(RuleTtl::VERSIONED)),
+        ..Policy::default()
+    };
+    let only = ("Cache-Control", "only-if-cached");
+    #[rustfmt::skip]
+    let table: &[(&str, bool, Option<u64>, &[(&str, &str)], Behind)] = &[
+        ("200000", false, None, &[], Behind::Validate),
+        ("200000", false, Some(90_000), &[], Behind::Validate),
+        ("200000", false, Some(60), &[], Behind::Nothing),
+        ("200000", true, None, &[], Behind::Nothing),
+        ("200000", false, None, &[only], Behind::Nothing),
+        ("5", false, None, &[], Behind::Nothing),
+    ];
+    for (age, origin_hangs, validated, lines, expected) in table {
+        let lines = [&[("Range", "bytes=60-69")], *lines].concat();
+        let head = request("GET", &lines);
+        let meta = stored(206, &[("Age", age), ("ETag", "\"a\"")]);
+        let facts = Facts::of(&meta, &policy);
+        let presented = Presented {
+            head: &head,
+            directives: RequestDirectives::of(&head.fields),
+            bypass: None,
+            is_local: false,
+            remembered: Remembered {
+                asked: Some(NOW.seconds()),
+                validated: validated.map(|span| NOW.seconds() - span),
+            },
+            origin_hangs: *origin_hangs,
+        };
+        let part = Candidate {
+            facts: &facts,
+            fields: &meta.fields,
+            local: false,
+        };
+        let held = PartialContent {
+            part: range(50, 50),
+            length: 100,
+        };
+        let candidates = Candidates {
+            part: Some((part, held)),
+            ..Candidates::default()
+        };
+        let Plan::Answer(reused) = plan(&presented, &candidates, NOW) else {
+            panic!("{age} {lines:?}");
+        };
+        assert_eq!(reused.from, CandidateSource::Part);
+        assert_eq!(reused.behind, *expected, "{age} {validated:?} {lines:?}");
     }
 }
 

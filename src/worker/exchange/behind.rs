@@ -11,7 +11,9 @@ use crate::cache::plan::Scope;
 use crate::http::forward::is_condition;
 use crate::http::head::Method;
 use crate::http::target::Uri;
-use crate::worker::fetch::{self, Claim, Known, Purpose, Visibility, claim};
+use crate::worker::fetch::{
+    self, Ask, Claim, FetchRequest, Known, Purpose, StoredPart, Visibility, claim,
+};
 use crate::worker::origin::hung::Attempt;
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{ClaimGuard, Ticket};
@@ -35,6 +37,21 @@ impl Exchange<'_> {
         };
         self.note_validated();
         finish(self.begin_behind(uri, stored, claim));
+    }
+
+    /// Validates the stored part that answers this request meanwhile: as much of it is asked for as the client gets.
+    pub(super) fn validate_part_behind(&mut self, uri: &Uri, looked_up: &CandidateSet) {
+        let Some((stored, held)) = looked_up.part.clone() else {
+            return;
+        };
+        self.note_validated();
+        let ask = Ask::Validity;
+        let known = Known::Part(StoredPart { stored, held, ask });
+        let key = looked_up.key.clone();
+        let purpose = Purpose::Store { key, known };
+        let request = self.fetch_request(uri.clone(), purpose, Scope::AsPresented);
+        let request = for_the_store(request);
+        finish(fetch::begin(self.worker, request, Visibility::Own));
     }
 
     /// Tries an origin server that hangs, unless another request does.
@@ -63,18 +80,23 @@ impl Exchange<'_> {
         let known = Known::whole(stored);
         let purpose = Purpose::Store { key, known };
         let mut request = self.fetch_request(uri.clone(), purpose, Scope::Whole);
-        // The client has its answer: what is asked now is for the store alone.
         if !is_for_head {
             request.head.method = Method::Get;
         }
-        let fields = request.head.fields.iter();
-        request.head.fields = fields.filter(|(name, _)| !is_condition(name)).collect();
+        let request = for_the_store(request);
         let visibility = Visibility::Listed {
             claim,
             variant: None,
         };
         fetch::begin(self.worker, request, visibility)
     }
+}
+
+/// The request without the client's conditions: it has its answer, and what is asked now is for the store alone.
+fn for_the_store(mut request: FetchRequest) -> FetchRequest {
+    let fields = request.head.fields.iter();
+    request.head.fields = fields.filter(|(name, _)| !is_condition(name)).collect();
+    request
 }
 
 /// Has a fetch go on to its end though nobody waits for it.

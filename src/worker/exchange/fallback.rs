@@ -56,7 +56,10 @@ impl Exchange<'_> {
         match failure {
             ValidationFailure::Answered { status, .. } => {
                 from.status.set_received(status);
-                from.status.detail = Some("stale-if-error");
+                // What is fresh keeps the reason for which it was asked about.
+                if fallback.on_error != OnError::Refused {
+                    from.status.detail = Some("stale-if-error");
+                }
             }
             ValidationFailure::Hangs => {
                 from.status = CacheStatus::hit(left.seconds());

@@ -239,9 +239,7 @@ impl Exchange<'_> {
         self.apply_store_rule(uri);
         self.find_bypass(uri);
         let candidates = self.at_hand(uri);
-        if (candidates.stored.as_ref()).is_some_and(|stored| stored.facts.versioned) {
-            self.remember(&candidates.key);
-        }
+        self.remember_stored(&candidates);
         match self.plan(&candidates) {
             Plan::Answer(reused) => self.respond_now(&candidates, &reused),
             Plan::Bypass(_) | Plan::Refuse(_) | Plan::Obtain(_) => None,
@@ -260,6 +258,7 @@ impl Exchange<'_> {
         self.origin_hangs = self.worker.is_hung(&uri);
         loop {
             let candidates = self.gather(&uri).await;
+            self.remember_stored(&candidates);
             let plan = self.plan(&candidates);
             if matches!(
                 plan,

@@ -85,11 +85,12 @@ impl Exchange<'_> {
         self.record.outcome = RequestOutcome::of_stored(left);
         match (reused.behind, &from.stored) {
             (Behind::Validate, Some(stored)) => self.validate_behind(uri, stored, &from),
+            (Behind::Validate, None) => self.validate_part_behind(uri, &from),
             (Behind::TryOrigin, Some(stored)) => {
                 status.detail = Some(ORIGIN_HANGS);
                 self.try_origin(uri, stored);
             }
-            (Behind::Nothing, _) | (_, None) => {}
+            (Behind::Nothing, _) | (Behind::TryOrigin, None) => {}
         }
         let stored = match reused.from {
             CandidateSource::Growing => None,

@@ -5,6 +5,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Exchange;
+use super::candidates::CandidateSet;
 use crate::cache::key::{Hash as KeyHash, Key};
 use crate::cache::versioned::{Remembered, asks};
 use crate::worker::state::now;
@@ -34,6 +35,13 @@ impl Exchange<'_> {
             key: *key.hash(),
             client,
         });
+    }
+
+    /// The same where what is stored is of such a file.
+    pub(super) fn remember_stored(&mut self, candidates: &CandidateSet) {
+        if (candidates.stored.as_ref()).is_some_and(|stored| stored.facts.versioned) {
+            self.remember(&candidates.key);
+        }
     }
 
     /// Notes that this client has asked for it: when its answer begins, and when that has ended, as a long download takes

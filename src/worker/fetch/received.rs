@@ -60,7 +60,7 @@ impl Received {
             head: &head,
             has_lost_field: heads.any(|head| head.has_lost_field),
             joint,
-            length: framing.length(),
+            framing,
             local: self.is_local(&request.settings.own_destinations),
             has_store,
             times,

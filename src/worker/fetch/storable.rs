@@ -8,6 +8,7 @@ use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::stored::Meta;
 use crate::cache::storing::{StoredFor, UncacheableReason, may_store};
+use crate::http::framing::Framing;
 use crate::http::head::{Method, ResponseHead};
 use crate::http::parse::may_be_a_head;
 use crate::worker::waiting_list::NoStoreReason;
@@ -20,8 +21,7 @@ pub struct ReceivedHead<'a> {
     pub joint: Option<PartialContent>,
     /// A line was lost of a head that it came with.
     pub has_lost_field: bool,
-    /// The length of the content, where the head tells it.
-    pub length: Option<u64>,
+    pub framing: Framing,
     /// It came from this machine's own addresses.
     pub local: bool,
     /// There is a store that works.
@@ -36,7 +36,7 @@ pub fn storable(
     received: &ReceivedHead<'_>,
 ) -> Result<Meta, NoStoreReason> {
     let key = request.key().cloned().ok_or(NoStoreReason::Bypass)?;
-    let (head, length, times) = (received.head, received.length, received.times);
+    let (head, length, times) = (received.head, received.framing.length(), received.times);
     let held = (received.joint).or_else(|| partial::received_alone(request, head, length));
     let (head, key) = match held {
         None => (head.clone(), key),
@@ -69,6 +69,9 @@ pub fn storable(
     );
     if whom == StoredFor::Client {
         meta = meta.for_client(&presented.fields);
+    }
+    if received.framing == Framing::UntilClose {
+        meta = meta.until_close();
     }
     check_size(&meta)?;
     let part = request.part().filter(|_| received.joint.is_some());
