@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::age::{aged, date_value, initial_age};
 use super::directives::{FOREVER, ResponseDirectives};
 use super::personal::sets_cookies;
-use super::policy::{Policy, RuleFreshness, Ttl, applies};
+use super::policy::{Lift, Policy, RuleFreshness, Ttl, applies};
 use super::stored::Meta;
 use super::time::{FreshnessLeft, Timestamp};
 use super::{validation, vary};
@@ -111,9 +111,8 @@ impl Facts {
         let lifetime = lifetime(meta.status, fields, &directives, meta.response_time, policy);
         // A validation can bring what forbids storing or matching; what is there then waits for the
         // next validation.
-        let is_for_client = meta.variant.is_for_client();
         let unstorable = (directives.private || directives.no_store && !directives.must_understand)
-            && !policy.lifts(is_for_client);
+            && policy.lift(meta.variant.is_apart()) == Lift::Nothing;
         // Stored before such responses weren't.
         let explicit = explicit(fields, &directives, meta.response_time).is_some();
         let is_one_client_s = sets_cookies(fields) && !explicit && !policy.ignore_cookies;
@@ -129,7 +128,7 @@ impl Facts {
                 || directives.proxy_revalidate
                 || directives.s_maxage.is_some(),
             has_validator: validation::has_validator(fields),
-            for_one_client: is_for_client,
+            for_one_client: meta.variant.is_for_client(),
             immutable: directives.immutable || lifetime.source == LifetimeSource::Kept,
             versioned: matches!(rule, Some(RuleFreshness::Versioned(_))) && !directives.immutable,
             stale_while_revalidate: directives

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::owner::CLIENT;
+use super::owner::{ALL, CLIENT};
 use crate::http::target::Uri;
 
 /// A 128-bit BLAKE3 hash: names files, shared-memory slots and rows.
@@ -119,10 +119,20 @@ impl Variant {
         &self.text
     }
 
+    /// True for that of a response which only a rule's `store = "always"` stores: see `owner`.
+    pub fn is_apart(&self) -> bool {
+        self.owner().is_some()
+    }
+
     /// True for that of a response which is stored for one client alone.
     pub fn is_for_client(&self) -> bool {
+        self.owner().is_some_and(|owner| owner != ALL.as_bytes())
+    }
+
+    fn owner(&self) -> Option<&[u8]> {
         let mut lines = self.text.split(|byte| *byte == b'\n');
-        lines.any(|line| line.starts_with(CLIENT.as_bytes()))
+        let value = lines.find_map(|line| line.strip_prefix(CLIENT.as_bytes()))?;
+        Some(value.strip_prefix(b": ").unwrap_or(value))
     }
 
     /// The hash of the text; zero for [`Variant::none`].

@@ -73,6 +73,16 @@ pub enum StoreRule {
     Always { public: bool },
 }
 
+/// The part of what forbids to store a response that the operator lifts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lift {
+    Nothing,
+    /// no-store, private and Authorization.
+    ForAll,
+    /// Cookies that came or went, too: no other client gets what followed from them.
+    ForClient,
+}
+
 impl RuleTtl {
     /// The lifetime of versioned files, where their rule sets none.
     pub const VERSIONED: RuleTtl = RuleTtl {
@@ -82,10 +92,14 @@ impl RuleTtl {
 }
 
 impl Policy {
-    /// True where the operator lifts what no-store, private and Authorization forbid, for what is stored for one client
-    /// alone or for all.
-    pub(super) fn lifts(&self, is_for_client: bool) -> bool {
-        matches!(self.store, StoreRule::Always { public } if public || is_for_client)
+    /// The part that the operator lifts of what forbids to store a response, where that is kept apart for those that the
+    /// rule is for.
+    pub(super) fn lift(&self, is_apart: bool) -> Lift {
+        match self.store {
+            StoreRule::Always { public: true } if is_apart => Lift::ForAll,
+            StoreRule::Always { public: false } if is_apart => Lift::ForClient,
+            StoreRule::Always { .. } | StoreRule::Standard => Lift::Nothing,
+        }
     }
 
     /// True for a URI whose file is validated now and then though it is fresh.

@@ -78,8 +78,8 @@ impl Meta {
         self.variant.text().len() > vary::MOST_TEXT
     }
 
-    /// The same, for the client of this request alone.
-    pub fn for_client(self, request: &Fields) -> Meta {
+    /// The same, for those alone that this request's field [`super::owner::CLIENT`] names.
+    pub fn apart(self, request: &Fields) -> Meta {
         let names = vary::selecting(&self.fields, true).unwrap_or_default();
         let variant = vary::variant_of(&names, request);
         Meta { variant, ..self }
@@ -98,7 +98,7 @@ impl Meta {
 
     /// The names of the fields by which a request selects it; `None` when none can.
     pub fn selecting(&self) -> Option<Vec<String>> {
-        vary::selecting(&self.fields, self.variant.is_for_client())
+        vary::selecting(&self.fields, self.variant.is_apart())
     }
 
     /// True when a request with these fields selects it.

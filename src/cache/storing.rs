@@ -6,9 +6,9 @@
 use super::bypass::has_content;
 use super::directives::{RequestDirectives, ResponseDirectives};
 use super::freshness::{LifetimeSource, explicit, heuristically_cacheable, lifetime};
-use super::owner::CLIENT;
+use super::owner::{CLIENT, StoredFor};
 use super::personal::sets_cookies;
-use super::policy::Policy;
+use super::policy::{Lift, Policy};
 use super::stored::Meta;
 use super::time::Timestamp;
 use super::validation::update;
@@ -67,14 +67,6 @@ pub enum UncacheableReason {
     NoValidator,
 }
 
-/// The clients that a response is stored for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoredFor {
-    All,
-    /// The client alone whose request brought it; others may have it by no rule but the operator's.
-    Client,
-}
-
 /// Refuses a response to this request for `target` that may not be stored or would be of no use. It came at
 /// `received`.
 pub fn may_store(
@@ -84,27 +76,31 @@ pub fn may_store(
     policy: &Policy,
     received: Timestamp,
 ) -> Result<StoredFor, UncacheableReason> {
-    use UncacheableReason::{Authorization, NoStore, Private, RequestNoStore};
-    let may = |is_lifted| {
+    // It can be kept apart only where it is known for whom.
+    with_lift(policy.lift(request.fields.has(CLIENT)), |lift| {
         let terms = Terms {
             policy,
             received,
-            is_lifted,
+            lift,
         };
         is_storable(request, target, response, &terms)
-    };
-    match may(false) {
-        Ok(()) => Ok(StoredFor::All),
-        Err(RequestNoStore | NoStore | Private | Authorization) if policy.lifts(false) => {
-            may(true).map(|()| StoredFor::All)
-        }
-        // It can be kept apart only where its client is known.
-        Err(RequestNoStore | NoStore | Private | Authorization)
-            if policy.lifts(true) && request.fields.has(CLIENT) =>
-        {
-            may(true).map(|()| StoredFor::Client)
-        }
-        Err(why) => Err(why),
+    })
+}
+
+/// Says for whom something may be stored that `may` refuses, unless so much is lifted.
+fn with_lift(
+    lift: Lift,
+    may: impl Fn(Lift) -> Result<(), UncacheableReason>,
+) -> Result<StoredFor, UncacheableReason> {
+    use UncacheableReason::{Authorization, Cookie, NoStore, Private, RequestNoStore, SetCookie};
+    match (may(Lift::Nothing), lift) {
+        (Ok(()), _) => Ok(StoredFor::All),
+        (
+            Err(RequestNoStore | NoStore | Private | Authorization),
+            Lift::ForAll | Lift::ForClient,
+        )
+        | (Err(Cookie | SetCookie), Lift::ForClient) => may(lift).map(|()| StoredFor::Named),
+        (Err(why), _) => Err(why),
     }
 }
 
@@ -112,8 +108,14 @@ pub fn may_store(
 struct Terms<'a> {
     policy: &'a Policy,
     received: Timestamp,
-    /// The operator lifts what no-store, private and Authorization forbid.
-    is_lifted: bool,
+    lift: Lift,
+}
+
+impl Terms<'_> {
+    /// True where what no-store, private and Authorization forbid is lifted.
+    fn is_lifted(&self) -> bool {
+        self.lift != Lift::Nothing
+    }
 }
 
 fn is_storable(
@@ -123,7 +125,7 @@ fn is_storable(
     terms: &Terms<'_>,
 ) -> Result<(), UncacheableReason> {
     let directives = ResponseDirectives::of(&response.fields, &terms.policy.targeted);
-    request_permits(request, terms.is_lifted)?;
+    request_permits(request, terms.is_lifted())?;
     if request.method == Method::Post && !is_as_for_get(target, response, &directives) {
         return Err(UncacheableReason::Method);
     }
@@ -134,7 +136,7 @@ fn is_storable(
     // 416 and others may come of the range; what isn't asked for a part has no such doubt.
     if response.status != 200 && range::is_asked(request) {
         Err(UncacheableReason::Range)
-    } else if directives.no_store && !directives.must_understand && !terms.is_lifted {
+    } else if directives.no_store && !directives.must_understand && !terms.is_lifted() {
         Err(UncacheableReason::NoStore)
     } else {
         let explicit = explicit(&response.fields, &directives, terms.received);
@@ -164,13 +166,14 @@ fn may_share(
     terms: &Terms<'_>,
 ) -> Result<(), UncacheableReason> {
     let shared = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;
-    let has_cookie = request.has("cookie") && !terms.policy.ignore_cookies;
-    let sets_cookie = sets_cookies(response) && !terms.policy.ignore_cookies;
+    let cookies_count = !terms.policy.ignore_cookies && terms.lift != Lift::ForClient;
+    let has_cookie = request.has("cookie") && cookies_count;
+    let sets_cookie = sets_cookies(response) && cookies_count;
     // One of 0 lets nobody use it.
     let lasts = explicit.is_some_and(|seconds| seconds > 0);
-    if directives.private && !terms.is_lifted {
+    if directives.private && !terms.is_lifted() {
         Err(UncacheableReason::Private)
-    } else if request.has("authorization") && !shared && !terms.is_lifted {
+    } else if request.has("authorization") && !shared && !terms.is_lifted() {
         Err(UncacheableReason::Authorization)
     } else if offers_token(response) {
         Err(UncacheableReason::ConnectionAuth)
@@ -183,33 +186,39 @@ fn may_share(
     }
 }
 
-/// Refuses to take the fields of a head that came in answer to the validation of a stored response, as `new`, into what others get:
-/// they may be for the client whose request brought them.
+/// Refuses to take the fields of a head that came in answer to the validation of a stored response, as `new`, into what
+/// others get: they may be for the client whose request brought them. Says for whom the stored response is then, at most.
 pub fn may_update(
     request: &Fields,
     stored: &Meta,
     new: &ResponseHead,
     policy: &Policy,
     received: Timestamp,
-) -> Result<(), UncacheableReason> {
+) -> Result<StoredFor, UncacheableReason> {
     if new.has_lost_field {
         return Err(UncacheableReason::LostField);
     }
     let new = &new.fields;
-    let is_lifted = policy.lifts(stored.variant.is_for_client());
+    let lift = match policy.lift(request.has(CLIENT)) {
+        // What is one client's takes nothing from all.
+        Lift::ForClient if !stored.variant.is_apart() => Lift::Nothing,
+        lift @ (Lift::Nothing | Lift::ForAll | Lift::ForClient) => lift,
+    };
     let updated = update(&stored.fields, new, &policy.targeted);
     let directives = ResponseDirectives::of(&updated, &policy.targeted);
-    if directives.no_store && !directives.must_understand && !is_lifted {
-        return Err(UncacheableReason::NoStore);
-    }
     let explicit = explicit(&updated, &directives, received);
     let explicit = explicit.map(|(seconds, _)| seconds);
-    let terms = Terms {
-        policy,
-        received,
-        is_lifted,
-    };
-    may_share(request, new, &directives, explicit, &terms)
+    with_lift(lift, |lift| {
+        let terms = Terms {
+            policy,
+            received,
+            lift,
+        };
+        if directives.no_store && !directives.must_understand && !terms.is_lifted() {
+            return Err(UncacheableReason::NoStore);
+        }
+        may_share(request, new, &directives, explicit, &terms)
+    })
 }
 
 fn request_permits(request: &RequestHead, is_lifted: bool) -> Result<(), UncacheableReason> {

@@ -4,6 +4,7 @@
 //! `If-Match` and `If-Unmodified-Since` are the origin's alone: see `bypass`.
 
 use super::directives::{TargetList, withheld};
+use super::owner::StoredFor;
 use super::personal::PersonalFields;
 use super::stored::{Meta, dated, storable};
 use super::time::Timestamp;
@@ -98,7 +99,7 @@ pub fn update(stored: &Fields, new: &Fields, targets: &TargetList) -> Fields {
 }
 
 /// The metadata of a stored response after this response validated it. `presented` are the fields
-/// of the request: should `Vary` have changed, they choose the variant.
+/// of the request: should `Vary` have changed, they choose the variant. It is never for more than before.
 pub fn refreshed(
     stored: &Meta,
     presented: &Fields,
@@ -106,10 +107,12 @@ pub fn refreshed(
     request_time: Timestamp,
     response_time: Timestamp,
     targets: &TargetList,
+    whom: StoredFor,
 ) -> Meta {
     let new = dated(new.fields.clone(), response_time);
     let fields = update(&stored.fields, &new, targets);
-    let variant = match vary::selecting(&fields, stored.variant.is_for_client()) {
+    let is_apart = stored.variant.is_apart() || whom == StoredFor::Named;
+    let variant = match vary::selecting(&fields, is_apart) {
         Some(names) if stored.selecting().as_ref() != Some(&names) => {
             vary::variant_of(&names, presented)
         }

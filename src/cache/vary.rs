@@ -46,10 +46,10 @@ pub fn names(response: &Fields) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The names that make the variant of a stored response: those of its Vary, and [`CLIENT`] where it is for one client.
-pub fn selecting(response: &Fields, is_for_client: bool) -> Option<Vec<String>> {
+/// The names that make the variant of a stored response: those of its Vary, and [`CLIENT`] where it is kept apart.
+pub fn selecting(response: &Fields, is_apart: bool) -> Option<Vec<String>> {
     let mut names = names(response)?;
-    if is_for_client {
+    if is_apart {
         names.push(CLIENT.to_owned());
         names.sort_unstable();
     }

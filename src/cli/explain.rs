@@ -10,6 +10,7 @@ use super::{summary, url};
 use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
+use crate::cache::owner::{self, Asker};
 use crate::cache::plan::{Behind, CandidateSource, Candidates, Plan, Presented, Question, plan};
 use crate::cache::policy::StoreRule;
 use crate::cache::range::ByteRange;
@@ -81,7 +82,17 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let known = of_key(key.clone())?;
     let of_head = of_key(Key::of_head(&cache_uri))?;
     let mut directives = RequestDirectives::of(&head.fields);
-    directives.no_store &= store.settings.rules.store(uri) == StoreRule::Standard;
+    // No client is known here.
+    let asker = Asker {
+        uri: cache_uri.as_bytes(),
+        place: None,
+        secret: None,
+        ignore_cookies: false,
+    };
+    let rule = store.settings.rules.store(uri);
+    if let Some(fields) = owner::apply(rule, &mut directives, &head.fields, &asker) {
+        head.fields = fields;
+    }
     let presented = Presented {
         head: &head,
         directives,

@@ -36,6 +36,7 @@ pub(super) struct Tally {
     bytes: u64,
     newer: u64,
     large: u64,
+    of_clients: u64,
     pub(super) damaged: u64,
     spoiled: u64,
 }
@@ -49,6 +50,10 @@ impl Tally {
             (
                 self.large,
                 "left out, as they are larger than largest_object",
+            ),
+            (
+                self.of_clients,
+                "left out, as they are for one client alone",
             ),
             (self.damaged, "damaged"),
             (self.spoiled, "had been damaged where they were exported"),
@@ -157,6 +162,11 @@ impl<'a> Importer<'a> {
         let settings = &self.handle.settings;
         if archived.content > settings.largest_object.min(settings.store.size) {
             self.tally.large += 1;
+            return Ok(Destination::Nowhere);
+        }
+        // Its secret is another's.
+        if archived.meta.variant.is_for_client() {
+            self.tally.of_clients += 1;
             return Ok(Destination::Nowhere);
         }
         if self.is_as_new(&archived.meta)? {

@@ -112,6 +112,7 @@ pub(super) fn fields_of(variant: &Variant) -> String {
     let lines = text.filter(|line| !line.is_empty()).map(|line| {
         let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
         match name {
+            b"" if line.ends_with(b": all") => "a rule that says public = true".to_owned(),
             b"" => "one client's identity".to_owned(),
             _ if name.len() == line.len() => format!("no {}", printable(line)),
             b"authorization" | b"cookie" => format!("{}: ***", printable(name)),

@@ -17,6 +17,7 @@ pub(crate) mod open;
 mod open_files;
 pub mod postgres;
 pub mod record;
+pub(crate) mod secret;
 pub(crate) mod sieve;
 pub(crate) mod spool;
 #[cfg(test)]

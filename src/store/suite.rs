@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Checksum, Content, Found, Object, Published, SMALL, Store, StoreError, Whole};
 use crate::cache::key::Key;
-use crate::cache::owner::identified;
+use crate::cache::owner::testing::identified;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::cache::vary;
@@ -162,14 +162,14 @@ fn replaces_and_removes(store: &dyn Store) {
 }
 
 fn keeps_clients_apart(store: &dyn Store) {
-    let client = |number: u8| identified(&Fields::default(), &[number], None, false);
+    let client = |number: u8| identified(&Fields::default(), &[number]);
     for (key, vary) in [
         ("GET http://own/", &[][..]),
         ("GET http://own/vary", &[("Vary", "X")]),
     ] {
         let meta = meta(key, vary, &Fields::default());
         for (number, size) in [(1, 10), (2, 100_000)] {
-            let meta = meta.clone().for_client(&client(number));
+            let meta = meta.clone().apart(&client(number));
             publish(store, &meta, &content(size, number));
         }
         for number in [1, 2] {

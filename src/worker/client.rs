@@ -11,7 +11,9 @@ use bytes::{Bytes, BytesMut};
 use super::origin::guard::Requester;
 use super::origin::pinned::PinnedConnections;
 use super::upload::Upload;
+use crate::cache::owner::Place;
 use crate::ipc::{Assigned, Peer, Returned};
+use crate::sys::credentials::peer_user;
 use crate::sys::stream::Stream;
 
 pub(super) struct Client {
@@ -52,6 +54,14 @@ impl Client {
         match self.peer {
             Peer::Ip(address) => Some(address.ip().to_canonical()),
             Peer::Unix => None,
+        }
+    }
+
+    /// Its place, as far as that tells it from others.
+    pub(super) fn place(&self) -> Option<Place> {
+        match self.address() {
+            Some(address) => Some(Place::Address(address)),
+            None => peer_user(&self.stream).map(Place::User),
         }
     }
 

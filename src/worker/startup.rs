@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use super::state::Worker;
 use super::store_writer::StoreWriter;
+use crate::cache::owner::Secret;
 use crate::config::{self, Settings};
 use crate::store::open::open;
+use crate::store::secret::secret;
 use crate::sys::exit::Failure;
 use crate::sys::memory_file;
 use crate::sys::shared::Shared;
@@ -21,7 +23,17 @@ pub(super) fn build(index: u16, settings: OwnedFd, shared: OwnedFd) -> Result<Wo
     shared.unclaim_all(index);
     let pseudonym = pseudonym(&shared);
     let store = open_store(index, &settings, &shared);
-    Ok(Worker::new(index, settings, shared, pseudonym, store))
+    let secret = store.as_ref().and_then(|_| secret_of(&settings));
+    let mut worker = Worker::new(index, settings, shared, pseudonym, store);
+    worker.secret = secret;
+    Ok(worker)
+}
+
+fn secret_of(settings: &Settings) -> Option<Secret> {
+    let secret = secret(&settings.store.path);
+    secret
+        .inspect_err(|why| log::error!("nothing is stored for one client alone: {why}"))
+        .ok()
 }
 
 /// The settings in a memory file that the supervisor sent.

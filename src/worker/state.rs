@@ -22,6 +22,7 @@ use super::transfers::Transfers;
 use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
+use crate::cache::owner::Secret;
 use crate::cache::time::Timestamp;
 use crate::config::{Settings, StoreChoice};
 use crate::http::fields::Fields;
@@ -45,6 +46,8 @@ pub(super) struct Worker {
     pub(super) store_choice: StoreChoice,
     /// The store; `None` when it could not be opened.
     pub(super) store: Option<StoreWriter>,
+    /// Tells clients apart that something is stored for; `None` where nothing is.
+    pub(super) secret: Option<Secret>,
     /// Responses that answer without the store.
     pub(super) memory: RefCell<MemoryTier<Rc<Stored>>>,
     pub(super) waiting_lists: Rc<WaitingLists>,
@@ -84,6 +87,7 @@ impl Worker {
             pseudonym,
             store_choice: settings.store.clone(),
             store,
+            secret: None,
             waiting_lists: Rc::default(),
             pool: ConnectionPool::default(),
             trust: Trust::default(),

@@ -10,23 +10,24 @@ use crate::common::origin::{ok, reply};
 use crate::common::proxy::{run, said};
 use crate::common::{Client, Gate, Origin, Proxy, Response, TIMEOUT, wait_until};
 
-const OWN: &str = "ttl = \"10m\"\n[[rule]]\nmatch = \"*\"\nstore = \"always\"\n";
-const PUBLIC: &str = "ttl = \"10m\"\n[[rule]]\nmatch = \"*\"\nstore = \"always\"\npublic = true\n";
+pub const OWN: &str = "ttl = \"10m\"\n[[rule]]\nmatch = \"*\"\nstore = \"always\"\n";
+pub const PUBLIC: &str =
+    "ttl = \"10m\"\n[[rule]]\nmatch = \"*\"\nstore = \"always\"\npublic = true\n";
 
 /// A client by the last number of its address, and the fields of its request.
-type Who = (u8, &'static str);
+pub type Who = (u8, &'static str);
 
-const HOME: u8 = 1;
-const ALICE: Who = (HOME, "Authorization: Basic YWxpY2U=\r\n");
-const BOB: Who = (HOME, "Authorization: Basic Ym9i\r\n");
+pub const HOME: u8 = 1;
+pub const ALICE: Who = (HOME, "Authorization: Basic YWxpY2U=\r\n");
+pub const BOB: Who = (HOME, "Authorization: Basic Ym9i\r\n");
 
-fn get(proxy: &Proxy, uri: &str, (address, fields): Who) -> Response {
+pub fn get(proxy: &Proxy, uri: &str, (address, fields): Who) -> Response {
     let address = IpAddr::from([127, 0, 0, address]);
     Client::from(address, proxy).request("GET", uri, fields)
 }
 
 /// Answers each request with these fields and a number of its own.
-fn numbered(fields: &'static str) -> Origin {
+pub fn numbered(fields: &'static str) -> Origin {
     let count = AtomicUsize::new(0);
     Origin::answering(move |_| ok(fields, count.fetch_add(1, SeqCst).to_string()))
 }

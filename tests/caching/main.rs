@@ -5,6 +5,7 @@
 mod common;
 
 mod always;
+mod apart;
 mod classes;
 mod conditions;
 mod content;

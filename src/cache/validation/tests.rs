@@ -165,6 +165,7 @@ fn a_refreshed_response_counts_from_its_validation() {
         NOW,
         NOW + Duration::from_secs(1),
         &TargetList::NONE,
+        StoredFor::All,
     );
     #[rustfmt::skip]
     let expected = ["Vary: a", "Foo: 2", "Cache-Control: max-age=5", "Date: Sun, 06 Nov 1994 08:49:38 GMT"];
@@ -195,6 +196,7 @@ fn a_changed_vary_chooses_the_variant_anew() {
             NOW,
             NOW,
             &TargetList::NONE,
+            StoredFor::All,
         );
         assert_eq!(meta.variant.text(), expected, "{vary}");
     }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::candidates::CandidateSet;
 use super::{After, Collapsing, Exchange};
@@ -59,9 +59,9 @@ impl Exchange<'_> {
     /// answered by what another's fetch brings.
     fn may_leave(&self) -> bool {
         let phase = &self.worker.phase;
-        let length = self.head.fields.text().len() + self.client.buffer.len();
+        let length = self.received_text().len() + self.client.buffer.len();
         !self.client.handed
-            && !self.has_own_field
+            && !self.has_own_credentials
             && self.client.pinned.is_empty()
             && phase.supervised()
             && !phase.draining()
@@ -69,9 +69,15 @@ impl Exchange<'_> {
             && length <= MAX_READ
     }
 
-    /// Puts the request back before what was read after it.
+    fn received_text(&self) -> &Bytes {
+        self.received
+            .as_ref()
+            .unwrap_or_else(|| self.head.fields.text())
+    }
+
+    /// Puts the request back as it was received, before what was read after it.
     fn leave_for(&mut self, other: u16) -> After {
-        let head = self.head.fields.text();
+        let head = self.received_text();
         let mut read = BytesMut::with_capacity(head.len() + self.client.buffer.len());
         read.extend_from_slice(head);
         read.extend_from_slice(&self.client.buffer);

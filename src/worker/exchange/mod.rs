@@ -32,6 +32,7 @@ use std::io;
 use std::rc::Rc;
 
 use access_log::RequestRecord;
+use bytes::Bytes;
 use candidates::CandidateSet;
 use route::{Refusal, Route, check_client, route};
 use versioned::AskedFile;
@@ -42,7 +43,7 @@ use super::state::{Worker, cache_uri, now};
 use crate::cache::bypass::Bypass;
 use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
-use crate::cache::owner::identified;
+use crate::cache::owner::{self, Asker};
 use crate::cache::plan::{Plan, PlanRefusal, Presented, plan};
 use crate::cache::policy::StoreRule;
 use crate::cache::versioned::Remembered;
@@ -100,8 +101,10 @@ pub struct Exchange<'a> {
     content: ClientContent,
     /// The form in which the target URI was named, other than as it is.
     named_as: Option<NamedAs>,
-    /// The head has a field that wasn't received, so that it can't be put back.
-    has_own_field: bool,
+    /// The text of the head as it was received, where a rule added to its fields.
+    received: Option<Bytes>,
+    /// The head has credentials that its target named, so that it can't be put back.
+    has_own_credentials: bool,
     /// The connection may stay open afterwards.
     keep: bool,
     /// For the plan of a request that the cache may answer.
@@ -126,7 +129,8 @@ pub async fn serve(
         client,
         content: ClientContent::None,
         named_as: None,
-        has_own_field: false,
+        received: None,
+        has_own_credentials: false,
         keep: client_persists(&head),
         directives: RequestDirectives::default(),
         bypass: None,
@@ -198,7 +202,7 @@ impl Exchange<'_> {
     fn addressed(&mut self, target: TargetUri) -> Uri {
         if let Some(fields) = target.authorized(&self.head.fields) {
             self.head.fields = fields;
-            self.has_own_field = true;
+            self.has_own_credentials = true;
         }
         self.named_as = match target.form {
             UriForm::Plain => None,
@@ -211,19 +215,23 @@ impl Exchange<'_> {
         target.uri
     }
 
-    /// Takes up the operator's word on what is stored: the request's no-store is none then, and where what is stored may
-    /// be for one client alone, a field tells which that is.
+    /// Takes up the operator's word on what is stored, and for whom.
     fn apply_store_rule(&mut self, uri: &Uri) {
         let rule = self.settings.rules.store(uri.as_bytes());
-        if rule != StoreRule::Standard {
-            self.directives.no_store = false;
+        if rule == StoreRule::Standard {
+            return;
         }
-        if rule == (StoreRule::Always { public: false }) {
-            let ignore_cookies = self.settings.policy(uri.as_bytes()).ignore_cookies;
-            let (uri, address) = (cache_uri(&self.settings, uri), self.client.address());
-            let fields = &self.head.fields;
-            self.head.fields = identified(fields, uri.as_bytes(), address, ignore_cookies);
-            self.has_own_field = true;
+        let key_uri = cache_uri(&self.settings, uri);
+        let asker = Asker {
+            uri: key_uri.as_bytes(),
+            place: self.client.place(),
+            secret: self.worker.secret.as_ref(),
+            ignore_cookies: self.settings.policy(uri.as_bytes()).ignore_cookies,
+        };
+        let fields = &self.head.fields;
+        if let Some(fields) = owner::apply(rule, &mut self.directives, fields, &asker) {
+            self.received = Some(self.head.fields.text().clone());
+            self.head.fields = fields;
         }
     }
 

@@ -9,6 +9,7 @@ use super::claim::unclaim;
 use super::context::{Context, FetchTimes};
 use super::storable::check_size;
 use crate::cache::key::Key;
+use crate::cache::owner::StoredFor;
 use crate::cache::personal::PersonalFields;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
@@ -130,10 +131,13 @@ pub async fn refresh(
     let (old, policy) = (&stored.object.meta, &request.policy);
     let (received, targets) = (times.response, &policy.targeted);
     let presented = &request.head.fields;
-    let all = refreshed(old, presented, head, times.request, received, targets);
+    let refreshed =
+        |head, whom| refreshed(old, presented, head, times.request, received, targets, whom);
     let alone = PersonalFields::of(&head.fields, targets).alone_in(&head.fields);
-    let shared = match may_update(presented, old, head, policy, received) {
-        Ok(()) => Ok(keep(context, stored, all.clone()).await),
+    let permitted = may_update(presented, old, head, policy, received);
+    let all = refreshed(head, permitted.unwrap_or(StoredFor::All));
+    let shared = match permitted {
+        Ok(_) => Ok(keep(context, stored, all.clone()).await),
         Err(why @ (UncacheableReason::Private | UncacheableReason::NoStore)) => {
             // Nobody is to have it without asking any more, nor anything else of what this client got.
             let lines = head.fields.iter();
@@ -142,7 +146,7 @@ pub async fn refresh(
                 fields,
                 ..head.clone()
             };
-            let meta = refreshed(old, presented, &head, times.request, received, targets);
+            let meta = refreshed(&head, StoredFor::All);
             keep(context, stored, meta).await;
             Err(why)
         }

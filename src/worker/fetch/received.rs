@@ -74,7 +74,12 @@ impl Received {
                 joint,
                 ..received
             };
-            wanted = storable(request, &received).and(wanted);
+            wanted = match (storable(request, &received), wanted) {
+                (Ok(first), Ok(both)) if first.variant.is_apart() => {
+                    Ok(both.apart(&request.head.fields))
+                }
+                (first, both) => first.and(both),
+            };
         }
         Combined {
             head,

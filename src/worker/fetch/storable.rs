@@ -5,9 +5,10 @@ use super::context::FetchTimes;
 use super::partial;
 use super::request::FetchRequest;
 use crate::cache::key::Key;
+use crate::cache::owner::StoredFor;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::stored::Meta;
-use crate::cache::storing::{StoredFor, UncacheableReason, may_store};
+use crate::cache::storing::{UncacheableReason, may_store};
 use crate::http::framing::Framing;
 use crate::http::head::{Method, ResponseHead};
 use crate::http::parse::may_be_a_head;
@@ -67,15 +68,17 @@ pub fn storable(
         times.response,
         &policy.targeted,
     );
-    if whom == StoredFor::Client {
-        meta = meta.for_client(&presented.fields);
+    let part = request.part().filter(|_| received.joint.is_some());
+    let part = part.map(|part| &part.stored.object.meta);
+    // What is put together is for those alone that may have all of it.
+    if whom == StoredFor::Named || part.is_some_and(|part| part.variant.is_apart()) {
+        meta = meta.apart(&presented.fields);
     }
     if received.framing == Framing::UntilClose {
         meta = meta.until_close();
     }
     check_size(&meta)?;
-    let part = request.part().filter(|_| received.joint.is_some());
-    meta.local = received.local || part.is_some_and(|part| part.stored.object.meta.local);
+    meta.local = received.local || part.is_some_and(|part| part.local);
     Ok(meta)
 }
 
