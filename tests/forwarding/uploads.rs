@@ -287,3 +287,31 @@ fn a_switch_before_the_end_of_the_content_needs_all_of_it() {
         }
     }
 }
+
+#[test]
+fn a_switch_waits_for_an_origin_that_pauses() {
+    const MUCH: u64 = 24 * MIB;
+    let proxy = Proxy::start(SHORT);
+    let origin = Origin::scripted(|mut conn| {
+        let _ = conn.head();
+        conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+        sleep(LONGER);
+        let taken = take(&mut conn, Framing::Chunked);
+        let ping = conn.wire.exactly(4);
+        if taken == MUCH && ping.is_ok_and(|ping| ping == b"ping") {
+            conn.send("pong");
+        }
+    });
+    let mut client = Client::of(&proxy);
+    let fields = "Connection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n";
+    client.send(head(&origin, "/", "1.1", fields));
+    let mut send = |piece: &[u8]| {
+        let size = format!("{:x}\r\n", piece.len());
+        let chunk = [size.as_bytes(), piece, b"\r\n"].concat();
+        client.wire.send(&chunk).is_ok()
+    };
+    send_pattern(&mut send, MUCH);
+    client.send("0\r\n\r\nping");
+    assert_eq!(client.response_head("POST").status, 101);
+    assert_eq!(client.wire.exactly(4).unwrap(), b"pong");
+}
