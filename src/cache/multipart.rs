@@ -75,6 +75,16 @@ mod tests {
             let got = is_bounded(*parts, *media_type, *length);
             assert_eq!(got, *expected, "{parts} {media_type:?} {length}");
         }
+        for (media_type, length) in [
+            (None, 9_u64),
+            (Some(&b"a/b"[..]), 10),
+            (Some(b"a/b"), 99_999),
+        ] {
+            let longest = format!("bytes {length}-{length}/{length}");
+            let most = MOST_AROUND / part_head(MARK, media_type, &longest).len();
+            assert!(is_bounded(most, media_type, length), "{length}");
+            assert!(!is_bounded(most + 1, media_type, length), "{length}");
+        }
         // It is never more than what was reckoned with.
         let longest = format!("bytes {0}-{0}/{0}", u64::MAX);
         let head = part_head(MARK, Some(b"a/b"), &longest);

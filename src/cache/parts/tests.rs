@@ -345,3 +345,12 @@ fn the_rest_of_a_representation() {
         assert_eq!(got, *expected, "{ours:?} {theirs:?}");
     }
 }
+
+#[test]
+fn what_is_asked_for_besides() {
+    let (before, after) = (part(0, 4), part(6, 4));
+    let around = Lacking::Around { before, after };
+    assert_eq!((around.then_after(), around.amount()), (Some(after), 8));
+    let beside = Lacking::Beside(before);
+    assert_eq!((beside.then_after(), beside.amount()), (None, 4));
+}

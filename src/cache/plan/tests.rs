@@ -452,3 +452,70 @@ fn what_is_refused_has_a_status() {
     // RFC 9111 §5.2.1.7
     assert_eq!(PlanRefusal::OnlyIfCached.status(), 504);
 }
+
+#[test]
+fn what_is_used_where_asking_fails() {
+    let on_error = OnError::Disconnected;
+    let why = ValidateReason::Stale;
+    let table = [
+        (Question::Validate { why, on_error }, Some(on_error)),
+        (Question::FetchRange { on_error }, Some(on_error)),
+        (Question::ValidatePart { why }, None),
+        (Question::Fetch, None),
+    ];
+    for (question, expected) in table {
+        let asked = Obtain {
+            question,
+            forward: Forward::Stale,
+            scope: Scope::Whole,
+        };
+        assert_eq!(asked.on_error(), expected, "{question:?}");
+    }
+}
+
+/// What is whole but not yet in the store is as what is stored.
+#[test]
+fn asking_again_is_of_what_is_on_its_way_into_the_store_too() {
+    let head = request("GET", &[]);
+    let (facts, fields) = response(FRESH);
+    let facts = Facts {
+        versioned: true,
+        ..facts
+    };
+    for (asked, is_whole, expected) in [
+        (None, true, true),
+        (Some(NOW.seconds() - 5), true, false),
+        (Some(NOW.seconds() - 5), false, true),
+    ] {
+        let presented = Presented {
+            head: &head,
+            directives: RequestDirectives::of(&head.fields),
+            bypass: None,
+            is_local: false,
+            remembered: Remembered {
+                asked,
+                validated: None,
+            },
+            origin_hangs: false,
+        };
+        let candidates = Candidates {
+            stored: None,
+            other_variants: false,
+            part: None,
+            growing: Some(Growing {
+                facts: &facts,
+                selected: Selected {
+                    status: 200,
+                    fields: &fields,
+                    response_time: NOW,
+                },
+                length: Some(100),
+                ready: if is_whole { 100 } else { 50 },
+                is_whole,
+            }),
+        };
+        let got = plan(&presented, &candidates, NOW);
+        let is_answered = got == answers(CandidateSource::Growing, 60);
+        assert_eq!(is_answered, expected, "{asked:?} {is_whole}: {got:?}");
+    }
+}

@@ -96,6 +96,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn doubt_is_of_chunked_content_alone() {
+        for (framing, bytes, expected) in [
+            (Framing::Chunked, &b"3\nabc\n0\n\n"[..], true),
+            (Framing::Chunked, b"3\r\nabc\r\n0\r\n\r\n", false),
+            (Framing::Length(3), b"abc", false),
+            (Framing::UntilClose, b"abc", false),
+        ] {
+            let mut decoder = ContentDecoder::new(framing, Sender::OriginServer);
+            let mut buf = BytesMut::from(bytes);
+            while matches!(decoder.next(&mut buf), Ok(ContentStep::Data(_))) {}
+            assert_eq!(decoder.is_doubtful(), expected, "{framing:?}");
+        }
+    }
+
+    #[test]
     fn framings() {
         /// Framing, bytes, content, what is left, over, all well if the peer closes now.
         type Row<'a> = (Framing, &'a [u8], &'a [u8], &'a [u8], bool, bool);
