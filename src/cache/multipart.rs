@@ -76,9 +76,9 @@ mod tests {
             assert_eq!(got, *expected, "{parts} {media_type:?} {length}");
         }
         for (media_type, length) in [
-            (None, 9_u64),
-            (Some(&b"a/b"[..]), 10),
-            (Some(b"a/b"), 99_999),
+            (Some(&b"a/b"[..]), 9_u64),
+            (Some(b"a/b"), 10),
+            (Some(b"text/html"), 99_999),
         ] {
             let longest = format!("bytes {length}-{length}/{length}");
             let most = MOST_AROUND / part_head(MARK, media_type, &longest).len();
