@@ -298,7 +298,13 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
     if let Some((part, held)) = &candidates.part {
         let usable = reuse(directives, part.facts, now);
         let fresh = usable.answers();
-        let behind = behind_part(request, part.facts, usable, now);
+        // Nobody asks again for a part: that is a request for all.
+        let remembered = request.remembered;
+        let is_due = versioned::is_due(usable, head, directives, part.facts, remembered, now);
+        let behind = match is_due && !request.origin_hangs {
+            true => Behind::Validate,
+            false => Behind::Nothing,
+        };
         let own = !has_condition(head);
         match (part_use(head, *held, part.fields, fresh.is_some()), usable) {
             (PartUse::Answer, Reuse::Fresh { age, left } | Reuse::Stale { age, left }) => {
@@ -332,24 +338,6 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
         _ if wants_whole(head, 0) => obtain(Question::Fetch, forward, Scope::Whole),
         Some((lacking, false)) => obtain(Question::Complete(lacking), forward, Scope::AsPresented),
         None => obtain(Question::Fetch, forward, Scope::AsPresented),
-    }
-}
-
-/// The validation behind a stored part that is used so. A client never asks again for one: that is a request for all.
-fn behind_part(request: &Presented<'_>, facts: &Facts, used: Reuse, now: Timestamp) -> Behind {
-    let Presented {
-        head,
-        directives,
-        remembered,
-        origin_hangs,
-        ..
-    } = request;
-    match with_class(used, head, directives, facts, *remembered, now) {
-        Reuse::Validate {
-            why: ValidateReason::Versioned,
-            ..
-        } if !origin_hangs => Behind::Validate,
-        Reuse::Fresh { .. } | Reuse::Stale { .. } | Reuse::Validate { .. } => Behind::Nothing,
     }
 }
 

@@ -94,6 +94,20 @@ pub(super) fn with_class(
     }
 }
 
+/// True where what would be used so is to be validated behind the answer.
+pub(super) fn is_due(
+    used: Reuse,
+    head: &RequestHead,
+    directives: &RequestDirectives,
+    facts: &Facts,
+    remembered: Remembered,
+    now: Timestamp,
+) -> bool {
+    let with_class = with_class(used, head, directives, facts, remembered, now);
+    let why = ValidateReason::Versioned;
+    matches!(with_class, Reuse::Validate { why: it, .. } if it == why)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

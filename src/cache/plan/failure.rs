@@ -36,3 +36,54 @@ pub fn answers_instead(on_error: OnError, failure: ValidationFailure) -> bool {
         ValidationFailure::Answered { .. } | ValidationFailure::ClientContent => false,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::type_complexity)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_a_validation() {
+        use OnError::{Disconnected, Error, No, Refused};
+        use ValidationFailure::{ClientContent, Hangs, Unreachable};
+        let answered = |status, is_stored| ValidationFailure::Answered { status, is_stored };
+        #[rustfmt::skip]
+        let table: &[(OnError, ValidationFailure, bool)] = &[
+            // RFC 9111 §4.2.4
+            (No, Unreachable, false),
+            (Disconnected, Unreachable, true),
+            (Error, Unreachable, true),
+            (Error, ClientContent, false),
+            (No, Hangs, false),
+            (Disconnected, Hangs, true),
+            // §4.3.3: a 5xx may be taken as no response, unless it is to be remembered
+            (No, answered(503, false), false),
+            (Disconnected, answered(503, false), true),
+            (Disconnected, answered(503, true), false),
+            // RFC 5861 §4
+            (Error, answered(503, true), true),
+            (Error, answered(500, false), true),
+            (Error, answered(501, false), false),
+            (Error, answered(404, false), false),
+            (Disconnected, answered(200, true), false),
+            // It is fresh: whatever isn't about it is no answer.
+            (Refused, Unreachable, true),
+            (Refused, Hangs, true),
+            (Refused, ClientContent, false),
+            (Refused, answered(200, true), false),
+            (Refused, answered(206, false), false),
+            (Refused, answered(301, true), false),
+            (Refused, answered(404, true), false),
+            (Refused, answered(410, false), false),
+            (Refused, answered(400, false), true),
+            (Refused, answered(403, false), true),
+            (Refused, answered(429, true), true),
+            (Refused, answered(501, true), true),
+            (Refused, answered(503, true), true),
+        ];
+        for (on_error, failure, expected) in table {
+            let got = answers_instead(*on_error, *failure);
+            assert_eq!(got, *expected, "{on_error:?} {failure:?}");
+        }
+    }
+}

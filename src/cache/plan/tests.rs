@@ -1,5 +1,7 @@
 //! Plans as tables: a request, what there is, and what becomes of it.
 
+mod versioned;
+
 use super::*;
 use crate::cache::policy::Policy;
 use crate::cache::range::ByteRange;
@@ -37,6 +39,12 @@ const NOTHING: There = There {
     origin_hangs: false,
 };
 
+/// What the stored part has.
+const SECOND_HALF: PartialContent = PartialContent {
+    part: ByteRange { first: 50, len: 50 },
+    length: 100,
+};
+
 fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Plan {
     let head = request(there.method, lines);
     let presented = Presented {
@@ -54,17 +62,12 @@ fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Pla
         fields,
         local: there.local,
     };
-    // The second half is what the stored part has.
-    let second = PartialContent {
-        part: range(50, 50),
-        length: 100,
-    };
     let candidates = Candidates {
         stored: whole
             .as_ref()
             .map(|(facts, fields)| candidate((facts, fields))),
         other_variants: false,
-        part: (part.as_ref()).map(|(facts, fields)| (candidate((facts, fields)), second)),
+        part: (part.as_ref()).map(|(facts, fields)| (candidate((facts, fields)), SECOND_HALF)),
         growing: growing.as_ref().map(|(facts, fields)| Growing {
             facts,
             selected: Selected {
@@ -331,107 +334,9 @@ fn without_a_validator_a_distant_range_is_asked_for_as_it_is() {
 }
 
 #[test]
-fn failures_of_a_validation() {
-    use OnError::{Disconnected, Error, No, Refused};
-    use ValidationFailure::{ClientContent, Hangs, Unreachable};
-    let answered = |status, is_stored| ValidationFailure::Answered { status, is_stored };
-    #[rustfmt::skip]
-    let table: &[(OnError, ValidationFailure, bool)] = &[
-        // RFC 9111 §4.2.4
-        (No, Unreachable, false),
-        (Disconnected, Unreachable, true),
-        (Error, Unreachable, true),
-        (Error, ClientContent, false),
-        (No, Hangs, false),
-        (Disconnected, Hangs, true),
-        // §4.3.3: a 5xx may be taken as no response, unless it is to be remembered
-        (No, answered(503, false), false),
-        (Disconnected, answered(503, false), true),
-        (Disconnected, answered(503, true), false),
-        // RFC 5861 §4
-        (Error, answered(503, true), true),
-        (Error, answered(500, false), true),
-        (Error, answered(501, false), false),
-        (Error, answered(404, false), false),
-        (Disconnected, answered(200, true), false),
-        // It is fresh: whatever isn't about it is no answer.
-        (Refused, Unreachable, true),
-        (Refused, Hangs, true),
-        (Refused, ClientContent, false),
-        (Refused, answered(200, true), false),
-        (Refused, answered(206, false), false),
-        (Refused, answered(301, true), false),
-        (Refused, answered(404, true), false),
-        (Refused, answered(410, false), false),
-        (Refused, answered(400, false), true),
-        (Refused, answered(403, false), true),
-        (Refused, answered(429, true), true),
-        (Refused, answered(501, true), true),
-        (Refused, answered(503, true), true),
-    ];
-    for (on_error, failure, expected) in table {
-        let got = answers_instead(*on_error, *failure);
-        assert_eq!(got, *expected, "{on_error:?} {failure:?}");
-    }
-}
-
-/// A part of a versioned file is validated behind its answer, as all of it is.
-#[test]
-fn a_part_of_a_versioned_file() {
-    use crate::cache::policy::{RuleFreshness, RuleTtl};
-    let policy = Policy {
-        rule: Some(RuleFreshness::Versioned(RuleTtl::VERSIONED)),
-        ..Policy::default()
-    };
-    let only = ("Cache-Control", "only-if-cached");
-    #[rustfmt::skip]
-    let table: &[(&str, bool, Option<u64>, &[(&str, &str)], Behind)] = &[
-        ("200000", false, None, &[], Behind::Validate),
-        ("200000", false, Some(90_000), &[], Behind::Validate),
-        ("200000", false, Some(60), &[], Behind::Nothing),
-        ("200000", true, None, &[], Behind::Nothing),
-        ("200000", false, None, &[only], Behind::Nothing),
-        ("5", false, None, &[], Behind::Nothing),
-    ];
-    for (age, origin_hangs, validated, lines, expected) in table {
-        let lines = [&[("Range", "bytes=60-69")], *lines].concat();
-        let head = request("GET", &lines);
-        let meta = stored(206, &[("Age", age), ("ETag", "\"a\"")]);
-        let facts = Facts::of(&meta, &policy);
-        let presented = Presented {
-            head: &head,
-            directives: RequestDirectives::of(&head.fields),
-            bypass: None,
-            is_local: false,
-            remembered: Remembered {
-                asked: Some(NOW.seconds()),
-                validated: validated.map(|span| NOW.seconds() - span),
-            },
-            origin_hangs: *origin_hangs,
-        };
-        let part = Candidate {
-            facts: &facts,
-            fields: &meta.fields,
-            local: false,
-        };
-        let held = PartialContent {
-            part: range(50, 50),
-            length: 100,
-        };
-        let candidates = Candidates {
-            part: Some((part, held)),
-            ..Candidates::default()
-        };
-        let Plan::Answer(reused) = plan(&presented, &candidates, NOW) else {
-            panic!("{age} {lines:?}");
-        };
-        assert_eq!(reused.from, CandidateSource::Part);
-        assert_eq!(reused.behind, *expected, "{age} {validated:?} {lines:?}");
-    }
-}
-
-#[test]
-fn details_in_cache_status() {
+fn details_and_statuses() {
+    // RFC 9111 §5.2.1.7
+    assert_eq!(PlanRefusal::OnlyIfCached.status(), 504);
     let detail = |question, scope| match obtain(question, Forward::UriMiss, scope) {
         Plan::Obtain(obtain) => obtain.detail(),
         other @ (Plan::Bypass(_) | Plan::Refuse(_) | Plan::Answer { .. }) => panic!("{other:?}"),
@@ -445,12 +350,6 @@ fn details_in_cache_status() {
     }
     assert_eq!(detail(Question::Fetch, Scope::AsPresented), Some("range"));
     assert_eq!(detail(Question::Fetch, Scope::Whole), None);
-}
-
-#[test]
-fn what_is_refused_has_a_status() {
-    // RFC 9111 §5.2.1.7
-    assert_eq!(PlanRefusal::OnlyIfCached.status(), 504);
 }
 
 #[test]
@@ -470,52 +369,5 @@ fn what_is_used_where_asking_fails() {
             scope: Scope::Whole,
         };
         assert_eq!(asked.on_error(), expected, "{question:?}");
-    }
-}
-
-/// What is whole but not yet in the store is as what is stored.
-#[test]
-fn asking_again_is_of_what_is_on_its_way_into_the_store_too() {
-    let head = request("GET", &[]);
-    let (facts, fields) = response(FRESH);
-    let facts = Facts {
-        versioned: true,
-        ..facts
-    };
-    for (asked, is_whole, expected) in [
-        (None, true, true),
-        (Some(NOW.seconds() - 5), true, false),
-        (Some(NOW.seconds() - 5), false, true),
-    ] {
-        let presented = Presented {
-            head: &head,
-            directives: RequestDirectives::of(&head.fields),
-            bypass: None,
-            is_local: false,
-            remembered: Remembered {
-                asked,
-                validated: None,
-            },
-            origin_hangs: false,
-        };
-        let candidates = Candidates {
-            stored: None,
-            other_variants: false,
-            part: None,
-            growing: Some(Growing {
-                facts: &facts,
-                selected: Selected {
-                    status: 200,
-                    fields: &fields,
-                    response_time: NOW,
-                },
-                length: Some(100),
-                ready: if is_whole { 100 } else { 50 },
-                is_whole,
-            }),
-        };
-        let got = plan(&presented, &candidates, NOW);
-        let is_answered = got == answers(CandidateSource::Growing, 60);
-        assert_eq!(is_answered, expected, "{asked:?} {is_whole}: {got:?}");
     }
 }
