@@ -186,6 +186,14 @@ fn may_share(
     }
 }
 
+/// True when the head of a range that goes on with content forbids what the head of the content did not: storing it, or
+/// letting others have it.
+pub fn forbids_more(first: &Fields, rest: &Fields, policy: &Policy) -> bool {
+    let of = |fields| ResponseDirectives::of(fields, &policy.targeted);
+    let (first, rest) = (of(first), of(rest));
+    rest.no_store && !first.no_store || rest.private && !first.private
+}
+
 /// Refuses to take the fields of a head that came in answer to the validation of a stored response, as `new`, into what
 /// others get: they may be for the client whose request brought them. Says for whom the stored response is then, at most.
 pub fn may_update(

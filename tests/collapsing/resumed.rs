@@ -166,3 +166,32 @@ fn another_representation_of_the_same_date_is_not_gone_on_with() {
         );
     }
 }
+
+/// Whose beginning all may have, and whose rest is for one client alone.
+#[test]
+fn a_rest_that_forbids_storing_is_not_gone_on_with() {
+    let fields = |control: &str| format!("ETag: \"a\"\r\nCache-Control: {control}\r\n");
+    let (ours, theirs) = (fields("max-age=600"), fields("private"));
+    let origin = Origin::scripted(move |mut conn| {
+        while let Ok(request) = conn.request() {
+            if !request.head.has("range") {
+                let whole = ok(&ours, "o".repeat(1_000));
+                conn.send(&whole[..whole.len() - 500]);
+                return finish(conn, End::Closes);
+            }
+            let said = format!("{theirs}Content-Range: bytes 500-999/1000\r\n");
+            conn.send(reply("206 Partial Content", &said, "n".repeat(500)));
+        }
+    });
+    let proxy = Proxy::start("");
+    let uri = origin.uri("/one");
+    let mut first = Client::asking(&proxy, &uri);
+    first.response_head("GET");
+    let mut second = Client::asking(&proxy, &uri);
+    second.response_head("GET");
+    for client in [&mut first, &mut second] {
+        assert!(client.wire.exactly(1_000).is_err());
+    }
+    let asked = origin.requests();
+    assert!(asked.iter().any(|request| request.head.has("range")));
+}

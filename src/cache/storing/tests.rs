@@ -348,3 +348,20 @@ fn a_lost_field_may_have_forbidden_it() {
         assert_eq!(updated, Err(UncacheableReason::LostField));
     }
 }
+
+#[test]
+fn the_rest_of_content_may_forbid_more_than_its_beginning() {
+    let control = |value| fields(&[("Cache-Control", value)]);
+    for (first, rest, expected) in [
+        ("max-age=60", "max-age=60", false),
+        ("max-age=60", "max-age=0, no-cache", false),
+        ("max-age=60", "private, max-age=60", true),
+        ("max-age=60", "no-store", true),
+        ("private", "private", false),
+        ("private", "no-store", true),
+        ("no-store", "max-age=60", false),
+    ] {
+        let got = forbids_more(&control(first), &control(rest), &Policy::default());
+        assert_eq!(got, expected, "{first} {rest}");
+    }
+}

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::request::{FetchRequest, Purpose};
 use super::round_trip::{Reply, Response, round_trip};
 use crate::cache::parts::{self, PartialContent};
+use crate::cache::storing::forbids_more;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
 use crate::http::head::{Method, ResponseHead};
@@ -104,7 +105,8 @@ impl<'a> Resumable<'a> {
         let is_rest = got.part.first == at
             && got.part.end() == self.end.unwrap_or(got.length)
             && self.length.is_none_or(|length| length == got.length)
-            && !parts::is_of_another(self.fields, &head.fields);
+            && !parts::is_of_another(self.fields, &head.fields)
+            && !forbids_more(self.fields, &head.fields, &request.policy);
         is_rest.then_some(Rest {
             connection,
             framing,
