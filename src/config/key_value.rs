@@ -210,9 +210,9 @@ impl<'a> KeyValue<'a> {
 
     /// A list of hosts, which may be empty.
     pub(super) fn host_patterns(&self) -> Result<HostPatterns, ConfigError> {
-        let hosts = self.elements(r#"a list such as ["deb.debian.org", "*.debian.org"]"#)?;
+        let hosts = self.elements(r#"a list such as ["deb.example", "*.deb.example"]"#)?;
         let expected =
-            r#"a host such as "deb.debian.org", "mirror.example:8080", "*.debian.org" or "*""#;
+            r#"a host such as "deb.example", "mirror.example:8080", "*.deb.example" or "*""#;
         let one = |host: &KeyValue| {
             let text = host
                 .string()

@@ -134,7 +134,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "mirror_hosts = [\"http://a\"]",
-        r#"f.toml:1: mirror_hosts = "http://a": expected a host such as "deb.debian.org", "mirror.example:8080", "*.debian.org" or "*""#,
+        r#"f.toml:1: mirror_hosts = "http://a": expected a host such as "deb.example", "mirror.example:8080", "*.deb.example" or "*""#,
     ),
     (
         "connect_ports = [\"9-8\"]",
