@@ -113,20 +113,25 @@ mod tests {
     use crate::cache::testing::{fields, stored};
     use crate::store::Checksum;
 
+    /// This stored response, with content in memory.
+    fn with_content(meta: Meta) -> Stored {
+        let content = Bytes::from_static(b"content");
+        let object = Object {
+            generation: 0,
+            meta,
+            checksum: Checksum::of(&content),
+            content: Content::Memory(content),
+        };
+        Stored::new(object, &Policy::default(), "test")
+    }
+
     #[test]
     fn all_that_is_held_is_weighed() {
         let long = "x".repeat(10_000);
         let weight = |change: fn(&mut Meta, &str)| {
             let mut meta = stored(200, &[]);
             change(&mut meta, &long);
-            let content = Bytes::from_static(b"content");
-            let object = Object {
-                generation: 0,
-                meta,
-                checksum: Checksum::of(&content),
-                content: Content::Memory(content),
-            };
-            Stored::new(object, &Policy::default(), "test").weight()
+            with_content(meta).weight()
         };
         let plain = weight(|_, _| {});
         assert!(plain < 2048, "{plain}");
@@ -158,14 +163,7 @@ mod tests {
             let mut meta = stored(200, lines);
             meta.fields = meta.fields.iter().chain(fields(&[cookie]).iter()).collect();
             meta.trailers = fields(&[cookie, ("X-Sum", "1")]);
-            let content = Bytes::from_static(b"content");
-            let object = Object {
-                generation: 0,
-                meta,
-                checksum: Checksum::of(&content),
-                content: Content::Memory(content),
-            };
-            let stored = Stored::new(object, &Policy::default(), "test");
+            let stored = with_content(meta);
             let rendered = String::from_utf8_lossy(&stored.rendered);
             assert!(!rendered.contains("Set-Cookie"), "{rendered}");
             assert!(!stored.object.meta.fields.has("set-cookie"));
