@@ -49,6 +49,25 @@ pub trait Store: Send + Sync {
     /// The stored response that this request selects, most recent first (RFC 9111 §4.1).
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
 
+    /// The stored parts under the key of a part, of the variant that this request selects, by their first bytes, whatever
+    /// representations they are of: `cache::parts` tells those of one. A store that keeps one part a variant has no more.
+    #[allow(dead_code)]
+    fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError> {
+        match self.lookup(key, request)? {
+            Found::Object(part) => Ok(vec![*part]),
+            Found::Unverified(part) => Ok(self.verify(*part)?.into_iter().collect()),
+            Found::Nothing | Found::OtherVariants => Ok(Vec::new()),
+        }
+    }
+
+    /// Removes this part alone, unless its place (key, variant, first byte) has another by now. Nothing in a store that keeps
+    /// one part a variant.
+    #[allow(dead_code)]
+    fn remove_part(&self, part: &Object) -> Result<(), StoreError> {
+        let _ = part;
+        Ok(())
+    }
+
     /// Reads the whole content of what [`Found::Unverified`] has, which may take long; `None` when it was damaged, and is
     /// removed.
     fn verify(&self, object: Object) -> Result<Option<Object>, StoreError>;
@@ -57,7 +76,8 @@ pub trait Store: Send + Sync {
     /// reserved as it comes.
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError>;
 
-    /// Stores a whole response in place of what it replaces. With `invalidation_epoch`, only while that is how often
+    /// Stores a whole response in place of what it replaces: a part replaces only one that begins with the same byte; the
+    /// whole replaces all parts of it. With `invalidation_epoch`, only while that is how often
     /// the key was made invalid: else [`StoreError::Gone`].
     fn publish(
         &self,
