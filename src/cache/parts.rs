@@ -6,6 +6,8 @@
 use bytes::Bytes;
 
 use super::directives::TargetList;
+pub use super::extent::PartialContent;
+use super::extent::part_of;
 use super::personal::PersonalFields;
 use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
 use super::stored::Meta;
@@ -14,42 +16,13 @@ use crate::http::date;
 use crate::http::fields::Fields;
 use crate::http::forward::is_condition;
 use crate::http::head::{RequestHead, ResponseHead, Version};
-use crate::http::syntax::{is_one_of, number};
+use crate::http::syntax::is_one_of;
 use crate::http::validator::EntityTag;
 
 /// Adding to a part copies it. Where that doesn't make it whole, at most so much is copied, or so many times
 /// what is added: else who asks for piece after piece would have it all copied each time.
 const COPIED: u64 = 1 << 20;
 const COPIED_FOR: u64 = 8;
-
-/// A part of a representation whose length is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PartialContent {
-    /// The part.
-    pub part: ByteRange,
-    /// The length of all of it.
-    pub length: u64,
-}
-
-impl PartialContent {
-    /// True when there is nothing beside it.
-    pub fn is_whole(self) -> bool {
-        self.part.len == self.length
-    }
-
-    /// Where a part of the representation lies within it.
-    pub fn within(self, part: ByteRange) -> ByteRange {
-        ByteRange {
-            first: part.first.saturating_sub(self.part.first),
-            ..part
-        }
-    }
-
-    /// True when another part is within it.
-    pub fn has(self, other: ByteRange) -> bool {
-        self.part.first <= other.first && other.end() <= self.part.end()
-    }
-}
 
 /// What a stored part lacks of a larger one, or of the whole: it touches the stored part, so that they can be combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,47 +198,16 @@ pub(crate) fn ask_for_rest(
 /// The part that a response has, content of this length with it: a 206 of one part of a representation
 /// whose length it tells.
 pub fn received(response: &ResponseHead, content: Option<u64>) -> Option<PartialContent> {
-    let held = of(response.status, &response.fields)?;
+    let held = part_of(response.status, &response.fields)?;
     (content == Some(held.part.len)).then_some(held)
 }
 
 /// The part that a stored response has; the whole of what isn't a part.
 pub fn stored(meta: &Meta, content: u64) -> PartialContent {
-    let first = of(meta.status, &meta.fields).filter(|held| held.part.len == content);
+    let first = part_of(meta.status, &meta.fields).filter(|held| held.part.len == content);
     first.unwrap_or(PartialContent {
         part: ByteRange::between(0, content),
         length: content,
-    })
-}
-
-fn of(status: u16, fields: &Fields) -> Option<PartialContent> {
-    let mut lines = fields.all("content-range");
-    let (Some(line), None, 206) = (lines.next(), lines.next(), status) else {
-        return None;
-    };
-    let multipart = b"multipart/byteranges";
-    let is_multipart = |value: &[u8]| {
-        let start = value.get(..multipart.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(multipart))
-    };
-    if fields.all("content-type").any(is_multipart) {
-        return None;
-    }
-    content_range(line)
-}
-
-/// `bytes first-last/length` (RFC 9110 §14.4).
-fn content_range(line: &[u8]) -> Option<PartialContent> {
-    let space = memchr::memchr(b' ', line)?;
-    let (unit, rest) = (&line[..space], &line[space + 1..]);
-    let slash = memchr::memchr(b'/', rest)?;
-    let dash = memchr::memchr(b'-', &rest[..slash])?;
-    let (first, last) = (number(&rest[..dash])?, number(&rest[dash + 1..slash])?);
-    let length = number(&rest[slash + 1..])?;
-    let valid = unit.eq_ignore_ascii_case(b"bytes") && first <= last && last < length;
-    valid.then(|| PartialContent {
-        part: ByteRange::between(first, last + 1),
-        length,
     })
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Damage is found by checksums; this finds what somebody else wrote.
 
+use super::extent::Extent;
 use super::key::{Key, Variant};
 use super::stored::{Meta, UNTIL_CLOSE};
 use crate::http::connection::is_hop_by_hop;
@@ -14,11 +15,15 @@ use crate::http::target::Uri;
 
 /// Refuses metadata that no response could have led to; says what is wrong with it.
 pub fn check(meta: &Meta) -> Result<(), &'static str> {
-    let whole = meta.status != 206 || meta.key.is_for_part();
+    let is_part = meta.extent != Extent::Whole;
     if !is_key(&meta.key) {
         Err("its key is not a method and a URI")
-    } else if !matches!(meta.status, 200..=303 | 305..=999) || !whole {
+    } else if !matches!(meta.status, 200..=303 | 305..=999) || is_part != (meta.status == 206) {
         Err("its status is none that is stored")
+    } else if is_part != meta.key.is_for_part()
+        || meta.extent != Extent::of(meta.status, &meta.fields)
+    {
+        Err("it is not the part that its Content-Range says")
     } else if !is_field_text(&meta.reason) {
         Err("its reason phrase has bytes that none has")
     } else if meta.request_time.seconds() > LAST || meta.response_time.seconds() > LAST {
@@ -70,6 +75,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::cache::provenance::Provenance;
     use crate::cache::testing::fields;
     use crate::cache::time::Timestamp;
 
@@ -80,10 +86,25 @@ mod tests {
             request_time: Timestamp::from_millis(1),
             response_time: Timestamp::from_millis(2),
             local: false,
+            extent: Extent::Whole,
+            provenance: Provenance::default(),
             status: 200,
             reason: Bytes::from_static(b"OK"),
             fields: fields(&[("ETag", "\"1\""), ("X", ""), ("Y", "caf\u{e9}\ta")]),
             trailers: fields(&[("Digest", "x")]),
+        }
+    }
+
+    fn part() -> Meta {
+        Meta {
+            key: meta().key.part(),
+            status: 206,
+            extent: Extent::Part {
+                first: 10,
+                length: 20,
+            },
+            fields: fields(&[("Content-Range", "bytes 10-14/20")]),
+            ..meta()
         }
     }
 
@@ -105,7 +126,7 @@ mod tests {
             .to_vec();
         good.push(meta());
         good[0].fields = fields(&[("Content-Length", "5")]);
-        good[1].status = 206;
+        good[1] = part();
         good.push(meta().until_close());
         good.push(Meta {
             variant: Variant::new("a: 1\nb\n"),
@@ -200,6 +221,33 @@ mod tests {
         assert_eq!(check(&last), Ok(()));
         for (what, change) in changes {
             let mut bad = meta();
+            change(&mut bad);
+            assert!(check(&bad).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn parts_that_are_none() {
+        let changes: [(&str, &dyn Fn(&mut Meta)); 6] = [
+            ("part of GET's", &|meta| meta.key = self::meta().key),
+            ("whole as a part", &|meta| {
+                *meta = Meta {
+                    key: part().key,
+                    ..self::meta()
+                };
+            }),
+            ("200", &|meta| meta.status = 200),
+            ("another part", &|meta| {
+                meta.extent = Extent::Part {
+                    first: 1,
+                    length: 20,
+                };
+            }),
+            ("the whole", &|meta| meta.extent = Extent::Whole),
+            ("without its range", &|meta| meta.fields = fields(&[])),
+        ];
+        for (what, change) in changes {
+            let mut bad = part();
             change(&mut bad);
             assert!(check(&bad).is_err(), "{what}");
         }

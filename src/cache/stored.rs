@@ -5,9 +5,11 @@
 use bytes::Bytes;
 
 use super::directives::TargetList;
+use super::extent::Extent;
 use super::key::{Key, Variant};
 use super::personal::PersonalFields;
-use super::time::Timestamp;
+use super::provenance::Provenance;
+use super::time::{FetchTimes, Timestamp};
 use super::vary;
 use crate::http::connection::HopByHop;
 use crate::http::date;
@@ -33,6 +35,9 @@ pub struct Meta {
     pub response_time: Timestamp,
     /// True when it came from the proxy's own machine or link: only clients on loopback may have it.
     pub local: bool,
+    /// The whole of a representation, or a part: as its status and its Content-Range say.
+    pub extent: Extent,
+    pub provenance: Provenance,
     pub status: u16,
     pub reason: Bytes,
     pub fields: Fields,
@@ -45,8 +50,7 @@ impl Meta {
         key: Key,
         request: &RequestHead,
         response: &ResponseHead,
-        request_time: Timestamp,
-        response_time: Timestamp,
+        times: FetchTimes,
         targets: &TargetList,
     ) -> Meta {
         let names = vary::names(&response.fields).unwrap_or_default();
@@ -62,13 +66,18 @@ impl Meta {
         Meta {
             key,
             variant: vary::variant_of(&names, &request.fields),
-            request_time,
-            response_time,
+            request_time: times.request,
+            response_time: times.response,
             local: false,
+            extent: Extent::of(response.status, &fields),
+            provenance: Provenance {
+                received: times.received,
+                ..Provenance::default()
+            },
             status: response.status,
             // The head's buffer is much larger.
             reason: Bytes::copy_from_slice(&response.reason),
-            fields: dated(fields, response_time),
+            fields: dated(fields, times.response),
             trailers: Fields::default(),
         }
     }
@@ -146,7 +155,7 @@ pub(super) fn dated(fields: Fields, received: Timestamp) -> Fields {
 #[allow(clippy::type_complexity)]
 mod tests {
     use super::*;
-    use crate::cache::testing::{DATE, NOW, fields, lines, request, response};
+    use crate::cache::testing::{DATE, TIMES, fields, lines, request, response};
 
     #[test]
     fn fields_that_are_stored() {
@@ -186,8 +195,7 @@ mod tests {
                 Key::new(&b"k"[..]),
                 &request("GET", &[]),
                 &response(200, received),
-                NOW,
-                NOW,
+                TIMES,
                 &TargetList::NONE,
             );
             assert_eq!(lines(&meta.fields), [*expected], "{received:?}");
@@ -201,8 +209,7 @@ mod tests {
                 Key::new(&b"k"[..]),
                 &request(method, &[]),
                 &response(200, &[("Content-Length", "5")]),
-                NOW,
-                NOW,
+                TIMES,
                 &TargetList::NONE,
             );
             assert_eq!(meta.fields.first("content-length"), expected, "{method}");
@@ -234,8 +241,7 @@ mod tests {
             Key::new(&b"k"[..]),
             &request("GET", &[("Accept-Encoding", "gzip")]),
             &response(200, &[("Vary", "Accept-Encoding, Foo")]),
-            NOW,
-            NOW,
+            TIMES,
             &TargetList::NONE,
         );
         assert_eq!(meta.variant.text(), "accept-encoding: gzip\nfoo\n");

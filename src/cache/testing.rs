@@ -4,14 +4,25 @@ use bytes::Bytes;
 
 use super::directives::TargetList;
 use super::key::Key;
+use super::provenance::BootTime;
 use super::stored::Meta;
-use super::time::Timestamp;
+use super::time::{FetchTimes, Timestamp};
 use crate::http::fields::Fields;
 use crate::http::head::{Method, RequestHead, ResponseHead, Version};
 pub use crate::http::testing::fields;
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, when every response in the tests is received.
 pub const NOW: Timestamp = Timestamp::from_seconds(784_111_777);
+
+/// The times of an exchange in no time.
+pub const TIMES: FetchTimes = FetchTimes {
+    request: NOW,
+    response: NOW,
+    received: BootTime {
+        boot: [7; 16],
+        millis: 12_345,
+    },
+};
 
 /// [`NOW`] as a field value.
 pub const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -51,8 +62,7 @@ pub fn stored(status: u16, lines: &[(&str, &str)]) -> Meta {
         key,
         &request("GET", &[]),
         &response(status, lines),
-        NOW,
-        NOW,
+        TIMES,
         &TargetList::NONE,
     )
 }

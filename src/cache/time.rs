@@ -6,6 +6,7 @@
 use std::ops::Add;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::provenance::BootTime;
 use crate::http::date::UnixSeconds;
 
 /// A time in milliseconds since 1970-01-01 00:00:00 UTC.
@@ -54,6 +55,16 @@ impl Add<Duration> for Timestamp {
         let millis = u64::try_from(later.as_millis()).unwrap_or(u64::MAX);
         Timestamp(self.0.saturating_add(millis))
     }
+}
+
+/// When a request was sent and its response received (RFC 9111 §4.2.3).
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)]
+pub struct FetchTimes {
+    pub request: Timestamp,
+    pub response: Timestamp,
+    /// The second of them by the clock that nobody sets.
+    pub received: BootTime,
 }
 
 /// The freshness that a stored response has left: its lifetime less its age, negative when it is stale.

@@ -6,8 +6,9 @@
 use super::directives::{TargetList, withheld};
 use super::owner::StoredFor;
 use super::personal::PersonalFields;
+use super::provenance::Provenance;
 use super::stored::{Meta, dated, storable};
-use super::time::Timestamp;
+use super::time::{FetchTimes, Timestamp};
 use super::vary;
 use crate::http::date;
 use crate::http::fields::Fields;
@@ -104,12 +105,11 @@ pub fn refreshed(
     stored: &Meta,
     presented: &Fields,
     new: &ResponseHead,
-    request_time: Timestamp,
-    response_time: Timestamp,
+    times: FetchTimes,
     targets: &TargetList,
     whom: StoredFor,
 ) -> Meta {
-    let new = dated(new.fields.clone(), response_time);
+    let new = dated(new.fields.clone(), times.response);
     let fields = update(&stored.fields, &new, targets);
     let is_apart = stored.variant.is_apart() || whom == StoredFor::Named;
     let variant = match vary::selecting(&fields, is_apart) {
@@ -120,8 +120,12 @@ pub fn refreshed(
     };
     Meta {
         variant,
-        request_time,
-        response_time,
+        request_time: times.request,
+        response_time: times.response,
+        provenance: Provenance {
+            received: times.received,
+            ..stored.provenance.clone()
+        },
         fields,
         ..stored.clone()
     }

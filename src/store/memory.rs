@@ -150,6 +150,8 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
+    use crate::cache::extent::Extent;
+    use crate::cache::provenance::Provenance;
     use crate::cache::time::Timestamp;
     use crate::http::testing::fields;
 
@@ -161,6 +163,8 @@ mod tests {
             request_time: Timestamp::default(),
             response_time: Timestamp::default(),
             local: false,
+            extent: Extent::Whole,
+            provenance: Provenance::default(),
             status: 200,
             reason: "OK".into(),
             fields,

@@ -1,13 +1,16 @@
 //! The duties of every store, as one test over `&dyn Store`, so that each kind of store runs the very same.
 #![allow(clippy::unwrap_used)]
 
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use bytes::{Bytes, BytesMut};
 
 use super::{Checksum, Content, Found, Object, Published, SMALL, Store, StoreError, Whole};
+use crate::cache::extent::Extent;
 use crate::cache::key::Key;
 use crate::cache::owner::testing::identified;
+use crate::cache::provenance::Provenance;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::cache::vary;
@@ -23,6 +26,8 @@ pub fn meta(key: &str, lines: &[(&str, &str)], request: &Fields) -> Meta {
         request_time: Timestamp::from_millis(1),
         response_time: Timestamp::from_millis(2),
         local: false,
+        extent: Extent::Whole,
+        provenance: Provenance::default(),
         status: 200,
         reason: "OK".into(),
         fields,
@@ -33,6 +38,21 @@ pub fn meta(key: &str, lines: &[(&str, &str)], request: &Fields) -> Meta {
 /// The metadata of a response without `Vary`.
 pub fn plain(key: &str) -> Meta {
     meta(key, &[("ETag", "\"1\"")], &Fields::default())
+}
+
+/// The metadata of the bytes `part` of what has this key, of a representation of 1000 bytes.
+pub fn part_of(whole: &Key, part: Range<u64>) -> Meta {
+    let range = format!("bytes {}-{}/1000", part.start, part.end - 1);
+    let lines = [("ETag", "\"1\""), ("Content-Range", &range[..])];
+    Meta {
+        key: whole.part(),
+        status: 206,
+        extent: Extent::Part {
+            first: part.start,
+            length: 1000,
+        },
+        ..meta("GET http://part/", &lines, &Fields::default())
+    }
 }
 
 /// Content that differs with `seed`.

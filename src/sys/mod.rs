@@ -6,6 +6,7 @@ pub(crate) mod addresses;
 pub mod certificates;
 pub mod child;
 pub mod clients;
+pub(crate) mod clock;
 pub mod connection;
 pub(crate) mod credentials;
 pub(crate) mod disk;

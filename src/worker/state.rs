@@ -23,6 +23,7 @@ use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
 use crate::cache::owner::Secret;
+use crate::cache::provenance::BootTime;
 use crate::cache::time::Timestamp;
 use crate::config::{Settings, StoreChoice};
 use crate::http::fields::Fields;
@@ -30,6 +31,7 @@ use crate::http::target::Uri;
 use crate::store::memory::MemoryTier;
 use crate::store::place;
 use crate::store::{StoreError, Used};
+use crate::sys::clock;
 use crate::sys::rate::OncePerMinute;
 use crate::sys::shared::Shared;
 
@@ -193,6 +195,15 @@ impl Worker {
                 hits,
             });
             store.used(&used.collect::<Vec<_>>());
+        }
+    }
+
+    /// The clock that nobody sets.
+    pub(super) fn boot_time(&self) -> BootTime {
+        let millis = clock::since_boot().as_millis();
+        BootTime {
+            boot: self.shared.boot(),
+            millis: u64::try_from(millis).unwrap_or(u64::MAX),
         }
     }
 

@@ -15,7 +15,9 @@ mod through;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cacheproxy::cache::extent::Extent;
 use cacheproxy::cache::key::{Key, Variant};
+use cacheproxy::cache::provenance::Provenance;
 use cacheproxy::cache::stored::Meta;
 use cacheproxy::cache::time::Timestamp;
 use cacheproxy::http::fields::{Fields, FieldsBuilder};
@@ -162,6 +164,8 @@ fn fill(store: &PostgresStore, key: &Key, content: &[u8]) {
         request_time: Timestamp::from_seconds(1_785_000_000),
         response_time: Timestamp::from_seconds(1_785_000_000),
         local: false,
+        extent: Extent::Whole,
+        provenance: Provenance::default(),
         status: 200,
         reason: "OK".into(),
         fields: fields.build(),

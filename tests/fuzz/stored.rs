@@ -5,7 +5,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
+use cacheproxy::cache::extent::Extent;
 use cacheproxy::cache::key::{Key, Variant};
+use cacheproxy::cache::provenance::Provenance;
 use cacheproxy::cache::stored::Meta;
 use cacheproxy::cache::time::Timestamp;
 use cacheproxy::http::fields::Fields;
@@ -29,6 +31,8 @@ fn sample() -> Meta {
         request_time: Timestamp::from_millis(1),
         response_time: Timestamp::from_millis(2),
         local: true,
+        extent: Extent::Whole,
+        provenance: Provenance::default(),
         status: 200,
         reason: Bytes::from_static(b"OK"),
         fields: fields.into_iter().collect(),

@@ -4,7 +4,8 @@
 use super::*;
 use std::time::Duration;
 
-use crate::cache::testing::{DATE, NOW, fields, lines, response, stored};
+use crate::cache::provenance::BootTime;
+use crate::cache::testing::{DATE, NOW, TIMES, fields, lines, response, stored};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
@@ -160,12 +161,20 @@ fn a_refreshed_response_counts_from_its_validation() {
         &[("Date", EARLIER), ("Age", "9"), ("Foo", "1"), ("Vary", "a")],
     );
     let new = response(304, &[("Foo", "2"), ("Cache-Control", "max-age=5")]);
+    let received = BootTime {
+        boot: [8; 16],
+        millis: 5,
+    };
+    let times = FetchTimes {
+        request: NOW + Duration::from_millis(500),
+        response: NOW + Duration::from_secs(1),
+        received,
+    };
     let meta = refreshed(
         &old,
         &fields(&[]),
         &new,
-        NOW + Duration::from_millis(500),
-        NOW + Duration::from_secs(1),
+        times,
         &TargetList::NONE,
         StoredFor::All,
     );
@@ -180,6 +189,7 @@ fn a_refreshed_response_counts_from_its_validation() {
         )
     );
     assert_eq!((meta.status, meta.variant), (200, old.variant));
+    assert_eq!(meta.provenance.received, received);
 }
 
 #[test]
@@ -198,8 +208,7 @@ fn a_changed_vary_chooses_the_variant_anew() {
             &old,
             &presented,
             &response(304, &[("Vary", vary)]),
-            NOW,
-            NOW,
+            TIMES,
             &TargetList::NONE,
             StoredFor::All,
         );
@@ -210,8 +219,7 @@ fn a_changed_vary_chooses_the_variant_anew() {
         &old,
         &fields(&[("A", "9")]),
         &response(304, &[("Vary", "A")]),
-        NOW,
-        NOW,
+        TIMES,
         &TargetList::NONE,
         StoredFor::All,
     );

@@ -4,7 +4,9 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 
+use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
+use crate::cache::provenance::Provenance;
 use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
@@ -86,6 +88,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         }
     }
     let (status, reason) = status.ok_or("a head without a status")?;
+    let fields = fields.build();
     let meta = Meta {
         key: key.ok_or("a head without a key")?,
         variant: Variant::new(variant),
@@ -94,7 +97,9 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         local,
         status,
         reason,
-        fields: fields.build(),
+        extent: Extent::of(status, &fields),
+        provenance: Provenance::default(),
+        fields,
         trailers: trailers.build(),
     };
     sound::check(&meta)?;

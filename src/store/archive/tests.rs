@@ -5,7 +5,9 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
+use crate::cache::provenance::Provenance;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::http::fields::Fields;
@@ -22,6 +24,8 @@ fn object(key: &str, variant: &str, content: &[u8]) -> Object {
             request_time: Timestamp::from_millis(1_700_000_000_123),
             response_time: Timestamp::from_millis(1_700_000_001_456),
             local: content.is_empty(),
+            extent: Extent::Whole,
+            provenance: Provenance::default(),
             status: 200,
             reason: Bytes::from_static(b"All right"),
             fields: varies.into_iter().chain(fields).collect(),
@@ -31,6 +35,17 @@ fn object(key: &str, variant: &str, content: &[u8]) -> Object {
         generation: 0,
         checksum: Checksum::of(content),
     }
+}
+
+fn part(mut object: Object) -> Object {
+    let range = (&b"Content-Range"[..], &b"bytes 10-13/20"[..]);
+    object.meta.fields = object.meta.fields.iter().chain([range]).collect();
+    object.meta.status = 206;
+    object.meta.extent = Extent::Part {
+        first: 10,
+        length: 20,
+    };
+    object
 }
 
 fn archive(objects: &[Object]) -> Vec<u8> {
@@ -71,7 +86,7 @@ fn objects() -> [Object; 4] {
         object("GET http://a/", "", b""),
         object("GET http://a/x?y", "accept-language: de\nfoo\n", b"content"),
         object("HEAD http://b:81/", "", &[7; 300]),
-        object("GET-part http://b/", "", b"part"),
+        part(object("GET-part http://b/", "", b"part")),
     ]
 }
 

@@ -165,6 +165,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::cache::extent::Extent;
+    use crate::cache::provenance::Provenance;
     use crate::cache::stored::Meta;
     use crate::cache::time::Timestamp;
     use crate::http::fields::Fields;
@@ -183,6 +185,8 @@ mod tests {
             request_time: Timestamp::from_millis(1),
             response_time: Timestamp::from_millis(2),
             local: false,
+            extent: Extent::Whole,
+            provenance: Provenance::default(),
             status: 200,
             reason: "OK".into(),
             fields: vary.into_iter().collect(),

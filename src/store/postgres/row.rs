@@ -11,7 +11,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use postgres::Row;
 use postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 
+use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
+use crate::cache::provenance::Provenance;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::http::fields::{Fields, FieldsBuilder};
@@ -207,14 +209,22 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
         b"" => uri,
         method => [method, b" ", &uri].concat().into(),
     };
+    let status = u16::try_from(row.try_get::<_, i16>(4)?).unwrap_or(0);
+    let (lines, trailers) = (
+        row.try_get::<_, Vec<&str>>(6)?,
+        row.try_get::<_, Vec<&str>>(7)?,
+    );
+    let (fields, trailers) = (fields(&lines), fields(&trailers));
     Ok(Meta {
         key: Key::new(key),
         variant: Variant::new(text(2)?),
         local: row.try_get(3)?,
-        status: u16::try_from(row.try_get::<_, i16>(4)?).unwrap_or(0),
+        status,
+        extent: Extent::of(status, &fields),
+        provenance: Provenance::default(),
         reason: text(5)?,
-        fields: fields(&row.try_get::<_, Vec<&str>>(6)?),
-        trailers: fields(&row.try_get::<_, Vec<&str>>(7)?),
+        fields,
+        trailers,
         request_time: row.try_get::<_, SystemTime>(8)?.into(),
         response_time: row.try_get::<_, SystemTime>(9)?.into(),
     })

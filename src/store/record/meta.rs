@@ -4,7 +4,9 @@ use bytes::{Buf, Bytes};
 
 use super::MOST_META;
 use super::text::{put, split, take};
+use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
+use crate::cache::provenance::Provenance;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::http::fields::{Fields, over};
@@ -57,15 +59,20 @@ pub fn decode(mut bytes: Bytes) -> Option<Meta> {
         1 => true,
         _ => return None,
     };
+    let (key, variant) = (take(&mut bytes)?, take(&mut bytes)?);
+    let reason = take(&mut bytes)?;
+    let fields = decode_fields(&bytes)?;
     Some(Meta {
         request_time,
         response_time,
         local,
         status,
-        key: Key::new(take(&mut bytes)?),
-        variant: Variant::new(take(&mut bytes)?),
-        reason: take(&mut bytes)?,
-        fields: decode_fields(&bytes)?,
+        extent: Extent::of(status, &fields),
+        provenance: Provenance::default(),
+        key: Key::new(key),
+        variant: Variant::new(variant),
+        reason,
+        fields,
         trailers: Fields::default(),
     })
 }
@@ -95,6 +102,8 @@ mod tests {
             request_time: Timestamp::from_millis(1),
             response_time: Timestamp::from_millis(u64::MAX),
             local: true,
+            extent: Extent::Whole,
+            provenance: Provenance::default(),
             status: 200,
             reason: Bytes::from_static(b"OK"),
             fields: [(&b"ETag"[..], &b"\"1\""[..]), (b"Empty", b"")]

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use super::message::entry;
 use super::scan::Scan;
 use super::*;
+use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
+use crate::cache::provenance::Provenance;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::cache::vary;
@@ -105,6 +107,8 @@ fn meta(name: &str) -> Meta {
         request_time: Timestamp::default(),
         response_time: Timestamp::default(),
         local: false,
+        extent: Extent::Whole,
+        provenance: Provenance::default(),
         status: 200,
         reason: Bytes::new(),
         fields: Fields::default(),
@@ -316,6 +320,8 @@ fn evicting_variants_takes_the_index_along() {
             request_time: Timestamp::default(),
             response_time: Timestamp::default(),
             local: false,
+            extent: Extent::Whole,
+            provenance: Provenance::default(),
             status: 200,
             reason: Bytes::new(),
             fields: fields("Vary", "x"),

@@ -15,6 +15,7 @@ use crate::cache::directives::TargetList;
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::cache::testing::{request, response};
+use crate::cache::time::FetchTimes;
 use crate::ipc::{Assigned, Peer};
 use crate::store::{Checksum, Content, Object};
 use crate::sys::shared::Shared;
@@ -41,8 +42,11 @@ fn remember(worker: &Worker) {
             key,
             &request("GET", &[]),
             &fresh,
-            now(),
-            now(),
+            FetchTimes {
+                request: now(),
+                response: now(),
+                ..FetchTimes::default()
+            },
             &TargetList::NONE,
         ),
         checksum: Checksum::of(&content),

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::request::FetchRequest;
-use crate::cache::time::Timestamp;
 use crate::worker::state::Worker;
 use crate::worker::waiting_list::Fetch;
 
@@ -13,11 +12,4 @@ pub struct Context<'a> {
     pub worker: &'a Rc<Worker>,
     pub request: &'a FetchRequest,
     pub fetch: &'a Rc<Fetch>,
-}
-
-/// When a request was sent and its response received (RFC 9111 §4.2.3).
-#[derive(Debug, Clone, Copy)]
-pub struct FetchTimes {
-    pub request: Timestamp,
-    pub response: Timestamp,
 }

@@ -2,6 +2,7 @@
 //! left of a response that broke off.
 
 use super::request::FetchRequest;
+use crate::cache::extent::Extent;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::range::{self, ByteRange};
 use crate::cache::stored::Meta;
@@ -68,6 +69,7 @@ pub fn beginning(
         key: key.part(),
         status: head.status,
         reason: head.reason,
+        extent: Extent::of(head.status, &head.fields),
         fields: head.fields,
         ..meta.clone()
     })

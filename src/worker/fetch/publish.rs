@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use super::claim::unclaim;
-use super::context::{Context, FetchTimes};
+use super::context::Context;
 use super::storable::check_size;
 use crate::cache::key::Key;
 use crate::cache::owner::StoredFor;
@@ -14,6 +14,7 @@ use crate::cache::personal::PersonalFields;
 use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
 use crate::cache::storing::{UncacheableReason, may_update};
+use crate::cache::time::FetchTimes;
 use crate::cache::validation::refreshed;
 use crate::http::head::ResponseHead;
 use crate::store::{Checksum, Content, Object, SMALL, StoreError, Whole, place};
@@ -129,12 +130,11 @@ pub async fn refresh(
         worker, request, ..
     } = context;
     let (old, policy) = (&stored.object.meta, &request.policy);
-    let (received, targets) = (times.response, &policy.targeted);
+    let targets = &policy.targeted;
     let presented = &request.head.fields;
-    let refreshed =
-        |head, whom| refreshed(old, presented, head, times.request, received, targets, whom);
+    let refreshed = |head, whom| refreshed(old, presented, head, times, targets, whom);
     let alone = PersonalFields::of(&head.fields, targets).alone_in(&head.fields);
-    let permitted = may_update(presented, old, head, policy, received);
+    let permitted = may_update(presented, old, head, policy, times.response);
     let all = refreshed(head, permitted.unwrap_or(StoredFor::All));
     let shared = match permitted {
         Ok(_) => Ok(keep(context, stored, all.clone()).await),

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use super::connection::Connection;
-use super::context::FetchTimes;
 use super::request::FetchRequest;
 use super::round_trip::RangeAfter;
 use super::storable::{ReceivedHead, storable};
 use crate::cache::parts::PartialContent;
 use crate::cache::stored::Meta;
+use crate::cache::time::FetchTimes;
 use crate::http::framing::Framing;
 use crate::http::head::ResponseHead;
 use crate::worker::waiting_list::NoStoreReason;

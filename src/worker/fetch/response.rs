@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::claim::{Claim, claim};
 use super::connection::{Connection, ConnectionSource};
 use super::content::{IncomingContent, Joint};
-use super::context::{Context, FetchTimes};
+use super::context::Context;
 use super::partial::beginning;
 use super::precedent;
 use super::publish::{invalidate, publish, refresh};
@@ -23,7 +23,7 @@ use crate::cache::personal::{PersonalFields, for_others};
 use crate::cache::range;
 use crate::cache::reuse::is_error;
 use crate::cache::stored::Meta;
-use crate::cache::time::Timestamp;
+use crate::cache::time::{FetchTimes, Timestamp};
 use crate::cache::validation::head_agrees;
 use crate::http::fields::Fields;
 use crate::http::framing::{Framing, response_framing};
@@ -53,6 +53,7 @@ impl Context<'_> {
         let times = FetchTimes {
             request: request_time,
             response: now(),
+            received: worker.boot_time(),
         };
         if head.status == 304 {
             if let Some(stored) = selected_by_304(request, &head) {

@@ -1,7 +1,6 @@
 //! The marks that a response leaves in the store: the metadata stored of it, or the reason why nothing is; and the
 //! stored responses that it shows to be over.
 
-use super::context::FetchTimes;
 use super::partial;
 use super::request::FetchRequest;
 use crate::cache::key::Key;
@@ -9,6 +8,7 @@ use crate::cache::owner::StoredFor;
 use crate::cache::parts::{self, PartialContent};
 use crate::cache::stored::Meta;
 use crate::cache::storing::{UncacheableReason, may_store};
+use crate::cache::time::FetchTimes;
 use crate::http::framing::Framing;
 use crate::http::head::{Method, ResponseHead};
 use crate::http::parse::may_be_a_head;
@@ -60,14 +60,7 @@ pub fn storable(
     if length.is_some_and(|length| length > request.settings.largest_object) {
         return Err(NoStoreReason::TooLarge);
     }
-    let mut meta = Meta::of(
-        key,
-        presented,
-        &head,
-        times.request,
-        times.response,
-        &policy.targeted,
-    );
+    let mut meta = Meta::of(key, presented, &head, times, &policy.targeted);
     let part = request.part().filter(|_| received.joint.is_some());
     let part = part.map(|part| &part.stored.object.meta);
     // What is put together is for those alone that may have all of it.

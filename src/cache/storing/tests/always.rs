@@ -5,6 +5,7 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::owner::testing::identified;
 use crate::cache::owner::{self, Asker, CLIENT};
 use crate::cache::policy::{StoreRule, Ttl};
+use crate::cache::testing::TIMES;
 
 fn policy(store: StoreRule) -> Policy {
     Policy {
@@ -161,7 +162,7 @@ fn updates_of_what_is_stored_always() {
     for (policy, presented, meta, new, expected) in table {
         let got = may_update(presented, meta, new, policy, NOW);
         let targets = &policy.targeted;
-        let got = got.map(|whom| refreshed(meta, presented, new, NOW, NOW, targets, whom).variant);
+        let got = got.map(|whom| refreshed(meta, presented, new, TIMES, targets, whom).variant);
         let expected = expected.map(|meta| meta.variant.clone());
         assert_eq!(got, expected, "{policy:?} {meta:?} {new:?}");
     }

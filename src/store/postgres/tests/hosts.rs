@@ -317,7 +317,7 @@ fn hits_are_written_in_batches() {
 fn the_whole_takes_the_place_of_a_part_on_every_host() {
     let (one, two) = two();
     let whole = plain("GET http://hosts/part");
-    let part = plain(&String::from_utf8_lossy(whole.key.part().text()));
+    let part = suite::part_of(&whole.key, 5..15);
     assert!(part.key.is_for_part() && one.store.displaces_parts());
     publish(&one.store, &part, &content(10, 1));
     assert!(look(&two.store, &part.key).is_some());
