@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 use super::{StoreError, Whole};
 
+/// Bytes of a file that are read at a time.
+const PIECE: u64 = 256 << 10;
+
 /// The content of a stored response.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
@@ -50,6 +53,24 @@ impl Content {
     /// True when there is no content.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Some of the content, from `at` on, before its end: never nothing. Blocks until it is there.
+    pub fn piece(&self, at: u64) -> Result<Bytes, StoreError> {
+        let piece = match self {
+            Content::Memory(content) => content.slice(at as usize..),
+            Content::File { file, offset, len } => {
+                let mut piece = vec![0; PIECE.min(len.saturating_sub(at)) as usize];
+                let read = file.read_exact_at(&mut piece, offset + at);
+                read.map_err(StoreError::at("the content's file".as_ref()))?;
+                piece.into()
+            }
+            Content::Pieces(pieces) => pieces.read(at)?,
+        };
+        match piece.is_empty() {
+            true => Err(StoreError::Gone),
+            false => Ok(piece),
+        }
     }
 
     /// The content to be stored anew, where that needs no reading; else it is gone.

@@ -1,8 +1,6 @@
 //! The content of a response on its way into the spool: from the connection, and from the store where it is
 //! combined with a stored part.
 
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -28,8 +26,6 @@ use crate::worker::waiting_list::{FetchError, NoStoreReason};
 
 /// Bytes read at a time.
 const READ: usize = 64 << 10;
-/// Bytes of a stored part copied at a time.
-const COPIED: u64 = 1 << 20;
 
 /// The time for the last CRLF of chunked content: all before it is there, and some origin servers never send it.
 const LAST_LINE: Duration = Duration::from_secs(1);
@@ -145,7 +141,7 @@ impl<'a> IncomingContent<'a> {
         let mut at = 0;
         while at < content.len() {
             let content = content.clone();
-            let piece = spawn_blocking(move || piece(&content, at));
+            let piece = spawn_blocking(move || content.piece(at));
             let piece = piece.await.map_err(|lost| lost.to_string())?;
             let piece = piece.map_err(|why| format!("the stored part can't be read: {why}"))?;
             at += piece.len() as u64;
@@ -318,23 +314,5 @@ async fn stalled(spool: &Spool, time: Duration) {
             () = spool.has_one_reader() => {}
             () = sleep(time) => return,
         }
-    }
-}
-
-/// Some of stored content, from `at` on; never nothing.
-fn piece(content: &store::Content, at: u64) -> io::Result<Bytes> {
-    let left = content.len() - at;
-    let piece = match content {
-        store::Content::Memory(content) => content.slice(at as usize..),
-        store::Content::File { file, offset, .. } => {
-            let mut piece = vec![0; COPIED.min(left) as usize];
-            file.read_exact_at(&mut piece, offset + at)?;
-            piece.into()
-        }
-        store::Content::Pieces(pieces) => pieces.read(at).map_err(io::Error::other)?,
-    };
-    match piece.is_empty() {
-        true => Err(io::ErrorKind::UnexpectedEof.into()),
-        false => Ok(piece),
     }
 }
