@@ -29,6 +29,17 @@ impl Extent {
         }
     }
 
+    /// True for the length of content that can be all or this part of a representation.
+    pub fn has_room_for(self, content: u64) -> bool {
+        match self {
+            Extent::Whole => true,
+            Extent::Part { first, length } => {
+                let end = first.checked_add(content);
+                content > 0 && end.is_some_and(|end| end <= length)
+            }
+        }
+    }
+
     /// The first byte; 0 of a whole.
     pub fn first(self) -> u64 {
         match self {

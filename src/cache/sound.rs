@@ -15,10 +15,16 @@ use crate::http::target::Uri;
 
 /// Refuses metadata that no response could have led to; says what is wrong with it.
 pub fn check(meta: &Meta) -> Result<(), &'static str> {
+    match is_key(&meta.key) {
+        true => check_of_own_key(meta),
+        false => Err("its key is not a method and a URI"),
+    }
+}
+
+/// The same of what is stored under a key that was made of a request's URI.
+pub fn check_of_own_key(meta: &Meta) -> Result<(), &'static str> {
     let is_part = meta.extent != Extent::Whole;
-    if !is_key(&meta.key) {
-        Err("its key is not a method and a URI")
-    } else if !matches!(meta.status, 200..=303 | 305..=999) || is_part != (meta.status == 206) {
+    if !matches!(meta.status, 200..=303 | 305..=999) || is_part != (meta.status == 206) {
         Err("its status is none that is stored")
     } else if is_part != meta.key.is_for_part()
         || meta.extent != Extent::of(meta.status, &meta.fields)

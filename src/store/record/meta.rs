@@ -3,13 +3,13 @@
 use bytes::{Buf, Bytes};
 
 use super::MOST_META;
-use super::text::{put, split, take};
+use super::text::{decode_fields, put, put_fields, take};
 use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
 use crate::cache::provenance::Provenance;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
-use crate::http::fields::{Fields, over};
+use crate::http::fields::Fields;
 use crate::store::error::StoreError;
 
 /// The metadata without the trailers, encoded.
@@ -42,13 +42,6 @@ fn bounded(out: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     Ok(out)
 }
 
-fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
-    for (name, value) in fields.iter() {
-        put(out, name);
-        put(out, value);
-    }
-}
-
 /// The metadata in `bytes`, with no trailers; None when it is not all there and nothing more.
 pub fn decode(mut bytes: Bytes) -> Option<Meta> {
     let request_time = Timestamp::from_millis(bytes.try_get_u64_le().ok()?);
@@ -75,19 +68,6 @@ pub fn decode(mut bytes: Bytes) -> Option<Meta> {
         fields,
         trailers: Fields::default(),
     })
-}
-
-/// The fields that `bytes` are; None when they are not all there and nothing more.
-pub fn decode_fields(bytes: &Bytes) -> Option<Fields> {
-    let mut rest = &bytes[..];
-    let mut lines = Vec::with_capacity(24);
-    while !rest.is_empty() {
-        let (name, after) = split(rest)?;
-        let (value, after) = split(after)?;
-        lines.push((name, value));
-        rest = after;
-    }
-    Some(over(bytes, lines.into_iter()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! bytes; the content never moves. Whatever is read is checked before it is used: lengths against the
 //! file's, then checksums. Numbers are little-endian.
 
+pub mod head;
 pub mod index;
 pub mod meta;
 pub mod read;

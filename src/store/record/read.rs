@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::index::{self, Index};
-use super::{MOST_META, PRELUDE, Prelude, in_slot, meta};
+use super::{MOST_META, PRELUDE, Prelude, in_slot, meta, text};
 use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::store::checksum::Checksum;
@@ -159,7 +159,7 @@ fn read_record(file: &File, mut bytes: Vec<u8>, metadata: Metadata) -> io::Resul
     if !trailers.is_empty() && Checksum::of(&trailers) != prelude.trailers_checksum {
         return Ok(StoredFile::Bad("its trailers do not check"));
     }
-    match meta::decode_fields(&trailers) {
+    match text::decode_fields(&trailers) {
         Some(trailers) => meta.trailers = trailers,
         None => return Ok(StoredFile::Bad("its trailers make no sense")),
     }
