@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -46,6 +47,11 @@ pub fn open(path: &Path, write: bool) -> io::Result<File> {
         .write(write)
         .custom_flags(flags)
         .open(path)
+}
+
+/// True for the error of [`open`] where there is a link.
+pub fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ELOOP)
 }
 
 /// A new file in the directory's file system that has no name: it is gone when it is closed unless
@@ -156,6 +162,30 @@ pub fn free(path: &Path) -> io::Result<u64> {
     Ok(free)
 }
 
+/// A number that is another one when anything has changed the file, its times included, which nobody can set back: of
+/// its time of change, as far as this host knows it without asking the disk or a server.
+pub fn changed(file: &File) -> io::Result<u128> {
+    let mut state = MaybeUninit::<libc::statx>::uninit();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    // SAFETY: the path is an empty C string, so that the open fd is looked at; `state` is as large as what is written
+    // to it, and is not read unless all of it was.
+    let state = unsafe {
+        let (path, to) = (c"".as_ptr(), state.as_mut_ptr());
+        Errno::result(libc::statx(
+            file.as_raw_fd(),
+            path,
+            flags,
+            libc::STATX_CTIME,
+            to,
+        ))?;
+        state.assume_init()
+    };
+    let time =
+        u128::from(state.stx_ctime.tv_sec as u64) << 32 | u128::from(state.stx_ctime.tv_nsec);
+    // Spread over all bits, those that differ little as well.
+    Ok(time.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+}
+
 /// Waits until everything written to the file system that `file` is on has reached the disk.
 pub fn sync(file: &File) -> io::Result<()> {
     Ok(syncfs(file)?)
@@ -171,6 +201,8 @@ pub fn make_pipe(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -186,6 +218,23 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"content");
         let again = name(&unnamed(dir.path()).unwrap(), &path).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_change_shows_though_the_time_of_the_content_is_set_back() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"content", 0).unwrap();
+        let before = changed(&file).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        assert_eq!(changed(&file).unwrap(), before);
+        // The kernel's time goes in steps.
+        let limit = Instant::now() + Duration::from_secs(10);
+        while changed(&file).unwrap() == before && Instant::now() < limit {
+            file.write_all_at(b"damages", 0).unwrap();
+            file.set_modified(modified).unwrap();
+        }
+        assert_ne!(changed(&file).unwrap(), before);
+        assert_eq!(file.metadata().unwrap().modified().unwrap(), modified);
     }
 
     #[test]

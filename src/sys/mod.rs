@@ -21,6 +21,7 @@ pub(crate) mod names;
 pub(crate) mod notifier;
 pub(crate) mod notify;
 pub(crate) mod printable;
+pub(crate) mod random;
 pub(crate) mod rate;
 pub mod seqpacket;
 pub mod shared;

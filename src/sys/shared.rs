@@ -5,6 +5,7 @@
 //! that a process killed half-way leaves broken. Every value is a hint or a count, never content.
 //! Each file below adds to [`Shared`] what it does with one part of it; `layout` lists the parts.
 
+mod blocks;
 mod boot;
 mod counters;
 mod fetching;

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 14;
+pub(super) const VERSION: u32 = 15;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -28,6 +28,8 @@ pub(super) const ANSWERED: usize = 1 << 14;
 pub(super) const BUCKETS: usize = 1 << 11;
 /// Those of the tables of versioned files: half a MiB, for 64 Ki times.
 pub(super) const VERSIONED_BUCKETS: usize = 1 << 13;
+/// Those of checked blocks: 4 MiB, for half a million files of up to 16 MiB.
+pub(super) const BLOCK_BUCKETS: usize = 1 << 16;
 
 /// The mapped memory. Every field is atomic, so any bytes in it are a valid value.
 #[repr(C)]
@@ -66,6 +68,7 @@ pub(super) struct Layout {
     pub(super) hits: [AtomicU32; HIT_COUNTS],
     pub(super) elsewhere: [AtomicU32; GENERATIONS],
     pub(super) changes: [AtomicU64; CHANGES],
+    pub(super) checked_blocks: [Bucket; BLOCK_BUCKETS],
 }
 
 /// One cache line of entries of a table by key. 0 is a free one.

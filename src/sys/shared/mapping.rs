@@ -15,6 +15,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::boot;
 use super::layout::{Layout, MAGIC, SIZE, VERSION};
+use crate::sys::random;
 
 /// The size stays, and so do the seals.
 const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
@@ -63,7 +64,7 @@ impl Shared {
         layout.limit.store(u64::MAX, Relaxed);
         layout.ceiling.store(u64::MAX, Relaxed);
         shared.name_boot();
-        layout.host.store(boot::random());
+        layout.host.store(random::id());
         layout.magic.store(MAGIC, Relaxed);
         Ok(shared)
     }
@@ -115,7 +116,7 @@ impl Shared {
         match boot::id() {
             Some(id) => self.layout().boot.store(id),
             None if self.boot() != [0; 16] => {}
-            None => self.layout().boot.store(boot::random()),
+            None => self.layout().boot.store(random::id()),
         }
     }
 }
