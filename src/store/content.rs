@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{StoreError, Whole};
+use super::{BlockChecks, StoreError, Whole};
 
 /// Bytes of a file that are read at a time.
 const PIECE: u64 = 256 << 10;
@@ -24,6 +24,8 @@ pub enum Content {
         /// Where the content begins in it.
         offset: u64,
         len: u64,
+        /// Its blocks, each to be checked before a byte of it is used.
+        blocks: Option<Arc<BlockChecks>>,
     },
     /// Elsewhere, to be read piece by piece.
     Pieces(Arc<dyn Pieces>),
@@ -58,9 +60,17 @@ impl Content {
     /// Some of the content, from `at` on, before its end: never nothing. Blocks until it is there.
     pub fn piece(&self, at: u64) -> Result<Bytes, StoreError> {
         let piece = match self {
-            Content::Memory(content) => content.slice(at as usize..),
-            Content::File { file, offset, len } => {
-                let mut piece = vec![0; PIECE.min(len.saturating_sub(at)) as usize];
+            Content::Memory(content) => content.slice(content.len().min(at as usize)..),
+            Content::File {
+                file,
+                offset,
+                len,
+                blocks,
+            } => {
+                let mut piece = vec![0; len.saturating_sub(at).min(PIECE) as usize];
+                if let Some(blocks) = blocks {
+                    blocks.ensure(file, at, piece.len() as u64)?;
+                }
                 let read = file.read_exact_at(&mut piece, offset + at);
                 read.map_err(StoreError::at("the content's file".as_ref()))?;
                 piece.into()
@@ -85,17 +95,10 @@ impl Content {
     pub fn each_part(&self, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), StoreError> {
         match self {
             Content::Memory(bytes) => drop(take(bytes)),
-            Content::File { file, offset, len } => {
-                let read = each_part_of_file(file, *offset, *len, take);
-                read.map_err(StoreError::at("the content's file".as_ref()))?;
-            }
-            Content::Pieces(pieces) => {
+            Content::File { .. } | Content::Pieces(_) => {
                 let mut at = 0;
-                while at < pieces.len() {
-                    let piece = pieces.read(at)?;
-                    if piece.is_empty() {
-                        return Err(StoreError::Gone);
-                    }
+                while at < self.len() {
+                    let piece = self.piece(at)?;
                     if !take(&piece) {
                         break;
                     }

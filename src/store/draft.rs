@@ -6,8 +6,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::blocks::BlockSums;
 use super::error::StoreError;
 use crate::sys::shared::Shared;
 
@@ -24,6 +25,7 @@ pub struct Draft {
     pub(crate) slot: u32,
     pub(crate) reservation: Reservation,
     pub(crate) name: Option<TemporaryName>,
+    pub(super) sums: Mutex<BlockSums>,
 }
 
 impl Draft {
@@ -36,9 +38,18 @@ impl Draft {
     /// Writes the part of the content that begins at `at`, once there is room for it.
     pub fn write_at(&self, part: &[u8], at: u64) -> Result<(), StoreError> {
         self.reserve(at + part.len() as u64)?;
-        let at = self.content_offset + at;
-        let written = self.file.write_all_at(part, at);
-        written.map_err(StoreError::at(&self.reservation.path))
+        let written = self.file.write_all_at(part, self.content_offset + at);
+        written.map_err(StoreError::at(&self.reservation.path))?;
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.take(at, part);
+        Ok(())
+    }
+
+    /// The checksum of each MiB of the content, which is so long: made as it was written, where that was in order.
+    pub fn block_sums(&self, content: u64) -> Result<Vec<u128>, StoreError> {
+        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let sums = sums.finish(&self.file, content);
+        sums.map_err(StoreError::at(&self.reservation.path))
     }
 }
 
@@ -161,10 +172,15 @@ impl TemporaryName {
         &self.path
     }
 
-    pub(crate) fn rename(mut self, target: &Path) -> std::io::Result<()> {
+    pub(crate) fn rename(self, target: &Path) -> std::io::Result<()> {
         std::fs::rename(&self.path, target)?;
-        self.renamed = true;
+        self.keep();
         Ok(())
+    }
+
+    /// Leaves the file to whoever gave it another name.
+    pub(crate) fn keep(mut self) {
+        self.renamed = true;
     }
 }
 

@@ -23,6 +23,9 @@ pub enum StoreError {
     NotWritable { path: PathBuf, source: io::Error },
     #[error("the stored response was removed or replaced meanwhile")]
     Gone,
+    /// What was stored isn't what was written.
+    #[error("the stored content is damaged: {0}")]
+    Damaged(&'static str),
     #[error("the response's metadata takes {0} bytes, more than a stored response may have")]
     MetaTooLarge(usize),
     /// Its `Vary` and the variant it was to be stored as do not go together.
@@ -99,6 +102,7 @@ mod tests {
                 StoreError::NotWritable { .. } => "not writable",
                 StoreError::Io { .. } => "other",
                 StoreError::Gone
+                | StoreError::Damaged(_)
                 | StoreError::MetaTooLarge(_)
                 | StoreError::Unselectable
                 | StoreError::Database { .. }

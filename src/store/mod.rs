@@ -6,6 +6,7 @@
 
 pub(crate) mod admin;
 pub mod archive;
+pub(crate) mod blocks;
 mod checksum;
 mod content;
 mod draft;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use blocks::{BlockChecks, FileId};
 pub use checksum::Checksum;
 pub use content::{Content, Pieces};
 pub use draft::Draft;

@@ -65,7 +65,9 @@ pub fn content(length: u64, seed: u8) -> Bytes {
 pub fn read(content: &Content) -> Bytes {
     match content {
         Content::Memory(bytes) => bytes.clone(),
-        Content::File { file, offset, len } => {
+        Content::File {
+            file, offset, len, ..
+        } => {
             let mut bytes = vec![0; *len as usize];
             file.read_exact_at(&mut bytes, *offset).unwrap();
             bytes.into()

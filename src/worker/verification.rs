@@ -138,6 +138,7 @@ mod tests {
                 file,
                 offset: 0,
                 len,
+                blocks: None,
             },
             generation: 0,
             checksum: 0,

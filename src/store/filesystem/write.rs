@@ -5,7 +5,7 @@
 use std::fs::{File, FileTimes};
 use std::iter::once;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::FilesystemStore;
@@ -45,6 +45,7 @@ impl FilesystemStore {
             slot,
             reservation,
             name,
+            sums: Mutex::default(),
         })
     }
 

@@ -29,9 +29,9 @@ mod tls;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connect::Connector;
@@ -214,6 +214,7 @@ impl Store for PostgresStore {
             slot: 0,
             reservation,
             name: None,
+            sums: Mutex::default(),
         })
     }
 

@@ -52,6 +52,7 @@ impl Record {
                 file: Arc::new(file),
                 offset: self.prelude.content_offset,
                 len: self.prelude.content,
+                blocks: None,
             },
         };
         Object {

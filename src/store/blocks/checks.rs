@@ -1,0 +1,105 @@
+//! Blocks of one file that are checked when they are first needed.
+//!
+//! A file that was written to since, or had its times set, is checked anew: what shows that can't be set back.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::{BLOCK, FileId, Footer, sum_up};
+use crate::store::StoreError;
+use crate::sys::disk;
+use crate::sys::shared::Shared;
+
+/// The checks of one large file's blocks, for all that are sent it.
+pub struct BlockChecks {
+    id: FileId,
+    /// The length of the content.
+    len: u64,
+    shared: Arc<Shared>,
+    /// The footer has been read, and is this file's.
+    is_known: AtomicBool,
+}
+
+impl BlockChecks {
+    /// None yet of the file with this id, whose content is so long.
+    pub fn new(id: FileId, len: u64, shared: Arc<Shared>) -> BlockChecks {
+        BlockChecks {
+            id,
+            len,
+            shared,
+            is_known: AtomicBool::new(false),
+        }
+    }
+
+    /// The file's id.
+    pub fn id(&self) -> &FileId {
+        &self.id
+    }
+
+    /// True when this block has been checked since the start, and nothing has written to the file since. Never waits for
+    /// the disk.
+    pub fn is_checked(&self, file: &File, block: u64) -> bool {
+        let state = self.state(file);
+        state.is_ok_and(|state| self.shared.is_block_checked(&state, block))
+    }
+
+    /// Sees to it that the blocks are checked in which this part of the content lies, which may take long.
+    pub fn ensure(&self, file: &File, at: u64, len: u64) -> Result<(), StoreError> {
+        let last = at.saturating_add(len).saturating_sub(1).max(at) / BLOCK;
+        for block in at / BLOCK..=last {
+            if !self.is_checked(file, block) {
+                self.check(file, block)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a block and compares its checksum. What doesn't check is [`StoreError::Damaged`].
+    pub fn check(&self, file: &File, block: u64) -> Result<(), StoreError> {
+        let compared = match self.compare(file, block) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(Err("it is truncated"))
+            }
+            compared => compared,
+        };
+        compared
+            .map_err(StoreError::at("the content's file".as_ref()))?
+            .map_err(StoreError::Damaged)
+    }
+
+    fn compare(&self, file: &File, block: u64) -> io::Result<Result<(), &'static str>> {
+        // Before the block is read: what is written to it meanwhile shows the next time.
+        let state = self.state(file)?;
+        if !self.is_known.load(Relaxed) {
+            match Footer::read(file)? {
+                Err(why) => return Ok(Err(why)),
+                Ok(footer) if footer.id != self.id || footer.content != self.len => {
+                    return Ok(Err("it is another file's content"));
+                }
+                Ok(_) => self.is_known.store(true, Relaxed),
+            }
+        }
+        let mut expected = [0; 16];
+        file.read_exact_at(&mut expected, Footer::sum_at(self.len, block))?;
+        if sum_up(file, block, self.len)?.to_le_bytes() != expected {
+            return Ok(Err("a block of it does not check"));
+        }
+        self.shared.note_block_checked(&state, block);
+        Ok(Ok(()))
+    }
+
+    /// The id under which checked blocks are noted: another one for each state of the file.
+    fn state(&self, file: &File) -> io::Result<FileId> {
+        let changed = disk::changed(file)?;
+        Ok((u128::from_le_bytes(self.id) ^ changed).to_le_bytes())
+    }
+}
+
+impl std::fmt::Debug for BlockChecks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BlockChecks({:02x?})", self.id)
+    }
+}
