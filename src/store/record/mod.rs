@@ -10,6 +10,7 @@ pub mod index;
 pub mod meta;
 pub mod read;
 mod text;
+pub mod variants;
 
 use super::checksum::Checksum;
 use crate::cache::vary;
