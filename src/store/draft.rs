@@ -29,6 +29,27 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// A file in which nothing is yet, with the room reserved for it, and its name if it has one.
+    pub(super) fn new(
+        file: Arc<File>,
+        reservation: Reservation,
+        name: Option<TemporaryName>,
+    ) -> Draft {
+        Draft {
+            file,
+            content_offset: 0,
+            slot: 0,
+            reservation,
+            name,
+            sums: Mutex::default(),
+        }
+    }
+
+    /// The file, its name if it has one, and what is reserved for it.
+    pub(super) fn into_parts(self) -> (Arc<File>, Option<TemporaryName>, Reservation) {
+        (self.file, self.name, self.reservation)
+    }
+
     /// Reserves room for the first `content` bytes of the content. Never blocks.
     pub fn reserve(&self, content: u64) -> Result<(), StoreError> {
         let length = self.content_offset.saturating_add(content);

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use blocks::{BlockChecks, FileId};
+pub use blocks::BlockChecks;
 pub use checksum::Checksum;
 pub use content::{Content, Pieces};
 pub use draft::Draft;

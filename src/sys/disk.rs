@@ -49,11 +49,6 @@ pub fn open(path: &Path, write: bool) -> io::Result<File> {
         .open(path)
 }
 
-/// True for the error of [`open`] where there is a link.
-pub fn is_link(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ELOOP)
-}
-
 /// A new file in the directory's file system that has no name: it is gone when it is closed unless
 /// [`name`] gives it one. `Unsupported` where the file system has no such files.
 pub fn unnamed(directory: &Path) -> io::Result<File> {

@@ -8,42 +8,45 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::damaged::{DamagedFile, DamagedFiles};
 use super::{BLOCK, FileId, Footer, sum_up};
 use crate::store::StoreError;
 use crate::sys::disk;
 use crate::sys::shared::Shared;
 
+/// A large file as the index has it.
+pub struct OfFile {
+    pub id: FileId,
+    /// The length of its content.
+    pub content: u64,
+    /// The key of its record in the index.
+    pub entry: Box<[u8]>,
+    pub shared: Arc<Shared>,
+    /// The place where damage is noted.
+    pub damaged: Arc<DamagedFiles>,
+}
+
 /// The checks of one large file's blocks, for all that are sent it.
 pub struct BlockChecks {
-    id: FileId,
-    /// The length of the content.
-    len: u64,
-    shared: Arc<Shared>,
+    of: OfFile,
     /// The footer has been read, and is this file's.
     is_known: AtomicBool,
 }
 
 impl BlockChecks {
-    /// None yet of the file with this id, whose content is so long.
-    pub fn new(id: FileId, len: u64, shared: Arc<Shared>) -> BlockChecks {
+    /// None yet of this file.
+    pub fn new(of: OfFile) -> BlockChecks {
         BlockChecks {
-            id,
-            len,
-            shared,
+            of,
             is_known: AtomicBool::new(false),
         }
-    }
-
-    /// The file's id.
-    pub fn id(&self) -> &FileId {
-        &self.id
     }
 
     /// True when this block has been checked since the start, and nothing has written to the file since. Never waits for
     /// the disk.
     pub fn is_checked(&self, file: &File, block: u64) -> bool {
         let state = self.state(file);
-        state.is_ok_and(|state| self.shared.is_block_checked(&state, block))
+        state.is_ok_and(|state| self.of.shared.is_block_checked(&state, block))
     }
 
     /// Sees to it that the blocks are checked in which this part of the content lies, which may take long.
@@ -57,7 +60,7 @@ impl BlockChecks {
         Ok(())
     }
 
-    /// Reads a block and compares its checksum. What doesn't check is [`StoreError::Damaged`].
+    /// Reads a block and compares its checksum. What doesn't check is noted, and is [`StoreError::Damaged`].
     pub fn check(&self, file: &File, block: u64) -> Result<(), StoreError> {
         let compared = match self.compare(file, block) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -67,7 +70,17 @@ impl BlockChecks {
         };
         compared
             .map_err(StoreError::at("the content's file".as_ref()))?
-            .map_err(StoreError::Damaged)
+            .map_err(|why| self.damaged(why))
+    }
+
+    /// Notes that the file is damaged.
+    pub fn damaged(&self, why: &'static str) -> StoreError {
+        self.of.damaged.note(DamagedFile {
+            id: self.of.id,
+            entry: self.of.entry.clone(),
+            why,
+        });
+        StoreError::Damaged(why)
     }
 
     fn compare(&self, file: &File, block: u64) -> io::Result<Result<(), &'static str>> {
@@ -76,30 +89,30 @@ impl BlockChecks {
         if !self.is_known.load(Relaxed) {
             match Footer::read(file)? {
                 Err(why) => return Ok(Err(why)),
-                Ok(footer) if footer.id != self.id || footer.content != self.len => {
+                Ok(footer) if footer.id != self.of.id || footer.content != self.of.content => {
                     return Ok(Err("it is another file's content"));
                 }
                 Ok(_) => self.is_known.store(true, Relaxed),
             }
         }
         let mut expected = [0; 16];
-        file.read_exact_at(&mut expected, Footer::sum_at(self.len, block))?;
-        if sum_up(file, block, self.len)?.to_le_bytes() != expected {
+        file.read_exact_at(&mut expected, Footer::sum_at(self.of.content, block))?;
+        if sum_up(file, block, self.of.content)?.to_le_bytes() != expected {
             return Ok(Err("a block of it does not check"));
         }
-        self.shared.note_block_checked(&state, block);
+        self.of.shared.note_block_checked(&state, block);
         Ok(Ok(()))
     }
 
     /// The id under which checked blocks are noted: another one for each state of the file.
     fn state(&self, file: &File) -> io::Result<FileId> {
         let changed = disk::changed(file)?;
-        Ok((u128::from_le_bytes(self.id) ^ changed).to_le_bytes())
+        Ok((u128::from_le_bytes(self.of.id) ^ changed).to_le_bytes())
     }
 }
 
 impl std::fmt::Debug for BlockChecks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BlockChecks({:02x?})", self.id)
+        write!(f, "BlockChecks({:02x?})", self.of.id)
     }
 }

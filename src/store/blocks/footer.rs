@@ -89,6 +89,12 @@ impl Footer {
         Footer::sum_at(self.content, count(self.content))
     }
 
+    /// The least length of a file with this content.
+    pub fn least(content: u64) -> u64 {
+        let end = content.saturating_add(count(content).saturating_mul(SUM));
+        end.saturating_add(FOOTER as u64)
+    }
+
     /// The length of the whole file; `None` for what no file can have.
     pub fn length(&self) -> Option<u64> {
         let sums = count(self.content).checked_mul(SUM)?;

@@ -5,10 +5,11 @@
 //! business.
 
 mod checks;
+pub mod damaged;
 mod footer;
 mod sums;
 
-pub use checks::BlockChecks;
+pub use checks::{BlockChecks, OfFile};
 pub(super) use footer::Footer;
 pub(super) use sums::{BlockSums, encode_sums};
 
@@ -17,15 +18,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::checksum::Checksum;
+use super::record::head::FileId;
 
 /// The bytes that one checksum is of; the last one's may be fewer.
 pub const BLOCK: u64 = 1 << 20;
 
 /// The bytes of a checksum.
 const SUM: u64 = 16;
-
-/// The name of a large file: a random id of the content, not of its key.
-pub type FileId = [u8; 16];
 
 /// The number of blocks of content of this length.
 pub fn count(len: u64) -> u64 {

@@ -29,9 +29,9 @@ mod tls;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use connect::Connector;
@@ -208,14 +208,7 @@ impl Store for PostgresStore {
         let reservation = Reservation::begin(&self.shared, self.worker, &self.spool, length)?;
         let file = Arc::new(temporary(&self.spool)?);
         self.open_files.add_draft(&file, &reservation);
-        Ok(Draft {
-            file,
-            content_offset: 0,
-            slot: 0,
-            reservation,
-            name: None,
-            sums: Mutex::default(),
-        })
+        Ok(Draft::new(file, reservation, None))
     }
 
     fn publish(
