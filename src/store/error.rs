@@ -44,6 +44,18 @@ pub enum StoreError {
         /// The reason, when it was last tried.
         reason: String,
     },
+    #[error(
+        "the store at {path} is in use by another proxy ({name}); give this one another store_path"
+    )]
+    Owned { path: PathBuf, name: String },
+    /// What it needs isn't to be had where it lies.
+    #[error(
+        "the store can't be at {path}: {reason}; give it a directory on a disk of this machine"
+    )]
+    Unsuitable { path: PathBuf, reason: String },
+    /// It takes too long, which was said when that began.
+    #[error("the store at {path} hangs")]
+    Hangs { path: PathBuf },
     /// Any other failure of the operating system.
     #[error("the store failed at {path}: {source}; see whether the disk is in order")]
     Io { path: PathBuf, source: io::Error },
@@ -69,7 +81,10 @@ impl StoreError {
 
     /// True when the journal has it already.
     pub fn is_told(&self) -> bool {
-        matches!(self, StoreError::Unreachable { .. })
+        matches!(
+            self,
+            StoreError::Unreachable { .. } | StoreError::Hangs { .. }
+        )
     }
 
     /// True when there was no room.
@@ -106,6 +121,9 @@ mod tests {
                 | StoreError::MetaTooLarge(_)
                 | StoreError::Unselectable
                 | StoreError::Database { .. }
+                | StoreError::Owned { .. }
+                | StoreError::Unsuitable { .. }
+                | StoreError::Hangs { .. }
                 | StoreError::Unreachable { .. } => "none",
             };
             assert_eq!(kind, expected, "{error}");

@@ -16,6 +16,7 @@ mod lease;
 pub(crate) mod memory;
 pub(crate) mod open;
 mod open_files;
+pub(crate) mod operations;
 pub mod postgres;
 pub mod record;
 pub(crate) mod secret;
@@ -107,6 +108,12 @@ pub trait Store: Send + Sync {
     /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`]. Nothing where
     /// the store evicts by itself.
     fn take_removed(&self) -> Vec<Published>;
+
+    /// False when its paths lead to something else than what was opened: it was removed, moved or replaced. May wait for
+    /// the disk.
+    fn is_in_place(&self) -> bool {
+        true
+    }
 
     /// The files that are open for whoever is sent content from them.
     fn open_files(&self) -> &Arc<OpenFiles>;

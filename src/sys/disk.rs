@@ -10,7 +10,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, copy_file_range};
 use nix::libc;
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{linkat, syncfs};
 
 /// The mode of a store's directories: they are its user's alone.
@@ -87,6 +87,35 @@ pub fn lock_directory(path: &Path) -> io::Result<Lock> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome.map(|()| Lock(directory)),
         }
+    }
+}
+
+/// Opens a file for reading and writing, which is made where there is none.
+pub fn open_or_make(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    options
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockKind {
+    Shared,
+    Exclusive,
+}
+
+/// Takes a lock on an open file, in place of the one that it has, for as long as it is open; false where others have
+/// locks that don't go together with it. Never waits.
+pub fn try_lock(file: &File, kind: LockKind) -> io::Result<bool> {
+    let how = match kind {
+        LockKind::Shared => libc::LOCK_SH,
+        LockKind::Exclusive => libc::LOCK_EX,
+    };
+    match flock(file, how | libc::LOCK_NB) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        taken => taken.map(|()| true),
     }
 }
 
@@ -179,6 +208,15 @@ pub fn changed(file: &File) -> io::Result<u128> {
         u128::from(state.stx_ctime.tv_sec as u64) << 32 | u128::from(state.stx_ctime.tv_nsec);
     // Spread over all bits, those that differ little as well.
     Ok(time.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+}
+
+/// The system's numbers of two errors, for who tells of them without having one.
+pub const READ_ONLY: u16 = libc::EROFS as u16;
+pub const FULL: u16 = libc::ENOSPC as u16;
+
+/// True when the file system that `path` is on is mounted read-only.
+pub fn is_read_only(path: &Path) -> io::Result<bool> {
+    Ok(statvfs(path)?.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Waits until everything written to the file system that `file` is on has reached the disk.

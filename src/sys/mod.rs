@@ -28,4 +28,5 @@ pub mod shared;
 pub(crate) mod signals;
 pub(crate) mod splice;
 pub(crate) mod stream;
+pub(crate) mod threads;
 pub(crate) mod user;

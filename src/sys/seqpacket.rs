@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -45,6 +45,15 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     let raw = accept4(listener.as_fd().as_raw_fd(), FLAGS)?;
     // SAFETY: accept4 has just made this fd; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// The directory that a listener's file is in.
+pub fn directory(listener: impl AsFd) -> io::Result<PathBuf> {
+    let address: UnixAddr = getsockname(listener.as_fd().as_raw_fd())?;
+    let directory = address.path().and_then(Path::parent);
+    directory
+        .map(Path::to_owned)
+        .ok_or(io::ErrorKind::NotFound.into())
 }
 
 /// The user who alone, beside root, may connect to this listener: its file's owner, when the mode keeps others out.

@@ -18,12 +18,14 @@ mod layout;
 mod mapping;
 mod precedents;
 mod space;
+mod store_state;
 mod versioned;
 mod visited;
 
 pub use fetching::ClaimReply;
 pub use layout::WORKERS;
 pub use mapping::Shared;
+pub use store_state::StoreState;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

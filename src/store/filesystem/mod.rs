@@ -9,6 +9,7 @@ pub(crate) mod admin;
 pub(crate) mod file;
 mod lookup;
 pub(crate) mod maintenance;
+pub(crate) mod owner;
 mod publish;
 mod refresh;
 mod removed;

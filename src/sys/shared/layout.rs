@@ -52,6 +52,7 @@ pub(super) struct Layout {
     pub(super) rescan: AtomicU32,
     pub(super) store_down: WorkerBits,
     pub(super) pending_invalidations: WorkerBits,
+    pub(super) store_states: [AtomicU32; WORKERS],
     pub(super) reserved: [AtomicU64; WORKERS],
     pub(super) removed: [AtomicU64; WORKERS],
     pub(super) counters: [Counters; WORKERS],
@@ -67,6 +68,7 @@ pub(super) struct Layout {
     pub(super) answered: [AtomicU32; ANSWERED],
     pub(super) hits: [AtomicU32; HIT_COUNTS],
     pub(super) elsewhere: [AtomicU32; GENERATIONS],
+    pub(super) unremoved: [AtomicU64; GENERATIONS],
     pub(super) changes: [AtomicU64; CHANGES],
     pub(super) checked_blocks: [Bucket; BLOCK_BUCKETS],
 }

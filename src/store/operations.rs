@@ -1,0 +1,378 @@
+//! Operations that may wait for a disk: those of one kind on threads of their own, each within a time limit. One that takes
+//! longer shows that the disk hangs; then nobody waits for another of this kind until one has come back.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::StoreError;
+use crate::sys::threads::{NoThread, Threads};
+
+/// While nobody waits, one operation is tried in so long all the same, as those that hang may never come back.
+const TRY_EVERY: Duration = Duration::from_secs(5);
+/// A hang is said once in so long.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// The operations of one kind on a store.
+#[derive(Debug)]
+pub struct Operations {
+    threads: Threads,
+    limit: Duration,
+    hang: Arc<Hang>,
+}
+
+/// Knows that operations don't come back.
+#[derive(Debug)]
+pub struct Hang {
+    path: PathBuf,
+    /// The operations, as a verb.
+    what: &'static str,
+    is_on: AtomicBool,
+    said: Mutex<Said>,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    last_tried: Option<Instant>,
+    last_said: Option<Instant>,
+    /// That it is over is to be said too.
+    open: bool,
+}
+
+/// One operation: begun; awaited no more; done.
+const BEGUN: u8 = 0;
+const LATE: u8 = 1;
+const DONE: u8 = 2;
+
+/// An operation under way, for who waits for it.
+#[derive(Debug)]
+pub struct Pending<T> {
+    done: oneshot::Receiver<T>,
+    state: Arc<AtomicU8>,
+    hang: Arc<Hang>,
+    until: tokio::time::Instant,
+    limit: Duration,
+}
+
+/// The same operation, for whoever carries it out: however that ends, it has come back.
+#[derive(Debug)]
+struct Running {
+    state: Arc<AtomicU8>,
+    hang: Arc<Hang>,
+}
+
+impl Hang {
+    pub fn new(path: &Path, what: &'static str) -> Arc<Hang> {
+        Arc::new(Hang {
+            path: path.to_owned(),
+            what,
+            is_on: AtomicBool::new(false),
+            said: Mutex::default(),
+        })
+    }
+
+    /// True while nobody should wait. A load, for the event loop.
+    pub fn is_on(&self) -> bool {
+        self.is_on.load(Relaxed)
+    }
+
+    fn error(&self) -> StoreError {
+        let path = self.path.clone();
+        StoreError::Hangs { path }
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True when one may be tried whatever is known, for which nobody waits.
+    fn is_try_due(&self, now: Instant) -> bool {
+        let mut said = self.said();
+        let is_due = said.last_tried.is_none_or(|last| now - last >= TRY_EVERY);
+        if is_due {
+            said.last_tried = Some(now);
+        }
+        is_due
+    }
+
+    fn begins(&self, limit: Duration) {
+        if self.is_on.swap(true, SeqCst) {
+            return;
+        }
+        let now = Instant::now();
+        let mut said = self.said();
+        said.last_tried = Some(now);
+        if said.last_said.is_none_or(|last| now - last >= SAY_EVERY) {
+            said.last_said = Some(now);
+            said.open = true;
+            log::warn!(
+                "the store at {} hangs: {} took more than {} s; going on without it until it is back (see whether \
+                 its disk, or the server of its file system, answers)",
+                self.path.display(),
+                self.what,
+                limit.as_secs_f32()
+            );
+        }
+    }
+
+    fn ends(&self) {
+        if self.is_on.swap(false, SeqCst) && std::mem::take(&mut self.said().open) {
+            let path = self.path.display();
+            log::info!("the store at {path} is back: {} goes on", self.what);
+        }
+    }
+}
+
+impl<T> Pending<T> {
+    /// True when waiting for it takes no time.
+    pub fn is_done(&self) -> bool {
+        self.state.load(SeqCst) == DONE
+    }
+
+    /// Waits for it within its limit.
+    pub async fn outcome(&mut self) -> Result<T, StoreError> {
+        match timeout_at(self.until, &mut self.done).await {
+            Ok(done) => done.map_err(|_| StoreError::Gone),
+            Err(_) => {
+                self.is_late();
+                Err(self.hang.error())
+            }
+        }
+    }
+
+    fn is_late(&self) {
+        let was = self.state.compare_exchange(BEGUN, LATE, SeqCst, SeqCst);
+        if was.is_ok() {
+            self.hang.begins(self.limit);
+            // It may have come back in between.
+            if self.is_done() {
+                self.hang.ends();
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.state.store(DONE, SeqCst);
+        if self.hang.is_on() {
+            self.hang.ends();
+        }
+    }
+}
+
+impl Operations {
+    /// Those that `what` names, as in "reading", on the store at `path`: at most `most` at a time, each within `limit`.
+    pub fn new(name: &str, path: &Path, what: &'static str, most: usize, limit: Duration) -> Self {
+        Operations {
+            threads: Threads::new(name, most, 64 * most),
+            limit,
+            hang: Hang::new(path, what),
+        }
+    }
+
+    /// True while nobody should wait for one of these.
+    pub fn hang(&self) -> bool {
+        self.hang.is_on()
+    }
+
+    /// Carries out an operation on a thread, and waits for it within the limit.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.start(operation)?.outcome().await
+    }
+
+    /// Begins an operation on a thread, to be waited for later.
+    pub fn start<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Pending<T>, StoreError> {
+        let hangs = self.hang.is_on();
+        if hangs && !self.hang.is_try_due(Instant::now()) {
+            return Err(self.hang.error());
+        }
+        let (answer, done) = oneshot::channel();
+        let state = Arc::new(AtomicU8::new(BEGUN));
+        let hang = &self.hang;
+        let running = Running {
+            state: state.clone(),
+            hang: hang.clone(),
+        };
+        let started = self.threads.run(move || {
+            // Of no use any more when nobody waits, but for telling whether the disk is back.
+            if hangs || !answer.is_closed() {
+                // Whoever asked may have gone meanwhile.
+                let _ = answer.send(operation());
+            }
+            drop(running);
+        });
+        started.map_err(|why| self.refused(&why))?;
+        if hangs {
+            return Err(hang.error());
+        }
+        Ok(Pending {
+            done,
+            state,
+            hang: hang.clone(),
+            until: tokio::time::Instant::now() + self.limit,
+            limit: self.limit,
+        })
+    }
+
+    fn refused(&self, why: &NoThread) -> StoreError {
+        let path = self.hang.path.clone();
+        let why = format!("no thread for {}: {why}", self.hang.what);
+        let source = std::io::Error::other(why);
+        StoreError::Io { path, source }
+    }
+}
+
+/// Changes that are made one after another by one thread, each of which is expected to take no longer than a limit.
+#[derive(Debug)]
+pub struct Turns {
+    hang: Arc<Hang>,
+    limit: Duration,
+    start: Instant,
+    /// When the one that is being made began, in milliseconds since the start and not 0; 0 while none is.
+    since: AtomicU64,
+}
+
+/// A change that is being made.
+#[derive(Debug)]
+pub struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    pub fn new(path: &Path, what: &'static str, limit: Duration) -> Arc<Turns> {
+        Arc::new(Turns {
+            hang: Hang::new(path, what),
+            limit,
+            start: Instant::now(),
+            since: AtomicU64::new(0),
+        })
+    }
+
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// True while nobody should wait for a turn.
+    pub fn hang(&self) -> bool {
+        self.hang.is_on()
+    }
+
+    pub fn error(&self) -> StoreError {
+        self.hang.error()
+    }
+
+    /// The thread makes a change.
+    pub fn take(&self) -> Turn<'_> {
+        self.since.store(self.now(), SeqCst);
+        Turn(self)
+    }
+
+    /// True when the change that is being made takes too long; then nobody waits until that is over.
+    pub fn hang_now(&self) -> bool {
+        let since = self.since.load(SeqCst);
+        let limit = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
+        if since != 0 && self.now() - since.min(self.now()) > limit {
+            self.hang.begins(self.limit);
+            // It may have come to its end in between.
+            if self.since.load(SeqCst) != since {
+                self.hang.ends();
+            }
+        }
+        self.hang()
+    }
+
+    fn now(&self) -> u64 {
+        let since = self.start.elapsed().as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.since.store(0, SeqCst);
+        if self.0.hang() {
+            self.0.hang.ends();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    /// An operation that hangs until it is let go on.
+    fn stuck() -> (Sender<()>, impl FnOnce() -> u32 + Send) {
+        let (open, gate) = channel::<()>();
+        (open, move || {
+            let _ = gate.recv();
+            1
+        })
+    }
+
+    async fn until(is_so: impl Fn() -> bool) {
+        for _ in 0..2000 {
+            if is_so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("waited in vain");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn nobody_waits_for_a_disk_that_hangs_until_it_is_back() {
+        let operations = Operations::new("test", Path::new("/store"), "testing", 4, LIMIT);
+        assert_eq!(operations.run(|| 7).await.unwrap(), 7);
+        let (open, one) = stuck();
+        let refused = operations.run(one).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Hangs { .. }) && operations.hang());
+        let begun = Instant::now();
+        for _ in 0..1000 {
+            assert!(operations.run(|| 7).await.is_err());
+        }
+        assert!(begun.elapsed() < 20 * LIMIT, "somebody waited");
+        drop(open);
+        until(|| !operations.hang()).await;
+        assert_eq!(operations.run(|| 7).await.unwrap(), 7);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn one_that_never_comes_back_does_not_keep_the_others_out() {
+        let operations = Operations::new("test", Path::new("/store"), "testing", 2, LIMIT);
+        let (_open, one) = stuck();
+        assert!(operations.run(one).await.is_err() && operations.hang());
+        operations.hang.said().last_tried = None;
+        // It is tried, and nobody waits.
+        assert!(operations.run(|| 7).await.is_err());
+        until(|| !operations.hang()).await;
+        assert_eq!(operations.run(|| 7).await.unwrap(), 7);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn stuck_operations_are_so_many_at_most() {
+        let operations = Operations::new("test", Path::new("/store"), "testing", 2, LIMIT);
+        let stuck: Vec<_> = (0..40).map(|_| stuck()).collect();
+        let (gates, stuck): (Vec<_>, Vec<_>) = stuck.into_iter().unzip();
+        let pending: Vec<_> = stuck.into_iter().map(|one| operations.start(one)).collect();
+        for pending in pending {
+            assert!(pending.unwrap().outcome().await.is_err());
+        }
+        assert!(operations.hang());
+        drop(gates);
+        until(|| !operations.hang()).await;
+    }
+}
