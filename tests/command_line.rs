@@ -20,8 +20,9 @@ fn exit_codes_and_messages() {
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name).display().to_string();
     let (good, bad, missing) = (path("good.toml"), path("bad.toml"), path("missing.toml"));
-    let (no_directory, in_a_file) = (path("none"), format!("{}/store", path("good.toml")));
+    let (no_directory, file_as_store) = (path("none"), path("file_as_store.toml"));
     fs::write(&good, format!("store_path = \"{}\"", home.path().display())).unwrap();
+    fs::write(&file_as_store, format!("store_path = {good:?}")).unwrap();
     fs::write(&bad, "\nttl = \"soon\"").unwrap();
     let table: [(&[&str], i32, &str); 15] = [
         (&["--version"], 0, "cacheproxy 0."),
@@ -44,7 +45,11 @@ fn exit_codes_and_messages() {
             78,
             "--store: at its byte 28: unknown parameter: did you mean \"sslmode\"?",
         ),
-        (&["run", "--store", &in_a_file], 69, "can't be used: "),
+        (
+            &["check", "--config", &file_as_store],
+            69,
+            "can't be used: ",
+        ),
         (
             &["run", "--config", &bad],
             78,

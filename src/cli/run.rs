@@ -3,9 +3,9 @@
 use std::env;
 use std::path::{self, PathBuf};
 
+use super::listen;
 use super::runtime_dir::{RuntimeDir, place};
 use super::store_args::name_store;
-use super::{listen, store_directory};
 use crate::config::{self, ConfigSource, Overrides, Workers};
 use crate::supervisor::{self, Listen, ListenAddr, Spawn, Start};
 use crate::sys::exit::Failure;
@@ -53,7 +53,6 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     let program = env::current_exe()
         .map_err(|error| Failure::unavailable(format!("can't find the program itself: {error}")))?;
     let configuration = config::load(&source(&args)?).map_err(Failure::config)?;
-    store_directory::prepare(&configuration.settings.store.path)?;
     let runtime = RuntimeDir::make()?;
     let _journal = journal::start(Identity::Supervisor);
     log::info!(

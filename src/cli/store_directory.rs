@@ -1,4 +1,4 @@
-//! The store's directory: made before anything is served, or only tried, and said what is wrong with it.
+//! The store's directory, tried for `check`, and what is wrong with it. Workers open it, and do without where they can't.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,12 +13,6 @@ use crate::sys::user::{self, User};
 
 /// The directory that the service makes itself, and that its sandbox lets it write to.
 const SERVICE_STORE: &str = "/var/cache/cacheproxy";
-
-/// Makes the directory if it isn't there, and makes sure that this process can write to it. Nobody asks whether a
-/// database can be reached: it may come and go while the proxy runs.
-pub(super) fn prepare(path: &Path) -> Result<(), Failure> {
-    disk::prepare_directory(path).map_err(|error| unusable(path, &error))
-}
 
 /// Finds out whether the service could write to its store, as far as this user can; gives what else is to be said.
 pub(super) fn check(path: &Path) -> Result<Option<String>, Failure> {

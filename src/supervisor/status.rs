@@ -2,6 +2,7 @@
 //! answer to `cacheproxy status`.
 
 use std::fmt::Write;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use super::links::Links;
 use super::roster::{Roster, SlotState};
 use crate::config::{DatabaseSettings, StoreChoice, StoreKind};
 use crate::sys::notify;
-use crate::sys::shared::{Shared, WORKERS};
+use crate::sys::shared::{Shared, StoreState, WORKERS};
 
 /// The status line is renewed so often at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -110,15 +111,19 @@ pub(super) struct Overview<'a> {
 impl Overview<'_> {
     pub(super) fn line(&self) -> String {
         let numbers = self.numbers().line();
-        // A directory of this machine needs no mention.
-        let StoreKind::Postgres(DatabaseSettings { database, .. }) = &self.store.kind else {
-            return numbers;
-        };
-        let state = match self.shared.is_store_down() {
-            true => "database unreachable:",
-            false => "stored in database",
-        };
-        format!("{numbers}; {state} {}", database.place())
+        match (&self.store.kind, self.shared.is_store_down()) {
+            (StoreKind::Postgres(DatabaseSettings { database, .. }), true) => {
+                format!("{numbers}; database unreachable: {}", database.place())
+            }
+            (StoreKind::Postgres(DatabaseSettings { database, .. }), false) => {
+                format!("{numbers}; stored in database {}", database.place())
+            }
+            (StoreKind::Filesystem, true) => {
+                format!("{numbers}; store not in use: {}", self.store.path.display())
+            }
+            // A directory of this machine needs no mention.
+            (StoreKind::Filesystem, false) => numbers,
+        }
     }
 
     fn numbers(&self) -> Numbers {
@@ -156,7 +161,8 @@ impl Overview<'_> {
                 }
                 SlotState::Greeting { .. } => writeln!(out, "worker {worker}: starting"),
                 SlotState::Ready { link, .. } => self.links.find(link).map_or(Ok(()), |link| {
-                    writeln!(out, "worker {worker}: ready, {}", describe(link))
+                    let store = store(self.shared.store_state(worker));
+                    writeln!(out, "worker {worker}: ready, {}{store}", describe(link))
                 }),
             };
         }
@@ -175,6 +181,25 @@ impl Overview<'_> {
 
 fn describe(link: &Link) -> String {
     format!("pid {}, {} clients", link.pid, link.load())
+}
+
+/// What there is to say of a worker's store.
+fn store(state: StoreState) -> String {
+    match state {
+        StoreState::Used => String::new(),
+        StoreState::Hangs => ", without its store, which hangs".to_owned(),
+        StoreState::Owned => {
+            ", without a store: another proxy uses it (see the journal)".to_owned()
+        }
+        StoreState::Unsuitable => {
+            ", without a store: it can't be on that file system (see the journal)".to_owned()
+        }
+        StoreState::Failed(0) => ", without its store (see the journal)".to_owned(),
+        StoreState::Failed(number) => {
+            let why = io::Error::from_raw_os_error(number.into());
+            format!(", storing nothing: {why}")
+        }
+    }
 }
 
 #[cfg(test)]

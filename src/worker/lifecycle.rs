@@ -23,6 +23,8 @@ use crate::sys::{notify, stream};
 const SWEEP: Duration = Duration::from_secs(5);
 /// The time that stopping may take beyond `drain`, before systemd kills.
 const BEYOND_DRAIN: Duration = Duration::from_secs(10);
+/// The time of that which what is stored may take to reach the disk.
+const SYNC: Duration = Duration::from_secs(8);
 
 pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
     let listener = stream::watch(listener).map_err(Failure::unavailable)?;
@@ -51,11 +53,16 @@ pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
         () = drained(&worker) => {}
     }
     let store = &worker.store_choice;
-    if worker.store.is_some() && store.kind == StoreKind::Filesystem {
+    let hangs = worker.store.get().is_none_or(|store| store.hangs());
+    if !hangs && store.kind == StoreKind::Filesystem {
         let (path, shared) = (store.path.clone(), worker.shared.clone());
         // On another thread, since systemd hears meanwhile that this one turns.
         let synced = spawn_blocking(move || maintenance::mark_synced(&path, &shared));
-        let _ = synced.await;
+        if timeout(SYNC, synced).await.is_err() {
+            log::warn!(
+                "what is stored may be verified after a reboot: its disk takes too long to write it"
+            );
+        }
     }
     log::info!("worker {index} ends");
     Ok(())
@@ -73,8 +80,8 @@ async fn drained(worker: &Rc<Worker>) {
         progress.holds(|| worker.clients.get() == 0).await;
         // Responses that were fetched for them are stored before they are forgotten.
         progress.holds(|| worker.storing.get() == 0).await;
-        if let Some(writer) = &worker.store {
-            let _ = writer.run_surely(|_| ()).await;
+        if let Some(store) = worker.store.get() {
+            store.finish(limit).await;
         }
         let delivered = || match worker.phase.supervision() {
             Supervision::Absent => true,
@@ -131,7 +138,7 @@ async fn sweep(worker: Rc<Worker>) {
         let down = worker.shared.is_store_down_for(usize::from(worker.index));
         if std::mem::replace(&mut without_store, down) != down && !worker.phase.draining() {
             notify::status(if down {
-                "serving without its store, which can't be reached"
+                "serving without its store"
             } else {
                 "serving"
             });

@@ -9,7 +9,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::state::Worker;
-use super::store_writer::StoreWriter;
 use crate::store::{OpenFiles, RemovedFiles};
 
 /// The time between two looks at what is sent, and between two clients that are cut off.
@@ -18,13 +17,13 @@ const BETWEEN_CUTS: Duration = Duration::from_secs(1);
 
 /// Tells the others what removed files take, and cuts clients off when that leaves too little disk.
 pub(super) async fn watch(worker: Rc<Worker>) {
-    let Some(files) = worker.store.as_ref().map(StoreWriter::open_files) else {
-        return;
-    };
     let mut last_cut = Instant::now();
     loop {
         sleep(EVERY).await;
-        let removed = look(files).await;
+        let removed = match worker.store.get() {
+            Some(store) => look(store.open_files()).await,
+            None => RemovedFiles::default(),
+        };
         let index = usize::from(worker.index);
         worker.shared.set_removed(index, removed.bytes);
         let now = Instant::now();

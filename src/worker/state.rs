@@ -16,13 +16,12 @@ use super::origin::resolve::Resolver;
 use super::origin::tls::Trust;
 use super::outbox::Outbox;
 use super::phase::WorkerPhase;
-use super::store_writer::StoreWriter;
+use super::store_access::StoreAccess;
 use super::stored::Stored;
 use super::transfers::Transfers;
 use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
-use crate::cache::owner::Secret;
 use crate::cache::provenance::BootTime;
 use crate::cache::time::Timestamp;
 use crate::config::{Settings, StoreChoice};
@@ -46,10 +45,7 @@ pub(super) struct Worker {
     pub(super) pseudonym: String,
     /// The place of the store that was opened, which a reload doesn't change.
     pub(super) store_choice: StoreChoice,
-    /// The store; `None` when it could not be opened.
-    pub(super) store: Option<StoreWriter>,
-    /// Tells clients apart that something is stored for; `None` where nothing is.
-    pub(super) secret: Option<Secret>,
+    pub(super) store: Rc<StoreAccess>,
     /// Responses that answer without the store.
     pub(super) memory: RefCell<MemoryTier<Rc<Stored>>>,
     pub(super) waiting_lists: Rc<WaitingLists>,
@@ -79,7 +75,6 @@ impl Worker {
         settings: Settings,
         shared: Arc<Shared>,
         pseudonym: String,
-        store: Option<StoreWriter>,
     ) -> Worker {
         Worker {
             index,
@@ -88,8 +83,7 @@ impl Worker {
             shared,
             pseudonym,
             store_choice: settings.store.clone(),
-            store,
-            secret: None,
+            store: Rc::default(),
             waiting_lists: Rc::default(),
             pool: ConnectionPool::default(),
             trust: Trust::default(),
@@ -175,7 +169,7 @@ impl Worker {
         let meta = &stored.object.meta;
         let place = place(meta.key.hash(), meta.variant.hash());
         self.shared.count_hit(&place);
-        if self.store.as_ref().and_then(StoreWriter::shared).is_some() {
+        if self.store.is_shared() {
             let mut used = self.used.borrow_mut();
             let place = (*meta.key.hash(), *meta.variant.hash());
             if used.len() < MOST_USED || used.contains_key(&place) {
@@ -187,7 +181,7 @@ impl Worker {
     /// Gives a store that hosts share the counts of use since the last time.
     pub(super) fn report_used(&self) {
         let used = self.used.take();
-        let store = self.store.as_ref().and_then(StoreWriter::shared);
+        let store = self.store.shared();
         if let Some(store) = store.filter(|_| !used.is_empty()) {
             let used = used.into_iter().map(|((hash, variant), hits)| Used {
                 hash,

@@ -4,10 +4,14 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
-use crate::store::{OpenFiles, SharedStore, Store};
+use crate::store::operations::Turns;
+use crate::store::{Store, StoreError};
 
 /// The most changes that wait, and the most bytes of content in memory that wait with them.
 const QUEUE: usize = 16 << 10;
@@ -15,13 +19,12 @@ const QUEUED_BYTES: u64 = 64 << 20;
 
 type Job = Box<dyn FnOnce(&dyn Store) + Send>;
 
-/// A store, and the queue of the thread that changes it.
+/// The queue of the thread that changes a store.
 pub(super) struct StoreWriter {
-    store: Arc<dyn Store>,
-    shared: Option<Arc<dyn SharedStore>>,
     jobs: mpsc::Sender<Job>,
-    queued: Cell<u64>,
+    queued: Arc<AtomicU64>,
     refused: Cell<u64>,
+    turns: Arc<Turns>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -32,59 +35,72 @@ pub(super) enum StoreWriterError {
     Busy(u64),
     #[error("the store's thread has ended")]
     Ended,
+    /// A change takes too long, which was said.
+    #[error(transparent)]
+    Hangs(StoreError),
+}
+
+impl From<StoreWriterError> for StoreError {
+    /// What isn't done for want of room in the queue is as if the object were gone.
+    fn from(lost: StoreWriterError) -> StoreError {
+        match lost {
+            StoreWriterError::Hangs(hangs) => hangs,
+            StoreWriterError::Busy(_) | StoreWriterError::Ended => StoreError::Gone,
+        }
+    }
+}
+
+impl StoreWriterError {
+    /// True when the journal has it already.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, StoreWriterError::Hangs(_))
+    }
 }
 
 impl StoreWriter {
-    pub(super) fn start(store: Arc<dyn Store>) -> io::Result<StoreWriter> {
+    /// Starts the thread that changes this store, one turn after the other.
+    pub(super) fn start(store: Arc<dyn Store>, turns: Arc<Turns>) -> io::Result<StoreWriter> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
-        let changed = store.clone();
+        let taken = turns.clone();
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
                 while let Some(job) = waiting.blocking_recv() {
-                    job(&*changed);
+                    let _turn = taken.take();
+                    job(&*store);
                 }
             })?;
         Ok(StoreWriter {
-            shared: store.clone().shared(),
-            store,
             jobs,
-            queued: Cell::new(0),
+            queued: Arc::default(),
             refused: Cell::new(0),
+            turns,
         })
     }
 
-    /// The store, for what only reads.
-    pub(super) fn store(&self) -> &Arc<dyn Store> {
-        &self.store
-    }
-
-    pub(super) fn open_files(&self) -> &Arc<OpenFiles> {
-        self.store.open_files()
-    }
-
-    /// The store, when other hosts share it.
-    pub(super) fn shared(&self) -> Option<&Arc<dyn SharedStore>> {
-        self.shared.as_ref()
+    /// True while nobody should wait for a change.
+    pub(super) fn hangs(&self) -> bool {
+        self.turns.hang()
     }
 
     /// Makes a change when its turn comes, which holds this many bytes of content until then; refuses
-    /// it when too much waits.
+    /// it when too much waits, or the store hangs.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         bytes: u64,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
-        if self.queued.get() > 0 && self.queued.get() + bytes > QUEUED_BYTES {
+        if self.hangs() {
+            return Err(StoreWriterError::Hangs(self.turns.error()));
+        }
+        let waiting = self.queued.load(Relaxed);
+        if waiting > 0 && waiting + bytes > QUEUED_BYTES {
             return Err(self.refuse());
         }
-        let (job, outcome) = job(change);
+        let held = QueuedBytes::new(&self.queued, bytes);
+        let (job, outcome) = job(held, change);
         match self.jobs.try_send(job) {
-            Ok(()) => {
-                self.queued.set(self.queued.get() + bytes);
-                let _held = QueuedBytes(&self.queued, bytes);
-                outcome.await.map_err(|_| StoreWriterError::Ended)
-            }
+            Ok(()) => self.outcome(outcome, None).await,
             Err(mpsc::error::TrySendError::Full(_)) => Err(self.refuse()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreWriterError::Ended),
         }
@@ -95,34 +111,68 @@ impl StoreWriter {
         StoreWriterError::Busy(self.refused.get())
     }
 
-    /// Makes a change that must not be left out, after all that wait.
+    /// Makes a change that must not be left out, after all that wait; who asks for it waits so long at most.
     pub(super) async fn run_surely<T: Send + 'static>(
         &self,
+        patience: Duration,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
-        let (job, outcome) = job(change);
+        let (job, outcome) = job(QueuedBytes::new(&self.queued, 0), change);
+        let until = Instant::now() + patience;
         // A job that isn't taken is dropped, and its outcome with it.
-        let _ = self.jobs.send(job).await;
-        outcome.await.map_err(|_| StoreWriterError::Ended)
+        let sent = timeout(patience, self.jobs.send(job)).await;
+        match sent {
+            Ok(_) if self.hangs() => Err(StoreWriterError::Hangs(self.turns.error())),
+            Ok(_) => self.outcome(outcome, Some(until)).await,
+            Err(_) => Err(StoreWriterError::Hangs(self.turns.error())),
+        }
+    }
+
+    /// Waits for the outcome of a change for as long as others get their turns, and until then.
+    async fn outcome<T>(
+        &self,
+        mut outcome: oneshot::Receiver<T>,
+        until: Option<Instant>,
+    ) -> Result<T, StoreWriterError> {
+        loop {
+            let look = Instant::now() + self.turns.limit() / 4;
+            let look = until.map_or(look, |until| until.min(look));
+            match tokio::time::timeout_at(look, &mut outcome).await {
+                Ok(done) => return done.map_err(|_| StoreWriterError::Ended),
+                Err(_) if self.turns.hang_now() || until.is_some_and(|it| it <= Instant::now()) => {
+                    return Err(StoreWriterError::Hangs(self.turns.error()));
+                }
+                Err(_) => {}
+            }
+        }
     }
 }
 
-/// Bytes that wait, as long as somebody waits for them.
-struct QueuedBytes<'a>(&'a Cell<u64>, u64);
+/// Bytes that wait, as long as the change that has them does.
+struct QueuedBytes(Arc<AtomicU64>, u64);
 
-impl Drop for QueuedBytes<'_> {
+impl QueuedBytes {
+    fn new(queued: &Arc<AtomicU64>, bytes: u64) -> QueuedBytes {
+        queued.fetch_add(bytes, Relaxed);
+        QueuedBytes(queued.clone(), bytes)
+    }
+}
+
+impl Drop for QueuedBytes {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - self.1);
+        self.0.fetch_sub(self.1, Relaxed);
     }
 }
 
 fn job<T: Send + 'static>(
+    held: QueuedBytes,
     change: impl FnOnce(&dyn Store) -> T + Send + 'static,
 ) -> (Job, oneshot::Receiver<T>) {
     let (done, outcome) = oneshot::channel();
     let job = Box::new(move |store: &dyn Store| {
         // The task that asked may have gone; the change is made all the same.
         let _ = done.send(change(store));
+        drop(held);
     });
     (job, outcome)
 }
@@ -131,6 +181,7 @@ fn job<T: Send + 'static>(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::future::{Future, poll_fn};
+    use std::path::Path;
     use std::pin::pin;
     use std::sync::mpsc::sync_channel;
     use std::task::Poll;
@@ -139,14 +190,48 @@ mod tests {
     use crate::store::filesystem::FilesystemStore;
     use crate::sys::shared::Shared;
 
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn writer(dir: &Path, limit: Duration) -> StoreWriter {
+        let shared = Arc::new(Shared::create().unwrap());
+        let path = dir.join("store");
+        let turns = Turns::new(&path, "writing", limit);
+        let store = FilesystemStore::open(&path, 1, shared).unwrap();
+        StoreWriter::start(Arc::new(store), turns).unwrap()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn nobody_waits_for_a_store_that_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let limit = Duration::from_millis(100);
+        let writer = writer(dir.path(), limit);
+        let (open, gate) = sync_channel::<()>(1);
+        let stuck = writer.run(1000, move |_| gate.recv().is_ok());
+        let behind = writer.run(1000, |_| ());
+        let (stuck, behind) = tokio::join!(stuck, behind);
+        assert!(stuck.is_err_and(|why| why.is_told()) && behind.is_err());
+        // What can't be stored takes no memory for long, nor time.
+        let begun = Instant::now();
+        for _ in 0..100 {
+            assert!(writer.run(1000, |_| ()).await.is_err());
+        }
+        assert!(begun.elapsed() < 10 * limit && writer.queued.load(Relaxed) == 2000);
+        let removed = Arc::new(AtomicU64::default());
+        let count = removed.clone();
+        let surely = writer.run_surely(limit, move |_| count.fetch_add(1, Relaxed));
+        assert!(surely.await.is_err());
+        open.send(()).unwrap();
+        while removed.load(Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(writer.run(0, |_| 7).await.unwrap(), 7);
+        assert_eq!(writer.queued.load(Relaxed), 0);
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn what_does_not_fit_is_refused_and_counted() {
         let dir = tempfile::tempdir().unwrap();
-        let shared = Arc::new(Shared::create().unwrap());
-        let writer = StoreWriter::start(Arc::new(
-            FilesystemStore::open(&dir.path().join("store"), 1, shared).unwrap(),
-        ))
-        .unwrap();
+        let writer = writer(dir.path(), Duration::from_secs(60));
         let (open, gate) = sync_channel::<()>(1);
         let blocked = writer.run(0, move |_| gate.recv().is_ok());
         let many = async {
@@ -164,7 +249,7 @@ mod tests {
         assert!(blocked.unwrap());
         assert!((QUEUE - 1..=QUEUE + 1).contains(&refused), "{refused}");
         // A single one is never too large; with others, bytes count as well.
-        writer.run_surely(|_| ()).await.unwrap();
+        writer.run_surely(LONG, |_| ()).await.unwrap();
         let (open, gate) = sync_channel::<()>(1);
         let large = writer.run(QUEUED_BYTES + 1, move |_| gate.recv().is_ok());
         let small = async {
@@ -174,6 +259,6 @@ mod tests {
         };
         let (one, other) = tokio::join!(large, small);
         assert!(one.is_ok() && matches!(other, Err(StoreWriterError::Busy(_))));
-        assert_eq!(writer.run_surely(|_| 7).await.unwrap(), 7);
+        assert_eq!(writer.run_surely(LONG, |_| 7).await.unwrap(), 7);
     }
 }

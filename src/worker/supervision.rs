@@ -46,7 +46,8 @@ pub(super) async fn begin(
         else {
             continue;
         };
-        let worker = Rc::new(build(index, settings, shared)?);
+        let dir = seqpacket::directory(listener.get_ref()).unwrap_or_default();
+        let worker = build(index, settings, shared, &dir).await?;
         link.hello(&worker);
         return Ok(Some((worker, link)));
     }

@@ -10,6 +10,7 @@ mod descriptors;
 mod parking;
 mod signals;
 mod start;
+mod store;
 
 use common::origin::passing;
 use common::{Gate, Origin, Proxy, TIMEOUT, wait_until};

@@ -1,13 +1,9 @@
 //! The start of a proxy: where it listens, how many clients it takes, what it does where another one runs.
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::common::origin::{fresh, passing};
-use crate::common::proxy::command;
+use crate::common::origin::passing;
 use crate::common::{Client, Origin, Proxy, TIMEOUT, wait_until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 #[test]
 fn it_listens_on_several_addresses() {
@@ -49,38 +45,4 @@ fn more_clients_than_allowed_wait() {
     assert!(waiting.is_quiet(Duration::from_millis(300)));
     drop(idle);
     assert_eq!(waiting.response("GET").text(), "ok");
-}
-
-#[test]
-fn two_proxies_do_not_share_a_store_by_accident() {
-    // Either the second refuses the store with the reason, or both work on it without a wrong object.
-    let first = Proxy::start("");
-    let origin = Origin::answering(|request| fresh(request.target()));
-    first.get(&origin.uri("/a"));
-    let dir = tempfile::tempdir().unwrap();
-    let mut child = command(dir.path())
-        .args([
-            "run",
-            "--listen",
-            "127.0.0.1:0",
-            "--workers",
-            "1",
-            "--store",
-        ])
-        .arg(first.store())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(2) && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(first.get(&origin.uri("/a")).is_hit());
-    let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        assert!(said.contains("store"), "{said}");
-    }
-    assert!(first.get(&origin.uri("/a")).is_hit());
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use super::{ContentEnd, DraftFile, IN_MEMORY, Inner, Keep, Spool, UNWRITTEN, WINDOW};
 use crate::http::fields::Fields;
+use crate::store::operations::{Operations, Pending};
 use crate::store::{Checksum, Draft, StoreError, Whole};
 
 /// The most time that content waits for room in the store, which is made meanwhile, and the time between two tries.
@@ -25,6 +25,8 @@ pub struct SpoolWriter {
     checksum: Checksum,
     checksum_written: Checksum,
     draft: Option<Arc<Draft>>,
+    /// The threads that write to it.
+    operations: Option<Arc<Operations>>,
     writing: Option<PendingWrite>,
     /// Since when the store has had no room for what comes next.
     refused: Option<Instant>,
@@ -32,7 +34,7 @@ pub struct SpoolWriter {
 
 #[derive(Debug)]
 struct PendingWrite {
-    task: JoinHandle<Result<(), StoreError>>,
+    task: Pending<Result<(), StoreError>>,
     /// The content that the file has once it is done.
     written_then: u64,
     checksum_then: Checksum,
@@ -45,6 +47,7 @@ impl SpoolWriter {
             checksum: Checksum::new(),
             checksum_written: Checksum::new(),
             draft: None,
+            operations: None,
             writing: None,
             refused: None,
         }
@@ -56,8 +59,9 @@ impl SpoolWriter {
         inner.keep == Keep::All && self.draft.is_none() && inner.blocks.end() > IN_MEMORY
     }
 
-    /// Gives the place that content is written to once it has outgrown memory.
-    pub fn spill_to(&mut self, draft: Draft) {
+    /// Gives the place that content is written to once it has outgrown memory, by these threads.
+    pub fn spill_to(&mut self, draft: Draft, operations: Arc<Operations>) {
+        self.operations = Some(operations);
         self.spool.inner.borrow_mut().draft = Some(DraftFile {
             file: draft.file.clone(),
             offset: draft.content_offset,
@@ -131,11 +135,11 @@ impl SpoolWriter {
                 inner.blocks.end() - inner.written > behind
             };
             if let Some(write) = &mut self.writing {
-                if !must_wait && !write.task.is_finished() {
+                if !must_wait && !write.task.is_done() {
                     return Ok(());
                 }
-                let done = (&mut write.task).await;
-                self.written(done.unwrap_or(Err(StoreError::Gone)))?;
+                let done = write.task.outcome().await;
+                self.written(done.and_then(|done| done))?;
             } else if !self.start_write(behind)? {
                 if self.refused.is_none() || !must_wait {
                     return Ok(());
@@ -147,7 +151,7 @@ impl SpoolWriter {
 
     /// Starts to write what the file lacks, if that is much or nothing may be left, and there is room for it.
     fn start_write(&mut self, behind: u64) -> Result<bool, StoreError> {
-        let Some(draft) = &self.draft else {
+        let (Some(draft), Some(operations)) = (&self.draft, &self.operations) else {
             return Ok(false);
         };
         let mut inner = self.spool.inner.borrow_mut();
@@ -169,9 +173,9 @@ impl SpoolWriter {
         let chunks = inner.blocks.since(at);
         drop(inner);
         let draft = Arc::clone(draft);
-        let task = spawn_blocking(move || write_chunks(&draft, at, &chunks));
+        let task = operations.start(move || write_chunks(&draft, at, &chunks));
         self.writing = Some(PendingWrite {
-            task,
+            task: task.inspect_err(|_| self.give_up_keeping())?,
             written_then,
             checksum_then: self.checksum.clone(),
         });

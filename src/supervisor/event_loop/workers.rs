@@ -17,6 +17,7 @@ use crate::supervisor::roster::SlotState;
 use crate::supervisor::stop::LifePhase;
 use crate::supervisor::token::{ClientId, LinkId};
 use crate::supervisor::unsent::{SharedFds, Unsent};
+use crate::sys::shared::StoreState;
 
 /// The most messages that are taken from one channel before others have their turn.
 const MESSAGES_A_TURN: usize = 64;
@@ -223,6 +224,7 @@ impl Supervisor {
         if let Some(wait) = self.roster.left(link.slot, id, now) {
             self.shared.unclaim_all(link.slot as u16 + 1);
             self.shared.set_store_down(link.slot + 1, false);
+            self.shared.set_store_state(link.slot + 1, StoreState::Used);
             self.shared.set_pending_invalidations(link.slot + 1, false);
             self.spawner.lost(link.slot, link.pid, wait);
         }

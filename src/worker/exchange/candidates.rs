@@ -5,8 +5,6 @@
 
 use std::rc::Rc;
 
-use tokio::task::spawn_blocking;
-
 use super::Exchange;
 use crate::cache::key::Key;
 use crate::cache::parts::{self, PartialContent};
@@ -18,7 +16,6 @@ use crate::store::spool::SpoolReader;
 use crate::sys::shared::Shared;
 use crate::worker::fetch;
 use crate::worker::state::cache_uri;
-use crate::worker::store_writer::StoreWriter;
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Answer, Ticket};
 
@@ -218,30 +215,18 @@ impl Exchange<'_> {
         if let Some(stored) = worker.at_hand(key, fields) {
             return LookedUp::Stored(stored);
         }
-        let Some(store) = worker.store.as_ref().map(StoreWriter::store).cloned() else {
+        let Some(store) = worker.store.get() else {
             return LookedUp::Nothing;
         };
         if !store.may_have(key) && !worker.memory.borrow().has_variants(key) {
             return LookedUp::Nothing;
         }
-        let (wanted, fields, reading) = (key.clone(), fields.clone(), store.clone());
-        let found = spawn_blocking(move || {
-            let found = reading.lookup(&wanted, &fields);
-            (found, reading.take_removed())
-        });
-        let found = match found.await {
-            Ok((found, removed)) => {
-                worker.outbox.removed(&removed);
-                found
-            }
-            Err(lost) => {
-                worker.warn_not_stored(&lost);
-                return LookedUp::Nothing;
-            }
-        };
+        let found = store.lookup(key, fields).await;
+        worker.outbox.removed(&store.store().take_removed());
         let found = match found {
             Ok(Found::Unverified(object)) => {
-                let (found, removed) = worker.verifications.verify(store, *object).await;
+                let verified = worker.verifications.verify(store.store().clone(), *object);
+                let (found, removed) = verified.await;
                 worker.outbox.removed(&removed);
                 found
             }

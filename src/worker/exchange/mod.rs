@@ -222,10 +222,11 @@ impl Exchange<'_> {
             return;
         }
         let key_uri = cache_uri(&self.settings, uri);
+        let secret = self.worker.store.secret();
         let asker = Asker {
             uri: key_uri.as_bytes(),
             place: self.client.place(),
-            secret: self.worker.secret.as_ref(),
+            secret: secret.as_ref(),
             ignore_cookies: self.settings.policy(uri.as_bytes()).ignore_cookies,
         };
         let fields = &self.head.fields;

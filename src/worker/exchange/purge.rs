@@ -22,11 +22,15 @@ impl Exchange<'_> {
         let keys = vec![Key::of(&cache_uri), Key::of_head(&cache_uri)];
         let removed = fetch::invalidate(self.worker, keys).await;
         self.settle_content();
-        let page = if removed == 0 {
-            self.page().refusal(404, "nothing was stored for this URI")
-        } else {
+        if removed != Some(0) {
             log::info!("{} was purged by a client", printable(uri.as_bytes()));
-            self.page().done(&format!("purged: {removed} stored\n"))
+        }
+        let page = match removed {
+            Some(0) => self.page().refusal(404, "nothing was stored for this URI"),
+            Some(removed) => self.page().done(&format!("purged: {removed} stored\n")),
+            None => self.page().done(
+                "purged: the store can't remove it now, but what it has of it answers no more\n",
+            ),
         };
         self.answered_itself(page, RequestOutcome::Purge)
     }

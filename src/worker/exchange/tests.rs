@@ -27,7 +27,7 @@ fn worker() -> Rc<Worker> {
         access_log: false,
         ..Settings::default()
     };
-    Rc::new(Worker::new(1, settings, shared, "test".to_owned(), None))
+    Rc::new(Worker::new(1, settings, shared, "test".to_owned()))
 }
 
 /// Has a fresh response to a plain GET in the memory tier.

@@ -272,21 +272,18 @@ impl<'a> IncomingContent<'a> {
             self.context.worker.warn_of_failure(&failure);
             self.give_up_keeping();
         }
-        let (Some(meta), Some(writer)) = (meta, &self.context.worker.store) else {
+        let Some(meta) = meta.filter(|_| self.writer.wants_draft()) else {
             return;
         };
-        if !self.writer.wants_draft() {
-            return;
-        }
-        let (store, meta, expected) = (writer.store().clone(), meta.clone(), self.expected);
-        let draft = spawn_blocking(move || store.begin(&meta, expected)).await;
-        match draft {
-            Ok(Ok(draft)) => self.writer.spill_to(draft),
-            Ok(Err(failure)) => {
+        let Some(store) = self.context.worker.store.get() else {
+            return self.give_up_keeping();
+        };
+        match store.begin(meta, self.expected).await {
+            Ok(draft) => self.writer.spill_to(draft, store.drafts().clone()),
+            Err(failure) => {
                 self.context.worker.warn_of_failure(&failure);
                 self.give_up_keeping();
             }
-            Err(_) => self.give_up_keeping(),
         }
     }
 

@@ -18,7 +18,6 @@ use crate::cache::key::Key;
 use crate::cache::reuse::reuse;
 use crate::store::{Found, Lease, LeaseNews, SharedStore};
 use crate::worker::state::{Worker, now};
-use crate::worker::store_writer::StoreWriter;
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Fetch, LeaseGuard};
 
@@ -40,8 +39,8 @@ pub(super) async fn acquire(
     fetch: &Fetch,
 ) -> LeaseOutcome {
     // Without a claim on this host it isn't for others either.
-    let writer = worker.store.as_ref().filter(|_| fetch.leads());
-    let (Some(key), Some(store)) = (request.key(), writer.and_then(StoreWriter::shared)) else {
+    let store = worker.store.shared().filter(|_| fetch.leads());
+    let (Some(key), Some(store)) = (request.key(), &store) else {
         return LeaseOutcome::Ask(None);
     };
     let give_up = Instant::now() + LONGEST_WAIT;

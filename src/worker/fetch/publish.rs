@@ -18,6 +18,7 @@ use crate::cache::time::FetchTimes;
 use crate::cache::validation::refreshed;
 use crate::http::head::ResponseHead;
 use crate::store::{Checksum, Content, Object, SMALL, StoreError, Whole, place};
+use crate::worker::open_store::{Removal, note_unremoved};
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::Validated;
@@ -29,9 +30,11 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
         request,
         fetch,
     } = context;
-    let Some(writer) = &worker.store else {
+    let Some(store) = worker.store.get() else {
         return;
     };
+    // Before it is seen whether the key is valid: one that is made invalid afterwards begins another.
+    let generation = worker.shared.generation(meta.key.hash());
     if !fetch.is_valid(&worker.shared, &meta.key) {
         return;
     }
@@ -40,7 +43,7 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
         Whole::Draft { .. } => None,
     };
     let small = content.map(|content| Object {
-        generation: worker.shared.generation(meta.key.hash()),
+        generation,
         meta: meta.clone(),
         checksum: Checksum::of(&content),
         content: Content::Memory(content),
@@ -57,7 +60,7 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
         Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
         Whole::Draft { .. } => 0,
     };
-    let done = writer.run(bytes, move |store| {
+    let done = store.run(bytes, move |store| {
         let published = store.publish(&meta, whole, invalidation_epoch);
         let mut removed = store.take_removed();
         // The whole takes the place of a part.
@@ -70,7 +73,17 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     });
     let (published, displaced) = match done.await {
         Ok(done) => done,
-        Err(lost) => return worker.warn_not_stored(&lost),
+        Err(lost) => {
+            if !lost.is_told() {
+                worker.warn_not_stored(&lost);
+            }
+            // As long as the store hangs it isn't fetched again and again. A change of the key meanwhile is seen by its
+            // generation.
+            if let Some(object) = small.filter(|_| lost.is_told()) {
+                remember(worker, &request.policy, object);
+            }
+            return;
+        }
     };
     worker.outbox.removed(&displaced);
     match published {
@@ -179,13 +192,15 @@ async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Store
         invalidate(worker, vec![meta.key.clone()]).await;
         return Rc::new(Stored::new(fresh, &request.policy, &worker.pseudonym));
     }
+    // Before that is looked at: one that is made invalid afterwards begins another.
+    let generation = worker.shared.generation(old.meta.key.hash());
     // Made invalid by an unsafe request meanwhile, it answers this client and nobody else.
     let is_valid = fetch.is_valid(&worker.shared, &old.meta.key);
-    let refreshed = match worker.store.as_ref().filter(|_| is_valid) {
-        Some(writer) => {
+    let refreshed = match worker.store.get().filter(|_| is_valid) {
+        Some(store) => {
             let (old, epoch) = (old.clone(), fetch.invalidation_epoch(&old.meta.key));
-            let done = writer.run(0, move |store| store.refresh(&old, &meta, epoch));
-            done.await.unwrap_or(Err(StoreError::Gone))
+            let done = store.run(0, move |store| store.refresh(&old, &meta, epoch));
+            done.await.unwrap_or_else(|lost| Err(lost.into()))
         }
         None => Err(StoreError::Gone),
     };
@@ -194,6 +209,11 @@ async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Store
             fetch.is_stored(&old.meta.key);
             worker.outbox.published(&published);
             fresh.generation = published.generation;
+            remember(worker, &request.policy, fresh)
+        }
+        // It needn't be validated again and again while the store is away.
+        Err(failure) if failure.is_told() => {
+            fresh.generation = generation;
             remember(worker, &request.policy, fresh)
         }
         Err(failure) => {
@@ -207,45 +227,36 @@ async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Store
 }
 
 /// Removes all that is stored under these keys and parts of it, here and in every worker (RFC 9111 §4.4). Returns how
-/// many stored responses that were.
-pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> usize {
+/// many stored responses that were; none where that isn't known yet, as the store hangs: then they don't answer any more
+/// all the same.
+pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> Option<usize> {
     let parts: Vec<Key> = keys
         .iter()
         .filter(|key| !key.is_for_head() && !key.is_for_part())
         .map(Key::part)
         .collect();
     keys.extend(parts);
-    let Some(writer) = &worker.store else {
-        return 0;
-    };
     for key in &keys {
         worker.shared.invalidate(key.hash());
         // Nobody joins what was asked before.
         worker.waiting_lists.clear(key);
         unclaim(worker, key);
     }
-    let done = writer.run_surely(move |store| {
-        let mut removed = Vec::new();
-        let mut failure = None;
-        for key in keys {
-            match store.remove(&key) {
-                Ok(objects) => removed.extend(objects),
-                Err(error) => failure = Some(error),
-            }
-        }
-        (removed, failure)
-    });
-    match done.await {
-        Ok((removed, failure)) => {
+    let Some(store) = worker.store.get() else {
+        // It may come back with what it had.
+        note_unremoved(&worker.shared, &keys);
+        return Some(0);
+    };
+    match store.remove(keys).await {
+        Removal::Done(removed) => {
             worker.outbox.removed(&removed);
+            Some(removed.len())
+        }
+        Removal::Outstanding(failure) => {
             if let Some(failure) = failure {
                 worker.warn_of_failure(&failure);
             }
-            removed.len()
-        }
-        Err(lost) => {
-            worker.warn_not_stored(&lost);
-            0
+            None
         }
     }
 }

@@ -135,7 +135,7 @@ impl Context<'_> {
             joint,
             framing,
             wanted,
-        } = received.combined(request, worker.store.is_some(), times);
+        } = received.combined(request, worker.store.takes_responses(), times);
         let over = match &wanted {
             Ok(_) => Vec::new(),
             Err(why) => superseded(request, &head, *why),

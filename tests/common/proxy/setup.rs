@@ -25,6 +25,8 @@ pub struct Setup {
 enum Store {
     /// In a directory of its own.
     Directory,
+    /// Where the configuration says.
+    Configured,
     /// In the database of this connection string, by the configuration.
     Database(String),
     /// In the database of this URL, by the command line.
@@ -47,6 +49,12 @@ impl Setup {
     /// Stores in the database of this URL, given as `--store`.
     pub fn database_url(mut self, url: &str) -> Setup {
         self.store = Store::Url(url.to_owned());
+        self
+    }
+
+    /// Stores where the configuration says.
+    pub fn storing_as_configured(mut self) -> Setup {
+        self.store = Store::Configured;
         self
     }
 
@@ -127,7 +135,7 @@ impl Proxy {
         command.arg("run").arg("--config").arg(self.config_path());
         match &self.setup.store {
             Store::Directory => _ = command.arg("--store").arg(self.store()),
-            Store::Database(_) => {}
+            Store::Configured | Store::Database(_) => {}
             Store::Url(url) => _ = command.args(["--store", url]),
         }
         command.arg("--workers").arg(self.setup.workers.to_string());
