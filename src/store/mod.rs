@@ -115,6 +115,11 @@ pub trait Store: Send + Sync {
         true
     }
 
+    /// Removes what has turned out to be damaged while it was read ([`StoreError::Damaged`]), and says so.
+    fn remove_damaged(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The files that are open for whoever is sent content from them.
     fn open_files(&self) -> &Arc<OpenFiles>;
 

@@ -20,6 +20,7 @@ pub mod memory_file;
 pub(crate) mod names;
 pub(crate) mod notifier;
 pub(crate) mod notify;
+pub(crate) mod page_cache;
 pub(crate) mod printable;
 pub(crate) mod random;
 pub(crate) mod rate;

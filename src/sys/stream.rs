@@ -177,13 +177,14 @@ impl Stream {
     }
 
     /// Sends `len` bytes of `file` from `offset` without copying them through the process.
-    /// `UnexpectedEof` when the file is shorter.
+    /// Counts what was sent. `UnexpectedEof` when the file is shorter.
     pub async fn send_file(
         &self,
         file: &File,
         offset: u64,
         len: u64,
         timeout: Duration,
+        count: &Cell<u64>,
     ) -> io::Result<()> {
         let (mut at, end) = (offset, offset + len);
         while at < end {
@@ -193,6 +194,7 @@ impl Stream {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(sent) => {
                     at += sent as u64;
+                    count.set(count.get() + sent as u64);
                     if sent == most && at < end {
                         tokio::task::yield_now().await;
                     }

@@ -4,6 +4,7 @@
 //! beside it. It lives as long as a supervisor wants it.
 #![forbid(unsafe_code)]
 
+mod block_reads;
 mod channel;
 mod client;
 mod exchange;

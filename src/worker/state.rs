@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
+use tokio::task::spawn_local;
+
 use super::large_heads::LargeHeads;
 use super::origin::guard::Guard;
 use super::origin::hung::{HungOrigins, OriginServer};
@@ -91,7 +93,7 @@ impl Worker {
             guard: Guard::default(),
             outbox: Outbox::default(),
             verifications: Verifications::default(),
-            transfers: Transfers::default(),
+            transfers: Transfers::new(&settings.store.path),
             clients: Cell::new(0),
             large_heads: LargeHeads::default(),
             storing: Cell::new(0),
@@ -151,6 +153,27 @@ impl Worker {
         if !failure.is_told() {
             self.warn_not_stored(failure);
         }
+    }
+
+    /// Takes note of stored content that can't be read: what is damaged goes, and a failure is said.
+    pub(super) fn note_lost(self: &Rc<Worker>, failure: &StoreError) {
+        if !matches!(failure, StoreError::Damaged(_)) {
+            self.warn_of_failure(failure);
+            return;
+        }
+        let worker = self.clone();
+        spawn_local(async move {
+            let Some(store) = worker.store.get() else {
+                return;
+            };
+            match store.run(0, |store| store.remove_damaged()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => worker.warn_of_failure(&failure),
+                // It is found again.
+                Err(why) if why.is_told() => {}
+                Err(why) => worker.warn_not_stored(&why),
+            }
+        });
     }
 
     /// Warns in the same way that a client was cut off.

@@ -1,26 +1,57 @@
-//! Files on their way to clients, of which the slowest that is sent a removed one can be cut off for the disk's sake.
-//! When that is done is `removed_files`'.
+//! Files on their way to clients, each block of stored content checked before a byte of it goes out for the first time
+//! since the start. Of those that are sent a removed one the slowest can be cut off for the disk's sake: when that is done
+//! is `removed_files`'.
+//!
+//! What isn't in memory is read off the event loop, a block ahead of what is sent.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::yield_now;
 
-use crate::store::RemovedFiles;
+use super::block_reads::BlockReads;
+use crate::store::blocks::BLOCK;
+use crate::store::{BlockChecks, RemovedFiles, StoreError};
 use crate::sys::notifier::Notifier;
 use crate::sys::stream::Stream;
 
-/// The bytes after which what was sent is counted.
-const STEP: u64 = 1 << 20;
+/// A part of a file that is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FilePart<'a> {
+    pub(super) file: &'a Arc<File>,
+    pub(super) offset: u64,
+    pub(super) len: u64,
+    /// Its blocks, where they are to be checked.
+    pub(super) blocks: Option<&'a Arc<BlockChecks>>,
+}
+
+/// A reason why sending ended early.
+#[derive(Debug)]
+pub(super) enum TransferEnd {
+    /// The client is gone, or was cut off.
+    Gone(io::Error),
+    /// What follows after so many bytes can't be read.
+    Lost { sent: u64, failure: StoreError },
+}
+
+impl From<TransferEnd> for io::Error {
+    fn from(end: TransferEnd) -> io::Error {
+        match end {
+            TransferEnd::Gone(error) => error,
+            TransferEnd::Lost { failure, .. } => io::Error::other(failure),
+        }
+    }
+}
 
 /// The files that are being sent.
-#[derive(Default)]
 pub(super) struct Transfers {
+    reads: BlockReads,
     running: RefCell<HashMap<u64, Rc<Transfer>>>,
     last: Cell<u64>,
 }
@@ -47,39 +78,65 @@ impl Drop for Running<'_> {
 }
 
 impl Transfers {
-    /// Sends `len` bytes of `file` from `offset` on. Fails when the client is gone, or is cut off.
+    /// None yet, for the store at `path`.
+    pub(super) fn new(path: &Path) -> Transfers {
+        Transfers {
+            reads: BlockReads::new(path),
+            running: RefCell::default(),
+            last: Cell::new(0),
+        }
+    }
+
+    /// The reads of blocks before they are sent.
+    pub(super) fn reads(&self) -> &BlockReads {
+        &self.reads
+    }
+
+    /// Sends a part of a file. Fails when the client is gone, or is cut off, or the file can't be read.
     pub(super) async fn send(
         &self,
         stream: &Stream,
-        file: &Arc<File>,
-        offset: u64,
-        len: u64,
+        part: FilePart<'_>,
         timeout: Duration,
-    ) -> io::Result<()> {
-        let running = self.begin(file);
+    ) -> Result<(), TransferEnd> {
+        let running = self.begin(part.file);
         let transfer = &running.transfer;
-        let sending = async {
-            let mut sent = 0;
-            while sent < len {
-                let step = STEP.min(len - sent);
-                stream.send_file(file, offset + sent, step, timeout).await?;
-                sent += step;
-                transfer.sent.set(sent);
-                if sent < len {
-                    yield_now().await;
-                }
-            }
-            Ok(())
-        };
         tokio::select! {
             biased;
-            sent = sending => sent,
+            sent = self.send_blocks(stream, part, timeout, &transfer.sent) => sent,
             () = transfer.notifier.holds(|| transfer.is_cut.get()) => {
                 // So that a client whose content ends with the connection can tell.
                 stream.reset_on_close();
-                Err(io::ErrorKind::StorageFull.into())
+                Err(TransferEnd::Gone(io::ErrorKind::StorageFull.into()))
             }
         }
+    }
+
+    async fn send_blocks(
+        &self,
+        stream: &Stream,
+        part: FilePart<'_>,
+        timeout: Duration,
+        sent: &Cell<u64>,
+    ) -> Result<(), TransferEnd> {
+        let mut checked = self.reads.check(part, 0).await;
+        while sent.get() < part.len {
+            checked.map_err(|failure| TransferEnd::Lost {
+                sent: sent.get(),
+                failure,
+            })?;
+            let at = part.offset + sent.get();
+            let step = (BLOCK - at % BLOCK).min(part.len - sent.get());
+            let next = self.reads.check(part, sent.get() + step);
+            let sending = stream.send_file(part.file, at, step, timeout, sent);
+            let (done, next) = tokio::join!(sending, next);
+            done.map_err(|error| ended(error, part, sent.get()))?;
+            checked = next;
+            if sent.get() < part.len {
+                yield_now().await;
+            }
+        }
+        Ok(())
     }
 
     fn begin(&self, file: &Arc<File>) -> Running<'_> {
@@ -115,6 +172,28 @@ impl Transfers {
         slowest.notifier.notify();
         true
     }
+}
+
+/// The end that this failure to send from a file is: the file's or the client's.
+fn ended(error: io::Error, part: FilePart<'_>, sent: u64) -> TransferEnd {
+    let at = StoreError::at("the content's file".as_ref());
+    match (error.kind(), part.blocks) {
+        (io::ErrorKind::UnexpectedEof, Some(blocks)) => TransferEnd::Lost {
+            sent,
+            failure: blocks.damaged("it is truncated"),
+        },
+        _ if is_of_disk(&error) => TransferEnd::Lost {
+            sent,
+            failure: at(error),
+        },
+        _ => TransferEnd::Gone(error),
+    }
+}
+
+/// True for an error that a file has, and a connection never.
+fn is_of_disk(error: &io::Error) -> bool {
+    // EIO, ESTALE, EUCLEAN (a file system's structure), EBADMSG (its checksums).
+    matches!(error.raw_os_error(), Some(5 | 116 | 117 | 74))
 }
 
 /// Bytes a second.

@@ -178,6 +178,7 @@ impl Exchange<'_> {
             let at_hand = (self.worker).at_hand(candidates.key_of_get(), &self.head.fields);
             candidates.stored = at_hand.or(candidates.stored);
         }
+        self.leave_damaged_out(&mut candidates).await;
         let growing = self.growing(candidates.key_of_get());
         candidates.growing = growing.or_else(|| self.growing(&candidates.key));
         candidates

@@ -9,6 +9,7 @@ mod behind;
 mod candidates;
 mod collapse;
 mod fallback;
+mod files;
 mod growing;
 mod handover;
 mod hang;

@@ -87,7 +87,7 @@ impl Exchange<'_> {
                 first: at,
                 len: part.end() - at,
             };
-            self.worker.warn_of_failure(&failure);
+            self.worker.note_lost(&failure);
             if Box::pin(self.send_rest(stored, part)).await? {
                 return Ok(());
             }
@@ -127,7 +127,7 @@ async fn send(
 
 /// True when the store can't have what it failed to read if it is asked again.
 fn is_final(failure: &StoreError) -> bool {
-    matches!(failure, StoreError::Gone)
+    matches!(failure, StoreError::Gone | StoreError::Damaged(_))
 }
 
 /// True when a store that failed reads in time what begins there.

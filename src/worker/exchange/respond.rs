@@ -24,6 +24,7 @@ use crate::store::Content;
 use crate::worker::pages::reason;
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
+use crate::worker::transfers::FilePart;
 
 /// The detail in Cache-Status of an answer because the origin server hangs.
 pub(super) const ORIGIN_HANGS: &str = "origin-hung";
@@ -177,15 +178,22 @@ impl Exchange<'_> {
                     gone => gone,
                 }
             }
-            Content::File { file, offset, .. } => {
+            Content::File {
+                file,
+                offset,
+                blocks,
+                ..
+            } => {
                 let more = client.stream.write_more(&client.out, timeout).await;
                 client.out.clear();
-                let (at, len) = (offset + part.first, part.len);
+                let from = FilePart {
+                    file,
+                    offset: offset + part.first,
+                    len: part.len,
+                    blocks: blocks.as_ref(),
+                };
                 match more {
-                    Ok(()) => {
-                        let (transfers, stream) = (&self.worker.transfers, &client.stream);
-                        transfers.send(stream, file, at, len, timeout).await
-                    }
+                    Ok(()) => self.send_file(stored, from, part).await,
                     gone => gone,
                 }
             }

@@ -14,7 +14,7 @@ use crate::http::framing::Framing;
 use crate::store::spool::{ContentEnd, Piece, SpoolReader};
 use crate::sys::stream::Stream;
 use crate::worker::gone::Watched;
-use crate::worker::transfers::Transfers;
+use crate::worker::transfers::{FilePart, Transfers};
 
 /// A piece up to this size is copied to what is gathered.
 const COPIED: usize = 8 << 10;
@@ -69,9 +69,13 @@ impl Sink<'_> {
                         write_chunk_head(self.out, len as usize);
                     }
                     self.flush().await?;
-                    let (stream, timeout) = (self.stream, self.timeout);
-                    let send = self.transfers.send(stream, &file, offset, len, timeout);
-                    send.await?;
+                    let part = FilePart {
+                        file: &file,
+                        offset,
+                        len,
+                        blocks: None,
+                    };
+                    self.transfers.send(self.stream, part, self.timeout).await?;
                     self.sent += len;
                     if self.framing == Framing::Chunked {
                         self.out.put_slice(CRLF);
