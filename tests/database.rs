@@ -227,7 +227,7 @@ fn any_number_may_make_the_schema_at_once() {
     let made = outcomes.iter().filter(|it| it.contains("made the schema"));
     assert_eq!(made.count(), 1, "{outcomes:?}");
     let status = Configured::on(&connection).say(&["db", "status"]);
-    for word in ["of version 3, unlogged", "0 stored responses"] {
+    for word in ["of version 4, unlogged", "0 stored responses"] {
         assert!(status.contains(word), "{status}");
     }
 }

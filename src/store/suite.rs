@@ -17,6 +17,8 @@ use crate::cache::vary;
 use crate::http::fields::Fields;
 use crate::http::testing::fields;
 
+mod places;
+
 /// The metadata of a response with these fields to a request with those.
 pub fn meta(key: &str, lines: &[(&str, &str)], request: &Fields) -> Meta {
     let fields = fields(lines);
@@ -40,16 +42,16 @@ pub fn plain(key: &str) -> Meta {
     meta(key, &[("ETag", "\"1\"")], &Fields::default())
 }
 
-/// The metadata of the bytes `part` of what has this key, of a representation of 1000 bytes.
+/// The metadata of the bytes `part` of what has this key, of a representation of 1,000,000 bytes.
 pub fn part_of(whole: &Key, part: Range<u64>) -> Meta {
-    let range = format!("bytes {}-{}/1000", part.start, part.end - 1);
+    let range = format!("bytes {}-{}/1000000", part.start, part.end - 1);
     let lines = [("ETag", "\"1\""), ("Content-Range", &range[..])];
     Meta {
         key: whole.part(),
         status: 206,
         extent: Extent::Part {
             first: part.start,
-            length: 1000,
+            length: 1_000_000,
         },
         ..meta("GET http://part/", &lines, &Fields::default())
     }
@@ -132,6 +134,11 @@ pub fn run(store: &dyn Store, announced: Announced<'_>) {
     refuses_what_cannot_be_selected(store);
     leaves_out_what_never_came_from_the_network(store);
     an_unpublished_draft_leaves_nothing(store);
+}
+
+/// What holds of a store that keeps several parts of a variant.
+pub fn run_places(store: &dyn Store) {
+    places::run(store);
 }
 
 fn round_trips(store: &dyn Store) {

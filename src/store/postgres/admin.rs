@@ -43,7 +43,7 @@ const WHOLE: &str = concat!(
     ", id, length, checksum, content, content_id \
     FROM cacheproxy.response WHERE id > $1 AND id <= $2 ORDER BY id LIMIT 50"
 );
-const READ: &str = "SELECT bytes, cacheproxy.keep(ARRAY[$1::bigint])::pg_catalog.text \
+const READ: &str = "SELECT bytes, checksum, cacheproxy.keep(ARRAY[$1::bigint])::pg_catalog.text \
     FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
 const INVALIDATE_ALL: &str = "SELECT cacheproxy.invalidate_all($1)";
 const TELL_ALL: &str = "SELECT cacheproxy.tell_all($1)";
@@ -100,7 +100,7 @@ impl Rows {
         loop {
             let rows = self.run(|session| session.query(sql, &[&after, &last]))?;
             for row in &rows {
-                after = row.get(10);
+                after = row.get(row::NEXT);
                 let meta = row::meta(row).map_err(|error| self.failed(&error))?;
                 if let Err(why) = sound::check(&meta) {
                     log::warn!("stored response {after} is left out: {why}");
@@ -118,13 +118,15 @@ impl Rows {
     }
 
     fn object(&self, row: &Row) -> Result<Object, postgres::Error> {
-        let checksum: &[u8] = row.try_get(12)?;
-        let content = match row.try_get::<_, Option<&[u8]>>(13)? {
+        let checksum: &[u8] = row.try_get(row::NEXT + 2)?;
+        let content = match row.try_get::<_, Option<&[u8]>>(row::NEXT + 3)? {
             Some(content) => Content::Memory(Bytes::copy_from_slice(content)),
             None => Content::Pieces(Arc::new(AdminPieces {
                 rows: self.clone(),
-                id: row.try_get::<_, Option<i64>>(14)?.unwrap_or_default(),
-                length: row.try_get::<_, i64>(11)? as u64,
+                id: row
+                    .try_get::<_, Option<i64>>(row::NEXT + 4)?
+                    .unwrap_or_default(),
+                length: row.try_get::<_, i64>(row::NEXT + 1)? as u64,
             })),
         };
         Ok(Object {
@@ -139,10 +141,10 @@ impl Rows {
 fn info(row: &Row) -> Result<StoredInfo, postgres::Error> {
     Ok(StoredInfo {
         meta: row::meta(row)?,
-        content: row.try_get::<_, i64>(11)? as u64,
-        size: row.try_get::<_, i64>(12)? as u64,
-        used: Some(row.try_get(13)?),
-        hits: Some(u32::try_from(row.try_get::<_, i64>(14)?).unwrap_or(u32::MAX)),
+        content: row.try_get::<_, i64>(row::NEXT + 1)? as u64,
+        size: row.try_get::<_, i64>(row::NEXT + 2)? as u64,
+        used: Some(row.try_get(row::NEXT + 3)?),
+        hits: Some(u32::try_from(row.try_get::<_, i64>(row::NEXT + 4)?).unwrap_or(u32::MAX)),
     })
 }
 
@@ -243,6 +245,6 @@ impl Pieces for AdminPieces {
         let row = self
             .rows
             .run(|session| session.query_first(READ, &[&self.id, &number]))?;
-        content::within(row, self.length, at)
+        content::within(row, self.length, at).map_err(|_| StoreError::Gone)
     }
 }

@@ -11,7 +11,7 @@ use postgres::Row;
 
 use super::pool::{CHANGE, LOOKUP, Pool};
 use super::session::Session;
-use crate::store::{Pieces, StoreError};
+use crate::store::{Checksum, Pieces, StoreError};
 
 /// The length of every piece but the last.
 pub const PIECE: u64 = 256 << 10;
@@ -21,8 +21,11 @@ const AT_ONCE: usize = 4;
 const KEPT: Duration = Duration::from_secs(30);
 
 const BEGIN: &str = "INSERT INTO cacheproxy.content (length) VALUES ($1) RETURNING id";
-const WRITE: &str = "INSERT INTO cacheproxy.piece VALUES ($1, $2, $3)";
-const READ: &str = "SELECT bytes FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
+const WRITE: &str = "INSERT INTO cacheproxy.piece VALUES ($1, $2, $3, $4)";
+const READ: &str =
+    "SELECT bytes, checksum FROM cacheproxy.piece WHERE content_id = $1 AND number = $2";
+const REMOVE: &str = "SELECT cacheproxy.evict(ARRAY( \
+    SELECT r.id FROM cacheproxy.response r WHERE r.content_id = $1 LIMIT 200))";
 const KEEP: &str = "SELECT cacheproxy.keep($1)";
 
 /// The place of content that is to be written.
@@ -59,13 +62,16 @@ pub fn write(session: &mut Session, source: &Source<'_>, length: u64) -> Result<
         }
         // Each step has the time that a change has.
         session.set_deadline(Instant::now() + CHANGE);
-        let parts: Vec<_> = pieces
-            .iter()
-            .map(|(number, piece)| (number, &piece[..]))
+        let checked = |(number, piece): &(i32, Bytes)| {
+            (*number, piece.clone(), Checksum::of(piece).to_le_bytes())
+        };
+        let checked: Vec<_> = pieces.iter().map(checked).collect();
+        let parts: Vec<_> = (checked.iter())
+            .map(|(number, piece, checksum)| (number, &piece[..], &checksum[..]))
             .collect();
-        let rows: Vec<[&(dyn postgres::types::ToSql + Sync); 3]> = parts
+        let rows: Vec<[&(dyn postgres::types::ToSql + Sync); 4]> = parts
             .iter()
-            .map(|(number, piece)| [&id as _, *number as _, piece as _])
+            .map(|(number, piece, checksum)| [&id as _, *number as _, piece as _, checksum as _])
             .collect();
         session.execute_each(WRITE, &rows)?;
     }
@@ -120,6 +126,17 @@ impl StoredPieces {
         }
     }
 
+    /// Removes the responses whose content this is. Where they can't be, the next who reads it finds out.
+    fn remove_damaged(&self) {
+        let server = self.pool.server();
+        log::warn!(
+            "stored content {} in the database at {server} is damaged; removed",
+            self.id
+        );
+        let remove = |session: &mut Session| session.execute(REMOVE, &[&self.id]);
+        let _ = self.pool.change(remove);
+    }
+
     /// True when it is time to have it kept for longer, which is noted.
     fn is_to_be_kept(&self) -> bool {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,21 +166,39 @@ impl Pieces for StoredPieces {
             let keep = |session: &mut Session| session.execute(KEEP, &[&vec![self.id]]);
             let _ = self.pool.run(LOOKUP, keep);
         }
-        within(row, self.length, at)
+        within(row, self.length, at).map_err(|fault| {
+            if fault == PieceFault::Damaged {
+                self.remove_damaged();
+            }
+            StoreError::Gone
+        })
     }
 }
 
-/// The content of a piece from `at` on, where the content has this length; the row begins with its bytes.
-pub fn within(row: Option<Row>, length: u64, at: u64) -> Result<Bytes, StoreError> {
-    let bytes = row.and_then(Column::new).map(Bytes::from_owner);
+/// The reason why a piece can't be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PieceFault {
+    /// It isn't there, or not of the length that it should have.
+    Gone,
+    /// Its checksum is that of something else.
+    Damaged,
+}
+
+/// The content of a piece from `at` on, where the content has this length; the row begins with its bytes and its checksum.
+pub fn within(row: Option<Row>, length: u64, at: u64) -> Result<Bytes, PieceFault> {
+    let row = row.ok_or(PieceFault::Gone)?;
+    let checksum = row.try_get::<_, Option<&[u8]>>(1).ok().flatten();
+    let checksum = checksum.map(<[u8]>::to_vec);
+    let bytes = Column::new(row).map(Bytes::from_owner);
     let due = length.saturating_sub(at - at % PIECE).min(PIECE);
-    match bytes {
-        Some(mut bytes) if bytes.len() as u64 == due => {
-            bytes.advance(((at % PIECE) as usize).min(bytes.len()));
-            Ok(bytes)
-        }
-        _ => Err(StoreError::Gone),
+    let mut bytes = bytes
+        .filter(|bytes| bytes.len() as u64 == due)
+        .ok_or(PieceFault::Gone)?;
+    if checksum.is_some_and(|checksum| checksum != Checksum::of(&bytes).to_le_bytes()) {
+        return Err(PieceFault::Damaged);
     }
+    bytes.advance(((at % PIECE) as usize).min(bytes.len()));
+    Ok(bytes)
 }
 
 /// The bytes in the first column of a row, where they are.

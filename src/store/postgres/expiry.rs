@@ -49,11 +49,14 @@ pub fn remove_some(session: &mut Session, after: i64) -> Result<i64, Error> {
     };
     let mut over = Vec::new();
     for row in session.query(LOOK, &[&after, &to])? {
-        let now = row.try_get::<_, i64>(11)?.try_into().unwrap_or(0);
+        let now = row
+            .try_get::<_, i64>(row::NEXT + 1)?
+            .try_into()
+            .unwrap_or(0);
         let now = Timestamp::from_seconds(now);
         let meta = row::meta(&row)?;
         if sound::check(&meta).is_err() || is_over(&meta, now) {
-            over.push(row.try_get::<_, i64>(10)?);
+            over.push(row.try_get::<_, i64>(row::NEXT)?);
         }
     }
     for some in over.chunks(AT_ONCE) {

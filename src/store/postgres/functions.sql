@@ -102,6 +102,15 @@ BEGIN
         || pg_catalog.encode(_key_hash, 'hex'::text) || ' '::text || _number::text || ' '::text || _count::text);
 END $$;
 
+-- Whether what is stored with this variant takes the place of another variant: a response without Vary and those with it
+-- of each other. What is kept apart, and so selected by :client, takes no place and gives none.
+CREATE OR REPLACE FUNCTION cacheproxy.displaces(_variant text, _vary text[], _other text, _other_vary text[])
+    RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (_variant = '' OR _other = '') AND ':client'::text <> ALL (_vary || _other_vary);
+END $$;
+
 -- Stores a whole response in place of those that it replaces, and returns the number of the change. NULL: it was not
 -- stored, as its key was made invalid more often than _began times; 0: there is no room for it.
 CREATE OR REPLACE FUNCTION cacheproxy.publish(
@@ -109,6 +118,8 @@ CREATE OR REPLACE FUNCTION cacheproxy.publish(
     _variant_hash bytea, _variant text, _vary text[],
     _local boolean, _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
+    _first_byte bigint, _whole_length bigint, _boot bytea, _boot_millis bigint,
+    _digest_algorithm text, _digest bytea, _authorized boolean, _class text,
     _length bigint, _size bigint, _checksum bytea, _content bytea, _content_id bigint, _most bigint, _part_hash bytea
 ) RETURNS bigint LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
@@ -118,6 +129,7 @@ DECLARE
     _leased boolean;
     _used bigint;
     _number bigint;
+    _apart boolean := ':client'::text = ANY (_vary);
 BEGIN
     -- One after another for a key, so that who makes it invalid is seen here or removes what is stored here.
     -- As an expression: a statement would be a query of its own.
@@ -137,31 +149,45 @@ BEGIN
     END IF;
     IF _content_id IS NULL AND _length > 65536 THEN
         INSERT INTO cacheproxy.content (length) VALUES (_length) RETURNING id INTO _content_id;
-        INSERT INTO cacheproxy.piece VALUES (_content_id, 0, _content);
+        INSERT INTO cacheproxy.piece VALUES (_content_id, 0, _content, _checksum);
         _content := NULL;
     END IF;
+    -- A part takes the place of no part that begins elsewhere. What is for all and what is kept apart stay side by side.
     IF _told THEN
         DELETE FROM cacheproxy.response r
-            WHERE r.key_hash = _key_hash AND (_variant = '' OR r.variant = '' OR r.variant_hash = _variant_hash
-                OR r.uri <> _uri OR r.method <> _method);
+            WHERE r.key_hash = _key_hash AND (r.uri <> _uri OR r.method <> _method
+                OR CASE WHEN r.variant_hash = _variant_hash THEN r.first_byte = _first_byte
+                    ELSE cacheproxy.displaces(_variant, _vary, r.variant, r.vary) END);
     END IF;
     _number := pg_catalog.nextval('cacheproxy.change'::regclass);
     INSERT INTO cacheproxy.response (id, key_hash, variant_hash, method, uri, variant, vary, local, status, reason,
-            fields, trailers, etag, last_modified, request_time, response_time, length, size, checksum,
-            content, content_id)
+            fields, trailers, etag, last_modified, request_time, response_time, first_byte, whole_length, boot,
+            boot_millis, digest_algorithm, digest, authorized, class, length, size, checksum, content, content_id)
         VALUES (_number, _key_hash, _variant_hash, _method, _uri, _variant, _vary, _local, _status, _reason,
-            _fields, _trailers, _etag, _last_modified, _request_time, _response_time, _length, _size, _checksum,
+            _fields, _trailers, _etag, _last_modified, _request_time, _response_time, _first_byte, _whole_length, _boot,
+            _boot_millis, _digest_algorithm, _digest, _authorized, _class, _length, _size, _checksum,
             _content, _content_id);
-    IF _variant <> '' THEN
-        -- Those that were used stay: many that nobody asks for twice don't take their place.
+    IF _told AND _variant <> '' THEN
+        -- Those that were used stay: many that nobody asks for twice don't take their place. Those kept apart and the
+        -- others have room of their own.
         DELETE FROM cacheproxy.response d
-            WHERE d.id IN (SELECT r.id FROM cacheproxy.response r WHERE r.key_hash = _key_hash AND r.id <> _number
-                ORDER BY r.hits DESC, r.id DESC OFFSET 31);
+            WHERE d.key_hash = _key_hash AND d.variant_hash IN (
+                SELECT r.variant_hash FROM cacheproxy.response r
+                    WHERE r.key_hash = _key_hash AND r.variant_hash <> _variant_hash
+                        AND (':client'::text = ANY (r.vary)) = _apart
+                    GROUP BY r.variant_hash
+                    ORDER BY pg_catalog.max(r.hits) DESC, pg_catalog.max(r.id) DESC OFFSET 31);
     END IF;
-    -- The whole takes the place of a part.
+    IF _told AND _whole_length IS NOT NULL THEN
+        DELETE FROM cacheproxy.response d
+            WHERE d.id IN (SELECT r.id FROM cacheproxy.response r
+                WHERE r.key_hash = _key_hash AND r.variant_hash = _variant_hash ORDER BY r.id DESC OFFSET 64);
+    END IF;
+    -- The whole takes the place of its parts.
     IF _part_hash IS NOT NULL THEN
         DELETE FROM cacheproxy.response r
-            WHERE r.key_hash = _part_hash AND r.uri = _uri AND r.method = 'GET-part';
+            WHERE r.key_hash = _part_hash AND r.uri = _uri AND r.method = 'GET-part' AND (
+                r.variant_hash = _variant_hash OR cacheproxy.displaces(_variant, _vary, r.variant, r.vary));
         IF FOUND THEN
             PERFORM cacheproxy.tell(_host, 'p', _part_hash, pg_catalog.nextval('cacheproxy.change'::regclass), 0);
         END IF;
@@ -203,6 +229,8 @@ CREATE OR REPLACE FUNCTION cacheproxy.refresh(
     _variant_hash bytea, _variant text, _vary text[],
     _local boolean, _status smallint, _reason text, _fields text[], _trailers text[],
     _etag text, _last_modified text, _request_time timestamptz, _response_time timestamptz,
+    _first_byte bigint, _whole_length bigint, _boot bytea, _boot_millis bigint,
+    _digest_algorithm text, _digest bytea, _authorized boolean, _class text,
     _length bigint, _size bigint, _checksum bytea, _old_variant_hash bytea
 ) RETURNS text LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp AS $$
@@ -216,7 +244,7 @@ BEGIN
         WHERE i.slot = cacheproxy.slot(_key_hash)), 0);
     SELECT r.id, r.method, r.uri, r.variant, r.vary, r.length, r.checksum, r.content_id INTO _old
         FROM cacheproxy.response r
-        WHERE r.key_hash = _key_hash AND r.variant_hash = _old_variant_hash FOR UPDATE;
+        WHERE r.key_hash = _key_hash AND r.variant_hash = _old_variant_hash AND r.first_byte = _first_byte FOR UPDATE;
     IF NOT FOUND THEN
         RETURN 'missing';
     ELSIF _count > _began OR _old.uri <> _uri OR _old.method <> _method
@@ -225,7 +253,9 @@ BEGIN
     ELSIF _old.variant = _variant AND _old.vary = _vary THEN
         UPDATE cacheproxy.response SET local = _local, status = _status, reason = _reason, fields = _fields,
             trailers = _trailers, etag = _etag, last_modified = _last_modified,
-            request_time = _request_time, response_time = _response_time, size = _size
+            request_time = _request_time, response_time = _response_time, whole_length = _whole_length,
+            boot = _boot, boot_millis = _boot_millis, digest_algorithm = _digest_algorithm, digest = _digest,
+            authorized = _authorized, class = _class, size = _size
             WHERE id = _old.id;
         PERFORM cacheproxy.fetched(_key_hash);
         PERFORM cacheproxy.tell(_host, 'p', _key_hash, pg_catalog.nextval('cacheproxy.change'::regclass), _count);
@@ -233,7 +263,8 @@ BEGIN
         SELECT r.content INTO _content FROM cacheproxy.response r WHERE r.id = _old.id;
         PERFORM cacheproxy.publish(
             _host, _began, _key_hash, _method, _uri, _variant_hash, _variant, _vary, _local, _status, _reason,
-            _fields, _trailers, _etag, _last_modified, _request_time, _response_time,
+            _fields, _trailers, _etag, _last_modified, _request_time, _response_time, _first_byte, _whole_length, _boot,
+            _boot_millis, _digest_algorithm, _digest, _authorized, _class,
             _length, _size, _checksum, _content, _old.content_id, NULL, NULL);
     END IF;
     RETURN 'refreshed';
@@ -282,6 +313,22 @@ BEGIN
     )
     SELECT pg_catalog.array_agg(g.variant_hash), pg_catalog.array_agg(g.size) INTO variants, sizes FROM gone g;
     PERFORM cacheproxy.tell(_host, 'r', _key_hash, pg_catalog.nextval('cacheproxy.change'::regclass), counted);
+END $$;
+
+-- Removes one part, if what its place has is still this one.
+CREATE OR REPLACE FUNCTION cacheproxy.remove_part(
+    _host text, _key_hash bytea, _method text, _uri text, _variant_hash bytea, _first_byte bigint, _length bigint,
+    _checksum bytea
+) RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(_uri, 0::bigint));
+    DELETE FROM cacheproxy.response r
+        WHERE r.key_hash = _key_hash AND r.method = _method AND r.uri = _uri AND r.variant_hash = _variant_hash
+            AND r.first_byte = _first_byte AND r.length = _length AND r.checksum = _checksum;
+    IF FOUND THEN
+        PERFORM cacheproxy.tell(_host, 'p', _key_hash, pg_catalog.nextval('cacheproxy.change'::regclass), 0);
+    END IF;
 END $$;
 
 -- Tells every host that anything may have changed.

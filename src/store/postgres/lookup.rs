@@ -16,23 +16,24 @@ use crate::http::fields::Fields;
 use crate::store::checksum::Checksum;
 use crate::store::{Content, Found, Object, SMALL, StoreError};
 
-/// Most recent first, with what is stored as a part only, whose content nobody has asked for yet. What begins
+/// Most recent first, with one that is stored as a part only, whose content nobody has asked for yet. What begins
 /// it is read by [`row::meta`].
 const LOOKUP: &str = concat!(
     row::columns!(),
     ", id, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
-    FROM cacheproxy.response WHERE key_hash IN ($1, $2) ORDER BY id DESC"
+    FROM cacheproxy.response WHERE key_hash = $1 \
+    OR id = (SELECT p.id FROM cacheproxy.response p WHERE p.key_hash = $2 LIMIT 1) ORDER BY id DESC"
 );
 const REMOVE: &str = "SELECT cacheproxy.evict($1)";
 const CONTENT: &str = "SELECT content FROM cacheproxy.response WHERE id = $1";
 
 /// A row as it was found.
-struct Candidate {
-    meta: Meta,
-    id: i64,
-    length: u64,
+pub(super) struct Candidate {
+    pub(super) meta: Meta,
+    pub(super) id: i64,
+    pub(super) length: u64,
     checksum: u128,
-    content: Option<Bytes>,
+    pub(super) content: Option<Bytes>,
     content_id: Option<i64>,
 }
 
@@ -45,15 +46,16 @@ impl PostgresStore {
         let generation = self.shared.generation(key.hash());
         let mut again = true;
         let part = (!key.is_for_part()).then(|| key.part());
-        let part = part.as_ref().unwrap_or(key);
         loop {
-            let (hash, part_hash) = (&key.hash()[..], &part.hash()[..]);
+            let hash = &key.hash()[..];
+            let part_hash = part.as_ref().map(|part| &part.hash()[..]);
             let mut found = self.pool.run(pool::LOOKUP, |session| {
                 let rows = session.query(LOOKUP, &[&hash, &part_hash])?;
                 rows.iter()
                     .map(Candidate::read)
                     .collect::<Result<Vec<_>, _>>()
             })?;
+            let part = part.as_ref().unwrap_or(key);
             if found.iter().any(|one| one.meta.key == *part) {
                 self.shared.note_stored(part.hash());
             }
@@ -63,8 +65,7 @@ impl PostgresStore {
             if found.is_empty() {
                 return Ok(Found::Nothing);
             }
-            let is_selected = |one: &Candidate| one.meta.is_selected_by(request);
-            let Some(selected) = found.iter().position(is_selected) else {
+            let Some(selected) = selected(&found, request) else {
                 return Ok(Found::OtherVariants);
             };
             let candidate = found.swap_remove(selected);
@@ -85,9 +86,9 @@ impl PostgresStore {
     }
 
     /// Takes out what nobody may be given, and removes it from the database.
-    fn remove_unsound(&self, found: &mut Vec<Candidate>) {
+    pub(super) fn remove_unsound(&self, found: &mut Vec<Candidate>) {
         let mut bad = Vec::new();
-        found.retain(|one| match sound::check(&one.meta) {
+        found.retain(|one| match one.check() {
             Ok(()) => true,
             Err(why) => {
                 let (id, server) = (one.id, self.pool.server());
@@ -103,7 +104,11 @@ impl PostgresStore {
     }
 
     /// The object that a row is, when its content is good.
-    fn accept(&self, found: Candidate, generation: u32) -> Result<Option<Object>, StoreError> {
+    pub(super) fn accept(
+        &self,
+        found: Candidate,
+        generation: u32,
+    ) -> Result<Option<Object>, StoreError> {
         let content = if found.length > SMALL {
             let Some(id) = found.content_id else {
                 return Ok(None);
@@ -135,21 +140,40 @@ impl PostgresStore {
     }
 }
 
+/// The place of the one that this request selects of those found, most recent first: of what is its client's alone,
+/// before what is for all.
+pub(super) fn selected(found: &[Candidate], request: &Fields) -> Option<usize> {
+    let is_selected = |one: &Candidate| one.meta.is_selected_by(request);
+    let is_own = |one: &Candidate| one.meta.variant.is_for_client() && is_selected(one);
+    (found.iter().position(is_own)).or_else(|| found.iter().position(is_selected))
+}
+
 impl Candidate {
-    fn read(row: &Row) -> Result<Candidate, postgres::Error> {
-        let checksum: &[u8] = row.try_get(12)?;
+    /// Refuses what no response could have led to.
+    fn check(&self) -> Result<(), &'static str> {
+        match self.meta.extent.has_room_for(self.length) {
+            true => sound::check(&self.meta),
+            false => Err("its content is no part of its representation"),
+        }
+    }
+
+    pub(super) fn read(row: &Row) -> Result<Candidate, postgres::Error> {
+        let checksum: &[u8] = row.try_get(row::NEXT + 2)?;
         Ok(Candidate {
             meta: row::meta(row)?,
-            id: row.try_get(10)?,
-            length: row.try_get::<_, i64>(11)?.try_into().unwrap_or(0),
+            id: row.try_get(row::NEXT)?,
+            length: row
+                .try_get::<_, i64>(row::NEXT + 1)?
+                .try_into()
+                .unwrap_or(0),
             checksum: checksum.try_into().map_or(0, u128::from_le_bytes),
-            content: content(row, 13)?,
-            content_id: row.try_get(14)?,
+            content: content(row, row::NEXT + 3)?,
+            content_id: row.try_get(row::NEXT + 4)?,
         })
     }
 }
 
-fn content(row: &Row, at: usize) -> Result<Option<Bytes>, postgres::Error> {
+pub(super) fn content(row: &Row, at: usize) -> Result<Option<Bytes>, postgres::Error> {
     let content: Option<&[u8]> = row.try_get(at)?;
     Ok(content.map(Bytes::copy_from_slice))
 }

@@ -16,6 +16,7 @@ mod lookup;
 mod maintenance;
 mod manager;
 mod notices;
+mod parts;
 mod pending_invalidations;
 mod pool;
 mod publish;
@@ -197,7 +198,7 @@ impl Store for PostgresStore {
         self.lookup(key, request)
     }
 
-    /// Each piece is checked by the server.
+    /// Each piece is checked when it is read.
     fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
         Ok(Some(object))
     }
@@ -227,6 +228,14 @@ impl Store for PostgresStore {
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         self.refresh(object, meta, invalidation_epoch)
+    }
+
+    fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError> {
+        self.parts(key, request)
+    }
+
+    fn remove_part(&self, part: &Object) -> Result<(), StoreError> {
+        self.remove_part(part)
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {

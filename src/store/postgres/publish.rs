@@ -13,7 +13,8 @@ use crate::store::checksum::Checksum;
 use crate::store::{Published, StoreError, Whole};
 
 const PUBLISH: &str = "SELECT cacheproxy.publish(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+    $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)";
 const HAS_ROOM: &str = "SELECT cacheproxy.has_room($1, $2)";
 
 /// The most time that large content waits for room.

@@ -9,7 +9,8 @@ use crate::cache::stored::Meta;
 use crate::store::{Object, Published, StoreError};
 
 const REFRESH: &str = "SELECT cacheproxy.refresh(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+    $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)";
 
 impl PostgresStore {
     pub(super) fn refresh(

@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::{BufMut, Bytes, BytesMut};
 use postgres::Row;
 use postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
+use strum::IntoEnumIterator as _;
 
 use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
-use crate::cache::provenance::Provenance;
+use crate::cache::provenance::{Access, BootTime, Class, Digest, DigestAlgorithm, Provenance};
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::http::fields::{Fields, FieldsBuilder};
@@ -23,13 +24,16 @@ use crate::store::record::MOST_META;
 /// The columns that [`meta`] reads, in its order, at the beginning of a statement.
 macro_rules! columns {
     () => {
-        "SELECT method, uri, variant, local, status, reason, fields, trailers, request_time, response_time"
+        "SELECT method, uri, variant, local, status, reason, fields, trailers, request_time, response_time, \
+        first_byte, whole_length, boot, boot_millis, digest_algorithm, digest, authorized, class"
     };
 }
+/// The number of the first column after those.
+pub const NEXT: usize = 18;
 pub(super) use columns;
 
 /// The bytes that a row takes besides its texts and its content, about.
-const OVERHEAD: u64 = 400;
+const OVERHEAD: u64 = 460;
 /// A little less than the latest time that the database knows.
 const LATEST: Timestamp = Timestamp::from_seconds(9_000_000_000_000);
 
@@ -98,6 +102,17 @@ pub struct Columns<'a> {
     pub request_time: SystemTime,
     /// When the response was received.
     pub response_time: SystemTime,
+    /// The first byte of a part.
+    pub first_byte: i64,
+    /// The length of the representation that it is a part of.
+    pub whole_length: Option<i64>,
+    pub boot: &'a [u8],
+    pub boot_millis: i64,
+    pub digest_algorithm: Option<&'static str>,
+    pub digest: Option<&'a [u8]>,
+    /// True when it was fetched with credentials or a signature.
+    pub authorized: bool,
+    pub class: &'static str,
     /// The bytes that it takes without its content.
     pub size: u64,
 }
@@ -111,6 +126,11 @@ impl<'a> Columns<'a> {
         }
         let size = measure(meta)?;
         let (method, uri) = split(meta.key.text());
+        let from = &meta.provenance;
+        let whole_length = match meta.extent {
+            Extent::Whole => None,
+            Extent::Part { length, .. } => Some(number(length)),
+        };
         Ok(Columns {
             key_hash: meta.key.hash(),
             method: method.into(),
@@ -127,13 +147,21 @@ impl<'a> Columns<'a> {
             last_modified: meta.fields.first("last-modified").map(Text::from),
             request_time: time(meta.request_time),
             response_time: time(meta.response_time),
+            first_byte: number(meta.extent.first()),
+            whole_length,
+            boot: &from.received.boot,
+            boot_millis: number(from.received.millis),
+            digest_algorithm: (from.digest.as_ref())
+                .map(|digest| algorithm_name(digest.algorithm())),
+            digest: from.digest.as_ref().map(|digest| &digest.bytes()[..]),
+            authorized: from.access == Access::Authorized,
+            class: class_name(from.class),
             size: size as u64 + OVERHEAD,
         })
     }
 
-    /// The parameters by which a response is given its metadata: from the key's hash to the time when it was
-    /// received.
-    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 15] {
+    /// The parameters by which a response is given its metadata: from the key's hash to the class.
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 23] {
         [
             &self.key_hash,
             &self.method,
@@ -150,6 +178,14 @@ impl<'a> Columns<'a> {
             &self.last_modified,
             &self.request_time,
             &self.response_time,
+            &self.first_byte,
+            &self.whole_length,
+            &self.boot,
+            &self.boot_millis,
+            &self.digest_algorithm,
+            &self.digest,
+            &self.authorized,
+            &self.class,
         ]
     }
 }
@@ -220,14 +256,71 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
         variant: Variant::new(text(2)?),
         local: row.try_get(3)?,
         status,
-        extent: Extent::of(status, &fields),
-        provenance: Provenance::default(),
+        extent: extent(row)?,
+        provenance: provenance(row)?,
         reason: text(5)?,
         fields,
         trailers,
         request_time: row.try_get::<_, SystemTime>(8)?.into(),
         response_time: row.try_get::<_, SystemTime>(9)?.into(),
     })
+}
+
+fn extent(row: &Row) -> Result<Extent, postgres::Error> {
+    let length: Option<i64> = row.try_get(11)?;
+    let first = unsigned(row.try_get(10)?);
+    Ok(length.map_or(Extent::Whole, |length| Extent::Part {
+        first,
+        length: unsigned(length),
+    }))
+}
+
+/// What says nothing that is known here counts as none.
+fn provenance(row: &Row) -> Result<Provenance, postgres::Error> {
+    let boot: &[u8] = row.try_get(12)?;
+    let algorithm: Option<&str> = row.try_get(14)?;
+    let digest: Option<&[u8]> = row.try_get(15)?;
+    let named = DigestAlgorithm::iter().find(|known| Some(algorithm_name(*known)) == algorithm);
+    let digest = named.zip(digest);
+    let class: &str = row.try_get(17)?;
+    Ok(Provenance {
+        received: BootTime {
+            boot: boot.try_into().unwrap_or_default(),
+            millis: unsigned(row.try_get(13)?),
+        },
+        digest: digest.and_then(|(named, bytes)| Digest::new(named, bytes.to_vec())),
+        access: match row.try_get(16)? {
+            true => Access::Authorized,
+            false => Access::Public,
+        },
+        class: Class::iter()
+            .find(|known| class_name(*known) == class)
+            .unwrap_or_default(),
+    })
+}
+
+fn algorithm_name(algorithm: DigestAlgorithm) -> &'static str {
+    match algorithm {
+        DigestAlgorithm::Sha256 => "sha256",
+        DigestAlgorithm::Sha512 => "sha512",
+        DigestAlgorithm::Blake2b256 => "blake2b-256",
+    }
+}
+
+fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Ordinary => "ordinary",
+        Class::Kept => "kept",
+        Class::Versioned => "versioned",
+    }
+}
+
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 /// The count of a slot's invalidations, as shared memory has it.

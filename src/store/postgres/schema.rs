@@ -1,8 +1,10 @@
-//! The schema in the database: made where there is none; where it is older its functions are replaced, or, where its tables
-//! differ, all of it is made anew, empty.
+//! The schema in the database: made where there is none; an older one is brought up to date, and what is stored stays; one
+//! that is older still is made anew, empty.
 //!
 //! All in one transaction under a lock, so that any number of hosts may do it at once. It needs no superuser:
 //! the right to make a schema in the database, once.
+
+use std::time::{Duration, Instant};
 
 use postgres::Error;
 
@@ -10,11 +12,12 @@ use super::failure::reason;
 use super::session::Session;
 
 /// The version of the schema that this program uses.
-const VERSION: i64 = 3;
-/// The oldest version that has the same tables and triggers.
-const SAME_TABLES: i64 = 2;
+const VERSION: i64 = 4;
+/// The oldest version whose tables can be made this one's.
+const OLDEST: i64 = 2;
 const TABLES: &str = include_str!("schema.sql");
 const FUNCTIONS: &str = include_str!("functions.sql");
+const UPGRADE: &str = include_str!("upgrade.sql");
 const TRIGGERS: &str = include_str!("triggers.sql");
 /// The version, and a secret that only who owns the schema can read.
 const STATE: &str = "INSERT INTO cacheproxy.state VALUES ('version', $1::bigint::text), \
@@ -31,6 +34,9 @@ const EVERYTHING: &str = "SELECT pg_catalog.string_agg('DROP ' || thing || ' CAS
         FROM pg_catalog.pg_proc WHERE pronamespace = 'cacheproxy'::pg_catalog.regnamespace) things (thing)";
 /// Held while the schema is made.
 const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('cacheproxy schema', 0::bigint))";
+
+/// The most time that an upgrade takes, which makes an index of all that is stored.
+const FOR_UPGRADE: Duration = Duration::from_secs(600);
 
 /// The outcome of [`init`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +148,10 @@ fn make(session: &mut Session, logged: bool) -> Result<SchemaInit, SchemaError> 
         Some(newer) if newer > VERSION => return Err(SchemaError::Newer(newer)),
         older => older,
     };
-    if older.is_some_and(|older| older >= SAME_TABLES) {
+    if older.is_some_and(|older| older >= OLDEST) {
+        session.set_deadline(Instant::now() + FOR_UPGRADE);
+        session.batch(UPGRADE)?;
+        session.batch(&comments())?;
         session.batch(FUNCTIONS)?;
     } else {
         if older.is_some() {
@@ -160,6 +169,13 @@ fn make(session: &mut Session, logged: bool) -> Result<SchemaInit, SchemaError> 
     }
     session.execute(STATE, &[&VERSION])?;
     Ok(older.map_or(SchemaInit::Created, SchemaInit::Upgraded))
+}
+
+/// What is said of the tables and their columns.
+fn comments() -> String {
+    let statements = TABLES.split_inclusive(";\n");
+    let is_comment = |it: &&str| it.trim_start().starts_with("COMMENT ON");
+    statements.filter(is_comment).collect()
 }
 
 /// Removes everything in the schema. It stays itself, since this user may not be allowed to make another.

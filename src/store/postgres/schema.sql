@@ -23,6 +23,14 @@ CREATE /*UNLOGGED*/ TABLE cacheproxy.response (
     last_modified text,
     request_time timestamptz NOT NULL,
     response_time timestamptz NOT NULL,
+    first_byte bigint NOT NULL DEFAULT 0,
+    whole_length bigint,
+    boot bytea NOT NULL DEFAULT '\x00000000000000000000000000000000',
+    boot_millis bigint NOT NULL DEFAULT 0,
+    digest_algorithm text,
+    digest bytea,
+    authorized boolean NOT NULL DEFAULT false,
+    class text NOT NULL DEFAULT 'ordinary',
     stored timestamptz NOT NULL DEFAULT pg_catalog.now(),
     length bigint NOT NULL,
     size bigint NOT NULL,
@@ -32,18 +40,30 @@ CREATE /*UNLOGGED*/ TABLE cacheproxy.response (
     hits bigint NOT NULL DEFAULT 0,
     used boolean NOT NULL DEFAULT false,
     last_used timestamptz,
-    UNIQUE (key_hash, variant_hash)
+    UNIQUE (key_hash, variant_hash, first_byte)
 );
 ALTER TABLE cacheproxy.response ALTER COLUMN content SET STORAGE EXTERNAL;
 CREATE INDEX response_content ON cacheproxy.response (content_id) WHERE content_id IS NOT NULL;
-COMMENT ON TABLE cacheproxy.response IS 'Stored responses, in the order of storing by id.';
+CREATE INDEX response_digest ON cacheproxy.response (digest) WHERE digest IS NOT NULL;
+COMMENT ON TABLE cacheproxy.response IS
+    'Stored responses, in the order of storing by id. A part of a representation is one of its own, under the method GET-part.';
 COMMENT ON COLUMN cacheproxy.response.variant IS
     'What the request had in the fields that Vary names, one a line; empty without Vary.';
 COMMENT ON COLUMN cacheproxy.response.local IS
     'Whether it came from the proxy''s own machine or link, and only clients on that machine may have it.';
+COMMENT ON COLUMN cacheproxy.response.first_byte IS 'Of a part the first byte that it has of the representation; else 0.';
+COMMENT ON COLUMN cacheproxy.response.whole_length IS 'Of a part the length of the representation; NULL of a whole.';
+COMMENT ON COLUMN cacheproxy.response.boot IS
+    'The boot in which the host that fetched it received it; boot_millis is the time since that, by a clock that nobody sets.';
+COMMENT ON COLUMN cacheproxy.response.digest_algorithm IS
+    'sha256, sha512 or blake2b-256, where the URI names a digest: that is the content''s where all of it is there.';
+COMMENT ON COLUMN cacheproxy.response.authorized IS 'Whether it was fetched with credentials, or by a URI with a signature.';
+COMMENT ON COLUMN cacheproxy.response.class IS
+    'What a rule says of the URI: ordinary, kept (the content never changes), versioned (it hardly ever does).';
 COMMENT ON COLUMN cacheproxy.response.size IS 'What it counts against the size limit, in bytes.';
 COMMENT ON COLUMN cacheproxy.response.checksum IS 'XXH3 of the content, 128 bits, least significant byte first.';
 COMMENT ON COLUMN cacheproxy.response.content IS 'The content when it is at most 64 KiB; else see content_id.';
+COMMENT ON COLUMN cacheproxy.response.content_id IS 'Larger content, which responses with the same digest may share.';
 COMMENT ON COLUMN cacheproxy.response.used IS 'Whether it was used since eviction last passed it.';
 
 CREATE /*UNLOGGED*/ TABLE cacheproxy.content (
@@ -59,10 +79,13 @@ CREATE /*UNLOGGED*/ TABLE cacheproxy.piece (
     content_id bigint NOT NULL,
     number integer NOT NULL,
     bytes bytea NOT NULL,
+    checksum bytea,
     PRIMARY KEY (content_id, number)
 );
 ALTER TABLE cacheproxy.piece ALTER COLUMN bytes SET STORAGE EXTERNAL;
 COMMENT ON TABLE cacheproxy.piece IS 'Content in pieces of 256 KiB; the last one has the rest.';
+COMMENT ON COLUMN cacheproxy.piece.checksum IS
+    'XXH3 of the bytes, as that of the whole content; NULL in what version 3 of this schema stored.';
 
 CREATE TABLE cacheproxy.invalidation (
     slot integer PRIMARY KEY,

@@ -82,6 +82,7 @@ fn does_what_every_store_does() {
     let bench = bench(&Server::shared().database());
     until("it listens", || bench.store.waiters.is_heard());
     suite::run(&bench.store, &|| None);
+    suite::run_places(&bench.store);
 }
 
 #[test]

@@ -69,26 +69,66 @@ fn an_older_schema_is_made_anew() {
 }
 
 #[test]
-fn an_older_schema_with_the_same_tables_keeps_what_is_stored() {
+fn an_older_schema_is_brought_up_to_date_and_keeps_what_is_stored() {
     let server = Server::shared();
-    server.create_database("same_tables", "cacheproxy");
-    let database = server.connection("same_tables");
-    let meta = plain("GET http://older/same");
-    publish(&bench(&database).store, &meta, &content(70_000, 1));
-    let older = "UPDATE cacheproxy.state SET value = '2' WHERE name = 'version'; \
-        DELETE FROM cacheproxy.state WHERE name = 'secret'; DROP FUNCTION cacheproxy.notify; \
-        ALTER FUNCTION cacheproxy.publish RESET ALL";
-    server.sql("same_tables", older);
-    let bench = bench(&database);
-    assert!(suite::look(&bench.store, &meta.key).is_some());
-    publish(&bench.store, &meta, &content(70_000, 2));
-    until("it listens", || bench.store.waiters.is_heard());
-    let state = "SELECT string_agg(name, ' ' ORDER BY name) FROM cacheproxy.state \
-            WHERE name = 'secret' OR (name, value) = ('version', '3'); \
-        SELECT proconfig FROM pg_proc WHERE oid = 'cacheproxy.publish'::regproc";
-    let expected = "secret version\n{\"search_path=pg_catalog, pg_temp\"}";
-    assert_eq!(server.sql("same_tables", state), expected);
+    for (name, version) in [("version_2", 2), ("version_3", 3)] {
+        server.create_database(name, "cacheproxy");
+        let database = server.connection(name);
+        let whole = plain("GET http://older/same");
+        let part = suite::part_of(&plain("GET http://older/part").key, 7..80_007);
+        let made = bench(&database);
+        for meta in [&whole, &part] {
+            publish(&made.store, meta, &content(80_000, 1));
+        }
+        let shape = server.sql(name, SHAPE);
+        drop(made);
+        server.sql(name, VERSION_3);
+        if version == 2 {
+            server.sql(name, VERSION_2);
+        }
+        assert_ne!(server.sql(name, SHAPE), shape);
+        let bench = bench(&database);
+        for meta in [&whole, &part] {
+            let found = suite::look(&bench.store, &meta.key).unwrap();
+            assert_eq!(found.meta, *meta);
+            assert!(suite::read(&found.content) == content(80_000, 1));
+            publish(&bench.store, meta, &content(80_000, 2));
+        }
+        until("it listens", || bench.store.waiters.is_heard());
+        let state = "SELECT string_agg(name, ' ' ORDER BY name) FROM cacheproxy.state \
+                WHERE name = 'secret' OR (name, value) = ('version', '4'); \
+            SELECT proconfig FROM pg_proc WHERE oid = 'cacheproxy.publish'::regproc";
+        let expected = "secret version\n{\"search_path=pg_catalog, pg_temp\"}";
+        assert_eq!(server.sql(name, state), expected);
+        assert_eq!(server.sql(name, SHAPE), shape, "as if made anew");
+    }
 }
+
+/// The tables, indexes and functions of the schema, in any order of columns.
+const SHAPE: &str = "SELECT string_agg(thing, E'\\n' ORDER BY thing) FROM ( \
+    SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default) \
+        FROM information_schema.columns WHERE table_schema = 'cacheproxy' \
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'cacheproxy' \
+    UNION ALL SELECT concat_ws(' ', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint \
+        WHERE connamespace = 'cacheproxy'::regnamespace \
+    UNION ALL SELECT description FROM pg_description JOIN pg_class c ON c.oid = objoid \
+        WHERE relnamespace = 'cacheproxy'::regnamespace \
+    UNION ALL SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'cacheproxy'::regnamespace) things (thing)";
+
+/// Makes of this version's schema the one that version 3 had.
+const VERSION_3: &str = "UPDATE cacheproxy.state SET value = '3' WHERE name = 'version'; \
+    ALTER TABLE cacheproxy.response DROP COLUMN first_byte, DROP COLUMN whole_length, DROP COLUMN boot, \
+        DROP COLUMN boot_millis, DROP COLUMN digest_algorithm, DROP COLUMN digest, DROP COLUMN authorized, \
+        DROP COLUMN class, ADD UNIQUE (key_hash, variant_hash); \
+    ALTER TABLE cacheproxy.piece DROP COLUMN checksum; \
+    DROP FUNCTION cacheproxy.displaces, cacheproxy.remove_part, cacheproxy.publish, cacheproxy.refresh; \
+    CREATE FUNCTION cacheproxy.publish(text) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'; \
+    CREATE FUNCTION cacheproxy.refresh(text) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'; \
+    ALTER TABLE cacheproxy.response OWNER TO cacheproxy; ALTER FUNCTION cacheproxy.publish OWNER TO cacheproxy; \
+    ALTER FUNCTION cacheproxy.refresh OWNER TO cacheproxy";
+/// And of that the one of version 2.
+const VERSION_2: &str = "UPDATE cacheproxy.state SET value = '2' WHERE name = 'version'; \
+    DELETE FROM cacheproxy.state WHERE name = 'secret'; DROP FUNCTION cacheproxy.notify";
 
 #[test]
 fn a_full_disk_is_said() {
