@@ -13,8 +13,8 @@ use cacheproxy::config::encoding::encode;
 use cacheproxy::config::text::{ConfigText, Role};
 use cacheproxy::ipc::codec::Encode;
 use cacheproxy::ipc::{
-    Assigned, MaintainerChannel, Object, Peer, Received, Returned, Sent, StoreOrder,
-    SupervisorChannel, ToSupervisor, ToWorker, VERSION,
+    Assigned, MaintainerChannel, Peer, Received, Returned, Sent, StoreOrder, SupervisorChannel,
+    ToSupervisor, ToWorker, VERSION,
 };
 use cacheproxy::sys::shared::Shared;
 use cacheproxy::sys::{child, memory_file, seqpacket};
@@ -334,26 +334,21 @@ fn files_are_seen_to_as_ordered_until_the_channel_is_closed() {
             other => panic!("{other:?}"),
         }
     };
-    let object = Object {
-        hash: [7; 16],
-        variant: [0; 16],
-        size: 4096,
-    };
-    let stored = worker
-        .dir
-        .path()
-        .join(format!("store/v1/07/{}", "07".repeat(16)));
-    std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
-    std::fs::write(&stored, "no record").unwrap();
-    assert_eq!(ask(StoreOrder::RemoveLeftovers {}), "Number { value: 0 }");
-    let found = ask(StoreOrder::Scan { directory: 7 });
-    assert!(found.contains(&format!("{object:?}")), "{found}");
-    ask(StoreOrder::Evict { object });
-    assert!(!stored.exists());
-    let found = ask(StoreOrder::Scan { directory: 7 });
-    assert_eq!(found, "Found { entries: [], is_last: true }");
-    assert_ne!(ask(StoreOrder::Free {}), "Number { value: 0 }");
-    assert_ne!(ask(StoreOrder::Directories {}), "Number { value: 0 }");
+    let left = worker.dir.path().join("store/v0/file");
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(&left, "of a version before").unwrap();
+    let tidied = ask(StoreOrder::Tidy {});
+    assert!(tidied.contains("versions: Cleared { files: 1,"), "{tidied}");
+    assert!(tidied.contains("is_done: true"), "{tidied}");
+    assert!(!left.parent().unwrap().exists());
+    let evicted = ask(StoreOrder::Evict { bytes: 1, files: 1 });
+    assert!(evicted.contains("responses: 0"), "{evicted}");
+    assert!(ask(StoreOrder::Compact { bytes: 1 }).contains("Compacted"));
+    let free = ask(StoreOrder::Free {});
+    assert!(
+        !free.contains("{ bytes: 0,") && free.contains("Free"),
+        "{free}"
+    );
     drop(channel);
     worker.signal(Signal::SIGTERM);
     assert!(worker.ended_well());

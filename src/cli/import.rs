@@ -34,9 +34,6 @@ pub(super) fn import(args: &ImportArgs) -> Result<(), Failure> {
     let store = args.store.open_to_write()?;
     let mut importer = Importer::begin(&store)?;
     let outcome = importer.all(&mut reader);
-    if let Some(shared) = store.shared.as_ref().filter(|_| importer.tally.stored > 0) {
-        shared.ask_for_rescan();
-    }
     importer.progress.say(&importer.tally.report());
     match outcome {
         Ok(()) if importer.tally.damaged > 0 => Err(Failure::data(format!(

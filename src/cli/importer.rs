@@ -223,7 +223,6 @@ impl<'a> Importer<'a> {
             if !matches!(outcome, Err(StoreError::Full { .. })) || self.handle.shared.is_none() {
                 return outcome;
             }
-            self.shared.ask_for_rescan();
             sleep(Duration::from_secs(1));
         }
         work(&*self.store)

@@ -63,8 +63,6 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
         text.push_str(&format!(
             "note: no proxy runs in {dir}; one that runs elsewhere (--runtime-dir) wasn't told\n"
         ));
-    } else if !removed.is_empty() {
-        shared.ask_for_rescan();
     }
     output::print(&text)
 }

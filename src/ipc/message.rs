@@ -16,7 +16,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 
-use super::codec::{Decode, DecodeError, Encode, MAX_ITEMS, Reader, Version, messages, record};
+use super::codec::{Decode, DecodeError, Encode, Reader, Version, messages, record};
 use super::fields::Peer;
 use crate::sys::fds::MAX_FDS;
 
@@ -50,16 +50,6 @@ pub struct Returned<F = OwnedFd> {
     /// again at once instead of waiting for more bytes.
     pub read: Bytes,
     pub fd: F,
-}
-
-/// One object as eviction knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Object {
-    pub hash: [u8; 16],
-    pub variant: [u8; 16],
-    /// The bytes it takes in the store.
-    pub size: u64,
 }
 
 /// From the supervisor to a worker.
@@ -117,15 +107,10 @@ pub enum ToSupervisor<F = OwnedFd> {
     Closed { ids: Vec<u64> },
     /// The worker takes no more clients and will exit when those it has are finished.
     Draining,
-    /// Objects that are new in the store.
-    Published { objects: Vec<Object> },
-    /// Objects that are no longer in the store.
-    Removed { objects: Vec<Object> },
 }
 
 record!(Assigned<F> { id, peer, handed, read, fd } at most MAX_FDS);
 record!(Returned<F> { token, id, peer, read, fd } at most MAX_FDS);
-record!(Object { hash, variant, size } at most MAX_ITEMS);
 
 // A number is never given another meaning; a message that changes its fields gets a new number or `VERSION` goes up.
 
@@ -147,7 +132,5 @@ messages! { ToSupervisor<F>:
     35 = Return { clients }
     36 = Closed { ids }
     37 = Draining {}
-    38 = Published { objects }
-    39 = Removed { objects }
     40 = HandOver { worker, clients }
 }

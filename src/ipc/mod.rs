@@ -20,5 +20,7 @@ pub use codec::{DecodeError, VERSION};
 pub(crate) use fields::MAX_READ;
 pub use fields::Peer;
 pub(crate) use host::Host;
-pub use maintenance::{MaintainerChannel, OrderChannel, StoreOrder, StoreReply, StoredObject};
-pub use message::{Assigned, Object, Returned, ToSupervisor, ToWorker};
+pub use maintenance::{
+    Cleared, Evicted, Free, MaintainerChannel, OrderChannel, StoreOrder, StoreReply, Tidied,
+};
+pub use message::{Assigned, Returned, ToSupervisor, ToWorker};

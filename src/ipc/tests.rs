@@ -60,11 +60,6 @@ fn to_worker() -> Vec<ToWorker> {
 }
 
 fn to_supervisor() -> Vec<ToSupervisor> {
-    let object = Object {
-        hash: [1; 16],
-        variant: [2; 16],
-        size: u64::MAX,
-    };
     vec![
         ToSupervisor::Hello {
             version: VERSION,
@@ -98,12 +93,51 @@ fn to_supervisor() -> Vec<ToSupervisor> {
         },
         ToSupervisor::Closed { ids: vec![] },
         ToSupervisor::Draining,
-        ToSupervisor::Published {
-            objects: vec![object, object],
+    ]
+}
+
+fn store_orders() -> Vec<StoreOrder> {
+    vec![
+        StoreOrder::Tidy {},
+        StoreOrder::Evict {
+            bytes: u64::MAX,
+            files: 1,
         },
-        ToSupervisor::Removed {
-            objects: vec![object],
-        },
+        StoreOrder::Compact { bytes: 2 },
+        StoreOrder::Free {},
+    ]
+}
+
+fn store_replies() -> Vec<StoreReply> {
+    let reason = "größer".to_owned();
+    let cleared = Cleared {
+        files: 1,
+        bytes: u64::MAX,
+    };
+    let tidied = Tidied {
+        versions: cleared,
+        unfinished: Cleared::default(),
+        left: 3,
+        is_done: true,
+        failure: String::new(),
+    };
+    let evicted = Evicted {
+        responses: 4,
+        bytes: 5,
+        files: 6,
+    };
+    let free = Free {
+        bytes: 7,
+        inodes: 8,
+        all_inodes: 9,
+        directories: 10,
+    };
+    vec![
+        StoreReply::Failed { reason },
+        StoreReply::Tidied { tidied },
+        StoreReply::Evicted { evicted },
+        StoreReply::Compacted { bytes: 11 },
+        StoreReply::Free { free },
     ]
 }
 
@@ -156,6 +190,14 @@ fn every_message_comes_through_and_is_refused_when_damaged() {
         is_refused_when_damaged(&message);
     }
     for message in to_supervisor() {
+        comes_through(&message);
+        is_refused_when_damaged(&message);
+    }
+    for message in store_orders() {
+        comes_through(&message);
+        is_refused_when_damaged(&message);
+    }
+    for message in store_replies() {
         comes_through(&message);
         is_refused_when_damaged(&message);
     }

@@ -20,6 +20,7 @@ pub(crate) mod operations;
 pub mod postgres;
 pub mod record;
 pub(crate) mod secret;
+#[allow(dead_code)]
 pub(crate) mod sieve;
 pub(crate) mod spool;
 #[cfg(test)]

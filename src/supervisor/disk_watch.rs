@@ -31,6 +31,9 @@ impl DiskWatch {
         // Leftovers of another kind of store are of no meaning here.
         shared.forget_announced();
         shared.set_stored(0);
+        shared.set_slack(0);
+        shared.set_leftovers(0);
+        shared.set_out_of_inodes(false);
         let min_free = Arc::new(AtomicU64::new(min_free));
         let (end, ended) = sync_channel(0);
         let floor = min_free.clone();

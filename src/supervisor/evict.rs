@@ -1,35 +1,37 @@
-//! Eviction: a thread of the supervisor that knows what is stored, keeps it within the size limit and above
-//! the floor of free disk, and decides by SIEVE what goes.
+//! Eviction: a thread of the supervisor that keeps what is stored within the size limit, and free disk and free inodes above
+//! their floors. It decides how much has to go, from what shared memory tells and one worker looks at.
 //!
-//! It hears of what workers publish and remove, and has the whole store read at the start, in the
-//! background: hits work meanwhile. Nothing here is on the path of a request, and no file of the store is opened here.
+//! What goes is the store's to say, in the order that it keeps (SIEVE). Nothing here is on the path of a request, knows a
+//! stored response or opens a file of the store.
 
+mod disk;
+mod headroom;
 mod leaving;
 mod maintenance;
 mod message;
-mod scan;
+mod room;
+mod slack;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod tidying;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use maintenance::{Maintainer, Maintenance};
-pub(super) use message::EvictorMessage;
-use message::EvictorRequests;
+use message::{EvictorMessage, EvictorRequests};
 use thread::EvictorThread;
 
 use crate::ipc::MaintainerChannel;
 use crate::sys::shared::Shared;
 
-/// Messages waiting for the thread, and objects in them; what does not fit is found by reading the store again.
-const QUEUE: usize = 16 * 1024;
-const QUEUED_OBJECTS: usize = 256 * 1024;
+/// Messages waiting for the thread.
+const QUEUE: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Evictor {
@@ -87,22 +89,9 @@ impl Evictor {
         self.requests.wanted.store(true, Relaxed);
     }
 
-    /// Tells of what a worker has published or removed. Never waits.
-    pub(super) fn send(&self, message: EvictorMessage) {
-        let (count, queued) = (message.objects(), &self.requests.queued);
-        if queued.fetch_add(count, Relaxed) + count <= QUEUED_OBJECTS {
-            match self.sender.try_send(message) {
-                Err(TrySendError::Full(_)) => {}
-                Ok(()) | Err(TrySendError::Disconnected(_)) => return,
-            }
-        }
-        queued.fetch_sub(count, Relaxed);
-        self.rescan();
-    }
-
-    /// Asks for the store to be read again, because a worker ended without telling all that it did.
-    pub(super) fn rescan(&self) {
-        self.requests.scan.store(true, Relaxed);
+    /// A worker has ended, perhaps amid something: what it left is looked for.
+    pub(super) fn worker_ended(&self) {
+        self.requests.ended.store(true, Relaxed);
     }
 
     pub(super) fn min_free(&self) -> &AtomicU64 {

@@ -1,12 +1,12 @@
-//! The thread that sees to the store's disk space: started, ended, told what workers publish and remove, and of the
-//! limits of a reload. What is evicted is decided there.
+//! The thread that sees to the store's disk space: started, ended, told of workers that end, and of the limits of a
+//! reload. How much is evicted is decided there.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::disk_watch::DiskWatch;
-use super::evict::{Evictor, EvictorMessage};
+use super::evict::Evictor;
 use crate::config::{Settings, StoreChoice, StoreKind};
 use crate::ipc::MaintainerChannel;
 use crate::sys::exit::Failure;
@@ -55,16 +55,10 @@ impl DiskSpace {
         }
     }
 
-    pub(super) fn hear(&self, news: EvictorMessage) {
+    /// A worker has ended, perhaps amid something.
+    pub(super) fn worker_ended(&self) {
         if let Some(evictor) = self.evictor() {
-            evictor.send(news);
-        }
-    }
-
-    /// A worker has ended, perhaps with news that it didn't tell.
-    pub(super) fn news_lost(&self) {
-        if let Some(evictor) = self.evictor() {
-            evictor.rescan();
+            evictor.worker_ended();
         }
     }
 

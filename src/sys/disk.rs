@@ -219,6 +219,23 @@ pub fn is_read_only(path: &Path) -> io::Result<bool> {
     Ok(statvfs(path)?.flags().contains(FsFlags::ST_RDONLY))
 }
 
+/// The inodes of a file system; 0 of 0 where it makes them as they are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Inodes {
+    pub free: u64,
+    pub all: u64,
+}
+
+/// The inodes that an ordinary user may still use of the file system that `path` is on.
+pub fn inodes(path: &Path) -> io::Result<Inodes> {
+    let state = statvfs(path)?;
+    // Their types differ between architectures.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    let (free, all) = (state.files_available() as u64, state.files() as u64);
+    Ok(Inodes { free, all })
+}
+
 /// Waits until everything written to the file system that `file` is on has reached the disk.
 pub fn sync(file: &File) -> io::Result<()> {
     Ok(syncfs(file)?)

@@ -1,20 +1,24 @@
 //! The upkeep of a filesystem store, as the supervisor's evictor orders it: on a thread of its own, until the channel on
-//! which the orders come is closed. What goes is decided there; the files are the workers'.
+//! which the orders come is closed. How much goes is decided there; the files are the workers'.
 
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::state::Worker;
 use crate::config::StoreKind;
-use crate::ipc::{
-    ChannelError, MAX_ITEMS, Object, OrderChannel, Received, StoreOrder, StoreReply, StoredObject,
-};
+use crate::ipc::{self, ChannelError, OrderChannel, Received, StoreOrder, StoreReply};
 use crate::store::StoreError;
-use crate::store::filesystem::maintenance::DirectoryMaintenance;
-use crate::store::sieve::SieveEntry;
+use crate::store::filesystem::maintenance::{StoreMaintenance, Wanted};
+use crate::store::filesystem::tidy;
 use crate::sys::shared::Shared;
+
+/// The time that one order takes, about.
+const STEP: Duration = Duration::from_millis(100);
+/// The most of a failure's text that is told.
+const LONGEST_FAILURE: usize = 1000;
 
 /// Does what is ordered over this channel from now on.
 pub(super) fn start(worker: &Worker, channel: OwnedFd) {
@@ -35,7 +39,7 @@ pub(super) fn start(worker: &Worker, channel: OwnedFd) {
 
 /// Notes that everything stored has reached the disk, so that it needn't be verified after a reboot. Waits for the disk.
 pub(super) fn mark_synced(path: &Path, shared: &Arc<Shared>) {
-    let marked = DirectoryMaintenance::open(path, shared.clone())
+    let marked = StoreMaintenance::open(path, shared.clone())
         .and_then(|maintenance| maintenance.mark_synced(SystemTime::now()));
     match marked {
         Ok(()) => {}
@@ -48,7 +52,7 @@ pub(super) fn mark_synced(path: &Path, shared: &Arc<Shared>) {
 }
 
 fn serve(channel: &OrderChannel, path: &Path, shared: &Arc<Shared>) -> Result<(), ChannelError> {
-    let maintenance = DirectoryMaintenance::open(path, shared.clone());
+    let maintenance = StoreMaintenance::open(path, shared.clone());
     loop {
         let order = match channel.recv_within(None)? {
             Received::Message(order) => order,
@@ -56,54 +60,66 @@ fn serve(channel: &OrderChannel, path: &Path, shared: &Arc<Shared>) -> Result<()
             Received::Closed => return Ok(()),
         };
         let outcome = match &maintenance {
-            Ok(maintenance) => carry_out(maintenance, order).map_err(|why| why.to_string()),
+            Ok(maintenance) => carry_out(maintenance, &order).map_err(|why| why.to_string()),
             Err(why) => Err(why.to_string()),
         };
-        let replies = outcome.unwrap_or_else(|reason| vec![StoreReply::Failed { reason }]);
-        for reply in &replies {
-            channel.send_waiting(reply)?;
-        }
+        let reply = outcome.unwrap_or_else(|reason| StoreReply::Failed {
+            reason: shortened(reason),
+        });
+        channel.send_waiting(&reply)?;
     }
 }
 
-fn carry_out(
-    maintenance: &DirectoryMaintenance,
-    order: StoreOrder,
-) -> Result<Vec<StoreReply>, StoreError> {
-    let value = match order {
-        StoreOrder::RemoveLeftovers {} => maintenance.remove_leftovers(SystemTime::now())? as u64,
-        StoreOrder::Scan { directory } => return Ok(found(&maintenance.scan(directory)?)),
-        StoreOrder::Evict { object } => {
-            maintenance.evict(&SieveEntry {
-                hash: object.hash,
-                variant: object.variant,
-                size: object.size,
-            })?;
-            0
+fn carry_out(store: &StoreMaintenance, order: &StoreOrder) -> Result<StoreReply, StoreError> {
+    Ok(match *order {
+        StoreOrder::Tidy {} => StoreReply::Tidied {
+            tidied: told(store.tidy(SystemTime::now(), STEP)),
+        },
+        StoreOrder::Evict { bytes, files } => {
+            let evicted = store.evict(Wanted { bytes, files }, STEP)?;
+            StoreReply::Evicted {
+                evicted: ipc::Evicted {
+                    responses: evicted.responses,
+                    bytes: evicted.bytes,
+                    files: evicted.files,
+                },
+            }
         }
-        StoreOrder::Directories {} => maintenance.directories(),
-        StoreOrder::Free {} => maintenance.free()?,
-    };
-    Ok(vec![StoreReply::Number { value }])
+        StoreOrder::Compact { bytes } => StoreReply::Compacted {
+            bytes: store.compact(bytes)?,
+        },
+        StoreOrder::Free {} => {
+            let free = store.free()?;
+            StoreReply::Free {
+                free: ipc::Free {
+                    bytes: free.bytes,
+                    inodes: free.inodes.free,
+                    all_inodes: free.inodes.all,
+                    directories: free.directories,
+                },
+            }
+        }
+    })
 }
 
-/// The responses found, in as many messages as that takes.
-fn found(entries: &[(u64, SieveEntry)]) -> Vec<StoreReply> {
-    let stored = |(modified, entry): &(u64, SieveEntry)| StoredObject {
-        object: Object {
-            hash: entry.hash,
-            variant: entry.variant,
-            size: entry.size,
-        },
-        modified: *modified,
+fn told(tidied: tidy::Tidied) -> ipc::Tidied {
+    let cleared = |it: tidy::Cleared| ipc::Cleared {
+        files: it.files,
+        bytes: it.bytes,
     };
-    let parts = entries.len().div_ceil(MAX_ITEMS).max(1);
-    let part = |number: usize| {
-        let of_it = entries.chunks(MAX_ITEMS).nth(number).unwrap_or_default();
-        StoreReply::Found {
-            entries: of_it.iter().map(stored).collect(),
-            is_last: number + 1 == parts,
-        }
-    };
-    (0..parts).map(part).collect()
+    let failure = |(path, why): (PathBuf, io::Error)| format!("{}: {why}", path.display());
+    ipc::Tidied {
+        versions: cleared(tidied.versions),
+        unfinished: cleared(tidied.unfinished),
+        left: tidied.left,
+        is_done: tidied.is_done,
+        failure: shortened(tidied.failure.map(failure).unwrap_or_default()),
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(LONGEST_FAILURE) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
 }

@@ -5,13 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::client::Client;
-use crate::ipc::{Object, Returned};
-use crate::store::Published;
+use crate::ipc::Returned;
 use crate::sys::notifier::Notifier;
-
-/// More news of stored objects than this is dropped while there is no supervisor; the next one
-/// reads the whole store anyway.
-const MOST_OBJECTS: usize = 64 << 10;
 
 #[derive(Default)]
 pub(super) struct WorkerNews {
@@ -20,39 +15,11 @@ pub(super) struct WorkerNews {
     pub(super) handed: BTreeMap<u16, Vec<Returned>>,
     /// The ids of clients that have ended.
     pub(super) closed: Vec<u64>,
-    /// Changes of the store, in order.
-    pub(super) changes: Vec<StoreChange>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct StoreChange {
-    pub(super) kind: ChangeKind,
-    pub(super) object: Object,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ChangeKind {
-    Published,
-    Removed,
 }
 
 impl WorkerNews {
     fn is_empty(&self) -> bool {
-        self.returned.is_empty()
-            && self.handed.is_empty()
-            && self.closed.is_empty()
-            && self.changes.is_empty()
-    }
-
-    fn change(&mut self, kind: ChangeKind, object: &Published) {
-        if self.changes.len() < MOST_OBJECTS {
-            let object = Object {
-                hash: object.hash,
-                variant: object.variant,
-                size: object.size,
-            };
-            self.changes.push(StoreChange { kind, object });
-        }
+        self.returned.is_empty() && self.handed.is_empty() && self.closed.is_empty()
     }
 }
 
@@ -83,20 +50,6 @@ impl Outbox {
 
     pub(super) fn closed(&self, id: u64) {
         self.add(|news| news.closed.push(id));
-    }
-
-    pub(super) fn published(&self, object: &Published) {
-        self.add(|news| news.change(ChangeKind::Published, object));
-    }
-
-    pub(super) fn removed(&self, objects: &[Published]) {
-        if !objects.is_empty() {
-            self.add(|news| {
-                for object in objects {
-                    news.change(ChangeKind::Removed, object);
-                }
-            });
-        }
     }
 
     /// All that waits, or `None`.

@@ -5,11 +5,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::outbox::{ChangeKind, WorkerNews};
+use super::outbox::WorkerNews;
 use crate::ipc::batch::split;
-use crate::ipc::{
-    Assigned, ChannelError, MAX_ITEMS, Object, Returned, Sent, ToSupervisor, WorkerChannel,
-};
+use crate::ipc::{Assigned, ChannelError, MAX_ITEMS, Returned, Sent, ToSupervisor, WorkerChannel};
 
 #[derive(Default)]
 pub(super) struct Outgoing {
@@ -63,15 +61,6 @@ impl Outgoing {
     pub(super) fn push_news(&mut self, news: WorkerNews) {
         for ids in news.closed.chunks(MAX_ITEMS) {
             self.push(ToSupervisor::Closed { ids: ids.to_vec() });
-        }
-        for run in news.changes.chunk_by(|one, next| one.kind == next.kind) {
-            for part in run.chunks(MAX_ITEMS) {
-                let objects: Vec<Object> = part.iter().map(|change| change.object).collect();
-                self.push(match part[0].kind {
-                    ChangeKind::Published => ToSupervisor::Published { objects },
-                    ChangeKind::Removed => ToSupervisor::Removed { objects },
-                });
-            }
         }
         for batch in split(news.returned) {
             let tokens = self.keep(batch, false);

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bytes::Bytes;
 use cacheproxy::ipc::codec::{Decode, DecodeError, Encode};
-use cacheproxy::ipc::{Assigned, Object, Peer, Returned, ToSupervisor, ToWorker, VERSION};
+use cacheproxy::ipc::{Assigned, Peer, Returned, ToSupervisor, ToWorker, VERSION};
 
 use crate::fuzz;
 
@@ -60,11 +60,6 @@ fn messages() -> Vec<Vec<u8>> {
         read: Bytes::from_static(b"G"),
         fd: fd(),
     };
-    let object = Object {
-        hash: [1; 16],
-        variant: [2; 16],
-        size: 3,
-    };
     let to_worker = [
         ToWorker::Hello {
             version: VERSION,
@@ -93,9 +88,6 @@ fn messages() -> Vec<Vec<u8>> {
             clients: vec![returned],
         },
         ToSupervisor::Closed { ids: vec![] },
-        ToSupervisor::Published {
-            objects: vec![object, object],
-        },
     ];
     let to_worker = to_worker.iter().map(|message| bytes_of(message).0);
     let to_supervisor = to_supervisor.iter().map(|message| bytes_of(message).0);

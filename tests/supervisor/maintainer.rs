@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cacheproxy::ipc::{
-    Object, OrderChannel, Received, StoreOrder, StoreReply, StoredObject, ToSupervisor,
+    Cleared, Evicted, Free, OrderChannel, Received, StoreOrder, StoreReply, Tidied, ToSupervisor,
 };
 
 use crate::stage::{self, Stage, TIMEOUT, Worker};
@@ -35,15 +35,26 @@ fn answer(
     }
 }
 
-fn number(value: u64) -> StoreReply {
-    StoreReply::Number { value }
+fn free() -> StoreReply {
+    StoreReply::Free {
+        free: Free {
+            bytes: 1 << 40,
+            inodes: 0,
+            all_inodes: 0,
+            directories: 0,
+        },
+    }
 }
 
-fn object(n: u8) -> Object {
-    Object {
-        hash: [n; 16],
-        variant: [0; 16],
-        size: 16 << 20,
+fn tidied() -> StoreReply {
+    StoreReply::Tidied {
+        tidied: Tidied {
+            versions: Cleared::default(),
+            unfinished: Cleared::default(),
+            left: 0,
+            is_done: true,
+            failure: String::new(),
+        },
     }
 }
 
@@ -52,27 +63,17 @@ fn it_orders_what_is_to_go_and_opens_no_file() {
     let (stage, worker) = Stage::with_worker("workers = 1\nstore_size = \"64MiB\"\n");
     let store = stage.dir.path().join("store");
     let channel = orders(&stage, &worker);
-    // Four are stored, more than may be: a little is always kept free.
-    let found = |directory: &u8| StoreReply::Found {
-        entries: match directory {
-            1..=4 => vec![StoredObject {
-                object: object(*directory),
-                modified: 1000 + u64::from(*directory),
-            }],
-            _ => vec![],
-        },
-        is_last: true,
-    };
+    // Exactly as much is stored as may be: a sixty-fourth is kept free.
+    worker.shared().set_stored(64 << 20);
     let order = answer(&channel, |order| match order {
-        StoreOrder::Scan { directory } => Some(found(directory)),
-        StoreOrder::Free {} => Some(number(1 << 40)),
-        StoreOrder::RemoveLeftovers {} | StoreOrder::Directories {} => Some(number(0)),
-        StoreOrder::Evict { .. } => None,
+        StoreOrder::Free {} => Some(free()),
+        StoreOrder::Tidy {} => Some(tidied()),
+        StoreOrder::Evict { .. } | StoreOrder::Compact { .. } => None,
     });
-    let Some(StoreOrder::Evict { object: oldest }) = order else {
-        panic!("{order:?}");
-    };
-    assert_eq!(oldest, object(1));
+    assert!(
+        matches!(order, Some(StoreOrder::Evict { bytes, files: 0 }) if bytes == 1 << 20),
+        "{order:?}"
+    );
     assert_eq!(std::fs::read_dir(store).unwrap().count(), 0);
     // While nobody answers, all else goes on; and who drains is replaced.
     let _client = stage.client(b"x");
@@ -84,35 +85,51 @@ fn it_orders_what_is_to_go_and_opens_no_file() {
 #[test]
 fn answers_that_make_no_sense_cost_the_one_who_gives_them_its_place() {
     type Reply = fn(&StoreOrder) -> StoreReply;
-    let rows: [(&str, Reply); 4] = [
-        ("another kind", |_| StoreReply::Found {
-            entries: vec![],
-            is_last: true,
-        }),
-        ("a number for a list", |_| number(u64::MAX)),
-        ("a list without an end", |order| {
-            if !matches!(order, StoreOrder::Scan { .. }) {
-                return number(0);
-            }
-            StoreReply::Found {
-                entries: vec![],
-                is_last: false,
+    let rows: [(&str, bool, Reply); 3] = [
+        ("another kind", true, |_| StoreReply::Compacted { bytes: 0 }),
+        ("the wrong one of them", true, |order| match order {
+            StoreOrder::Tidy {} => tidied(),
+            StoreOrder::Evict { .. } | StoreOrder::Compact { .. } | StoreOrder::Free {} => {
+                StoreReply::Evicted {
+                    evicted: Evicted::default(),
+                }
             }
         }),
-        ("all numbers too large", |order| {
-            if !matches!(order, StoreOrder::Scan { .. }) {
-                return number(u64::MAX);
+        ("all numbers too large", false, |order| match order {
+            StoreOrder::Tidy {} => {
+                let cleared = Cleared {
+                    files: u64::MAX,
+                    bytes: u64::MAX,
+                };
+                StoreReply::Tidied {
+                    tidied: Tidied {
+                        versions: cleared,
+                        unfinished: cleared,
+                        left: u64::MAX,
+                        is_done: false,
+                        failure: "\x1b[2J".repeat(4000),
+                    },
+                }
             }
-            let size = u64::MAX;
-            let object = Object { size, ..object(1) };
-            let modified = u64::MAX;
-            StoreReply::Found {
-                entries: vec![StoredObject { object, modified }; 1000],
-                is_last: true,
-            }
+            StoreOrder::Evict { .. } => StoreReply::Evicted {
+                evicted: Evicted {
+                    responses: u64::MAX,
+                    bytes: u64::MAX,
+                    files: u64::MAX,
+                },
+            },
+            StoreOrder::Compact { .. } => StoreReply::Compacted { bytes: u64::MAX },
+            StoreOrder::Free {} => StoreReply::Free {
+                free: Free {
+                    bytes: u64::MAX,
+                    inodes: 0,
+                    all_inodes: u64::MAX,
+                    directories: u64::MAX,
+                },
+            },
         }),
     ];
-    for (name, reply) in rows {
+    for (name, is_refused, reply) in rows {
         let mut stage = Stage::new("workers = 2\n");
         let nests = [stage.nest(1), stage.nest(2)];
         stage.start();
@@ -121,7 +138,7 @@ fn answers_that_make_no_sense_cost_the_one_who_gives_them_its_place() {
         good.hello(0);
         let last = std::thread::scope(|scope| {
             let answering = scope.spawn(|| answer(&channel, |order| Some(reply(order))));
-            if name != "all numbers too large" {
+            if is_refused {
                 orders(&stage, &good);
             }
             stage.wait_for_status("2 workers");

@@ -16,6 +16,7 @@ use cacheproxy::ipc::{
     Assigned, OrderChannel, Peer, Received, Returned, Sent, ToSupervisor, ToWorker, VERSION,
     WorkerChannel,
 };
+use cacheproxy::sys::shared::Shared;
 use cacheproxy::sys::{child, clients, seqpacket};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -188,16 +189,21 @@ impl Nest {
     /// Lets the supervisor connect, and reads its Hello.
     pub fn accept(&self) -> Worker {
         let fd = wait_for("a connect", || seqpacket::accept(&self.listener).ok());
-        let worker = Worker {
+        let mut worker = Worker {
             channel: fd.into(),
             number: self.number,
+            shared: None,
             waiting: RefCell::default(),
             orders: RefCell::default(),
         };
-        let ToWorker::Hello { version, .. } = worker.hear() else {
+        let ToWorker::Hello {
+            version, shared, ..
+        } = worker.hear()
+        else {
             panic!("the first message is not Hello");
         };
         assert_eq!(version, VERSION);
+        worker.shared = Some(Shared::from_fd(shared).unwrap());
         worker
     }
 
@@ -213,6 +219,7 @@ impl Nest {
 pub struct Worker {
     pub channel: WorkerChannel,
     number: u16,
+    shared: Option<Shared>,
     /// Clients that came together with one that was asked for.
     waiting: RefCell<VecDeque<Assigned>>,
     /// The channel on which it is to see to the store's files. Nobody answers there unless a test does.
@@ -220,6 +227,11 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// The memory that it shares with the supervisor.
+    pub fn shared(&self) -> &Shared {
+        self.shared.as_ref().unwrap()
+    }
+
     pub fn hello(&self, clients: u32) {
         self.say(&ToSupervisor::Hello {
             version: VERSION,

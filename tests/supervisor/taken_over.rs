@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use cacheproxy::ipc::{
-    Assigned, Object, Peer, Returned, Sent, ToSupervisor, ToWorker, VERSION, WorkerChannel,
+    Assigned, Peer, Returned, Sent, ToSupervisor, ToWorker, VERSION, WorkerChannel,
 };
 use nix::sys::socket::{MsgFlags, send};
 
@@ -182,22 +182,8 @@ fn flood(evil: &WorkerChannel, message: &ToSupervisor) {
 
 #[test]
 fn floods_hold_nobody_up() {
-    let objects = |count: u8| {
-        let object = |n| Object {
-            hash: [n; 16],
-            variant: [0; 16],
-            size: if n % 2 == 0 { 0 } else { u64::MAX },
-        };
-        (0..count).map(object).collect::<Vec<_>>()
-    };
     let (stage, _nests, [evil, good]) = two_workers("");
     let floods = [
-        ToSupervisor::Published {
-            objects: objects(255),
-        },
-        ToSupervisor::Removed {
-            objects: objects(255),
-        },
         ToSupervisor::SettingsApplied,
         ToSupervisor::SettingsRefused {
             reason: "\x1b[2J".repeat(4000),

@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::root::{NO_VARIANT, Root, counted, unhex};
 use super::synced::Synced;
+use super::tidy::{Tidied, Tidy};
 use crate::cache::key::Hash;
 use crate::store::SMALL;
 use crate::store::error::StoreError;
@@ -18,24 +20,112 @@ use crate::store::sieve::SieveEntry;
 use crate::sys::disk;
 use crate::sys::shared::Shared;
 
-/// Temporary files untouched for this long belong to nobody, unless they are marked as in use.
-const LEFTOVER: Duration = Duration::from_secs(60);
-
-pub struct DirectoryMaintenance {
-    root: Root,
-    shared: Arc<Shared>,
+/// The outcome of a step of eviction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Evicted {
+    /// The stored responses that went; none when none is left.
+    pub responses: u64,
+    /// The bytes that they took.
+    pub bytes: u64,
+    /// Those that were in a file of their own.
+    pub files: u64,
 }
 
-impl DirectoryMaintenance {
+/// The amount that is to be given back: responses go until both are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Wanted {
+    pub bytes: u64,
+    pub files: u64,
+}
+
+/// Room on the store's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Free {
+    pub bytes: u64,
+    pub inodes: disk::Inodes,
+    /// Bytes that the store's directories take themselves.
+    pub directories: u64,
+}
+
+pub struct StoreMaintenance {
+    root: Root,
+    shared: Arc<Shared>,
+    tidy: Mutex<Tidy>,
+    next: AtomicU8,
+}
+
+impl StoreMaintenance {
     /// Opens the store at `path`, which is made where there is none. Refused when it cannot
     /// be written.
-    pub fn open(path: &Path, shared: Arc<Shared>) -> Result<DirectoryMaintenance, StoreError> {
+    pub fn open(path: &Path, shared: Arc<Shared>) -> Result<StoreMaintenance, StoreError> {
         let root = Root::prepare(path)?;
-        Ok(DirectoryMaintenance { root, shared })
+        Ok(StoreMaintenance {
+            tidy: Mutex::new(Tidy::new(path, "v1")),
+            next: AtomicU8::new(0),
+            root,
+            shared,
+        })
+    }
+
+    /// Removes some of what belongs to nobody.
+    pub fn tidy(&self, now: SystemTime, most: Duration) -> Tidied {
+        let mut tidy = self.tidy.lock().unwrap_or_else(PoisonError::into_inner);
+        tidy.step(&|_| true, now, most)
+    }
+
+    /// Removes stored responses until they gave so much back, or for so long.
+    pub fn evict(&self, wanted: Wanted, most: Duration) -> Result<Evicted, StoreError> {
+        let end = std::time::Instant::now() + most;
+        let mut evicted = Evicted::default();
+        for _ in 0..512 {
+            let number = self.next.fetch_add(1, Relaxed);
+            for (_, entry) in self.scan(number)? {
+                if evicted.bytes >= wanted.bytes && evicted.files >= wanted.files {
+                    return Ok(evicted);
+                }
+                if !self.shared.take_visited(&entry.place()) {
+                    self.evict_one(&entry)?;
+                    evicted.responses += 1;
+                    evicted.bytes += entry.size;
+                    evicted.files += 1;
+                    let stored = self.shared.stored();
+                    self.shared.set_stored(stored.saturating_sub(entry.size));
+                }
+            }
+            if std::time::Instant::now() >= end {
+                break;
+            }
+        }
+        Ok(evicted)
+    }
+
+    /// Gives free pages of the index back to the disk; returns their bytes.
+    pub fn compact(&self, _bytes: u64) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    /// The room that is free on the store's disk.
+    pub fn free(&self) -> Result<Free, StoreError> {
+        let mut stored = 0;
+        for number in 0..=u8::MAX {
+            let found = self.scan(number)?;
+            stored += found.iter().map(|(_, entry)| entry.size).sum::<u64>();
+        }
+        self.shared.set_stored(stored);
+        self.shared.forget_announced();
+        let path = self.root.path();
+        Ok(Free {
+            bytes: disk::free(path).map_err(StoreError::at(path))?,
+            inodes: disk::inodes(path).map_err(StoreError::at(path))?,
+            directories: self.directories(),
+        })
     }
 
     /// Every stored response in the directory with this number, with the time it was last modified.
-    pub fn scan(&self, number: u8) -> Result<Vec<(u64, SieveEntry)>, StoreError> {
+    fn scan(&self, number: u8) -> Result<Vec<(u64, SieveEntry)>, StoreError> {
         let path = self.root.directory(number);
         let at = StoreError::at(&path);
         let names = match std::fs::read_dir(&path) {
@@ -87,7 +177,7 @@ impl DirectoryMaintenance {
 
     /// Removes a stored response, whether or not it is still there. While somebody is being sent it, it goes on taking
     /// disk, which is counted.
-    pub fn evict(&self, entry: &SieveEntry) -> Result<(), StoreError> {
+    fn evict_one(&self, entry: &SieveEntry) -> Result<(), StoreError> {
         let _lock = self.root.lock(&entry.hash)?;
         if entry.variant == NO_VARIANT {
             let index = self.root.index(&entry.hash)?;
@@ -116,28 +206,10 @@ impl DirectoryMaintenance {
         variants.any(|variant| self.root.file(hash, variant).exists())
     }
 
-    /// Removes temporary files that a process left behind; returns how many.
-    pub fn remove_leftovers(&self, now: SystemTime) -> Result<usize, StoreError> {
-        let path = self.root.temporaries();
-        let at = StoreError::at(&path);
-        let mut removed = 0;
-        for name in std::fs::read_dir(&path).map_err(at)? {
-            let path = name.map_err(at)?.path();
-            if is_leftover(&path, now) && std::fs::remove_file(&path).is_ok() {
-                removed += 1;
-            }
-        }
-        Ok(removed)
-    }
-
-    pub fn directories(&self) -> u64 {
+    fn directories(&self) -> u64 {
         let of = |number| std::fs::metadata(self.root.directory(number));
         let blocks = (0..=u8::MAX).filter_map(|number| Some(of(number).ok()?.blocks()));
         blocks.sum::<u64>() * 512
-    }
-
-    pub fn free(&self) -> Result<u64, StoreError> {
-        disk::free(self.root.path()).map_err(StoreError::at(self.root.path()))
     }
 
     /// Waits until everything stored has reached the disk, and notes it, so that it need not be
@@ -158,15 +230,4 @@ fn parse(name: &str) -> Option<(Hash, Hash)> {
         None => Some((unhex(name)?, NO_VARIANT)),
         Some((key, variant)) => Some((unhex(key)?, unhex(variant)?)),
     }
-}
-
-fn is_leftover(path: &Path, now: SystemTime) -> bool {
-    let Ok(file) = disk::open(path, false) else {
-        return false;
-    };
-    let modified = file.metadata().and_then(|metadata| metadata.modified());
-    let age = modified
-        .ok()
-        .and_then(|modified| now.duration_since(modified).ok());
-    age.is_some_and(|age| age >= LEFTOVER) && !disk::is_in_use(&file)
 }

@@ -16,6 +16,7 @@ mod removed;
 mod responses;
 mod root;
 mod synced;
+pub(crate) mod tidy;
 mod write;
 
 use std::path::Path;

@@ -11,7 +11,6 @@ use super::Supervisor;
 use crate::ipc::{Returned, SupervisorChannel, ToSupervisor};
 use crate::supervisor::claims::Verdict;
 use crate::supervisor::clients::ClientPlace;
-use crate::supervisor::evict::EvictorMessage;
 use crate::supervisor::link::{Link, LinkEnd, WorkerStage};
 use crate::supervisor::roster::SlotState;
 use crate::supervisor::stop::LifePhase;
@@ -102,10 +101,6 @@ impl Supervisor {
             ToSupervisor::Closed { ids } => link.held.end(&ids),
             ToSupervisor::Draining if link.stage == WorkerStage::Draining => {}
             ToSupervisor::Draining => self.drains(id, now),
-            ToSupervisor::Published { objects } => {
-                self.disk.hear(EvictorMessage::Published(objects))
-            }
-            ToSupervisor::Removed { objects } => self.disk.hear(EvictorMessage::Removed(objects)),
         }
     }
 
@@ -220,7 +215,7 @@ impl Supervisor {
         let returned = self.clients.at(ClientPlace::Returned(id));
         self.clients.remove_all(&returned);
         self.settings.applied(id);
-        self.disk.news_lost();
+        self.disk.worker_ended();
         if let Some(wait) = self.roster.left(link.slot, id, now) {
             self.shared.unclaim_all(link.slot as u16 + 1);
             self.shared.set_store_down(link.slot + 1, false);

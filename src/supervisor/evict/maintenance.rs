@@ -9,17 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::message::{EvictorRequests, entry};
-use crate::ipc::{MaintainerChannel, Object, Received, Sent, StoreOrder, StoreReply};
+use super::message::EvictorRequests;
+use crate::ipc::{
+    Evicted, Free, MaintainerChannel, Received, Sent, StoreOrder, StoreReply, Tidied,
+};
 use crate::store::StoreError;
-use crate::store::sieve::SieveEntry;
 
 /// A maintainer that doesn't answer for so long is given up, and another is asked for.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 /// The time between two looks whether to stop.
 const LOOK: Duration = Duration::from_millis(200);
-/// More responses than this in one of 256 directories aren't taken in: no store is so large.
-const MOST_FOUND: usize = 256 << 10;
 
 pub(super) trait Maintenance {
     /// Goes on with the worker at the other end of this channel.
@@ -28,20 +27,17 @@ pub(super) trait Maintenance {
     /// True when there is somebody to ask.
     fn is_there(&self) -> bool;
 
-    /// Removes temporary files that a process left behind; returns how many.
-    fn remove_leftovers(&self) -> Result<u64, StoreError>;
+    /// Removes some of what belongs to nobody.
+    fn tidy(&self) -> Result<Tidied, StoreError>;
 
-    /// Every stored response in the directory with this number, with the time it was last modified.
-    fn scan(&self, number: u8) -> Result<Vec<(u64, SieveEntry)>, StoreError>;
+    /// Removes stored responses until they gave so much back, or some of them.
+    fn evict(&self, bytes: u64, files: u64) -> Result<Evicted, StoreError>;
 
-    /// Removes a stored response, whether or not it is still there.
-    fn evict(&self, entry: &SieveEntry) -> Result<(), StoreError>;
+    /// Gives free pages of the index back to the disk; returns their bytes.
+    fn compact(&self, bytes: u64) -> Result<u64, StoreError>;
 
-    /// The bytes that the store's directories take themselves.
-    fn directories(&self) -> Result<u64, StoreError>;
-
-    /// The bytes that are free on the store's disk.
-    fn free(&self) -> Result<u64, StoreError>;
+    /// The room that is free on the store's disk.
+    fn free(&self) -> Result<Free, StoreError>;
 }
 
 /// The worker that does it.
@@ -102,15 +98,9 @@ impl Maintainer {
         self.requests.wanted.store(true, Relaxed);
         self.failed("the worker that was to do it has gone")
     }
-
-    fn number(&self, order: &StoreOrder) -> Result<u64, StoreError> {
-        match self.ask(order)? {
-            StoreReply::Number { value } => Ok(value),
-            StoreReply::Found { .. } | StoreReply::Failed { .. } => Err(self.lose()),
-        }
-    }
 }
 
+/// An answer of another kind ends the channel.
 impl Maintenance for Maintainer {
     fn appoint(&self, channel: MaintainerChannel) {
         *self.channel.borrow_mut() = Some(channel);
@@ -120,43 +110,31 @@ impl Maintenance for Maintainer {
         self.channel.borrow().is_some()
     }
 
-    fn remove_leftovers(&self) -> Result<u64, StoreError> {
-        self.number(&StoreOrder::RemoveLeftovers {})
-    }
-
-    fn scan(&self, number: u8) -> Result<Vec<(u64, SieveEntry)>, StoreError> {
-        let mut found = Vec::new();
-        let mut reply = self.ask(&StoreOrder::Scan { directory: number })?;
-        loop {
-            let StoreReply::Found { entries, is_last } = reply else {
-                return Err(self.lose());
-            };
-            if found.len() + entries.len() > MOST_FOUND || (entries.is_empty() && !is_last) {
-                return Err(self.lose());
-            }
-            let entries = entries.into_iter();
-            found.extend(entries.map(|it| (it.modified, entry(&it.object))));
-            if is_last {
-                return Ok(found);
-            }
-            reply = self.hear()?;
-        }
-    }
-
-    fn evict(&self, entry: &SieveEntry) -> Result<(), StoreError> {
-        let object = Object {
-            hash: entry.hash,
-            variant: entry.variant,
-            size: entry.size,
+    fn tidy(&self) -> Result<Tidied, StoreError> {
+        let StoreReply::Tidied { tidied } = self.ask(&StoreOrder::Tidy {})? else {
+            return Err(self.lose());
         };
-        self.number(&StoreOrder::Evict { object }).map(drop)
+        Ok(tidied)
     }
 
-    fn directories(&self) -> Result<u64, StoreError> {
-        self.number(&StoreOrder::Directories {})
+    fn evict(&self, bytes: u64, files: u64) -> Result<Evicted, StoreError> {
+        let StoreReply::Evicted { evicted } = self.ask(&StoreOrder::Evict { bytes, files })? else {
+            return Err(self.lose());
+        };
+        Ok(evicted)
     }
 
-    fn free(&self) -> Result<u64, StoreError> {
-        self.number(&StoreOrder::Free {})
+    fn compact(&self, bytes: u64) -> Result<u64, StoreError> {
+        let StoreReply::Compacted { bytes } = self.ask(&StoreOrder::Compact { bytes })? else {
+            return Err(self.lose());
+        };
+        Ok(bytes)
+    }
+
+    fn free(&self) -> Result<Free, StoreError> {
+        let StoreReply::Free { free } = self.ask(&StoreOrder::Free {})? else {
+            return Err(self.lose());
+        };
+        Ok(free)
     }
 }

@@ -1,7 +1,7 @@
 //! Keys that may be stored: a bit for each hash, so that a key that was never stored is known to be
-//! missing without asking the disk. Bits are only ever set, until the whole store is read again.
+//! missing without asking for it. Bits are only ever set.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::layout::KNOWN_WORDS;
 use super::mapping::Shared;
@@ -19,13 +19,6 @@ impl Shared {
     pub fn note_stored(&self, hash: &[u8; 16]) {
         let (word, bit) = place(hash);
         self.layout().known[word].fetch_or(bit, Release);
-    }
-
-    /// Forgets every key, before the store is read whole; until then any may be stored.
-    pub fn forget_stored(&self) {
-        let layout = self.layout();
-        layout.known_whole.store(0, Release);
-        layout.known.iter().for_each(|word| word.store(0, Relaxed));
     }
 
     /// Says that every stored key has been noted.
@@ -49,7 +42,6 @@ mod tests {
         let shared = Shared::create().unwrap();
         let (one, two) = ([1; 16], [2; 16]);
         assert!(shared.may_be_stored(&one));
-        shared.forget_stored();
         shared.note_stored(&one);
         assert!(shared.may_be_stored(&two));
         shared.all_stored_are_noted();
@@ -57,9 +49,5 @@ mod tests {
         assert!(!shared.may_be_stored(&two));
         shared.note_stored(&two);
         assert!(shared.may_be_stored(&two));
-        shared.forget_stored();
-        assert!(shared.may_be_stored(&one));
-        shared.all_stored_are_noted();
-        assert!(!shared.may_be_stored(&one));
     }
 }

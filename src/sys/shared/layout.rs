@@ -14,8 +14,8 @@ pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
 pub(super) const GENERATIONS: usize = 1 << 16;
-/// 64-bit words of visited bits.
-pub(super) const VISITED_WORDS: usize = 1 << 14;
+/// 64-bit words of visited bits: 8 Mi bits, of which a million stored responses share few.
+pub(super) const VISITED_WORDS: usize = 1 << 17;
 /// 64-bit words: 8 Mi bits, which half a million keys fill by a sixteenth.
 pub(super) const KNOWN_WORDS: usize = 1 << 17;
 /// 2 MiB: a hundred thousand stored responses and one more share a count with a probability of a fifth.
@@ -43,13 +43,17 @@ pub(super) struct Layout {
     pub(super) ceiling: AtomicU64,
     pub(super) directories: AtomicU64,
     pub(super) stored: AtomicU64,
+    pub(super) slack: AtomicU64,
+    pub(super) leftovers: AtomicU64,
     pub(super) announced: AtomicU64,
     pub(super) leaving: AtomicU64,
+    pub(super) left: AtomicU64,
     pub(super) wanted: AtomicU64,
+    pub(super) wanted_small: AtomicU64,
     pub(super) full: AtomicU32,
+    pub(super) out_of_inodes: AtomicU32,
     pub(super) below_floor: AtomicU32,
     pub(super) known_whole: AtomicU32,
-    pub(super) rescan: AtomicU32,
     pub(super) store_down: WorkerBits,
     pub(super) pending_invalidations: WorkerBits,
     pub(super) store_states: [AtomicU32; WORKERS],

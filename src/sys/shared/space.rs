@@ -1,14 +1,15 @@
-//! Room in the store, reserved by workers and settled by the evictor.
+//! Room in the store: who stores says how much that takes, who is about to store reserves, the evictor sets the limits.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::layout::WORKERS;
 use super::mapping::Shared;
 
-/// Room in the store. Bytes in use are the sum of four: *stored* is what the evictor knows of, and it
-/// alone sets it; *announced* was published and is on its way to the evictor; *reserved* is promised
-/// to a worker's drafts, and *removed* is in files that have no name and that a worker is still sending, both
-/// counted per worker so that they end with it when it is killed.
+/// Room in the store. Bytes in use are a sum: *stored* is what the store takes on disk, set within each of its
+/// transactions; *leftovers* are what other versions left there; *reserved* is promised to a worker's drafts, and
+/// *removed* is in files that have no name and that a worker is still sending, both counted per worker so that they end
+/// with it when it is killed; *leaving* is what was evicted and isn't yet counted as removed. *Slack* is the part of
+/// what is stored that is free for small responses.
 impl Shared {
     /// The most bytes that stored responses may use: as configured, less what the directories take, or fewer where
     /// the disk has no room for more.
@@ -51,14 +52,14 @@ impl Shared {
         self.layout().limit.store(bytes, Relaxed);
     }
 
-    /// Bytes in use: stored, announced, reserved and removed.
+    /// Bytes in use, of whatever kind.
     pub fn used(&self) -> u64 {
-        let reserved = self.layout().reserved.iter();
-        let reserved = reserved.map(|slot| slot.load(Relaxed));
-        reserved.fold(
-            self.held().saturating_add(self.removed()),
-            u64::saturating_add,
-        )
+        let layout = self.layout();
+        let leaving = self.leaving().saturating_sub(layout.left.load(Relaxed));
+        let beside = leaving.saturating_add(layout.leftovers.load(Relaxed));
+        let reserved = layout.reserved.iter().map(|slot| slot.load(Relaxed));
+        let named = self.held().saturating_add(beside);
+        reserved.fold(named.saturating_add(self.removed()), u64::saturating_add)
     }
 
     /// Bytes of files without a name that are still being sent.
@@ -78,6 +79,16 @@ impl Shared {
         self.layout().leaving.load(Relaxed)
     }
 
+    /// Says how much of that counts no more: it is gone, or counted as removed. Only the evictor does.
+    pub fn set_left(&self, bytes: u64) {
+        self.layout().left.store(bytes, Relaxed);
+    }
+
+    /// Sets what other versions left in the store's directory. Only the evictor does.
+    pub fn set_leftovers(&self, bytes: u64) {
+        self.layout().leftovers.store(bytes, Relaxed);
+    }
+
     /// Sets what worker `index` is sending of files without a name.
     pub fn set_removed(&self, index: usize, bytes: u64) {
         self.layout().removed[index % WORKERS].store(bytes, Relaxed);
@@ -87,25 +98,54 @@ impl Shared {
     pub fn is_filling(&self) -> bool {
         let layout = self.layout();
         let mut reserved = layout.reserved.iter();
-        layout.wanted.load(Relaxed) > 0 || reserved.any(|slot| slot.load(Relaxed) > 0)
+        let wanted = [&layout.wanted, &layout.wanted_small];
+        wanted.iter().any(|it| it.load(Relaxed) > 0) || reserved.any(|it| it.load(Relaxed) > 0)
     }
 
-    /// Promises `bytes` to a draft of worker `index`; false when they do not fit, which also tells
+    /// Promises `bytes` to a file of worker `index`; false when they do not fit, which also tells
     /// the evictor how much room was wanted.
     #[must_use]
     pub fn reserve(&self, index: usize, bytes: u64) -> bool {
+        let layout = self.layout();
+        let has_inodes = layout.out_of_inodes.load(Relaxed) == 0;
+        has_inodes && self.reserve_within(index, bytes, 0, &layout.wanted)
+    }
+
+    /// Promises `bytes` to a small response of worker `index`, which slack has room for too; else as [`Shared::reserve`].
+    #[must_use]
+    pub fn reserve_small(&self, index: usize, bytes: u64) -> bool {
+        let layout = self.layout();
+        self.reserve_within(index, bytes, self.usable_slack(), &layout.wanted_small)
+    }
+
+    fn reserve_within(&self, index: usize, bytes: u64, slack: u64, wanted: &AtomicU64) -> bool {
         if self.is_full() {
             return false;
         }
         // Added first and checked after, so that two workers at once can never both get the last room.
         let slot = &self.layout().reserved[index % WORKERS];
         let _ = slot.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_add(bytes)));
-        if self.used() <= self.limit() {
+        if self.used() <= self.limit().saturating_add(slack) {
             return true;
         }
         subtract(slot, bytes);
-        self.layout().wanted.fetch_max(bytes, Relaxed);
+        wanted.fetch_max(bytes, Relaxed);
         false
+    }
+
+    /// Bytes of free pages in the store's index: small responses take them before it grows.
+    pub fn slack(&self) -> u64 {
+        self.layout().slack.load(Relaxed)
+    }
+
+    /// Sets the bytes of free pages. Only who commits does, within its transaction.
+    pub fn set_slack(&self, bytes: u64) {
+        self.layout().slack.store(bytes, Relaxed);
+    }
+
+    /// The slack to count on. Free pages lie scattered, and a value of more than a page needs some in a row.
+    pub fn usable_slack(&self) -> u64 {
+        self.slack() / 2
     }
 
     /// Gives back what was reserved for worker `index`.
@@ -124,39 +164,29 @@ impl Shared {
         self.layout().announced.fetch_add(bytes, Relaxed);
     }
 
-    /// Takes `bytes` out of the announced: the evictor has heard of them and counts them as stored.
-    pub fn settle_announced(&self, bytes: u64) {
-        subtract(&self.layout().announced, bytes);
-    }
-
     /// Forgets what was announced, before the evictor reads the whole store anew.
     pub fn forget_announced(&self) {
         self.layout().announced.store(0, Relaxed);
     }
 
-    /// Asks the evictor to read the whole store again soon, since much was removed or stored without any worker.
-    pub fn ask_for_rescan(&self) {
-        self.layout().rescan.store(1, Relaxed);
-    }
-
-    /// True when this was asked for since it was last looked at.
-    pub fn take_rescan(&self) -> bool {
-        self.layout().rescan.swap(0, Relaxed) != 0
-    }
-
-    /// The bytes that the evictor last counted as stored.
+    /// The bytes that what is stored takes on disk.
     pub fn stored(&self) -> u64 {
         self.layout().stored.load(Relaxed)
     }
 
-    /// Sets the bytes that are stored. Only the evictor does.
+    /// Sets the bytes that are stored. Only who commits does, within its transaction.
     pub fn set_stored(&self, bytes: u64) {
         self.layout().stored.store(bytes, Relaxed);
     }
 
-    /// The largest reservation refused since this was last asked.
+    /// The largest reservation for a file that was refused since this was last asked.
     pub fn take_wanted(&self) -> u64 {
         self.layout().wanted.swap(0, Relaxed)
+    }
+
+    /// The same of those for small responses.
+    pub fn take_wanted_small(&self) -> u64 {
+        self.layout().wanted_small.swap(0, Relaxed)
     }
 
     /// True when the disk has less room than its floor, so that nothing more is to be stored.
@@ -178,6 +208,16 @@ impl Shared {
     /// Says whether the disk has less room than its floor.
     pub fn set_full(&self, full: bool) {
         self.layout().full.store(u32::from(full), Relaxed);
+    }
+
+    /// True when the file system has fewer inodes than its floor, so that no file is to be made.
+    pub fn is_out_of_inodes(&self) -> bool {
+        self.layout().out_of_inodes.load(Relaxed) != 0
+    }
+
+    /// Says whether it has.
+    pub fn set_out_of_inodes(&self, out: bool) {
+        self.layout().out_of_inodes.store(u32::from(out), Relaxed);
     }
 }
 
@@ -202,7 +242,7 @@ mod tests {
         shared.release(0, 50);
         shared.announce(30);
         assert!(shared.reserve(1, 30));
-        shared.settle_announced(30);
+        shared.forget_announced();
         shared.set_stored(70);
         assert_eq!(shared.used(), 100);
         shared.set_removed(1, 7);
@@ -221,7 +261,34 @@ mod tests {
         assert!(!shared.reserve(1, 11));
         assert!(shared.reserve(1, 10));
         shared.release(1, 10);
+        shared.set_out_of_inodes(true);
+        assert!(!shared.reserve(2, 0) && shared.reserve_small(2, 0));
         shared.set_full(true);
-        assert!(!shared.reserve(2, 0));
+        assert!(!shared.reserve(2, 0) && !shared.reserve_small(2, 0));
+    }
+
+    #[test]
+    fn small_responses_have_slack_too() {
+        let shared = Shared::create().unwrap();
+        shared.set_limit(100);
+        shared.set_stored(90);
+        shared.set_slack(40);
+        // Half of it counts, and the ten bytes of room.
+        assert!(!shared.reserve(0, 11) && !shared.reserve_small(0, 31));
+        assert_eq!((shared.take_wanted(), shared.take_wanted_small()), (11, 31));
+        assert_eq!((shared.take_wanted(), shared.take_wanted_small()), (0, 0));
+        assert!(shared.reserve_small(0, 20) && shared.reserve_small(1, 10));
+        assert!(!shared.reserve_small(1, 1) && !shared.reserve(1, 1));
+        shared.release_all(0);
+        shared.release_all(1);
+        // What leaves counts until it is said to have left, and what others left until it is gone.
+        shared.count_leaving(6);
+        shared.set_leftovers(3);
+        assert_eq!(shared.used(), 99);
+        shared.set_left(4);
+        assert_eq!(shared.used(), 95);
+        shared.set_left(6);
+        shared.set_leftovers(0);
+        assert_eq!(shared.used(), 90);
     }
 }

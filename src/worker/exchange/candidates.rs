@@ -223,13 +223,10 @@ impl Exchange<'_> {
             return LookedUp::Nothing;
         }
         let found = store.lookup(key, fields).await;
-        worker.outbox.removed(&store.store().take_removed());
         let found = match found {
             Ok(Found::Unverified(object)) => {
                 let verified = worker.verifications.verify(store.store().clone(), *object);
-                let (found, removed) = verified.await;
-                worker.outbox.removed(&removed);
-                found
+                verified.await.0
             }
             found => found,
         };

@@ -62,17 +62,16 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     };
     let done = store.run(bytes, move |store| {
         let published = store.publish(&meta, whole, invalidation_epoch);
-        let mut removed = store.take_removed();
         // The whole takes the place of a part.
         let left =
             |part: &Key| published.is_ok() && !store.displaces_parts() && store.may_have(part);
         if let Some(part) = part.filter(left) {
-            removed.extend(store.remove(&part).unwrap_or_default());
+            let _ = store.remove(&part);
         }
-        (published, removed)
+        published
     });
-    let (published, displaced) = match done.await {
-        Ok(done) => done,
+    let published = match done.await {
+        Ok(published) => published,
         Err(lost) => {
             if !lost.is_told() {
                 worker.warn_not_stored(&lost);
@@ -85,11 +84,9 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
             return;
         }
     };
-    worker.outbox.removed(&displaced);
     match published {
         Ok(published) => {
             fetch.is_stored(&key);
-            worker.outbox.published(&published);
             if let Some(mut object) = small {
                 object.generation = published.generation;
                 remember(worker, &request.policy, object);
@@ -207,7 +204,6 @@ async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Store
     match refreshed {
         Ok(published) => {
             fetch.is_stored(&old.meta.key);
-            worker.outbox.published(&published);
             fresh.generation = published.generation;
             remember(worker, &request.policy, fresh)
         }
@@ -248,10 +244,7 @@ pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> Option<usize
         return Some(0);
     };
     match store.remove(keys).await {
-        Removal::Done(removed) => {
-            worker.outbox.removed(&removed);
-            Some(removed.len())
-        }
+        Removal::Done(removed) => Some(removed.len()),
         Removal::Outstanding(failure) => {
             if let Some(failure) = failure {
                 worker.warn_of_failure(&failure);
