@@ -4,6 +4,7 @@
 //! Kept with every stored response; what follows from it is decided elsewhere.
 
 use bytes::Bytes;
+use strum::IntoEnumIterator as _;
 
 /// The provenance of a stored response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +44,20 @@ impl DigestAlgorithm {
             DigestAlgorithm::Sha256 | DigestAlgorithm::Blake2b256 => 32,
             DigestAlgorithm::Sha512 => 64,
         }
+    }
+
+    /// Its name where it is written as text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DigestAlgorithm::Sha256 => "sha256",
+            DigestAlgorithm::Sha512 => "sha512",
+            DigestAlgorithm::Blake2b256 => "blake2b-256",
+        }
+    }
+
+    /// The algorithm of this name.
+    pub fn named(name: &str) -> Option<DigestAlgorithm> {
+        DigestAlgorithm::iter().find(|algorithm| algorithm.name() == name)
     }
 }
 
@@ -93,10 +108,24 @@ pub enum Class {
     Versioned,
 }
 
+impl Class {
+    /// Its name where it is written as text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Ordinary => "ordinary",
+            Class::Kept => "kept",
+            Class::Versioned => "versioned",
+        }
+    }
+
+    /// The class of this name.
+    pub fn named(name: &str) -> Option<Class> {
+        Class::iter().find(|class| class.name() == name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use strum::IntoEnumIterator as _;
-
     use super::*;
 
     #[test]

@@ -105,6 +105,18 @@ impl Meta {
         self.fields.has("connection")
     }
 
+    /// True when it takes the place of another one of its key, once it is stored: of the same variant, but of parts only
+    /// one that begins with the same byte; and of those with `Vary`, where it has none, as they of its. What is kept apart
+    /// takes no other variant's place, and gives none.
+    pub fn takes_place_of(&self, other: &Meta) -> bool {
+        if self.variant == other.variant {
+            return self.extent.first() == other.extent.first();
+        }
+        let has_none = |meta: &Meta| meta.variant == Variant::none();
+        let is_apart = self.variant.is_apart() || other.variant.is_apart();
+        !is_apart && (has_none(self) || has_none(other))
+    }
+
     /// The names of the fields by which a request selects it; `None` when none can.
     pub fn selecting(&self) -> Option<Vec<String>> {
         vary::selecting(&self.fields, self.variant.is_apart())
@@ -155,6 +167,7 @@ pub(super) fn dated(fields: Fields, received: Timestamp) -> Fields {
 #[allow(clippy::type_complexity)]
 mod tests {
     use super::*;
+    use crate::cache::owner::CLIENT;
     use crate::cache::testing::{DATE, TIMES, fields, lines, request, response};
 
     #[test]
@@ -245,5 +258,36 @@ mod tests {
             &TargetList::NONE,
         );
         assert_eq!(meta.variant.text(), "accept-encoding: gzip\nfoo\n");
+    }
+
+    #[test]
+    fn whose_place_a_response_takes() {
+        let plain = crate::cache::testing::stored(200, &[]);
+        let varying = |value: &str| Meta {
+            variant: Variant::new(format!("a: {value}\n")),
+            ..plain.clone()
+        };
+        let own = |client: &str| Meta {
+            variant: Variant::new(format!("{CLIENT}: {client}\n")),
+            ..plain.clone()
+        };
+        let part = |meta: &Meta, first: u64| Meta {
+            extent: Extent::Part { first, length: 9 },
+            ..meta.clone()
+        };
+        let (one, two) = (varying("1"), varying("2"));
+        #[rustfmt::skip]
+        let table = [
+            (&plain, &plain, true), (&plain, &one, true), (&one, &plain, true), (&one, &one, true),
+            (&one, &two, false), (&own("x"), &own("x"), true), (&own("x"), &own("y"), false),
+            (&own("x"), &plain, false), (&plain, &own("x"), false), (&one, &own("x"), false),
+            (&own("all"), &plain, false), (&plain, &own("all"), false),
+            (&part(&plain, 1), &part(&plain, 1), true), (&part(&plain, 1), &part(&plain, 2), false),
+            (&part(&plain, 1), &part(&one, 2), true), (&part(&one, 1), &part(&two, 1), false),
+            (&part(&own("x"), 1), &part(&plain, 1), false),
+        ];
+        for (row, (new, other, expected)) in table.into_iter().enumerate() {
+            assert_eq!(new.takes_place_of(other), expected, "row {row}");
+        }
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::output::amount;
 use super::progress::Progress;
 use super::store_handle::StoreHandle;
-use crate::cache::key::Variant;
 use crate::cache::stored::Meta;
+use crate::store::admin::StoredInfo;
 use crate::store::archive::{ArchiveError, ArchiveReader, Archived, Verdict};
 use crate::store::{Checksum, Draft, SMALL, Store, StoreError, Whole};
 use crate::sys::exit::Failure;
@@ -191,12 +191,10 @@ impl<'a> Importer<'a> {
     fn is_as_new(&self, meta: &Meta) -> Result<bool, Failure> {
         let there = self.handle.admin.of_key(&meta.key);
         let there = there.map_err(Failure::unavailable)?;
-        let plain = |variant: &Variant| *variant == Variant::none();
-        Ok(there.iter().any(|stored| {
-            let other = &stored.meta.variant;
-            let replaced = *other == meta.variant || plain(other) || plain(&meta.variant);
-            replaced && stored.meta.response_time >= meta.response_time
-        }))
+        let is_as_new = |stored: &StoredInfo| {
+            meta.takes_place_of(&stored.meta) && stored.meta.response_time >= meta.response_time
+        };
+        Ok(there.iter().any(is_as_new))
     }
 
     fn count(&mut self, published: Result<(), StoreError>, len: u64) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
-use crate::cache::provenance::Provenance;
+use crate::cache::provenance::{Access, BootTime, Class, Digest, DigestAlgorithm, Provenance};
 use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
@@ -14,6 +14,8 @@ use crate::http::fields::FieldsBuilder;
 
 /// Follows "from" where the response came from the proxy's own machine or link.
 const LOCAL: &[u8] = b"local";
+/// Follows "access" where the response was fetched with credentials or a signature.
+const AUTHORIZED: &str = "authorized";
 
 /// The metadata as lines; None when it can't be said in lines.
 pub(super) fn encode(meta: &Meta) -> Option<Vec<u8>> {
@@ -31,6 +33,10 @@ pub(super) fn encode(meta: &Meta) -> Option<Vec<u8>> {
     if meta.local {
         line(&mut out, "from", &[LOCAL])?;
     }
+    provenance(&mut out, &meta.provenance);
+    if let Extent::Part { first, length } = meta.extent {
+        let _ = writeln!(out, "part {first} of {length}");
+    }
     let status = meta.status.to_string();
     line(&mut out, "status", &[status.as_bytes(), b" ", &meta.reason])?;
     for (kind, fields) in [("field", &meta.fields), ("trailer", &meta.trailers)] {
@@ -39,6 +45,27 @@ pub(super) fn encode(meta: &Meta) -> Option<Vec<u8>> {
         }
     }
     (out.len() <= super::MOST_HEAD).then_some(out)
+}
+
+/// What isn't as it is by default.
+fn provenance(out: &mut Vec<u8>, from: &Provenance) {
+    if from.received != BootTime::default() {
+        let boot = u128::from_be_bytes(from.received.boot);
+        let _ = writeln!(out, "boot-time {} {boot:032x}", from.received.millis);
+    }
+    if let Some(digest) = &from.digest {
+        let _ = write!(out, "digest {} ", digest.algorithm().name());
+        for byte in digest.bytes() {
+            let _ = write!(out, "{byte:02x}");
+        }
+        out.push(b'\n');
+    }
+    if from.access == Access::Authorized {
+        let _ = writeln!(out, "access {AUTHORIZED}");
+    }
+    if from.class != Class::default() {
+        let _ = writeln!(out, "class {}", from.class.name());
+    }
 }
 
 fn line(out: &mut Vec<u8>, name: &str, parts: &[&[u8]]) -> Option<()> {
@@ -64,6 +91,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
     let text = text.ok_or("a head without a last line's end")?;
     let (mut key, mut variant, mut status) = (None, Vec::new(), None);
     let (mut requested, mut received, mut local) = (None, None, false);
+    let (mut extent, mut provenance) = (Extent::Whole, Provenance::default());
     let (mut fields, mut trailers) = (FieldsBuilder::default(), FieldsBuilder::default());
     for line in text.split(|byte| *byte == b'\n') {
         let space = line.iter().position(|byte| *byte == b' ');
@@ -81,6 +109,11 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
             b"request-time" => requested = Some(Timestamp::from_millis(number(value)?)),
             b"response-time" => received = Some(Timestamp::from_millis(number(value)?)),
             b"from" if value == LOCAL => local = true,
+            b"boot-time" => provenance.received = read_boot_time(value)?,
+            b"digest" => provenance.digest = Some(read_digest(value)?),
+            b"access" if value == AUTHORIZED.as_bytes() => provenance.access = Access::Authorized,
+            b"class" => provenance.class = read_class(value)?,
+            b"part" => extent = read_part(value)?,
             b"status" => status = Some(read_status(value)?),
             b"field" => push(&mut fields, value)?,
             b"trailer" => push(&mut trailers, value)?,
@@ -88,7 +121,6 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         }
     }
     let (status, reason) = status.ok_or("a head without a status")?;
-    let fields = fields.build();
     let meta = Meta {
         key: key.ok_or("a head without a key")?,
         variant: Variant::new(variant),
@@ -97,9 +129,9 @@ pub(super) fn decode(text: &[u8]) -> Result<Meta, &'static str> {
         local,
         status,
         reason,
-        extent: Extent::of(status, &fields),
-        provenance: Provenance::default(),
-        fields,
+        extent,
+        provenance,
+        fields: fields.build(),
         trailers: trailers.build(),
     };
     sound::check(&meta)?;
@@ -111,6 +143,51 @@ fn read_status(text: &[u8]) -> Result<(u16, Bytes), &'static str> {
     let reason = reason.strip_prefix(b" ").ok_or("a status that isn't one")?;
     // Three digits at most.
     Ok((number(status)? as u16, Bytes::copy_from_slice(reason)))
+}
+
+fn read_boot_time(text: &[u8]) -> Result<BootTime, &'static str> {
+    const NONE: &str = "a boot time that isn't one";
+    let (millis, boot) = in_two(text, b" ").ok_or(NONE)?;
+    let boot = from_hex(boot).and_then(|boot| boot.try_into().ok());
+    Ok(BootTime {
+        boot: boot.ok_or(NONE)?,
+        millis: number(millis)?,
+    })
+}
+
+fn read_digest(text: &[u8]) -> Result<Digest, &'static str> {
+    let (name, hex) = in_two(text, b" ").unwrap_or_default();
+    let algorithm = std::str::from_utf8(name)
+        .ok()
+        .and_then(DigestAlgorithm::named);
+    let digest = algorithm.zip(from_hex(hex));
+    let digest = digest.and_then(|(algorithm, bytes)| Digest::new(algorithm, bytes));
+    digest.ok_or("a digest that isn't one")
+}
+
+fn read_class(text: &[u8]) -> Result<Class, &'static str> {
+    let class = std::str::from_utf8(text).ok().and_then(Class::named);
+    class.ok_or("a class that isn't known")
+}
+
+fn read_part(text: &[u8]) -> Result<Extent, &'static str> {
+    let (first, length) = in_two(text, b" of ").ok_or("a part that isn't one")?;
+    let (first, length) = (number(first)?, number(length)?);
+    Ok(Extent::Part { first, length })
+}
+
+fn in_two<'a>(text: &'a [u8], between: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = memchr::memmem::find(text, between)?;
+    Some((&text[..at], &text[at + between.len()..]))
+}
+
+fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let byte = |two: &[u8]| match two {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    };
+    text.chunks(2).map(byte).collect()
 }
 
 fn number(text: &[u8]) -> Result<u64, &'static str> {

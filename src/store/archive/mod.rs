@@ -14,7 +14,7 @@ pub use read::{ArchiveReader, Archived, Verdict};
 pub use write::{ArchiveWriter, PutOutcome};
 
 const BEGIN: &str = "cacheproxy archive, version ";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// The longest head of a response, and the longest other line.
 const MOST_HEAD: usize = 1 << 20;
 const MOST_LINE: usize = 128;

@@ -87,6 +87,10 @@ impl<R: BufRead> ArchiveReader<R> {
         let mut checksum = Checksum::new();
         checksum.update(&text);
         let meta = head::decode(&text).map_err(|why| ArchiveError::Damaged { at, why })?;
+        if !meta.extent.has_room_for(content) {
+            let why = "content that is no part of its representation";
+            return Err(ArchiveError::Damaged { at, why });
+        }
         Ok(Archived {
             meta,
             content,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
-use crate::cache::provenance::Provenance;
+use crate::cache::provenance::{Access, BootTime, Class, Digest, DigestAlgorithm, Provenance};
 use crate::cache::stored::Meta;
 use crate::cache::time::Timestamp;
 use crate::http::fields::Fields;
@@ -37,14 +37,26 @@ fn object(key: &str, variant: &str, content: &[u8]) -> Object {
     }
 }
 
-fn part(mut object: Object) -> Object {
-    let range = (&b"Content-Range"[..], &b"bytes 10-13/20"[..]);
+/// With all that can be known of where it came from.
+fn known(mut object: Object) -> Object {
+    object.meta.provenance = Provenance {
+        received: BootTime {
+            boot: [0xa7; 16],
+            millis: 5,
+        },
+        digest: Digest::new(DigestAlgorithm::Blake2b256, vec![0x3c; 32]),
+        access: Access::Authorized,
+        class: Class::Kept,
+    };
+    object
+}
+
+fn part(mut object: Object, first: u64) -> Object {
+    let range = format!("bytes {first}-{}/20", first + 3);
+    let range = (&b"Content-Range"[..], range.as_bytes());
     object.meta.fields = object.meta.fields.iter().chain([range]).collect();
     object.meta.status = 206;
-    object.meta.extent = Extent::Part {
-        first: 10,
-        length: 20,
-    };
+    object.meta.extent = Extent::Part { first, length: 20 };
     object
 }
 
@@ -81,18 +93,20 @@ fn read(bytes: &[u8]) -> (Read, Result<(), ArchiveError>) {
     }
 }
 
-fn objects() -> [Object; 4] {
+fn objects() -> [Object; 6] {
     [
         object("GET http://a/", "", b""),
         object("GET http://a/x?y", "accept-language: de\nfoo\n", b"content"),
         object("HEAD http://b:81/", "", &[7; 300]),
-        part(object("GET-part http://b/", "", b"part")),
+        part(object("GET-part http://b/", "", b"part"), 10),
+        part(object("GET-part http://b/", "", b"part"), 14),
+        known(object("GET http://c/", "", b"known")),
     ]
 }
 
 #[test]
 fn what_goes_in_comes_out() {
-    assert!(archive(&[]).starts_with(b"cacheproxy archive, version 3\nend 0\n"));
+    assert!(archive(&[]).starts_with(b"cacheproxy archive, version 4\nend 0\n"));
     let objects = objects();
     let whole = archive(&objects);
     let text = String::from_utf8_lossy(&whole);
@@ -100,7 +114,7 @@ fn what_goes_in_comes_out() {
     assert!(!text.contains("field :"));
     let (found, end) = read(&whole);
     end.unwrap();
-    assert_eq!(found.len(), 4);
+    assert_eq!(found.len(), 6);
     for ((meta, content, verdict), object) in found.iter().zip(&objects) {
         assert_eq!(*meta, object.meta);
         assert_eq!(*verdict, Verdict::Whole);
@@ -134,14 +148,14 @@ fn no_damage_is_taken_for_a_whole_response() {
                 let original = objects.iter().find(|object| object.meta == *meta);
                 assert_eq!(original.map(|it| it.checksum), Some(Checksum::of(content)));
             }
-            assert!(end.is_err() || sound.count() < 4, "byte {at} by {bit}");
+            assert!(end.is_err() || sound.count() < 6, "byte {at} by {bit}");
         }
     }
 }
 
 #[test]
 fn what_the_store_has_damaged_is_left_out() {
-    let [first, mut second, third, _] = objects();
+    let [first, mut second, third, ..] = objects();
     second.checksum += 1;
     let mut odd = object("GET http://a/", "", b"");
     let line: [(&[u8], &[u8]); 1] = [(b"A", b"b\nend 0")];
@@ -154,28 +168,45 @@ fn what_the_store_has_damaged_is_left_out() {
 
 #[test]
 fn other_files_are_refused_with_the_reason() {
-    let table: [(&[u8], &str); 8] = [
+    let table: [(&[u8], &str); 13] = [
         (b"", "this is no archive that `cacheproxy export` made"),
         (b"\x1f\x8b\x08 something", "this is no archive"),
-        (b"cacheproxy archive, version 1\nend 0\n", "reads version 3"),
+        (b"cacheproxy archive, version 1\nend 0\n", "reads version 4"),
+        (b"cacheproxy archive, version 3\nend 0\n", "of version 3"),
         (
-            b"cacheproxy archive, version 3\nend 1\n",
+            b"cacheproxy archive, version 4\nresponse 14 0\nclass eternal\nwhole",
+            "a class that isn't known",
+        ),
+        (
+            b"cacheproxy archive, version 4\nresponse 15 0\ndigest sha1 00\nwhole",
+            "a digest that isn't one",
+        ),
+        (
+            b"cacheproxy archive, version 4\nresponse 15 0\nboot-time 5 00\nwhole",
+            "a boot time that isn't one",
+        ),
+        (
+            b"cacheproxy archive, version 4\nresponse 10 0\npart 5 20\nwhole",
+            "a part that isn't one",
+        ),
+        (
+            b"cacheproxy archive, version 4\nend 1\n",
             "damaged at byte 30: its end counts",
         ),
         (
-            b"cacheproxy archive, version 3\nresponse 9999999 0\n",
+            b"cacheproxy archive, version 4\nresponse 9999999 0\n",
             "lengths that make no sense",
         ),
         (
-            b"cacheproxy archive, version 3\nresponse 15 0\nfield :local: \nwhole",
+            b"cacheproxy archive, version 4\nresponse 15 0\nfield :local: \nwhole",
             "a field without a colon",
         ),
         (
-            b"cacheproxy archive, version 3\nresponse 5 0\nkey \nwhole",
+            b"cacheproxy archive, version 4\nresponse 5 0\nkey \nwhole",
             "a head without a status",
         ),
         (
-            b"cacheproxy archive, version 3\nresponse 83 0\nkey GET http://a/\nrequest-time 1\nresponse-time 1\nstatus 200 OK\n\
+            b"cacheproxy archive, version 4\nresponse 83 0\nkey GET http://a/\nrequest-time 1\nresponse-time 1\nstatus 200 OK\n\
             field Connection: a\n",
             "one that is never stored",
         ),

@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::{BufMut, Bytes, BytesMut};
 use postgres::Row;
 use postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
-use strum::IntoEnumIterator as _;
 
 use crate::cache::extent::Extent;
 use crate::cache::key::{Key, Variant};
@@ -151,11 +150,10 @@ impl<'a> Columns<'a> {
             whole_length,
             boot: &from.received.boot,
             boot_millis: number(from.received.millis),
-            digest_algorithm: (from.digest.as_ref())
-                .map(|digest| algorithm_name(digest.algorithm())),
+            digest_algorithm: (from.digest.as_ref()).map(|digest| digest.algorithm().name()),
             digest: from.digest.as_ref().map(|digest| &digest.bytes()[..]),
             authorized: from.access == Access::Authorized,
-            class: class_name(from.class),
+            class: from.class.name(),
             size: size as u64 + OVERHEAD,
         })
     }
@@ -280,7 +278,7 @@ fn provenance(row: &Row) -> Result<Provenance, postgres::Error> {
     let boot: &[u8] = row.try_get(12)?;
     let algorithm: Option<&str> = row.try_get(14)?;
     let digest: Option<&[u8]> = row.try_get(15)?;
-    let named = DigestAlgorithm::iter().find(|known| Some(algorithm_name(*known)) == algorithm);
+    let named = algorithm.and_then(DigestAlgorithm::named);
     let digest = named.zip(digest);
     let class: &str = row.try_get(17)?;
     Ok(Provenance {
@@ -293,26 +291,8 @@ fn provenance(row: &Row) -> Result<Provenance, postgres::Error> {
             true => Access::Authorized,
             false => Access::Public,
         },
-        class: Class::iter()
-            .find(|known| class_name(*known) == class)
-            .unwrap_or_default(),
+        class: Class::named(class).unwrap_or_default(),
     })
-}
-
-fn algorithm_name(algorithm: DigestAlgorithm) -> &'static str {
-    match algorithm {
-        DigestAlgorithm::Sha256 => "sha256",
-        DigestAlgorithm::Sha512 => "sha512",
-        DigestAlgorithm::Blake2b256 => "blake2b-256",
-    }
-}
-
-fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::Ordinary => "ordinary",
-        Class::Kept => "kept",
-        Class::Versioned => "versioned",
-    }
 }
 
 fn number(number: u64) -> i64 {
