@@ -1,125 +1,30 @@
-//! Stored parts (RFC 9111 §3.3, §3.4; RFC 9110 §15.3.7.3): what a part may answer, what is to be asked for
-//! beside it, and what it is combined with.
+//! Stored parts (RFC 9111 §3.3, §3.4; RFC 9110 §15.3.7.3): what they may answer and what is to be asked for beside them
+//! (`held`), what they are combined with, and which of them stay (`kept`).
 //!
-//! A part is stored as the 206 that it would be, under a key of its own.
+//! Each is stored as the 206 that it would be, under a key of its own. Several are of one representation where they
+//! have the same strong validator.
+
+mod held;
+mod kept;
 
 use bytes::Bytes;
+
+pub use held::{HeldParts, Lacking, PartUse, part_use};
+pub use kept::{Entry, KeptPart, Tidying, enters, of_the_most_recent, tidying};
 
 use super::directives::TargetList;
 pub use super::extent::PartialContent;
 use super::extent::part_of;
 use super::personal::PersonalFields;
-use super::range::{self, ByteRange, NOT_OF_A_PART, Selection};
+use super::range::{self, ByteRange, NOT_OF_A_PART};
 use super::stored::Meta;
 use super::validation;
 use crate::http::date;
 use crate::http::fields::Fields;
 use crate::http::forward::is_condition;
-use crate::http::head::{RequestHead, ResponseHead, Version};
+use crate::http::head::{ResponseHead, Version};
 use crate::http::syntax::is_one_of;
 use crate::http::validator::EntityTag;
-
-/// Adding to a part copies it. Where that doesn't make it whole, at most so much is copied, or so many times
-/// what is added: else who asks for piece after piece would have it all copied each time.
-const COPIED: u64 = 1 << 20;
-const COPIED_FOR: u64 = 8;
-
-/// What a stored part lacks of a larger one, or of the whole: it touches the stored part, so that they can be combined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lacking {
-    /// Something right before it, or right after it.
-    Beside(ByteRange),
-    /// Something on both sides.
-    #[allow(missing_docs)]
-    Around { before: ByteRange, after: ByteRange },
-}
-
-impl Lacking {
-    /// The range that is asked for first.
-    pub fn first(self) -> ByteRange {
-        match self {
-            Lacking::Beside(range) | Lacking::Around { before: range, .. } => range,
-        }
-    }
-
-    /// The range after the stored part that is asked for besides.
-    pub fn then_after(self) -> Option<ByteRange> {
-        match self {
-            Lacking::Beside(_) => None,
-            Lacking::Around { after, .. } => Some(after),
-        }
-    }
-
-    /// The number of bytes.
-    pub fn amount(self) -> u64 {
-        self.first().len + self.then_after().map_or(0, |after| after.len)
-    }
-
-    /// The bytes of `wanted` that aren't in `held`; nothing where they don't touch, or it has all of them.
-    fn of(wanted: ByteRange, held: ByteRange) -> Option<Lacking> {
-        if wanted.first > held.end() || held.first > wanted.end() {
-            return None;
-        }
-        let before =
-            (wanted.first < held.first).then(|| ByteRange::between(wanted.first, held.first));
-        let after =
-            (held.end() < wanted.end()).then(|| ByteRange::between(held.end(), wanted.end()));
-        match (before, after) {
-            (Some(before), Some(after)) => Some(Lacking::Around { before, after }),
-            (before, after) => before.or(after).map(Lacking::Beside),
-        }
-    }
-}
-
-/// The use of a stored part for a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartUse {
-    /// It answers the request by itself.
-    Answer,
-    /// It would answer the request, but has to be validated before.
-    Validate,
-    /// The origin server is asked for this, and all is combined.
-    Ask(Lacking),
-    /// Nothing.
-    Nothing,
-}
-
-/// Tells the use of a stored part with these fields. One that isn't `fresh` may not be used without asking.
-pub fn part_use(
-    request: &RequestHead,
-    held: PartialContent,
-    fields: &Fields,
-    fresh: bool,
-) -> PartUse {
-    let wanted = match range::select(request, 200, fields, held.length) {
-        Selection::Whole => ByteRange::between(0, held.length),
-        Selection::Part(part) if !held.has(part) => part,
-        Selection::Parts(parts) if !parts.iter().all(|part| held.has(*part)) => {
-            return PartUse::Nothing;
-        }
-        Selection::Part(_) | Selection::Parts(_) | Selection::Unsatisfiable => {
-            // Asked under our own condition, the origin server wouldn't look at the client's.
-            let ours = validation::has_validator(fields) && !request.fields.has("if-range");
-            return match fresh {
-                true => PartUse::Answer,
-                false if ours => PartUse::Validate,
-                false => PartUse::Nothing,
-            };
-        }
-    };
-    if held.is_whole() || validator(fields).is_none() {
-        return PartUse::Nothing;
-    }
-    let Some(lacking) = Lacking::of(wanted, held.part) else {
-        return PartUse::Nothing;
-    };
-    let completes = held.part.len + lacking.amount() == held.length;
-    let cheap = COPIED.max(lacking.amount().saturating_mul(COPIED_FOR));
-    match completes || held.part.len <= cheap {
-        true => PartUse::Ask(lacking),
-        false => PartUse::Nothing,
-    }
-}
 
 /// The condition under which more of a stored part is asked for, the value of If-Range: a strong
 /// validator (RFC 9111 §3.4).
@@ -211,33 +116,36 @@ pub fn stored(meta: &Meta, content: u64) -> PartialContent {
     })
 }
 
-/// The whole or part that a stored part and a response to the request for more of it make, where they can be
-/// combined: its head, and what it has of the representation.
-pub fn combined(
-    ours: &Fields,
-    held: PartialContent,
-    asked: ByteRange,
-    response: &ResponseHead,
-    content: Option<u64>,
-    targets: &TargetList,
-) -> Option<(ResponseHead, PartialContent)> {
-    let theirs = received(response, content)?;
-    let fits = theirs.part == asked && theirs.length == held.length;
-    if !fits || !share_validator(ours, &response.fields) {
-        return None;
+/// A range that stored parts lack, and what it makes together with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The range, which the origin server is asked for.
+    pub asked: ByteRange,
+    /// All of it: what is held, and the range.
+    pub makes: PartialContent,
+}
+
+impl Gap {
+    /// The head of what a response to the request for it makes together with stored parts of these fields, where they can
+    /// be combined.
+    pub fn filled(
+        self,
+        ours: &Fields,
+        response: &ResponseHead,
+        content: Option<u64>,
+        targets: &TargetList,
+    ) -> Option<ResponseHead> {
+        let theirs = received(response, content)?;
+        let fits = theirs.part == self.asked && theirs.length == self.makes.length;
+        if !fits || !share_validator(ours, &response.fields) {
+            return None;
+        }
+        // The client that asked for the rest sees what came for it alone.
+        let alone = PersonalFields::of(&response.fields, targets).alone_in(&response.fields);
+        let fields = validation::update(ours, &response.fields, targets);
+        let fields = fields.iter().chain(alone.iter()).collect();
+        Some(head(&fields, self.makes, response.version))
     }
-    let both = PartialContent {
-        part: ByteRange {
-            first: held.part.first.min(asked.first),
-            len: held.part.len + asked.len,
-        },
-        length: held.length,
-    };
-    // The client that asked for the rest sees what came for it alone.
-    let alone = PersonalFields::of(&response.fields, targets).alone_in(&response.fields);
-    let fields = validation::update(ours, &response.fields, targets);
-    let fields = fields.iter().chain(alone.iter()).collect();
-    Some((head(&fields, both, response.version), both))
 }
 
 /// The head of a response that has this much of a representation: a 206, or a 200 when it has all of it.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::bypass::{Bypass, bypass};
 use super::directives::RequestDirectives;
 use super::freshness::Facts;
-use super::parts::{Lacking, PartUse, PartialContent, part_use};
+use super::parts::{HeldParts, Lacking, PartUse, part_use};
 use super::range;
 use super::reuse::{OnError, Reuse, ValidateReason, reuse};
 use super::status::Forward;
@@ -66,8 +66,8 @@ pub struct Candidates<'a> {
     pub stored: Option<Candidate<'a>>,
     /// Where nothing is selected: others are stored for the URI, which this request doesn't select.
     pub other_variants: bool,
-    /// The stored part, if its client may have it, and what it has of the representation.
-    pub part: Option<(Candidate<'a>, PartialContent)>,
+    /// The most recent of the stored parts that its client may have, and what they have of the representation.
+    pub parts: Option<(Candidate<'a>, &'a HeldParts)>,
     /// The response that a running fetch receives.
     pub growing: Option<Growing<'a>>,
 }
@@ -75,7 +75,7 @@ pub struct Candidates<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CandidateSource {
     Stored,
-    Part,
+    Parts,
     /// The response that a running fetch receives.
     Growing,
 }
@@ -135,9 +135,9 @@ pub enum Question {
         why: ValidateReason,
         on_error: OnError,
     },
-    /// Does the stored part, which has all that is wanted, still hold?
-    ValidatePart { why: ValidateReason },
-    /// For what the stored part lacks of what is wanted.
+    /// Do the stored parts, which have all that is wanted, still hold?
+    ValidateParts { why: ValidateReason },
+    /// For what the stored parts lack of what is wanted.
     Complete(Lacking),
     /// For the range as it is presented, as the stored response can't be validated.
     FetchRange { on_error: OnError },
@@ -161,14 +161,14 @@ impl Obtain {
             Question::Validate { on_error, .. } | Question::FetchRange { on_error } => {
                 Some(on_error)
             }
-            Question::ValidatePart { .. } | Question::Complete(_) | Question::Fetch => None,
+            Question::ValidateParts { .. } | Question::Complete(_) | Question::Fetch => None,
         }
     }
 
     /// The detail in Cache-Status.
     pub fn detail(&self) -> Option<&'static str> {
         match self.question {
-            Question::Validate { why, .. } | Question::ValidatePart { why } => Some(why.into()),
+            Question::Validate { why, .. } | Question::ValidateParts { why } => Some(why.into()),
             Question::Complete(_) | Question::FetchRange { .. } | Question::Fetch => {
                 (self.scope == Scope::AsPresented).then_some("range")
             }
@@ -295,7 +295,7 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
     let (head, directives) = (request.head, &request.directives);
     let mut missing = None;
     let mut validate = None;
-    if let Some((part, held)) = &candidates.part {
+    if let Some((part, held)) = &candidates.parts {
         let usable = reuse(directives, part.facts, now);
         let fresh = usable.answers();
         // Nobody asks again for a part: that is a request for all.
@@ -306,12 +306,12 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
             false => Behind::Nothing,
         };
         let own = !has_condition(head);
-        match (part_use(head, *held, part.fields, fresh.is_some()), usable) {
+        match (part_use(head, held, part.fields, fresh.is_some()), usable) {
             (PartUse::Answer, Reuse::Fresh { age, left } | Reuse::Stale { age, left }) => {
-                return answer(CandidateSource::Part, (age, left), behind);
+                return answer(CandidateSource::Parts, (age, left), behind);
             }
             (PartUse::Ask(lacking), _) if own => {
-                missing = Some((lacking, held.part.len + lacking.amount() == held.length));
+                missing = Some((lacking, lacking.of.len == held.length()));
             }
             (PartUse::Validate, Reuse::Validate { why, left, .. }) if own => {
                 validate = Some((why, why.forward(left)));
@@ -327,7 +327,7 @@ fn without_stored(request: &Presented<'_>, candidates: &Candidates<'_>, now: Tim
         return Plan::Refuse(PlanRefusal::OnlyIfCached);
     }
     if let Some((why, forward)) = validate {
-        return obtain(Question::ValidatePart { why }, forward, Scope::AsPresented);
+        return obtain(Question::ValidateParts { why }, forward, Scope::AsPresented);
     }
     let forward = match candidates.other_variants {
         true => Forward::VaryMiss,

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::list::fields_of;
 use super::output::{amount, duration};
 use crate::cache::freshness::{Facts, LifetimeSource};
-use crate::cache::parts::{self, PartialContent};
 use crate::cache::plan::Candidate;
 use crate::cache::time::Timestamp;
 use crate::cache::validation::conditional_fields;
@@ -13,7 +12,7 @@ use crate::http::fields::Fields;
 use crate::store::admin::StoredInfo;
 use crate::sys::printable::printable;
 
-/// The sentence that says what is stored for a URL at all: so many whole responses and parts, and one to HEAD.
+/// The sentence that says what is stored for a URL at all: so many whole responses and ones of which there are parts, and one to HEAD.
 pub(super) fn headline(url: &str, whole: usize, parts: usize, of_head: bool) -> String {
     match (whole, parts, of_head) {
         (0, 0, false) => format!("Nothing is stored for GET {url}"),
@@ -27,23 +26,6 @@ pub(super) fn headline(url: &str, whole: usize, parts: usize, of_head: bool) -> 
         (1, _, _) => format!("One response is stored for {url}"),
         (whole, _, _) => format!("{whole} variants are stored for {url}"),
     }
-}
-
-/// Says how much of a response a stored part has, and what it is good for.
-pub(super) fn part_described(part: &ExplainedResponse) -> String {
-    let (_, held) = part.part();
-    let whom = match fields_of(&part.info.meta.variant).as_str() {
-        "" => String::new(),
-        fields => format!(", for requests with {fields}"),
-    };
-    format!(
-        "{} of it are stored{whom}: bytes {} to {} of {}. They answer ranges within; only the rest is asked for where it \
-         has a strong validator.\n",
-        amount(held.part.len),
-        held.part.first,
-        held.part.end().saturating_sub(1),
-        held.length
-    )
 }
 
 /// A stored response, and what is known of it.
@@ -65,11 +47,6 @@ impl ExplainedResponse {
             fields: &self.info.meta.fields,
             local: self.info.meta.local,
         }
-    }
-
-    pub(super) fn part(&self) -> (Candidate<'_>, PartialContent) {
-        let held = parts::stored(&self.info.meta, self.info.content);
-        (self.candidate(), held)
     }
 }
 

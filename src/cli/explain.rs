@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::described::{ExplainedResponse, described, headline, part_described};
+use super::described::{ExplainedResponse, described, headline};
+use super::explained_parts::ExplainedParts;
 use super::list::now;
 use super::output;
 use super::store_args::StoreArgs;
@@ -79,6 +80,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     };
     let key = Key::of(&cache_uri);
     let parts = of_key(key.part())?;
+    let parts = ExplainedParts::of(&parts);
     let known = of_key(key.clone())?;
     let of_head = of_key(Key::of_head(&cache_uri))?;
     let mut directives = RequestDirectives::of(&head.fields);
@@ -126,7 +128,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
         text.push_str("\nA response to HEAD is stored, which answers HEAD only.\n");
     }
     for part in &parts {
-        let _ = write!(text, "\n{}", part_described(part));
+        let _ = write!(text, "\n{}", part.described());
     }
     let beside = match (parts.is_empty(), of_head.is_empty()) {
         (false, _) => Beside::Part,
@@ -165,17 +167,17 @@ enum Beside {
 fn verdict(
     request: &Presented<'_>,
     known: &[ExplainedResponse],
-    parts: &[ExplainedResponse],
+    parts: &[ExplainedParts<'_>],
     beside: Beside,
     now: Timestamp,
 ) -> String {
     let fields = &request.head.fields;
-    let selected = |known: &&ExplainedResponse| known.is_selected_by(fields);
+    let selected = |parts: &&ExplainedParts<'_>| parts.is_selected_by(fields);
     let at = known.iter().position(|known| known.is_selected_by(fields));
     let candidates = Candidates {
         stored: at.map(|at| known[at].candidate()),
         other_variants: at.is_none() && !known.is_empty(),
-        part: parts.iter().find(selected).map(ExplainedResponse::part),
+        parts: (parts.iter().find(selected)).map(ExplainedParts::candidate),
         growing: None,
     };
     let number = at.map_or(0, |at| at + 1);
@@ -185,8 +187,8 @@ fn verdict(
         }
         Plan::Refuse(why) => format!("it is refused with {}: {why}.", why.status()),
         Plan::Answer(reused) => match (reused.from, reused.left.is_fresh()) {
-            (CandidateSource::Part | CandidateSource::Growing, _) => {
-                "the part that is stored answers it.".to_owned()
+            (CandidateSource::Parts | CandidateSource::Growing, _) => {
+                "what is stored of it answers it.".to_owned()
             }
             (CandidateSource::Stored, true) if reused.behind == Behind::Validate => format!(
                 "number {number} answers it and is validated in the background: it is fresh, and older than a \
@@ -232,15 +234,15 @@ fn asked(question: Question, candidates: &Candidates<'_>, number: usize, beside:
             };
             format!("number {number} {asked}: {why}. {otherwise}")
         }
-        Question::ValidatePart { why } => {
-            format!("the part that is stored is validated first: {why}.")
+        Question::ValidateParts { why } => {
+            format!("what is stored of it is validated first: {why}.")
         }
         Question::Complete(lacking) => {
             let bytes = |range: ByteRange| format!("bytes {} to {}", range.first, range.end() - 1);
-            let after = lacking.then_after().map(bytes);
-            let after = after.map_or(String::new(), |after| format!(" and {after}"));
-            let first = bytes(lacking.first());
-            format!("the origin server is asked for {first}{after} of it, which the stored part lacks.")
+            let then = lacking.then.map(bytes);
+            let then = then.map_or(String::new(), |then| format!(" and {then}"));
+            let first = bytes(lacking.first);
+            format!("the origin server is asked for {first}{then} of it, which isn't stored.")
         }
         Question::FetchRange { .. } => format!(
             "number {number} would have to be validated and can't be, so the range is fetched as it is."
@@ -250,7 +252,7 @@ fn asked(question: Question, candidates: &Candidates<'_>, number: usize, beside:
                 .to_owned()
         }
         Question::Fetch if beside == Beside::Part => {
-            "it is fetched: the part that is stored is of no use for it.".to_owned()
+            "it is fetched: what is stored of it is of no use.".to_owned()
         }
         Question::Fetch if beside == Beside::Head => {
             "it is fetched: what answers HEAD has no content.".to_owned()

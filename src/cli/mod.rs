@@ -11,6 +11,7 @@ mod database;
 mod db;
 mod described;
 mod explain;
+mod explained_parts;
 mod export;
 mod import;
 mod importer;

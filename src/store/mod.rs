@@ -12,6 +12,7 @@ mod content;
 mod draft;
 mod error;
 pub(crate) mod filesystem;
+mod joined;
 mod lease;
 pub(crate) mod memory;
 pub(crate) mod open;
@@ -35,6 +36,7 @@ pub use checksum::Checksum;
 pub use content::{Content, Pieces};
 pub use draft::Draft;
 pub use error::StoreError;
+pub use joined::JoinedContent;
 pub use lease::{Lease, LeaseNews};
 pub use open_files::{OpenFiles, RemovedFiles};
 
@@ -55,7 +57,6 @@ pub trait Store: Send + Sync {
 
     /// The stored parts under the key of a part, of the variant that this request selects, by their first bytes, whatever
     /// representations they are of: `cache::parts` tells those of one. A store that keeps one part a variant has no more.
-    #[allow(dead_code)]
     fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError> {
         match self.lookup(key, request)? {
             Found::Object(part) => Ok(vec![*part]),
@@ -66,7 +67,6 @@ pub trait Store: Send + Sync {
 
     /// Removes this part alone, unless its place (key, variant, first byte) has another by now. Nothing in a store that keeps
     /// one part a variant.
-    #[allow(dead_code)]
     fn remove_part(&self, part: &Object) -> Result<(), StoreError> {
         let _ = part;
         Ok(())
@@ -180,6 +180,17 @@ pub enum Whole {
         len: u64,
         checksum: Checksum,
     },
+}
+
+#[allow(clippy::len_without_is_empty)]
+impl Whole {
+    /// The number of bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Whole::Memory(parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            Whole::Draft { len, .. } => *len,
+        }
+    }
 }
 
 /// A response that was stored or removed, as announced to the evictor.

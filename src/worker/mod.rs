@@ -26,6 +26,7 @@ mod state;
 mod store_access;
 mod store_writer;
 mod stored;
+mod stored_parts;
 mod supervision;
 mod transfers;
 mod tunnel;

@@ -14,7 +14,7 @@ use crate::config::{StoreChoice, StoreKind};
 use crate::http::fields::Fields;
 use crate::store::filesystem::owner::Ownership;
 use crate::store::operations::{Operations, Turns};
-use crate::store::{Draft, Found, OpenFiles, Published, SharedStore, Store, StoreError};
+use crate::store::{Draft, Found, Object, OpenFiles, Published, SharedStore, Store, StoreError};
 use crate::sys::shared::Shared;
 use crate::sys::{clock, disk};
 
@@ -136,6 +136,19 @@ impl OpenStore {
         let found = lookup.await??;
         let unremoved = matches!(&found, Found::Object(object) if self.is_unremoved(&object.meta));
         Ok(if unremoved { Found::Nothing } else { found })
+    }
+
+    /// The stored parts that this request selects; none that were made invalid and couldn't be removed.
+    pub(super) async fn parts(
+        &self,
+        key: &Key,
+        fields: &Fields,
+    ) -> Result<Vec<Object>, StoreError> {
+        let (store, wanted, fields) = (self.store.clone(), key.clone(), fields.clone());
+        let lookup = self.lookups.run(move || store.parts(&wanted, &fields));
+        let mut parts = lookup.await??;
+        parts.retain(|part| !self.is_unremoved(&part.meta));
+        Ok(parts)
     }
 
     fn is_unremoved(&self, meta: &Meta) -> bool {

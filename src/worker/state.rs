@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime};
 
+use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 
 use super::large_heads::LargeHeads;
@@ -63,6 +64,8 @@ pub(super) struct Worker {
     pub(super) large_heads: LargeHeads,
     /// The number of responses that are whole and on their way into the store. Their clients may have gone.
     pub(super) storing: Cell<usize>,
+    /// The turn of who joins stored parts: one after another, since they are copied.
+    pub(super) joins: Semaphore,
     pub(super) phase: WorkerPhase,
     settings: RefCell<Rc<Settings>>,
     /// Counts of use, by the hashes of key and variant.
@@ -97,6 +100,7 @@ impl Worker {
             clients: Cell::new(0),
             large_heads: LargeHeads::default(),
             storing: Cell::new(0),
+            joins: Semaphore::new(1),
             phase: WorkerPhase::default(),
             settings: RefCell::new(Rc::new(settings)),
             warnings: OncePerMinute::default(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cacheproxy::cache::directives::{RequestDirectives, ResponseDirectives, TargetList};
-use cacheproxy::cache::parts::{self, PartUse};
+use cacheproxy::cache::parts::{self, HeldParts, Lacking, PartUse};
 use cacheproxy::cache::range::{self, ByteRange, Selection};
 use cacheproxy::cache::vary;
 use cacheproxy::config::encoding::{decode, encode};
@@ -124,12 +124,21 @@ fn ranges() {
             };
             selected = true;
             assert!(held.part.len == content && held.part.end() <= held.length);
-            if let PartUse::Ask(lacking) = parts::part_use(&request, held, &response.fields, true) {
-                let both = [Some(lacking.first()), lacking.then_after()];
-                for more in both.into_iter().flatten() {
-                    assert!(more.len > 0 && more.end() <= held.length);
-                    assert!(more.first == held.part.end() || more.end() == held.part.first);
+            // One byte in the middle of what is lacking is held too.
+            let between = held.part.end().midpoint(held.length);
+            let more = (between < held.length).then_some(ByteRange {
+                first: between,
+                len: 1,
+            });
+            let held = HeldParts::new([held.part].into_iter().chain(more), held.length);
+            if let PartUse::Ask(lacking) = parts::part_use(&request, &held, &response.fields, true)
+            {
+                let Lacking { of, first, then } = lacking;
+                for more in [Some(first), then].into_iter().flatten() {
+                    assert!(more.len > 0 && of.first <= more.first && more.end() <= of.end());
                 }
+                assert!(then.is_none_or(|then| first.end() < then.first));
+                assert!(lacking.amount() < of.len && of.end() <= held.length());
             }
         }
         selected

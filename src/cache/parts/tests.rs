@@ -1,7 +1,7 @@
 //! Stored parts as tables, one row per clause (RFC 9111 §3.3, §3.4; RFC 9110 §14.4, §15.3.7.3).
 
 use super::*;
-use crate::cache::testing::{DATE, fields, lines, request, response, stored as meta};
+use crate::cache::testing::{DATE, fields, lines, response, stored as meta};
 
 const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 
@@ -46,99 +46,6 @@ fn parts_received() {
     for (status, lines, content, expected) in table {
         let got = received(&response(*status, lines), *content);
         assert_eq!(got, *expected, "{status} {lines:?} {content:?}");
-    }
-}
-
-#[test]
-fn what_a_stored_part_is_good_for() {
-    let tag: &[(&str, &str)] = &[("ETag", "\"a\"")];
-    let ask = |first, len| PartUse::Ask(Lacking::Beside(part(first, len)));
-    let both = |before: (u64, u64), after: (u64, u64)| {
-        let (before, after) = (part(before.0, before.1), part(after.0, after.1));
-        PartUse::Ask(Lacking::Around { before, after })
-    };
-    let (begin, middle, end) = (held(0, 50, 100), held(25, 50, 100), held(50, 50, 100));
-    #[rustfmt::skip]
-    let table: &[(PartialContent, &[(&str, &str)], bool, PartUse)] = &[
-        // RFC 9111 §3.3: ranges wholly within it
-        (begin, &[("Range", "bytes=0-49")], true, PartUse::Answer),
-        (middle, &[("Range", "bytes=30-40")], true, PartUse::Answer),
-        (end, &[("Range", "bytes=-50")], true, PartUse::Answer),
-        (end, &[("Range", "bytes=50-")], true, PartUse::Answer),
-        (begin, &[("Range", "bytes=0-1,40-49")], true, PartUse::Answer),
-        (begin, &[("Range", "bytes=0-1,40-50")], true, PartUse::Nothing),
-        (begin, &[("Range", "bytes=100-")], true, PartUse::Answer),
-        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], true, PartUse::Answer),
-        // a stale one is validated first
-        (begin, &[("Range", "bytes=0-49")], false, PartUse::Validate),
-        (begin, &[("Range", "bytes=0-1,40-49")], false, PartUse::Validate),
-        (begin, &[("Range", "bytes=100-")], false, PartUse::Validate),
-        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"a\"")], false, PartUse::Nothing),
-        // §3.3: completed by a range request
-        (begin, &[], true, ask(50, 50)),
-        (begin, &[], false, ask(50, 50)),
-        (end, &[], true, ask(0, 50)),
-        (middle, &[], true, both((0, 25), (75, 25))),
-        (middle, &[], false, both((0, 25), (75, 25))),
-        (middle, &[("Range", "bytes=0-")], true, both((0, 25), (75, 25))),
-        (begin, &[("Range", "bytes=1-0")], true, ask(50, 50)),
-        (begin, &[("Range", "bytes=0-49"), ("If-Range", "\"b\"")], true, ask(50, 50)),
-        // §3.4: what the range lacks
-        (begin, &[("Range", "bytes=40-")], true, ask(50, 50)),
-        (begin, &[("Range", "bytes=40-59")], true, ask(50, 10)),
-        (begin, &[("Range", "bytes=50-59")], true, ask(50, 10)),
-        (begin, &[("Range", "bytes=51-59")], true, PartUse::Nothing),
-        (end, &[("Range", "bytes=40-59")], true, ask(40, 10)),
-        (end, &[("Range", "bytes=40-49")], true, ask(40, 10)),
-        (end, &[("Range", "bytes=40-48")], true, PartUse::Nothing),
-        (end, &[("Range", "bytes=-60")], true, ask(40, 10)),
-        (middle, &[("Range", "bytes=70-79")], true, ask(75, 5)),
-        (middle, &[("Range", "bytes=20-30")], true, ask(20, 5)),
-        (middle, &[("Range", "bytes=20-80")], true, both((20, 5), (75, 6))),
-        (middle, &[("Range", "bytes=-76")], true, both((24, 1), (75, 25))),
-        (middle, &[("Range", "bytes=75-80")], true, ask(75, 6)),
-        (middle, &[("Range", "bytes=76-80")], true, PartUse::Nothing),
-        (middle, &[("Range", "bytes=0-24")], true, ask(0, 25)),
-        (middle, &[("Range", "bytes=0-23")], true, PartUse::Nothing),
-        (middle, &[("Range", "bytes=0-1,70-80")], true, PartUse::Nothing),
-        (held(0, 100, 100), &[], true, PartUse::Nothing),
-    ];
-    for (held, lines, fresh, expected) in table {
-        let request = request("GET", lines);
-        let got = part_use(&request, *held, &fields(tag), *fresh);
-        assert_eq!(got, *expected, "{held:?} {lines:?} {fresh}");
-        // Without a strong validator nothing is added to it.
-        let weak = fields(&[("ETag", "W/\"a\"")]);
-        let ours = !matches!(expected, PartUse::Ask(_)) && !request.fields.has("if-range");
-        if ours {
-            let got = part_use(&request, *held, &weak, *fresh);
-            assert_eq!(got, *expected, "{held:?} {lines:?} {fresh}");
-        } else if !request.fields.has("if-range") {
-            let got = part_use(&request, *held, &weak, *fresh);
-            assert_eq!(got, PartUse::Nothing, "{held:?} {lines:?} {fresh}");
-        }
-    }
-}
-
-#[test]
-fn a_long_part_is_not_copied_for_a_little_more() {
-    const MIB: u64 = 1 << 20;
-    let ask = |first, len| PartUse::Ask(Lacking::Beside(part(first, len)));
-    #[rustfmt::skip]
-    let table = [
-        (MIB, "bytes=1048576-1048576", ask(MIB, 1)),
-        (MIB + 8, "bytes=1048584-1048584", PartUse::Nothing),
-        (8 * MIB, "bytes=8388608-9437183", ask(8 * MIB, MIB)),
-        (8 * MIB, "bytes=8388608-9437182", PartUse::Nothing),
-        (8 * MIB, "bytes=8388608-", ask(8 * MIB, 92 * MIB)),
-        (100 * MIB - 1, "bytes=-1", ask(100 * MIB - 1, 1)),
-        (100 * MIB - 1, "bytes=0-", ask(100 * MIB - 1, 1)),
-    ];
-    for (len, range, expected) in table {
-        let request = request("GET", &[("Range", range)]);
-        let fields = fields(&[("ETag", "\"a\"")]);
-        let got = part_use(&request, held(0, len, 100 * MIB), &fields, true);
-        assert_eq!(got, expected, "{len} {range}");
     }
 }
 
@@ -200,34 +107,36 @@ fn validators() {
 fn combining() {
     let tag = ("ETag", "\"a\"");
     #[rustfmt::skip]
-    let table: &[(PartialContent, ByteRange, &[(&str, &str)], Option<(u16, PartialContent)>)] = &[
+    let table: &[(PartialContent, ByteRange, &[(&str, &str)], Option<u16>)] = &[
         // RFC 9110 §15.3.7.3: all of it is a 200
-        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-9/10")], Some((200, held(0, 10, 10)))),
-        (held(4, 6, 10), part(0, 4), &[tag, ("Content-Range", "bytes 0-3/10")], Some((200, held(0, 10, 10)))),
-        (held(0, 4, 10), part(4, 2), &[tag, ("Content-Range", "bytes 4-5/10")], Some((206, held(0, 6, 10)))),
-        (held(6, 4, 10), part(4, 2), &[tag, ("Content-Range", "bytes 4-5/10")], Some((206, held(4, 6, 10)))),
+        (held(0, 10, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-9/10")], Some(200)),
+        (held(0, 10, 10), part(0, 4), &[tag, ("Content-Range", "bytes 0-3/10")], Some(200)),
+        (held(0, 6, 10), part(4, 2), &[tag, ("Content-Range", "bytes 4-5/10")], Some(206)),
+        (held(4, 6, 10), part(4, 2), &[tag, ("Content-Range", "bytes 4-5/10")], Some(206)),
         // what doesn't fit
-        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-8/10")], None),
-        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 5-10/11")], None),
-        (held(0, 4, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-9/11")], None),
-        (held(0, 4, 10), part(4, 6), &[tag], None),
+        (held(0, 10, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-8/10")], None),
+        (held(0, 10, 10), part(4, 6), &[tag, ("Content-Range", "bytes 5-10/11")], None),
+        (held(0, 10, 10), part(4, 6), &[tag, ("Content-Range", "bytes 4-9/11")], None),
+        (held(0, 10, 10), part(4, 6), &[tag], None),
         // RFC 9111 §3.4
-        (held(0, 4, 10), part(4, 6), &[("ETag", "\"b\""), ("Content-Range", "bytes 4-9/10")], None),
-        (held(0, 4, 10), part(4, 6), &[("ETag", "W/\"a\""), ("Content-Range", "bytes 4-9/10")], None),
-        (held(0, 4, 10), part(4, 6), &[("Content-Range", "bytes 4-9/10")], None),
+        (held(0, 10, 10), part(4, 6), &[("ETag", "\"b\""), ("Content-Range", "bytes 4-9/10")], None),
+        (held(0, 10, 10), part(4, 6), &[("ETag", "W/\"a\""), ("Content-Range", "bytes 4-9/10")], None),
+        (held(0, 10, 10), part(4, 6), &[("Content-Range", "bytes 4-9/10")], None),
     ];
-    for (ours, asked, lines, expected) in table {
+    for (makes, asked, lines, expected) in table {
+        let gap = Gap {
+            asked: *asked,
+            makes: *makes,
+        };
         let response = response(206, lines);
-        let got = combined(
+        let got = gap.filled(
             &fields(&[tag]),
-            *ours,
-            *asked,
             &response,
             Some(asked.len),
             &TargetList::NONE,
         );
-        let got = got.map(|(head, held)| (head.status, held));
-        assert_eq!(got, *expected, "{ours:?} {lines:?}");
+        let got = got.map(|head| head.status);
+        assert_eq!(got, *expected, "{makes:?} {lines:?}");
     }
 }
 
@@ -251,15 +160,11 @@ fn fields_of_what_was_combined() {
         ("Content-Range", "bytes 4-5/10"),
     ];
     let response = response(206, &new);
-    let got = combined(
-        &old,
-        held(0, 4, 10),
-        part(4, 2),
-        &response,
-        Some(2),
-        &TargetList::NONE,
-    )
-    .unwrap();
+    let gap = Gap {
+        asked: part(4, 2),
+        makes: held(0, 6, 10),
+    };
+    let got = gap.filled(&old, &response, Some(2), &TargetList::NONE);
     let expected = [
         "Content-Type: a/b",
         "X-Old: 1",
@@ -268,7 +173,7 @@ fn fields_of_what_was_combined() {
         "X-New: 2",
         "Content-Range: bytes 0-5/10",
     ];
-    assert_eq!(lines(&got.0.fields), expected);
+    assert_eq!(lines(&got.unwrap().fields), expected);
 }
 
 #[test]
@@ -344,13 +249,4 @@ fn the_rest_of_a_representation() {
         let got = is_of_another(&fields(ours), &fields(theirs));
         assert_eq!(got, *expected, "{ours:?} {theirs:?}");
     }
-}
-
-#[test]
-fn what_is_asked_for_besides() {
-    let (before, after) = (part(0, 4), part(6, 4));
-    let around = Lacking::Around { before, after };
-    assert_eq!((around.then_after(), around.amount()), (Some(after), 8));
-    let beside = Lacking::Beside(before);
-    assert_eq!((beside.then_after(), beside.amount()), (None, 4));
 }

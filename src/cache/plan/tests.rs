@@ -3,6 +3,7 @@
 mod versioned;
 
 use super::*;
+use crate::cache::parts::PartialContent;
 use crate::cache::policy::Policy;
 use crate::cache::range::ByteRange;
 use crate::cache::testing::{NOW, request, stored};
@@ -62,12 +63,13 @@ fn planned(lines: &[(&str, &str)], there: &There, bypassed_by_rule: bool) -> Pla
         fields,
         local: there.local,
     };
+    let held = HeldParts::new([SECOND_HALF.part], SECOND_HALF.length);
     let candidates = Candidates {
         stored: whole
             .as_ref()
             .map(|(facts, fields)| candidate((facts, fields))),
         other_variants: false,
-        part: (part.as_ref()).map(|(facts, fields)| (candidate((facts, fields)), SECOND_HALF)),
+        parts: (part.as_ref()).map(|(facts, fields)| (candidate((facts, fields)), &held)),
         growing: growing.as_ref().map(|(facts, fields)| Growing {
             facts,
             selected: Selected {
@@ -103,7 +105,11 @@ fn fetch(scope: Scope) -> Plan {
 }
 
 fn complete(first: u64, len: u64, scope: Scope) -> Plan {
-    let question = Question::Complete(Lacking::Beside(range(first, len)));
+    let question = Question::Complete(Lacking {
+        of: ByteRange::between(first, SECOND_HALF.length),
+        first: range(first, len),
+        then: None,
+    });
     obtain(question, Forward::UriMiss, scope)
 }
 
@@ -136,7 +142,7 @@ fn requests_and_what_there_is() {
     );
     let refused = |why| Plan::Refuse(why);
     let why = ValidateReason::Stale;
-    let part_validated = obtain(Question::ValidatePart { why }, Forward::Stale, AsPresented);
+    let part_validated = obtain(Question::ValidateParts { why }, Forward::Stale, AsPresented);
     #[rustfmt::skip]
     let table: &[(&[(&str, &str)], There, Plan)] = &[
         // RFC 9111 §4: fresh, or the origin server is asked
@@ -163,8 +169,8 @@ fn requests_and_what_there_is() {
         (&[("Range", "bytes=10-19")], NOTHING, fetch(AsPresented)),
         (&[("Range", "bytes=10-"), condition], NOTHING, fetch(AsPresented)),
         // RFC 9111 §3.4: a stored part answers, is completed, or isn't of use
-        (&[("Range", "bytes=60-69")], part(FRESH), answers(CandidateSource::Part, 60)),
-        (&[("Range", "bytes=-10")], part(FRESH), answers(CandidateSource::Part, 60)),
+        (&[("Range", "bytes=60-69")], part(FRESH), answers(CandidateSource::Parts, 60)),
+        (&[("Range", "bytes=-10")], part(FRESH), answers(CandidateSource::Parts, 60)),
         (&[], part(FRESH), complete(0, 50, Whole)),
         (&[("Range", "bytes=40-59")], part(FRESH), complete(40, 10, AsPresented)),
         (&[("Range", "bytes=40-")], part(FRESH), fetch(Whole)),
@@ -346,7 +352,7 @@ fn details_and_statuses() {
     let reason = Some(why.into());
     for scope in [Scope::Whole, Scope::AsPresented] {
         assert_eq!(detail(Question::Validate { why, on_error }, scope), reason);
-        assert_eq!(detail(Question::ValidatePart { why }, scope), reason);
+        assert_eq!(detail(Question::ValidateParts { why }, scope), reason);
     }
     assert_eq!(detail(Question::Fetch, Scope::AsPresented), Some("range"));
     assert_eq!(detail(Question::Fetch, Scope::Whole), None);
@@ -359,7 +365,7 @@ fn what_is_used_where_asking_fails() {
     let table = [
         (Question::Validate { why, on_error }, Some(on_error)),
         (Question::FetchRange { on_error }, Some(on_error)),
-        (Question::ValidatePart { why }, None),
+        (Question::ValidateParts { why }, None),
         (Question::Fetch, None),
     ];
     for (question, expected) in table {

@@ -12,7 +12,7 @@ use crate::http::forward::is_condition;
 use crate::http::head::Method;
 use crate::http::target::Uri;
 use crate::worker::fetch::{
-    self, Ask, Claim, FetchRequest, Known, Purpose, StoredPart, Visibility, claim,
+    self, Ask, Claim, FetchRequest, Known, KnownParts, Purpose, Visibility, claim,
 };
 use crate::worker::origin::hung::Attempt;
 use crate::worker::stored::Stored;
@@ -39,14 +39,14 @@ impl Exchange<'_> {
         finish(self.begin_behind(uri, stored, claim));
     }
 
-    /// Validates the stored part that answers this request meanwhile: as much of it is asked for as the client gets.
-    pub(super) fn validate_part_behind(&mut self, uri: &Uri, looked_up: &CandidateSet) {
-        let Some((stored, held)) = looked_up.part.clone() else {
+    /// Validates the stored parts that answer this request meanwhile: as much is asked for as the client gets.
+    pub(super) fn validate_parts_behind(&mut self, uri: &Uri, looked_up: &CandidateSet) {
+        let Some(parts) = looked_up.parts.clone() else {
             return;
         };
         self.note_validated();
         let ask = Ask::Validity;
-        let known = Known::Part(StoredPart { stored, held, ask });
+        let known = Known::Parts(KnownParts { parts, ask });
         let key = looked_up.key.clone();
         let purpose = Purpose::Store { key, known };
         let request = self.fetch_request(uri.clone(), purpose, Scope::AsPresented);

@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use super::Exchange;
 use crate::cache::key::Key;
-use crate::cache::parts::{self, PartialContent};
 use crate::cache::plan::{self, Behind, Candidate, Plan};
 use crate::http::head::Method;
 use crate::http::target::Uri;
@@ -17,6 +16,7 @@ use crate::sys::shared::Shared;
 use crate::worker::fetch;
 use crate::worker::state::cache_uri;
 use crate::worker::stored::Stored;
+use crate::worker::stored_parts::StoredParts;
 use crate::worker::waiting_list::{Answer, Ticket};
 
 /// The candidates, and the key under which the request would be fetched.
@@ -28,7 +28,7 @@ pub(super) struct CandidateSet {
     of_get: Option<(Key, u32)>,
     pub(super) stored: Option<Rc<Stored>>,
     other_variants: bool,
-    pub(super) part: Option<(Rc<Stored>, PartialContent)>,
+    pub(super) parts: Option<Rc<StoredParts>>,
     pub(super) growing: Option<GrowingResponse>,
 }
 
@@ -54,7 +54,7 @@ impl CandidateSet {
             of_get: None,
             stored: None,
             other_variants: false,
-            part: None,
+            parts: None,
             growing: None,
         }
     }
@@ -106,7 +106,7 @@ impl CandidateSet {
         plan::Candidates {
             stored: self.stored.as_ref().map(candidate),
             other_variants: self.other_variants,
-            part: (self.part.as_ref()).map(|(part, held)| (candidate(part), *held)),
+            parts: (self.parts.as_ref()).map(|parts| (candidate(&parts.recent), &parts.held)),
             growing,
         }
     }
@@ -171,7 +171,7 @@ impl Exchange<'_> {
             candidates = of_head;
         }
         if candidates.stored.is_none() && self.head.method == Method::Get {
-            candidates.part = self.look_up_part(&candidates.key, uri).await;
+            candidates.parts = self.look_up_parts(&candidates.key, uri).await;
         }
         // What came into memory while the store was asked.
         if !self.is_answered(&candidates) {
@@ -248,13 +248,21 @@ impl Exchange<'_> {
         }
     }
 
-    /// The stored part that this request selects, and may have.
-    async fn look_up_part(&self, key: &Key, uri: &Uri) -> Option<(Rc<Stored>, PartialContent)> {
-        let LookedUp::Stored(stored) = self.look_up(&key.part(), uri).await else {
-            return None;
+    /// The stored parts that this request selects, and may have. They are never in the memory tier, which has one response
+    /// of a variant.
+    async fn look_up_parts(&self, key: &Key, uri: &Uri) -> Option<Rc<StoredParts>> {
+        let (worker, key) = (self.worker, key.part());
+        let store = worker.store.get().filter(|store| store.may_have(&key))?;
+        let found = store.parts(&key, &self.head.fields).await;
+        let mut parts = match found {
+            Ok(parts) => parts,
+            Err(failure) => {
+                worker.warn_of_failure(&failure);
+                return None;
+            }
         };
-        let held = parts::stored(&stored.object.meta, stored.object.content.len());
-        let allowed = !stored.object.meta.local || self.client.is_local();
-        (allowed && !held.is_whole()).then_some((stored, held))
+        parts.retain(|part| !part.meta.local || self.client.is_local());
+        let policy = self.settings.policy(uri.as_bytes());
+        StoredParts::of(parts, &policy, &worker.pseudonym).map(Rc::new)
     }
 }

@@ -9,7 +9,7 @@ use super::candidates::CandidateSet;
 use crate::cache::parts;
 use crate::cache::range::{self, ByteRange, Selection};
 use crate::http::head::Method;
-use crate::store::Content;
+use crate::store::{Content, Object};
 use crate::worker::stored::Stored;
 use crate::worker::transfers::{FilePart, TransferEnd};
 
@@ -42,21 +42,22 @@ impl Exchange<'_> {
     /// Leaves out of the candidates what turns out to be damaged where it would be sent from.
     pub(super) async fn leave_damaged_out(&self, candidates: &mut CandidateSet) {
         if let Some(stored) = candidates.stored.take() {
-            candidates.stored = self.begins_well(&stored).await.then_some(stored);
+            candidates.stored = self.begins_well(&stored.object).await.then_some(stored);
         }
-        if let Some((part, held)) = candidates.part.take() {
-            candidates.part = self.begins_well(&part).await.then_some((part, held));
+        if let Some(parts) = candidates.parts.take() {
+            let answer = parts.answer(&self.head, parts.meta());
+            candidates.parts = self.begins_well(&answer).await.then_some(parts);
         }
     }
 
     /// True when what is sent first of a stored response is what was stored, or nothing of it is sent.
-    async fn begins_well(&self, stored: &Stored) -> bool {
+    async fn begins_well(&self, stored: &Object) -> bool {
         let Content::File {
             file,
             offset,
             len,
             blocks: Some(blocks),
-        } = &stored.object.content
+        } = &stored.content
         else {
             return true;
         };
@@ -76,9 +77,9 @@ impl Exchange<'_> {
     }
 
     /// The offset in the content of what this request is sent first.
-    fn first_sent(&self, stored: &Stored) -> u64 {
-        let meta = &stored.object.meta;
-        let held = parts::stored(meta, stored.object.content.len());
+    fn first_sent(&self, stored: &Object) -> u64 {
+        let meta = &stored.meta;
+        let held = parts::stored(meta, stored.content.len());
         let code = if held.is_whole() { meta.status } else { 200 };
         let first = match range::select(&self.head, code, &meta.fields, held.length) {
             Selection::Part(part) => part.first,

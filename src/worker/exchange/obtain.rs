@@ -17,7 +17,7 @@ use crate::cache::range;
 use crate::cache::status::CacheStatus;
 use crate::http::connection::wants_upgrade;
 use crate::http::target::{Scheme, Uri};
-use crate::worker::fetch::{self, Ask, FetchRequest, Known, Purpose, StoredPart, Visibility};
+use crate::worker::fetch::{self, Ask, FetchRequest, Known, KnownParts, Purpose, Visibility};
 use crate::worker::waiting_list::{Ticket, Waiter};
 
 /// The stored response that the question is about.
@@ -26,13 +26,13 @@ fn known(question: Question, candidates: &CandidateSet) -> Known {
         Question::Validate { .. } | Question::FetchRange { .. } => {
             return (candidates.stored.as_ref()).map_or(Known::Nothing, Known::whole);
         }
-        Question::ValidatePart { .. } => Ask::Validity,
+        Question::ValidateParts { .. } => Ask::Validity,
         Question::Complete(lacking) => Ask::Missing(lacking),
         Question::Fetch => Ask::Nothing,
     };
-    let part = candidates.part.clone();
-    part.map_or(Known::Nothing, |(stored, held)| {
-        Known::Part(StoredPart { stored, held, ask })
+    let parts = candidates.parts.clone();
+    parts.map_or(Known::Nothing, |parts| {
+        Known::Parts(KnownParts { parts, ask })
     })
 }
 

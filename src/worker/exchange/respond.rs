@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -24,6 +25,7 @@ use crate::store::Content;
 use crate::worker::pages::reason;
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
+use crate::worker::stored_parts::StoredParts;
 use crate::worker::transfers::FilePart;
 
 /// The detail in Cache-Status of an answer because the origin server hangs.
@@ -86,7 +88,7 @@ impl Exchange<'_> {
         self.record.outcome = RequestOutcome::of_stored(left);
         match (reused.behind, &from.stored) {
             (Behind::Validate, Some(stored)) => self.validate_behind(uri, stored, &from),
-            (Behind::Validate, None) => self.validate_part_behind(uri, &from),
+            (Behind::Validate, None) => self.validate_parts_behind(uri, &from),
             (Behind::TryOrigin, Some(stored)) => {
                 status.detail = Some(ORIGIN_HANGS);
                 self.try_origin(uri, stored);
@@ -96,7 +98,7 @@ impl Exchange<'_> {
         let stored = match reused.from {
             CandidateSource::Growing => None,
             CandidateSource::Stored => from.stored,
-            CandidateSource::Part => from.part.map(|(part, _)| part),
+            CandidateSource::Parts => from.parts.map(|parts| self.answer_of(&parts, uri)),
         };
         if let Some(stored) = stored {
             let stored = &stored;
@@ -114,6 +116,13 @@ impl Exchange<'_> {
         let audience = Audience::Others { age: Some(age) };
         self.answer_fetched(&growing.answer, reader, &status, audience)
             .await
+    }
+
+    /// What stored parts have of the answer.
+    fn answer_of(&self, parts: &StoredParts, uri: &Uri) -> Rc<Stored> {
+        let object = parts.answer(&self.head, parts.meta());
+        let policy = self.settings.policy(uri.as_bytes());
+        Rc::new(Stored::new(object, &policy, &self.worker.pseudonym))
     }
 
     pub(super) async fn answer_stored(&mut self, from: FromStore<'_>) -> After {

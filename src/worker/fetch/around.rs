@@ -1,16 +1,15 @@
-//! What a stored part lacks after it, where it lacks something before it too (RFC 9111 §3.4): asked for on a connection of
-//! its own before anybody is told what comes, so that a representation that changed between the two answers is seen while
-//! the whole can still be taken instead.
+//! What stored parts lack in a second place (RFC 9111 §3.4): asked for on a connection of its own before anybody is told what
+//! comes, so that a representation that changed between the two answers is seen while the whole can still be taken instead.
 
+use super::known_parts::KnownParts;
 use super::partial::misfits;
 use super::request::{FetchRequest, Known, Purpose};
 use super::round_trip::{RangeAfter, Reply, Response};
-use super::stored_part::StoredPart;
 use crate::http::framing::response_framing;
 use crate::http::head::Method;
 use crate::worker::waiting_list::FetchError;
 
-/// The request for what comes after the stored part, once this reply brings what comes before it.
+/// The request for what is lacking in the second place, once this reply brings what is lacking in the first.
 pub fn request_after(
     reply: &Result<Reply, FetchError>,
     request: &FetchRequest,
@@ -18,14 +17,14 @@ pub fn request_after(
     let Ok(Reply::Response(Response { head, .. })) = reply else {
         return None;
     };
-    let part = request.part().and_then(StoredPart::then_after)?;
+    let parts = request.parts().and_then(KnownParts::then)?;
     let key = request.key().filter(|_| head.status == 206)?.clone();
     Some(FetchRequest {
         head: request.head.clone(),
         uri: request.uri.clone(),
         purpose: Purpose::Store {
             key,
-            known: Known::Part(part),
+            known: Known::Parts(parts),
         },
         content: None,
         upgrade: false,

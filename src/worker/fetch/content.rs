@@ -13,7 +13,8 @@ use super::context::Context;
 use super::precedent;
 use super::resume::{Rest, Resumable};
 use super::round_trip::RangeAfter;
-use super::stored_part::StoredPart;
+use crate::cache::parts::Lacking;
+use crate::cache::range::ByteRange;
 use crate::cache::stored::Meta;
 use crate::config::display_duration;
 use crate::http::content::{ContentDecoder, ContentError, ContentStep};
@@ -22,6 +23,7 @@ use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Sender};
 use crate::store;
 use crate::store::spool::{Spool, SpoolWriter};
+use crate::worker::stored_parts::StoredParts;
 use crate::worker::waiting_list::{FetchError, NoStoreReason};
 
 /// Bytes read at a time.
@@ -38,13 +40,14 @@ enum More {
     Resumed(Framing),
 }
 
-/// A stored part that is combined with the content.
+/// Stored parts that are combined with the content.
 pub struct Joint<'a> {
-    pub part: &'a StoredPart,
-    /// The head of the response that brings what it lacks, or what it lacks before it.
+    pub parts: &'a StoredParts,
+    /// All that is put together, and what of it isn't stored.
+    pub lacking: Lacking,
+    /// The head of the response that brings what they lack, or the first of it.
     pub head: &'a ResponseHead,
-    /// What it lacks after it besides, and how that goes on if it breaks off: it has had to wait for all that is before
-    /// it.
+    /// What they lack besides, and how that goes on if it breaks off: it has had to wait for all that is before it.
     pub after: Option<(Box<RangeAfter>, Resumable<'a>)>,
 }
 
@@ -93,7 +96,7 @@ impl<'a> IncomingContent<'a> {
         (connection, self.writer)
     }
 
-    /// Takes all of it, with a stored part in its place; its trailer section, or the reason why it is cut
+    /// Takes all of it, with what stored parts have in its place; its trailer section, or the reason why it is cut
     /// off.
     pub async fn take_all(
         &mut self,
@@ -115,35 +118,47 @@ impl<'a> IncomingContent<'a> {
         joint: Option<Joint<'a>>,
         meta: Option<&Meta>,
     ) -> Result<Fields, String> {
-        let Some(Joint { part, head, after }) = joint else {
+        let Some(joint) = joint else {
             return self.read(framing, meta).await;
         };
-        let content = &part.stored.object.content;
-        if part.comes_first() {
-            self.copy(content, meta).await?;
-            return self.read(framing, meta).await;
-        }
+        let (content, has) = joint.parts.content();
+        let content = &content;
+        let Lacking { of, first, then } = joint.lacking;
+        let held = |first, end| has.within(ByteRange::between(first, end));
+        self.copy(content, held(of.first, first.first), meta)
+            .await?;
         let trailers = self.read(framing, meta).await?;
-        self.copy(content, meta).await?;
-        let Some((after, resumable)) = after else {
+        let end = then.map_or(of.end(), |then| then.first);
+        self.copy(content, held(first.end(), end), meta).await?;
+        let Some(((after, resumable), then)) = joint.after.zip(then) else {
             return Ok(trailers);
         };
         let before = std::mem::replace(&mut self.connection, after.connection);
         if !self.doubtful && !self.ended {
-            self.context.give_back(before, head, framing);
+            self.context.give_back(before, joint.head, framing);
         }
         (self.doubtful, self.ended) = (false, false);
         self.resumable = Some(resumable);
-        self.read(after.framing, meta).await
+        let trailers = self.read(after.framing, meta).await?;
+        self.copy(content, held(then.end(), of.end()), meta).await?;
+        Ok(trailers)
     }
 
-    async fn copy(&mut self, content: &store::Content, meta: Option<&Meta>) -> Result<(), String> {
-        let mut at = 0;
-        while at < content.len() {
+    /// Takes a range of what is stored, which may be empty.
+    async fn copy(
+        &mut self,
+        content: &store::Content,
+        range: ByteRange,
+        meta: Option<&Meta>,
+    ) -> Result<(), String> {
+        let mut at = range.first;
+        while at < range.end() {
             let content = content.clone();
             let piece = spawn_blocking(move || content.piece(at));
             let piece = piece.await.map_err(|lost| lost.to_string())?;
             let piece = piece.map_err(|why| format!("the stored part can't be read: {why}"))?;
+            let most = usize::try_from(range.end() - at).unwrap_or(usize::MAX);
+            let piece = piece.slice(..piece.len().min(most));
             at += piece.len() as u64;
             self.take(piece, meta).await;
         }

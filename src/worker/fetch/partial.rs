@@ -11,13 +11,13 @@ use crate::http::head::{Method, ResponseHead, Version};
 
 /// True when this response is of no use for what was asked: more of a stored part, which it doesn't fit.
 pub fn misfits(request: &FetchRequest, response: &ResponseHead) -> bool {
-    let Some(part) = (request.part()).filter(|part| part.missing().is_some()) else {
+    let Some(parts) = (request.parts()).filter(|parts| parts.missing().is_some()) else {
         return false;
     };
     let framing = response_framing(&request.head.method, response).ok();
     let content = framing.and_then(Framing::length);
     match response.status {
-        206 => part
+        206 => parts
             .joined(response, content, &request.policy.targeted)
             .is_none(),
         status => status == 416,
@@ -34,9 +34,7 @@ pub fn received_alone(
     if !range::is_asked(&request.head) || request.head.fields.has("if-range") {
         return None;
     }
-    let held = parts::received(head, content)?;
-    let outdone = (request.part()).is_some_and(|part| part.outdoes(held.part, &head.fields));
-    (!outdone).then_some(held)
+    parts::received(head, content)
 }
 
 /// The metadata under which the first `received` bytes of a response that broke off are stored, to be asked for the
@@ -55,14 +53,12 @@ pub fn beginning(
         },
         length: whole.length,
     };
-    let outdone = (request.part()).is_some_and(|part| part.outdoes(kept.part, &meta.fields));
     let useful = request.head.method == Method::Get
         && matches!(meta.status, 200 | 206)
         && received > 0
         && !kept.is_whole()
         && parts::validator(&meta.fields).is_some()
-        && !meta.fields.has_token("accept-ranges", "none")
-        && !outdone;
+        && !meta.fields.has_token("accept-ranges", "none");
     let key = request.key().filter(|_| useful)?;
     let head = parts::head(&meta.fields, kept, Version::Http11);
     Some(Meta {

@@ -7,7 +7,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::claim::unclaim;
 use super::context::Context;
+use super::publish_part::publish_part;
 use super::storable::check_size;
+use super::variant_parts::store_whole;
 use crate::cache::key::Key;
 use crate::cache::owner::StoredFor;
 use crate::cache::personal::PersonalFields;
@@ -38,6 +40,9 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     if !fetch.is_valid(&worker.shared, &meta.key) {
         return;
     }
+    if meta.key.is_for_part() {
+        return publish_part(context, meta, whole).await;
+    }
     let content = match &whole {
         Whole::Memory(parts) => joined(parts),
         Whole::Draft { .. } => None,
@@ -48,8 +53,7 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
         checksum: Checksum::of(&content),
         content: Content::Memory(content),
     });
-    let part = (!meta.key.is_for_part()).then(|| meta.key.part());
-    if let (Some(object), Some(_)) = (&small, &part) {
+    if let Some(object) = &small {
         let stored = Stored::new(object.clone(), &request.policy, &worker.pseudonym);
         fetch.publishes(Rc::new(stored));
     }
@@ -57,18 +61,11 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     worker.shared.forget_hits(&place);
     let (invalidation_epoch, key) = (fetch.invalidation_epoch(&meta.key), meta.key.clone());
     let bytes = match &whole {
-        Whole::Memory(parts) => parts.iter().map(Bytes::len).sum::<usize>() as u64,
+        Whole::Memory(_) => whole.len(),
         Whole::Draft { .. } => 0,
     };
     let done = store.run(bytes, move |store| {
-        let published = store.publish(&meta, whole, invalidation_epoch);
-        // The whole takes the place of a part.
-        let left =
-            |part: &Key| published.is_ok() && !store.displaces_parts() && store.may_have(part);
-        if let Some(part) = part.filter(left) {
-            let _ = store.remove(&part);
-        }
-        published
+        store_whole(store, &meta, whole, invalidation_epoch)
     });
     let published = match done.await {
         Ok(published) => published,
@@ -120,7 +117,8 @@ pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> 
     let stored = Rc::new(Stored::new(object, policy, &worker.pseudonym));
     let object = &stored.object;
     // A file kept open here would keep its place on disk after it is evicted.
-    if matches!(object.content, Content::Memory(_)) {
+    let is_part = object.meta.key.is_for_part();
+    if matches!(object.content, Content::Memory(_)) && !is_part {
         let (weight, value) = (stored.weight(), stored.clone());
         let mut memory = worker.memory.borrow_mut();
         memory.insert(&object.meta, object.generation, weight, value);
@@ -163,10 +161,17 @@ pub async fn refresh(
         Err(why) => Err(why),
     };
     let own = match &shared {
-        Ok(shared) if alone.is_empty() => shared.clone(),
+        Ok(shared) if alone.is_empty() && request.parts().is_none() => shared.clone(),
         _ => {
-            let mut own = stored.object.clone();
-            own.meta = all;
+            // Of parts not only the one that was validated for all.
+            let parts = request.parts().map(|known| &known.parts);
+            let mut own = parts.map_or_else(
+                || Object {
+                    meta: all.clone(),
+                    ..stored.object.clone()
+                },
+                |parts| parts.answer(&request.head, &all),
+            );
             own.meta.fields = own.meta.fields.iter().chain(alone.iter()).collect();
             let own = Stored::for_one_client(own, policy, &worker.pseudonym);
             Rc::new(own)

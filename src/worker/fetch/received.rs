@@ -35,12 +35,12 @@ pub struct Combined {
 impl Received {
     /// The response together with the stored part, where they are combined.
     pub fn combined(&self, request: &FetchRequest, has_store: bool, times: FetchTimes) -> Combined {
-        let (part, length) = (request.part(), self.framing.length());
+        let (parts, length) = (request.parts(), self.framing.length());
         let targets = &request.policy.targeted;
-        let begun = part.and_then(|part| part.joined(&self.head, length, targets));
-        let both = part.zip(self.after.as_ref()).and_then(|(part, after)| {
-            part.joined_besides(
-                begun.as_ref()?,
+        let begun = parts.and_then(|parts| parts.joined(&self.head, length, targets));
+        let both = parts.zip(self.after.as_ref()).and_then(|(parts, after)| {
+            parts.joined_besides(
+                &begun.as_ref()?.0,
                 &after.head,
                 after.framing.length(),
                 targets,

@@ -3,7 +3,7 @@
 
 use std::rc::{Rc, Weak};
 
-use super::stored_part::{Ask, StoredPart};
+use super::known_parts::{Ask, KnownParts};
 use crate::cache::key::Key;
 use crate::cache::policy::Policy;
 use crate::config::Settings;
@@ -62,8 +62,8 @@ pub enum Known {
     Validating(Rc<Stored>),
     /// A response that can't be, and is only good for comparing.
     Outdated(Rc<Stored>),
-    /// A part.
-    Part(StoredPart),
+    /// Parts.
+    Parts(KnownParts),
 }
 
 impl Known {
@@ -96,7 +96,7 @@ impl FetchRequest {
     pub fn validates(&self) -> Option<&Rc<Stored>> {
         match self.known() {
             Known::Validating(stored) => Some(stored),
-            Known::Part(part) => part.validates(),
+            Known::Parts(parts) => parts.validates(),
             Known::Nothing | Known::Outdated(_) => None,
         }
     }
@@ -105,14 +105,14 @@ impl FetchRequest {
     pub fn found(&self) -> Option<&Rc<Stored>> {
         match self.known() {
             Known::Validating(stored) | Known::Outdated(stored) => Some(stored),
-            Known::Nothing | Known::Part(_) => None,
+            Known::Nothing | Known::Parts(_) => None,
         }
     }
 
-    /// The stored part of what it is for.
-    pub fn part(&self) -> Option<&StoredPart> {
+    /// The stored parts of what it is for.
+    pub fn parts(&self) -> Option<&KnownParts> {
         match self.known() {
-            Known::Part(part) => Some(part),
+            Known::Parts(parts) => Some(parts),
             Known::Nothing | Known::Validating(_) | Known::Outdated(_) => None,
         }
     }
@@ -124,7 +124,7 @@ impl FetchRequest {
         };
         match known {
             Known::Validating(stored) => *known = Known::Outdated(stored.clone()),
-            Known::Part(part) => part.ask = Ask::Nothing,
+            Known::Parts(parts) => parts.ask = Ask::Nothing,
             Known::Nothing | Known::Outdated(_) => {}
         }
     }

@@ -218,9 +218,11 @@ impl Context<'_> {
         let last = last.unwrap_or_else(|| (head.clone(), framing));
         let joint = arrival
             .joint
-            .zip(request.part())
-            .map(|(joint, part)| Joint {
-                part,
+            .zip(request.parts())
+            .and_then(|(joint, known)| known.lacking().map(|lacking| (joint, known, lacking)))
+            .map(|(joint, known, lacking)| Joint {
+                parts: &known.parts,
+                lacking,
                 head: &head,
                 after: after.map(|after| (after, Resumable::of_joint(&head, joint))),
             });

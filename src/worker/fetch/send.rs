@@ -27,9 +27,9 @@ pub fn request_head(
     content: Option<&RequestContent>,
     pseudonym: &str,
 ) -> BytesMut {
-    let asked = request.part().and_then(|part| {
-        let validator = parts::validator(&part.stored.object.meta.fields)?;
-        Some((part.missing()?.asked(part.held.length), validator))
+    let asked = request.parts().and_then(|known| {
+        let validator = parts::validator(known.parts.fields())?;
+        Some((known.missing()?.asked(known.length()), validator))
     });
     let validated = request.validates().into_iter();
     let mut extra: Vec<(&[u8], &[u8])> = validated

@@ -61,8 +61,8 @@ pub fn storable(
         return Err(NoStoreReason::TooLarge);
     }
     let mut meta = Meta::of(key, presented, &head, times, &policy.targeted);
-    let part = request.part().filter(|_| received.joint.is_some());
-    let part = part.map(|part| &part.stored.object.meta);
+    let part = request.parts().filter(|_| received.joint.is_some());
+    let part = part.map(|known| known.parts.meta());
     // What is put together is for those alone that may have all of it.
     if whom == StoredFor::Named || part.is_some_and(|part| part.variant.is_apart()) {
         meta = meta.apart(&presented.fields);
@@ -106,7 +106,7 @@ pub fn superseded(request: &FetchRequest, head: &ResponseHead, why: NoStoreReaso
     if !is_newer {
         return Vec::new();
     }
-    let part = request.part().map(|part| &part.stored);
+    let part = request.parts().map(|known| &known.parts.recent);
     let known = request.found().into_iter().chain(part);
     known.map(|stored| stored.object.meta.key.clone()).collect()
 }

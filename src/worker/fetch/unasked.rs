@@ -45,7 +45,7 @@ pub(super) fn is_unasked(request: &FetchRequest, response: &ResponseHead) -> boo
 }
 
 fn missing(request: &FetchRequest) -> bool {
-    request.part().is_some_and(|part| part.missing().is_some())
+    (request.parts()).is_some_and(|parts| parts.missing().is_some())
 }
 
 fn has_only_if_range(request: &FetchRequest) -> bool {

@@ -40,14 +40,15 @@ fn a_part_of_a_versioned_file() {
             fields: &meta.fields,
             local: false,
         };
+        let held = HeldParts::new([SECOND_HALF.part], SECOND_HALF.length);
         let candidates = Candidates {
-            part: Some((part, SECOND_HALF)),
+            parts: Some((part, &held)),
             ..Candidates::default()
         };
         let Plan::Answer(reused) = plan(&presented, &candidates, NOW) else {
             panic!("{age} {lines:?}");
         };
-        assert_eq!(reused.from, CandidateSource::Part);
+        assert_eq!(reused.from, CandidateSource::Parts);
         assert_eq!(reused.behind, *expected, "{age} {validated:?} {lines:?}");
     }
 }
@@ -80,7 +81,7 @@ fn asking_again_is_of_what_is_on_its_way_into_the_store_too() {
         let candidates = Candidates {
             stored: None,
             other_variants: false,
-            part: None,
+            parts: None,
             growing: Some(Growing {
                 facts: &facts,
                 selected: Selected {
