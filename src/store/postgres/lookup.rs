@@ -19,10 +19,13 @@ use crate::store::{Content, Found, Object, SMALL, StoreError};
 /// Most recent first, with one that is stored as a part only, whose content nobody has asked for yet. What begins
 /// it is read by [`row::meta`].
 const LOOKUP: &str = concat!(
+    "SELECT * FROM (",
     row::columns!(),
-    ", id, length, checksum, CASE WHEN variant = '' AND key_hash = $1 THEN content END, content_id \
-    FROM cacheproxy.response WHERE key_hash = $1 \
-    OR id = (SELECT p.id FROM cacheproxy.response p WHERE p.key_hash = $2 LIMIT 1) ORDER BY id DESC"
+    ", id, length, checksum, CASE WHEN variant = '' THEN content END, content_id \
+    FROM cacheproxy.response WHERE key_hash = $1 UNION ALL (",
+    row::columns!(),
+    ", id, length, checksum, NULL, content_id \
+    FROM cacheproxy.response WHERE key_hash = $2 LIMIT 1)) r ORDER BY id DESC"
 );
 const REMOVE: &str = "SELECT cacheproxy.evict($1)";
 const CONTENT: &str = "SELECT content FROM cacheproxy.response WHERE id = $1";

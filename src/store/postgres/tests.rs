@@ -100,6 +100,65 @@ fn a_part_is_looked_up_only_where_there_is_one() {
     assert!(suite::look(&other.store, &part).is_some());
 }
 
+/// Bit rot that the server didn't find, in content of more than one piece and of one: nobody gets it, and it goes.
+#[test]
+fn damaged_pieces_are_neither_served_nor_kept() {
+    let server = Server::shared();
+    let bench = bench(&server.database());
+    for (length, damaged) in [(600_000, 1), (600_000, 2), (100_000, 0)] {
+        let meta = plain("GET http://rotten/");
+        let store = [publish, suite::publish_draft][damaged % 2];
+        store(&bench.store, &meta, &content(length, 1));
+        let damage = format!(
+            "UPDATE cacheproxy.piece SET bytes = set_byte(bytes, 7, get_byte(bytes, 7) # 1) WHERE number = {damaged}"
+        );
+        server.sql(&bench.name, &damage);
+        let object = suite::look(&bench.store, &meta.key).unwrap();
+        let mut at = 0;
+        let outcome = loop {
+            match object.content.piece(at) {
+                Ok(piece) if piece.is_empty() => break Ok(()),
+                Ok(piece) => at += piece.len() as u64,
+                Err(why) => break Err(why),
+            }
+        };
+        assert!(matches!(outcome, Err(StoreError::Gone)), "{outcome:?}");
+        assert_eq!(at, damaged as u64 * content::PIECE);
+        assert!(suite::look(&bench.store, &meta.key).is_none());
+        server.sql(&bench.name, "DELETE FROM cacheproxy.piece");
+    }
+}
+
+/// A whole takes the place of the parts that it would take of wholes.
+#[test]
+fn a_whole_leaves_parts_that_are_for_others() {
+    let bench = bench(&Server::shared().database());
+    let whole = plain("GET http://whole/");
+    let request =
+        |client: &[u8]| crate::cache::owner::testing::identified(&Fields::default(), client);
+    let (one, two) = (request(b"1"), request(b"2"));
+    let part = suite::part_of(&whole.key, 0..10);
+    let key = &part.key;
+    suite::look(&bench.store, &whole.key);
+    for meta in [
+        part.clone(),
+        part.clone().apart(&one),
+        part.clone().apart(&two),
+    ] {
+        publish(&bench.store, &meta, &content(10, 1));
+    }
+    let left = || {
+        let of = |request: &Fields| bench.store.parts(key, request).unwrap();
+        [&Fields::default(), &one, &two]
+            .map(|request| of(request).first().map(|part| part.meta.variant.is_apart()))
+    };
+    assert_eq!(left(), [Some(false), Some(true), Some(true)]);
+    publish(&bench.store, &whole.clone().apart(&one), &content(20, 1));
+    assert_eq!(left(), [Some(false), Some(false), Some(true)]);
+    publish(&bench.store, &whole, &content(20, 1));
+    assert_eq!(left(), [None, None, Some(true)]);
+}
+
 #[test]
 fn a_person_can_read_it() {
     let server = Server::shared();

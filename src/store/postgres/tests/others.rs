@@ -48,6 +48,8 @@ fn rows_that_no_response_made_are_a_miss_and_go() {
         "status = 304",
         "response_time = 'infinity'",
         "request_time = '294000-01-01'",
+        "whole_length = 100000000",
+        "status = 206",
     ];
     for row in rows {
         for length in [10, 70_000] {
@@ -61,6 +63,14 @@ fn rows_that_no_response_made_are_a_miss_and_go() {
             assert_eq!(left, "0", "{row}");
         }
     }
+    // What is unknown of where it came from counts as nothing.
+    let odd = "boot = '\\x07', digest_algorithm = 'md5', digest = '\\x07', class = 'eternal', first_byte = 7";
+    publish(&bench.store, &meta, &content(10, 1));
+    server.sql(
+        &bench.name,
+        &format!("UPDATE cacheproxy.response SET {odd}"),
+    );
+    assert_eq!(look(&bench.store, &meta.key).unwrap().meta, meta);
     // One that isn't what its content says is a miss.
     for row in [
         "length = -1",
