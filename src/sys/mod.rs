@@ -16,6 +16,7 @@ pub mod fds;
 pub(crate) mod inspection;
 pub(crate) mod journal;
 pub(crate) mod limits;
+pub(crate) mod lmdb;
 pub mod memory_file;
 pub(crate) mod names;
 pub(crate) mod notifier;

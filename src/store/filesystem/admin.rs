@@ -1,82 +1,118 @@
-//! A store's directory seen from outside, by a command.
+//! A store's directory seen from outside, by a command, whether or not a proxy runs. Where there is no store none is made.
 //!
-//! Nothing is made here, so a command that root gives leaves no file that the service can't change.
-//! Only records' heads are read.
+//! Entries are read some at a time, so that no look at all of them holds up the others, nor takes their memory.
 
-use std::fs::File;
-use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::root::{NO_VARIANT, Root, counted, unhex};
+use bytes::Bytes;
+
+use super::FilesystemStore;
+use super::directory::Directory;
+use super::entry::{EntryKey, RecordPlace};
+use super::lookup::decode;
 use crate::cache::key::{Hash, Key};
 use crate::store::admin::{StoreAdmin, StoredInfo};
-use crate::store::record::read::{StoredFile, read_head};
+use crate::store::record::head::{self, RecordHead};
 use crate::store::{Object, Published, StoreError};
 use crate::sys::shared::Shared;
 
-#[derive(Debug)]
-pub struct Directory(Root);
+/// The entries that are read at once.
+const AT_ONCE: usize = 1000;
 
-impl Directory {
+/// The store at a path.
+#[derive(Debug)]
+pub struct StoreDirectory(PathBuf);
+
+/// An entry of the index.
+type Entry = (Vec<u8>, Bytes);
+
+impl StoreDirectory {
     /// The store at `path`, which may have nothing in it or not be there.
-    pub fn of(path: &Path) -> Directory {
-        Directory(Root::at(path))
+    pub fn of(path: &Path) -> StoreDirectory {
+        StoreDirectory(path.to_path_buf())
     }
 
-    fn each_file(
+    /// The store itself; None where there is none. Nobody's room is reserved by it.
+    fn open(&self, shared: Option<&Shared>) -> Result<Option<FilesystemStore>, StoreError> {
+        let directory = Directory::at(&self.0);
+        if super::index::current(&directory).is_none() {
+            return Ok(None);
+        }
+        let shared = match shared {
+            Some(shared) => shared.fd().try_clone_to_owned().and_then(Shared::from_fd),
+            None => Shared::create(),
+        };
+        let shared = Arc::new(shared.map_err(StoreError::at(&self.0))?);
+        FilesystemStore::open_beside(&self.0, shared).map(Some)
+    }
+
+    /// Visits the records' heads whose keys begin with `prefix`, until that breaks.
+    fn each_record(
         &self,
-        visit: &mut dyn FnMut(&Path) -> Result<ControlFlow<()>, StoreError>,
+        store: &FilesystemStore,
+        visit: &mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        for number in 0..=u8::MAX {
-            let path = self.0.directory(number);
-            let at = StoreError::at(&path);
-            let entries = match std::fs::read_dir(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries.map_err(at)?,
+        let mut after = Vec::new();
+        loop {
+            let entries = entries_after(store, &after)?;
+            let Some((last, _)) = entries.last() else {
+                return Ok(());
             };
-            for entry in entries {
-                if visit(&entry.map_err(at)?.path())?.is_break() {
+            after.clone_from(last);
+            for (key, bytes) in entries {
+                if head::brief(&bytes).is_some() && visit(&key, bytes)?.is_break() {
                     return Ok(());
                 }
             }
         }
-        Ok(())
-    }
-
-    /// The record in this file; None for an index, damage or nothing.
-    fn seen(&self, path: &Path) -> Result<Option<StoredInfo>, StoreError> {
-        let Some(file) = self.0.open(path, false)? else {
-            return Ok(None);
-        };
-        match head(&file) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            seen => seen.map_err(StoreError::at(path)),
-        }
-    }
-
-    /// The response in this file, whole; None for an index, a variant's file, damage or nothing.
-    fn whole(&self, hash: &Hash, variant: &Hash) -> Result<Option<Object>, StoreError> {
-        Ok(match self.0.read(hash, variant)? {
-            Some((file, StoredFile::Record(record))) => Some(record.into_object(file, 0)),
-            _ => None,
-        })
-    }
-
-    /// The variants under this hash, most recent first.
-    fn variants(&self, hash: &Hash) -> Result<Vec<Hash>, StoreError> {
-        Ok(match self.0.index(hash)? {
-            Some(index) => index.variants().copied().collect(),
-            None => vec![NO_VARIANT],
-        })
     }
 }
 
-impl StoreAdmin for Directory {
+/// The next entries, only the heads of records.
+fn entries_after(store: &FilesystemStore, after: &[u8]) -> Result<Vec<Entry>, StoreError> {
+    let environment = store.environment()?;
+    store.noting_damage(&environment, |txn| {
+        let range = (
+            std::ops::Bound::Excluded(after),
+            std::ops::Bound::Unbounded,
+        );
+        let entries = environment.objects.range(txn, &range)?.take(AT_ONCE);
+        let head = |value: &[u8]| Bytes::copy_from_slice(&value[..head::length(value)]);
+        entries
+            .map(|entry| entry.map(|(key, value)| (key.to_vec(), head(value))))
+            .collect()
+    })
+}
+
+fn info(head: RecordHead, entry: &[u8]) -> StoredInfo {
+    let file = head::Brief {
+        order: 0,
+        content: head.content,
+        place: head.place,
+    };
+    let here = match file.file_size() {
+        0 => head.content,
+        size => size,
+    };
+    StoredInfo {
+        size: here + entry.len() as u64 + head.meta.key.text().len() as u64,
+        content: head.content,
+        used: None,
+        hits: None,
+        meta: head.meta,
+    }
+}
+
+impl StoreAdmin for StoreDirectory {
     fn each(&self, visit: &mut dyn FnMut(StoredInfo)) -> Result<(), StoreError> {
-        self.each_file(&mut |path| {
-            if let Some(seen) = self.seen(path)? {
-                visit(seen);
+        let Some(store) = self.open(None)? else {
+            return Ok(());
+        };
+        self.each_record(&store, &mut |key, bytes| {
+            if let Ok((head, _)) = head::decode(&bytes) {
+                visit(info(head, key));
             }
             Ok(ControlFlow::Continue(()))
         })
@@ -86,40 +122,63 @@ impl StoreAdmin for Directory {
         &self,
         visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.each_file(&mut |path| {
-            // A variant's file comes with the index that names it.
-            let name = path.file_name().and_then(|name| name.to_str());
-            let Some(hash) = name.and_then(unhex) else {
+        let Some(store) = self.open(None)? else {
+            return Ok(());
+        };
+        self.each_record(&store, &mut |key, _| {
+            let environment = store.environment()?;
+            let bytes = store.noting_damage(&environment, |txn| {
+                let found = environment.objects.get(txn, key)?;
+                Ok(found.map(Bytes::copy_from_slice))
+            })?;
+            let Some(Ok((head, content))) = bytes.map(decode) else {
                 return Ok(ControlFlow::Continue(()));
             };
-            for variant in self.variants(&hash)?.iter().rev() {
-                if let Some(object) = self.whole(&hash, variant)? {
-                    if visit(object).is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
-                }
-            }
-            Ok(ControlFlow::Continue(()))
+            Ok(match store.object(head, content, 0)? {
+                Some(object) => visit(object),
+                None => ControlFlow::Continue(()),
+            })
         })
     }
 
     fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError> {
-        let hash = key.hash();
-        let mut found = Vec::new();
-        for variant in self.variants(hash)? {
-            let seen = self.seen(&self.0.file(hash, &variant))?;
-            found.extend(seen.filter(|seen| seen.meta.key == *key));
+        let Some(store) = self.open(None)? else {
+            return Ok(Vec::new());
+        };
+        let environment = store.environment()?;
+        let list = EntryKey::of_list(key);
+        let (order, entries) = store.noting_damage(&environment, |txn| {
+            let variants = environment.objects.get(txn, list.as_bytes())?;
+            let order = variants.map(|list| super::lookup::variants_of(list, key));
+            let entries = environment.objects.prefix_iter(txn, list.as_bytes())?;
+            let entries = entries.map(|entry| {
+                entry.map(|(entry, value)| (entry.to_vec(), Bytes::copy_from_slice(value)))
+            });
+            Ok((order, entries.collect::<Result<Vec<Entry>, _>>()?))
+        })?;
+        let mut found: Vec<(usize, StoredInfo)> = Vec::new();
+        for (entry, bytes) in entries {
+            let Ok((head, _)) = head::decode(&bytes) else {
+                continue;
+            };
+            if head.meta.key == *key {
+                let at = |order: &Vec<Hash>| {
+                    let variant = head.meta.variant.hash();
+                    order.iter().position(|it| it == variant)
+                };
+                let place = order.as_ref().and_then(at).unwrap_or(usize::MAX);
+                found.push((place, info(head, &entry)));
+            }
         }
-        Ok(found)
+        found.sort_by_key(|(place, _)| *place);
+        Ok(found.into_iter().map(|(_, info)| info).collect())
     }
 
     fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
         shared.invalidate(key.hash());
-        // Taking the lock would make a directory, which then belonged to who purges.
-        let removed = if self.0.directory(key.hash()[0]).is_dir() {
-            self.0.remove(shared, key)?
-        } else {
-            Vec::new()
+        let removed = match self.open(Some(shared))? {
+            Some(store) => store.change(|change| super::publish::remove_all(change, key))?,
+            None => Vec::new(),
         };
         shared.next_generation(key.hash());
         Ok(removed)
@@ -131,136 +190,29 @@ impl StoreAdmin for Directory {
         wanted: &dyn Fn(&Key) -> bool,
     ) -> Result<Vec<Published>, StoreError> {
         shared.invalidate_all();
+        let Some(store) = self.open(Some(shared))? else {
+            return Ok(Vec::new());
+        };
         let mut keys = Vec::new();
-        self.each(&mut |seen| {
-            if wanted(&seen.meta.key) {
-                keys.push(seen.meta.key);
+        self.each_record(&store, &mut |entry, bytes| {
+            let is_wanted = head::key_of(&bytes).is_some_and(|text| {
+                wanted(&Key::new(Bytes::copy_from_slice(text)))
+            });
+            if is_wanted && RecordPlace::parse(entry).is_some() {
+                keys.push(entry.to_vec());
             }
+            Ok(ControlFlow::Continue(()))
         })?;
-        // A key is there once for each variant.
-        keys.sort_unstable_by(|one, other| one.hash().cmp(other.hash()));
-        keys.dedup();
         let mut removed = Vec::new();
-        for key in &keys {
-            removed.extend(self.purge(key, shared)?);
+        for keys in keys.chunks(AT_ONCE) {
+            removed.extend(store.change(|change| {
+                let mut removed = Vec::new();
+                for key in keys {
+                    removed.extend(change.remove(key)?);
+                }
+                Ok(removed)
+            })?);
         }
         Ok(removed)
-    }
-}
-
-fn head(file: &File) -> io::Result<Option<StoredInfo>> {
-    let length = file.metadata()?.len();
-    Ok(read_head(file)?.map(|(prelude, meta)| StoredInfo {
-        content: prelude.content,
-        size: counted(length, meta.variant.hash()),
-        used: None,
-        hits: None,
-        meta,
-    }))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::cache::extent::Extent;
-    use crate::cache::provenance::Provenance;
-    use crate::cache::stored::Meta;
-    use crate::cache::time::Timestamp;
-    use crate::http::fields::Fields;
-    use crate::store::filesystem::FilesystemStore;
-    use crate::store::{Found, Whole};
-
-    fn meta(uri: &str, language: Option<&str>) -> Meta {
-        let names: Vec<String> = language
-            .map(|_| "accept-language".into())
-            .into_iter()
-            .collect();
-        let vary = language.map(|_| (&b"Vary"[..], &b"Accept-Language"[..]));
-        Meta {
-            key: Key::new(format!("GET {uri}")),
-            variant: crate::cache::vary::variant_of(&names, &request(language)),
-            request_time: Timestamp::from_millis(1),
-            response_time: Timestamp::from_millis(2),
-            local: false,
-            extent: Extent::Whole,
-            provenance: Provenance::default(),
-            status: 200,
-            reason: "OK".into(),
-            fields: vary.into_iter().collect(),
-            trailers: Fields::default(),
-        }
-    }
-
-    fn request(language: Option<&str>) -> Fields {
-        let field = language.map(|language| (&b"Accept-Language"[..], language.as_bytes()));
-        field.into_iter().collect()
-    }
-
-    #[test]
-    fn what_is_purged_is_gone_for_those_who_have_the_store_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let shared = Arc::new(Shared::create().unwrap());
-        let path = dir.path().join("store");
-        let admin = Directory::of(&path);
-        admin.each(&mut |_| panic!("there is nothing")).unwrap();
-        let store = FilesystemStore::open(&path, 1, shared.clone()).unwrap();
-        let rows = [
-            ("http://a/1", None),
-            ("http://a/2", Some("de")),
-            ("http://a/2", Some("en")),
-            ("http://b/1", None),
-        ];
-        for (uri, language) in rows {
-            let whole = Whole::Memory(vec!["content".into()]);
-            store.publish(&meta(uri, language), whole, None).unwrap();
-        }
-        let mut seen = Vec::new();
-        admin
-            .each(&mut |it| seen.push((it.meta.key, it.content)))
-            .unwrap();
-        assert_eq!(seen.len(), 4);
-        assert!(seen.iter().all(|(_, content)| *content == 7));
-        let two = Key::new("GET http://a/2");
-        let variants = admin.of_key(&two).unwrap();
-        let texts: Vec<_> = variants
-            .iter()
-            .map(|it| it.meta.variant.text().clone())
-            .collect();
-        assert_eq!(texts, ["accept-language: en\n", "accept-language: de\n"]);
-        let before = (
-            shared.generation(two.hash()),
-            shared.invalidations(two.hash()),
-        );
-        assert_eq!(admin.purge(&two, &shared).unwrap().len(), 2);
-        assert!(shared.generation(two.hash()) > before.0);
-        assert!(shared.invalidations(two.hash()) > before.1);
-        let found = store.lookup(&two, &request(Some("de"))).unwrap();
-        assert!(matches!(found, Found::Nothing));
-        assert!(admin.purge(&two, &shared).unwrap().is_empty());
-        // Responses that were being fetched before are not stored after.
-        let late = Whole::Memory(vec!["content".into()]);
-        let late = store.publish(&meta("http://a/2", Some("de")), late, Some(before.1));
-        assert!(matches!(late, Err(StoreError::Gone)), "{late:?}");
-        let removed = admin.purge_where(&shared, &|key| key.text().starts_with(b"GET http://a/"));
-        assert_eq!(removed.unwrap().len(), 1);
-        assert_eq!(admin.of_key(&Key::new("GET http://b/1")).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn purging_makes_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store");
-        let shared = Shared::create().unwrap();
-        let key = Key::new("GET http://a/");
-        assert!(
-            Directory::of(&path)
-                .purge(&key, &shared)
-                .unwrap()
-                .is_empty()
-        );
-        assert!(!path.exists());
     }
 }

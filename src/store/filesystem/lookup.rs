@@ -1,166 +1,339 @@
-//! Lookups: the stored response that a request selects, and whether its content is trusted.
+//! Lookups: the stored response that a request selects, by one look into the index, in the event loop where that waits
+//! for no disk.
 //!
-//! Small content is verified every time. Large content is trusted while its file has the time it was
-//! stamped with and it was written in this boot, or in one that ended cleanly; else it is verified
-//! whole, once, when the caller finds the time. What does not check is removed, after a second look under the lock.
+//! What is small is copied out and its checksums are verified each time; large content is checked block by block as it is
+//! sent. What doesn't check is a miss, and goes.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use heed::RoTxn;
 
 use super::FilesystemStore;
-use super::root::NO_VARIANT;
-use super::write::stamp;
+use super::directory::NO_VARIANT;
+use super::entry::EntryKey;
+use super::environment::Environment;
 use crate::cache::key::{Hash, Key, Variant};
 use crate::http::fields::Fields;
-use crate::store::checksum::Checksum;
-use crate::store::content::each_part_of_file;
-use crate::store::record::BOOT_AT;
-use crate::store::record::read::{Record, StoredFile, read};
-use crate::store::{Content, Found, Object, StoreError, place};
-use crate::sys::disk;
+use crate::store::record::head::{self, ContentPlace, RecordHead};
+use crate::store::record::variants::VariantList;
+use crate::store::{Checksum, Content, Found, Object, StoreError, place};
+use crate::sys::lmdb;
+
+/// A look that took longer has waited for something.
+const LONG: Duration = Duration::from_micros(200);
+
+/// The bytes of a record, with the variant that it is to be of.
+struct Candidate {
+    variant: Variant,
+    bytes: Bytes,
+}
+
+/// What a look into the index found.
+enum Looked {
+    Nothing,
+    /// The one record of the key, without `Vary`, or those that the request selects, most recent first.
+    Records(Vec<Candidate>),
+    /// The same, which would have to wait for the disk.
+    NotResident,
+}
+
+/// The wait that a look may make.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// For the disk.
+    Disk,
+    /// For nothing.
+    No,
+}
 
 impl FilesystemStore {
+    /// Looks in the event loop; None where that would wait, or where something is to be removed.
+    pub(super) fn lookup_now(&self, key: &Key, request: &Fields) -> Option<Result<Found, StoreError>> {
+        if !self.residency.is_likely() {
+            return None;
+        }
+        self.residency.begin();
+        let begun = Instant::now();
+        let found = self.look(key, request, Wait::No);
+        if begun.elapsed() > LONG {
+            self.residency.note_wait();
+        }
+        found.transpose()
+    }
+
     pub(super) fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
+        let before = lmdb::major_faults();
+        let found = self.look(key, request, Wait::Disk);
+        self.residency.note(lmdb::major_faults() == before);
+        found.map(|found| found.unwrap_or(Found::Nothing))
+    }
+
+    /// None where the look would wait longer than it may.
+    fn look(&self, key: &Key, request: &Fields, wait: Wait) -> Result<Option<Found>, StoreError> {
         // Read first: a change while this lookup goes on then makes copies of its outcome stale.
         let generation = self.shared.generation(key.hash());
-        match self.sound(key.hash(), &NO_VARIANT)? {
-            None => Ok(Found::Nothing),
-            Some((file, StoredFile::Record(record))) => {
-                let found = self.accept(file, *record, key, &Variant::none(), generation);
-                Ok(found.unwrap_or(Found::Nothing))
-            }
-            Some((_, StoredFile::Index(index))) if index.key == *key.text() => {
-                for variant in index.selected(request) {
-                    let found = self.sound(key.hash(), variant.hash())?;
-                    if let Some((file, StoredFile::Record(record))) = found {
-                        let found = self.accept(file, *record, key, &variant, generation);
-                        if let Some(found) = found {
-                            return Ok(found);
-                        }
+        let environment = self.environment()?;
+        let candidates = match self.noting_damage(&environment, |txn| {
+            look_into(&environment, txn, key, request, wait)
+        })? {
+            Looked::Nothing => return Ok(Some(Found::Nothing)),
+            Looked::NotResident => return Ok(None),
+            Looked::Records(candidates) => candidates,
+        };
+        let has_list = candidates.first().is_none_or(|it| it.variant != Variant::none());
+        for candidate in candidates {
+            let variant = candidate.variant.clone();
+            match read(candidate.bytes, key, &variant) {
+                Ok(Some((head, content))) => {
+                    if wait == Wait::No && matches!(head.place, ContentPlace::File(_)) {
+                        return Ok(None);
+                    }
+                    if let Some(object) = self.object(head, content, generation)? {
+                        self.shared.visit(&place(key.hash(), variant.hash()));
+                        return Ok(Some(Found::Object(Box::new(object))));
                     }
                 }
-                Ok(Found::OtherVariants)
+                Ok(None) => {}
+                Err(_) if wait == Wait::No => return Ok(None),
+                Err(why) => self.discard(key, &variant, 0, why)?,
             }
-            Some((_, StoredFile::Index(_) | StoredFile::Bad(_))) => Ok(Found::Nothing),
         }
+        Ok(Some(match has_list {
+            true => Found::OtherVariants,
+            false => Found::Nothing,
+        }))
     }
 
-    /// The file under this name. One that seems damaged is read again under the lock, where nobody
-    /// changes it, and removed if it is.
-    fn sound(&self, hash: &Hash, variant: &Hash) -> Result<Option<(File, StoredFile)>, StoreError> {
-        match self.root.read(hash, variant)? {
-            Some((_, StoredFile::Bad(_))) => {}
-            found => return Ok(found),
-        }
-        let _lock = self.root.lock(hash)?;
-        match self.root.read(hash, variant)? {
-            Some((_, StoredFile::Bad(why))) => {
-                self.discard(hash, variant, why)?;
-                Ok(None)
-            }
-            found => Ok(found),
-        }
+    /// The stored response that a record is; None where its file is gone, and with it the record.
+    pub(super) fn object(
+        &self,
+        head: RecordHead,
+        content: Bytes,
+        generation: u32,
+    ) -> Result<Option<Object>, StoreError> {
+        let content = match &head.place {
+            ContentPlace::Here => Content::Memory(content),
+            ContentPlace::File(id) => match self.open_content(*id, head.content)? {
+                Some(content) => content,
+                None => {
+                    let (key, variant) = (&head.meta.key, &head.meta.variant);
+                    let first = head.meta.extent.first();
+                    self.discard(key, variant, first, "its file is missing")?;
+                    return Ok(None);
+                }
+            },
+            ContentPlace::ByDigest => return Ok(None),
+        };
+        Ok(Some(Object {
+            checksum: head.content_checksum,
+            meta: head.meta,
+            content,
+            generation,
+        }))
     }
 
-    /// Removes a damaged file, under the lock.
-    fn discard(&self, hash: &Hash, variant: &Hash, why: &str) -> Result<(), StoreError> {
-        let path = self.root.file(hash, variant);
-        log::warn!("{}: {why}; removed from the store", path.display());
-        self.displace(hash, variant)?;
-        if *variant != NO_VARIANT {
-            self.root.unlist(hash, variant)?;
+    /// All stored parts of a key that the request selects, by where they begin.
+    pub(super) fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError> {
+        let generation = self.shared.generation(key.hash());
+        let environment = self.environment()?;
+        let (variant, found) = self.noting_damage(&environment, |txn| {
+            parts_in(&environment, txn, key, request)
+        })?;
+        let mut parts = Vec::new();
+        for (first, bytes) in found {
+            match read(bytes, key, &variant) {
+                Ok(Some((head, content))) => {
+                    parts.extend(self.object(head, content, generation)?);
+                }
+                Ok(None) => {}
+                Err(why) => self.discard(key, &variant, first, why)?,
+            }
         }
-        self.shared.next_generation(hash);
+        if !parts.is_empty() {
+            self.shared.visit(&place(key.hash(), variant.hash()));
+        }
+        Ok(parts)
+    }
+
+    /// Reads the index; one that turns out to be damaged is made anew.
+    pub(super) fn noting_damage<T>(
+        &self,
+        environment: &Environment,
+        look: impl FnOnce(&RoTxn<'_>) -> Result<T, heed::Error>,
+    ) -> Result<T, StoreError> {
+        let outcome = match environment.read() {
+            Ok(txn) => look(&txn),
+            Err(error) => Err(error),
+        };
+        let outcome = outcome.map_err(|error| environment.failure(error));
+        self.mending(environment, outcome)
+    }
+
+    /// Removes a record that doesn't check, after a second look under the lock.
+    fn discard(
+        &self,
+        key: &Key,
+        variant: &Variant,
+        first: u64,
+        why: &'static str,
+    ) -> Result<(), StoreError> {
+        let entry = EntryKey::of_record(key, variant.hash(), first);
+        let removed = self.change(|change| {
+            let Some(bytes) = change.get(entry.as_bytes())? else {
+                return Ok(None);
+            };
+            let bytes = Bytes::copy_from_slice(bytes);
+            let is_sound = match read(bytes, key, variant) {
+                Ok(Some((head, _))) => self.has_file(&head.place),
+                Ok(None) => true,
+                Err(_) => false,
+            };
+            match is_sound {
+                true => Ok(None),
+                false => change.remove(entry.as_bytes()),
+            }
+        })?;
+        if removed.is_some() {
+            let key = crate::sys::printable::printable(key.text());
+            log::warn!("{key}: {why}; removed from the store");
+        }
         Ok(())
     }
 
-    /// The stored response that a record is, when it is this key's and variant's.
-    fn accept(
-        &self,
-        file: File,
-        record: Record,
-        key: &Key,
-        variant: &Variant,
-        generation: u32,
-    ) -> Option<Found> {
-        if record.meta.key != *key || record.meta.variant != *variant {
-            return None;
+    fn has_file(&self, place: &ContentPlace) -> bool {
+        match place {
+            ContentPlace::File(id) => self.directory.file(id).exists(),
+            ContentPlace::Here | ContentPlace::ByDigest => true,
         }
-        self.shared.visit(&place(key.hash(), variant.hash()));
-        // Small content was verified when it was read.
-        let is_good = record.content.is_some() || self.is_trusted(&record);
-        let object = Box::new(record.into_object(file, generation));
-        if let Content::File { file, .. } = &object.content {
-            self.open_files.add(file);
-            // Whoever evicts it sees that it goes on taking disk.
-            let _ = disk::mark_in_use(file);
-        }
-        Some(match is_good {
-            true => Found::Object(object),
-            false => Found::Unverified(object),
-        })
-    }
-
-    fn is_trusted(&self, record: &Record) -> bool {
-        let prelude = &record.prelude;
-        record.is_untouched()
-            && (prelude.boot == self.shared.boot()
-                || self.synced.covers(&prelude.boot, prelude.stamp))
-    }
-
-    /// Checks large content. If it is whole the record is trusted from now on, else it is removed.
-    pub(super) fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
-        let Content::File { file, .. } = &object.content else {
-            return Ok(Some(object));
-        };
-        let (hash, variant) = (object.meta.key.hash(), object.meta.variant.hash());
-        let path = self.root.file(hash, variant);
-        let at = StoreError::at(&path);
-        // Another request may have verified it meanwhile, or its metadata was just being changed.
-        let lock = self.root.lock(hash)?;
-        let StoredFile::Record(record) = read(file).map_err(at)? else {
-            return Ok(None);
-        };
-        if self.is_trusted(&record) {
-            return Ok(Some(object));
-        }
-        drop(lock);
-
-        let good = checks(file, &record).map_err(at)?;
-        let _lock = self.root.lock(hash)?;
-        let Some(current) = self.root.open(&path, true)? else {
-            return Ok(good.then_some(object));
-        };
-        if identity(&current).map_err(at)? != identity(file).map_err(at)? {
-            return Ok(good.then_some(object));
-        }
-        if good {
-            // If this fails the content is verified again next time.
-            let boot = current.write_all_at(&self.shared.boot(), BOOT_AT);
-            let _ = boot.and_then(|()| stamp(&current, record.prelude.stamp));
-        } else {
-            self.discard(hash, variant, "its content does not check")?;
-        }
-        Ok(good.then_some(object))
     }
 }
 
-/// True when the content in the file has the checksum that its prelude says.
-fn checks(file: &File, record: &Record) -> io::Result<bool> {
-    let mut checksum = Checksum::new();
-    let (offset, len) = (record.prelude.content_offset, record.prelude.content);
-    let read = each_part_of_file(file, offset, len, &mut |part| {
-        checksum.update(part);
-        true
-    });
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        read => read.map(|()| checksum.finish() == record.prelude.content_checksum),
-    }
+/// The record in these bytes, and its content where it is here; None where it is another key's or variant's.
+pub(super) fn read(
+    bytes: Bytes,
+    key: &Key,
+    variant: &Variant,
+) -> Result<Option<(RecordHead, Bytes)>, &'static str> {
+    let (head, end) = match head::decode_of(&bytes, key) {
+        // One that checks is another key's.
+        Err(why) => return head::decode(&bytes).map_or(Err(why), |_| Ok(None)),
+        Ok(found) => found,
+    };
+    let content = content_behind(&head, bytes.slice(end..))?;
+    let is_its = head.meta.variant == *variant;
+    Ok(is_its.then_some((head, content)))
 }
 
-fn identity(file: &File) -> io::Result<(u64, u64)> {
-    let metadata = file.metadata()?;
-    Ok((metadata.dev(), metadata.ino()))
+/// The record in these bytes, and its content where it is here.
+pub(super) fn decode(bytes: Bytes) -> Result<(RecordHead, Bytes), &'static str> {
+    let (head, end) = head::decode(&bytes)?;
+    let content = content_behind(&head, bytes.slice(end..))?;
+    Ok((head, content))
+}
+
+/// What follows a head, where that is its content and checks.
+fn content_behind(head: &RecordHead, content: Bytes) -> Result<Bytes, &'static str> {
+    if matches!(head.place, ContentPlace::Here) {
+        if content.len() as u64 != head.content {
+            return Err("it is truncated");
+        }
+        if Checksum::of(&content) != head.content_checksum {
+            return Err("its content does not check");
+        }
+    }
+    Ok(content)
+}
+
+fn look_into(
+    environment: &Environment,
+    txn: &RoTxn<'_>,
+    key: &Key,
+    request: &Fields,
+    wait: Wait,
+) -> Result<Looked, heed::Error> {
+    let list = EntryKey::of_list(key);
+    let first = (environment.objects).get_greater_than_or_equal_to(txn, list.as_bytes())?;
+    let Some((entry, value)) = first else {
+        return Ok(Looked::Nothing);
+    };
+    if list.has_record(entry) {
+        // A record without a list has no variant: others lie behind it.
+        let is_plain = entry[list.as_bytes().len()..].starts_with(&NO_VARIANT);
+        return Ok(match copied(value, wait) {
+            _ if !is_plain => Looked::Nothing,
+            None => Looked::NotResident,
+            Some(bytes) => Looked::Records(vec![Candidate {
+                variant: Variant::none(),
+                bytes,
+            }]),
+        });
+    }
+    if entry != list.as_bytes() {
+        return Ok(Looked::Nothing);
+    }
+    let mut candidates = Vec::new();
+    for variant in selected(value, key, request) {
+        let place = EntryKey::of_record(key, variant.hash(), 0);
+        let Some(value) = environment.objects.get(txn, place.as_bytes())? else {
+            continue;
+        };
+        match copied(value, wait) {
+            None => return Ok(Looked::NotResident),
+            Some(bytes) => candidates.push(Candidate { variant, bytes }),
+        }
+        // The next is for where this one doesn't check.
+        break;
+    }
+    Ok(Looked::Records(candidates))
+}
+
+/// The variants that a list says the request selects, where it is this key's.
+fn selected(list: &[u8], key: &Key, request: &Fields) -> Vec<Variant> {
+    let list = VariantList::decode(Bytes::copy_from_slice(list));
+    let list = list.filter(|list| list.key == *key.text());
+    list.map_or_else(Vec::new, |list| list.selected(request))
+}
+
+/// The hashes of the variants that a list has, most recent first.
+pub(super) fn variants_of(list: &[u8], key: &Key) -> Vec<Hash> {
+    let list = VariantList::decode(Bytes::copy_from_slice(list));
+    let list = list.filter(|list| list.key == *key.text());
+    list.map_or_else(Vec::new, |list| list.variants().copied().collect())
+}
+
+/// The parts in the index, by where they begin, of the variant that the request selects.
+fn parts_in(
+    environment: &Environment,
+    txn: &RoTxn<'_>,
+    key: &Key,
+    request: &Fields,
+) -> Result<(Variant, Vec<(u64, Bytes)>), heed::Error> {
+    let list = EntryKey::of_list(key);
+    let list = environment.objects.get(txn, list.as_bytes())?;
+    let variants = match list {
+        Some(list) => selected(list, key, request),
+        None => vec![Variant::none()],
+    };
+    for variant in variants {
+        let prefix = EntryKey::of_variant(key, variant.hash());
+        let mut found = Vec::new();
+        for entry in environment.objects.prefix_iter(txn, prefix.as_bytes())? {
+            let (entry, value) = entry?;
+            let first = super::entry::RecordPlace::parse(entry).map_or(0, |place| place.first);
+            found.push((first, Bytes::copy_from_slice(value)));
+        }
+        if !found.is_empty() {
+            return Ok((variant, found));
+        }
+    }
+    Ok((Variant::none(), Vec::new()))
+}
+
+/// A copy of what is mapped; None where that would wait for the disk, and may not.
+fn copied(value: &[u8], wait: Wait) -> Option<Bytes> {
+    /// Less than this lies in the page that was just looked at.
+    const IN_PAGE: usize = 2048;
+    let may_read = wait == Wait::Disk || value.len() < IN_PAGE || lmdb::is_resident(value);
+    may_read.then(|| Bytes::copy_from_slice(value))
 }

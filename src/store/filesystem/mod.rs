@@ -1,87 +1,280 @@
-//! The filesystem store: one file per stored response, whole or not there.
+//! The filesystem store: an index of everything, with small content in it, in LMDB, and large content in files.
 //!
-//! Workers look up and publish here at the same time, with no process between them; each change to a
-//! directory is made under its lock and seen at once. What goes when there is no room is not decided here.
+//! Workers look up and publish here at the same time, with no process between them: readers without a lock, one writer
+//! at a time. What goes when there is no room is found here; how much has to go is decided by the supervisor.
 
 pub(crate) mod admin;
-// The store's heart, which uses it, comes next.
-#[allow(dead_code)]
-pub(crate) mod file;
+mod change;
+mod compaction;
+mod directory;
+mod entry;
+mod environment;
+mod file;
+mod files;
+mod index;
 mod lookup;
 pub(crate) mod maintenance;
+mod mark;
+mod order;
 pub(crate) mod owner;
 mod publish;
+mod rebuild;
 mod refresh;
-mod removed;
-mod responses;
-mod root;
-mod synced;
-pub(crate) mod tidy;
-mod write;
+mod residency;
+mod state;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use removed::Removed;
-use root::Root;
-use synced::Synced;
+use change::Change;
+use directory::Directory;
+use entry::EntryKey;
+use environment::Environment;
+use residency::Residency;
 
-use super::{Draft, Found, Object, OpenFiles, Published, SharedStore, Store, StoreError, Whole};
-use crate::cache::key::{Hash, Key};
+pub use order::Evicted;
+
+use super::{
+    Draft, Found, Object, OpenFiles, Publication, Published, SharedStore, Store, StoreError, Whole,
+};
+use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
+use crate::store::record::head;
 use crate::sys::shared::Shared;
 
+/// The moves of the environment that one change follows.
+const MOST_MOVES: usize = 8;
+
 pub struct FilesystemStore {
-    root: Root,
+    directory: Directory,
+    environment: RwLock<Current>,
     shared: Arc<Shared>,
     worker: usize,
-    synced: Synced,
-    removed: Removed,
+    residency: Residency,
     open_files: Arc<OpenFiles>,
+}
+
+/// The environment that is the index, as far as this process knows.
+struct Current {
+    environment: Arc<Environment>,
+    /// The number of moves, of all processes, that it has followed.
+    moves: u32,
 }
 
 impl FilesystemStore {
     /// Opens the store for the worker with this index, making it where there is none. Refused when it cannot be
     /// written.
     pub fn open(path: &Path, worker: usize, shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let root = Root::prepare(path)?;
         // The reservations of a worker that had this index before went with it.
         shared.release_all(worker);
-        Ok(FilesystemStore {
-            synced: Synced::read(root.path()),
-            root,
-            shared,
-            worker,
-            removed: Removed::default(),
-            open_files: Arc::default(),
-        })
+        FilesystemStore::open_as(path, worker, shared)
     }
 
-    /// Removes one stored response, under the directory's lock, and remembers to announce it.
-    fn displace(&self, hash: &Hash, variant: &Hash) -> Result<(), StoreError> {
-        let removed = self.root.remove_one(&self.shared, hash, variant)?;
-        self.removed.remember(removed);
+    /// Opens the store once more in a process that has it open, for what reserves no room.
+    fn open_beside(path: &Path, shared: Arc<Shared>) -> Result<Self, StoreError> {
+        FilesystemStore::open_as(path, 0, shared)
+    }
+
+    fn open_as(path: &Path, worker: usize, shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let directory = Directory::prepare(path)?;
+        let moves = shared.index_moves();
+        let opened = index::open(&directory, shared.boot())?;
+        if let Some(why) = &opened.anew {
+            log::warn!(
+                "the index of the store at {} is made anew, as {why}: small responses are lost, large ones are entered again",
+                path.display()
+            );
+        }
+        let opened_new = opened.is_new;
+        let store = FilesystemStore {
+            directory,
+            environment: RwLock::new(Current {
+                environment: opened.environment,
+                moves,
+            }),
+            shared,
+            worker,
+            residency: Residency::new(),
+            open_files: Arc::default(),
+        };
+        if opened_new && !store.has_files() {
+            store.change(|change| {
+                change.state.complete = true;
+                Ok(())
+            })?;
+        }
+        store.settle()?;
+        Ok(store)
+    }
+
+    /// The environment that is the index now.
+    fn environment(&self) -> Result<Arc<Environment>, StoreError> {
+        let moves = self.shared.index_moves();
+        let current = self.environment.read();
+        let current = current.unwrap_or_else(PoisonError::into_inner);
+        if current.moves == moves {
+            return Ok(current.environment.clone());
+        }
+        drop(current);
+        self.follow(moves)
+    }
+
+    /// Opens the environment to which the index was moved.
+    fn follow(&self, moves: u32) -> Result<Arc<Environment>, StoreError> {
+        let mut current = self.environment.write();
+        let current = current.as_mut().unwrap_or_else(|it| it.get_mut());
+        match index::current(&self.directory) {
+            Some(path) if path != current.environment.path => {
+                current.environment = index::reopen(&self.directory, &path)?;
+            }
+            _ => {}
+        }
+        current.moves = moves;
+        Ok(current.environment.clone())
+    }
+
+    /// Makes a change, and removes from the disk what it took out of the index.
+    fn change<T>(
+        &self,
+        mut change: impl FnMut(&mut Change<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        for _ in 0..MOST_MOVES {
+            let environment = self.environment()?;
+            let outcome = Change::begin(&environment).and_then(|begun| match begun {
+                None => Ok(None),
+                Some(mut begun) => {
+                    let value = change(&mut begun)?;
+                    let settle = |stored, slack| self.shared.set_room(stored, slack);
+                    Ok(Some((value, begun.commit(settle)?)))
+                }
+            });
+            let Some((value, committed)) = self.mending(&environment, outcome)? else {
+                // Where whoever moved it was killed before it was, there is none.
+                self.make_anew(&environment)?;
+                continue;
+            };
+            for hash in &committed.changed {
+                self.shared.next_generation(hash);
+            }
+            for (id, size) in &committed.released {
+                self.remove_file(id, *size);
+            }
+            return Ok(value);
+        }
+        Err(StoreError::Gone)
+    }
+
+    /// Has an index that turned out to be damaged made anew.
+    fn mending<T>(
+        &self,
+        environment: &Environment,
+        outcome: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Err(StoreError::IndexDamaged { path, reason }) = &outcome {
+            log::warn!(
+                "the index at {} is damaged ({reason}), and is made anew: small responses are lost",
+                path.display()
+            );
+            self.make_anew(environment)?;
+        }
+        outcome
+    }
+
+    /// Has another environment take the place of this one, unless that has happened.
+    fn make_anew(&self, damaged: &Environment) -> Result<(), StoreError> {
+        let mut current = self.environment.write();
+        let current = current.as_mut().unwrap_or_else(|it| it.get_mut());
+        if current.environment.path == damaged.path {
+            current.environment =
+                index::replace(&self.directory, self.shared.boot(), &damaged.path)?;
+            current.moves = self.shared.move_index();
+        }
         Ok(())
+    }
+
+    /// Tells the others what is stored takes.
+    fn settle(&self) -> Result<(), StoreError> {
+        let environment = self.environment()?;
+        let (state, in_use) = self.noting_damage(&environment, |txn| {
+            Ok((environment.state(txn)?, environment.in_use(txn)?))
+        })?;
+        let size = environment.size();
+        let stored = state.file_bytes.saturating_add(size);
+        self.shared.set_room(stored, size.saturating_sub(in_use));
+        Ok(())
+    }
+
+    /// True when there is large content, whether or not the index has it.
+    fn has_files(&self) -> bool {
+        let names = std::fs::read_dir(self.directory.files());
+        names.is_ok_and(|mut names| names.next().is_some())
+    }
+
+    /// Removes the record of this object, unless its place has another's content by now.
+    fn remove_object(&self, object: &Object) -> Result<bool, StoreError> {
+        let meta = &object.meta;
+        let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
+        let removed = self.change(|change| {
+            let is_its = change.get(entry.as_bytes())?.is_some_and(|bytes| {
+                head::checksum_of_content(bytes) == Some(object.checksum)
+            });
+            match is_its {
+                true => change.remove(entry.as_bytes()),
+                false => Ok(None),
+            }
+        })?;
+        Ok(removed.is_some())
+    }
+
+    /// True when what is open is what the names in the directory mean.
+    pub fn is_in_place(&self) -> bool {
+        let current = self.environment.read();
+        let current = current.unwrap_or_else(PoisonError::into_inner);
+        let path = index::current(&self.directory);
+        path.is_some_and(|path| path == current.environment.path)
+            && current.environment.is_in_place()
+            && self.directory.files().is_dir()
+    }
+
+    /// Notes that everything stored has reached the disk, when nobody else has the store open. Waits for the disk.
+    pub fn note_closed(&self) -> Result<(), StoreError> {
+        let environment = self.environment()?;
+        environment
+            .sync()
+            .map_err(|error| environment.failure(error))?;
+        index::note_closed(&self.directory, &environment, self.shared.boot())
     }
 }
 
 /// Operations of more than a line are in the files of their names.
 impl Store for FilesystemStore {
-    fn may_have(&self, key: &Key) -> bool {
-        self.shared.may_be_stored(key.hash())
+    fn may_have(&self, _: &Key) -> bool {
+        true
+    }
+
+    fn lookup_now(&self, key: &Key, request: &Fields) -> Option<Result<Found, StoreError>> {
+        self.lookup_now(key, request)
     }
 
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError> {
         self.lookup(key, request)
     }
 
-    fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
-        self.verify(object)
+    fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError> {
+        self.parts(key, request)
     }
 
-    fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
-        self.begin(meta, expected)
+    fn remove_part(&self, part: &Object) -> Result<(), StoreError> {
+        self.remove_object(part).map(drop)
+    }
+
+    fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
+        Ok(Some(object))
+    }
+
+    fn begin(&self, _: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
+        self.begin(expected)
     }
 
     fn publish(
@@ -91,6 +284,10 @@ impl Store for FilesystemStore {
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
         self.publish(meta, whole, invalidation_epoch)
+    }
+
+    fn publish_all(&self, publications: Vec<Publication>) -> Vec<Result<Published, StoreError>> {
+        self.publish_all(publications)
     }
 
     fn refresh(
@@ -103,15 +300,15 @@ impl Store for FilesystemStore {
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
-        self.root.remove(&self.shared, key)
+        self.change(|change| publish::remove_all(change, key))
     }
 
     fn displaces_parts(&self) -> bool {
-        false
+        true
     }
 
     fn take_removed(&self) -> Vec<Published> {
-        self.removed.take()
+        Vec::new()
     }
 
     fn open_files(&self) -> &Arc<OpenFiles> {

@@ -1,138 +1,327 @@
-//! Publishing: a record that is written whole gets its name, and what it replaces goes.
+//! Publishing: whole responses are entered into the index, those that wait together in one transaction, and what they
+//! replace goes with it. Large content has its file before.
 //!
-//! All of it happens under the lock of the key's directory; the generation begins before it is released.
+//! The epoch of invalidation is compared within the transaction: whoever makes a key invalid counts first and removes in
+//! a transaction then, so that one of the two sees the other.
 
-use std::fs::File;
-use std::path::Path;
+use bytes::Bytes;
 
 use super::FilesystemStore;
-use super::root::{NO_VARIANT, counted};
-use super::write::UnnamedRecord;
-use crate::cache::key::{Hash, Variant};
+use super::change::Change;
+use super::directory::NO_VARIANT;
+use super::entry::EntryKey;
+use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
-use crate::store::draft::TemporaryName;
-use crate::store::record::index::Index;
-use crate::store::{Published, StoreError, Whole, place};
-use crate::sys::disk;
+use crate::store::draft::Reservation;
+use crate::store::record::head::{self, ContentPlace, RecordHead};
+use crate::store::record::variants::VariantList;
+use crate::store::{Checksum, Publication, Published, SMALL, StoreError, Whole, place};
+
+/// A record that is ready to be entered.
+pub(super) struct Prepared<'a> {
+    pub(super) meta: &'a Meta,
+    names: Vec<String>,
+    pub(super) record: Vec<u8>,
+    pub(super) place: ContentPlace,
+    invalidation_epoch: Option<u32>,
+    /// Held until the record counts as stored.
+    _reservation: Option<Reservation>,
+}
 
 impl FilesystemStore {
+    pub(super) fn publish_all(
+        &self,
+        publications: Vec<Publication>,
+    ) -> Vec<Result<Published, StoreError>> {
+        let mut metas = Vec::with_capacity(publications.len());
+        let mut rest = Vec::with_capacity(publications.len());
+        for publication in publications {
+            metas.push(publication.meta);
+            rest.push((publication.whole, publication.invalidation_epoch));
+        }
+        let prepared = metas
+            .iter()
+            .zip(rest)
+            .map(|(meta, (whole, epoch))| self.prepare(meta, whole, epoch));
+        let mut prepared: Vec<_> = prepared.collect();
+        let ready = prepared.iter_mut().filter_map(|it| it.as_mut().ok());
+        let mut ready: Vec<_> = ready.collect();
+        let entered = self.enter_all(&mut ready);
+        drop(ready);
+        let failed = match entered {
+            Ok(outcomes) => return self.published(prepared, outcomes),
+            Err(failed) => failed,
+        };
+        // The files of those that were not entered have no use.
+        let mut failed = Some(failed);
+        let outcome = |it: Result<Prepared<'_>, StoreError>| match it {
+            Err(own) => Err(own),
+            Ok(prepared) => {
+                self.abandon(&prepared.place);
+                Err(failed.take().unwrap_or(StoreError::Gone))
+            }
+        };
+        prepared.into_iter().map(outcome).collect()
+    }
+
     pub(super) fn publish(
         &self,
         meta: &Meta,
         whole: Whole,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        let written = match whole {
-            Whole::Memory(parts) => self.write(meta, &parts)?,
-            Whole::Draft {
-                draft,
-                len,
-                checksum,
-            } => self.complete(meta, draft, len, checksum.finish())?,
+        let publication = Publication {
+            meta: meta.clone(),
+            whole,
+            invalidation_epoch,
         };
-        self.install(meta, written, invalidation_epoch)
+        let mut outcomes = self.publish_all(vec![publication]);
+        outcomes.pop().unwrap_or(Err(StoreError::Gone))
     }
 
-    /// Gives a record its name, and takes away what it replaces.
-    pub(super) fn install(
+    /// Makes a record of a response, and the file of its content where that is large.
+    fn prepare<'a>(
         &self,
-        meta: &Meta,
-        written: UnnamedRecord,
+        meta: &'a Meta,
+        whole: Whole,
         invalidation_epoch: Option<u32>,
-    ) -> Result<Published, StoreError> {
+    ) -> Result<Prepared<'a>, StoreError> {
         let names = meta.selecting().ok_or(StoreError::Unselectable)?;
         if names.is_empty() != (meta.variant == Variant::none()) {
             return Err(StoreError::Unselectable);
         }
-        let (hash, variant) = (*meta.key.hash(), *meta.variant.hash());
-        let UnnamedRecord {
-            file,
-            name,
-            length,
-            reservation,
-        } = written;
-        let lock = self.root.lock(&hash)?;
-        // Asked under the lock: who makes the key invalid counts first and then waits for the lock, so
-        // that it is either seen here or removes what is stored here.
-        if invalidation_epoch.is_some_and(|epoch| epoch != self.shared.invalidations(&hash)) {
-            return Err(StoreError::Gone);
-        }
-        let target = self.root.file(&hash, &variant);
-        if variant == NO_VARIANT {
-            self.install_only(&hash, &file, name, &target)?;
-        } else {
-            self.root.place(&file, name, &target)?;
-            if let Err(error) = self.list(meta, names) {
-                // Without its place in the index it would never be found.
-                self.displace(&hash, &variant)?;
-                return Err(error);
+        let (content, whole) = match small_of(whole)? {
+            Whole::Memory(parts) if parts.iter().map(|it| it.len() as u64).sum::<u64>() <= SMALL => {
+                (parts, None)
             }
-        }
-        self.shared.note_stored(&hash);
-        let generation = self.shared.next_generation(&hash);
-        drop(lock);
-        let size = counted(length, &variant);
-        self.shared.announce(size);
-        drop(reservation);
-        Ok(Published {
-            hash,
-            variant,
-            size,
-            generation,
+            whole => (Vec::new(), Some(whole)),
+        };
+        let mut head = RecordHead {
+            meta: meta.clone(),
+            order: 0,
+            content: content.iter().map(|part| part.len() as u64).sum(),
+            content_checksum: sum_of(&content),
+            place: ContentPlace::Here,
+        };
+        let reservation = match whole {
+            None => None,
+            Some(whole) => Some(self.write_file(&mut head, whole)?),
+        };
+        let mut record = head::encode(&head)?;
+        content.iter().for_each(|part| record.extend_from_slice(part));
+        let reservation = match reservation {
+            None => Some(self.reserve_record(record.len() as u64)?),
+            given => given,
+        };
+        Ok(Prepared {
+            meta,
+            names,
+            record,
+            place: head.place,
+            invalidation_epoch,
+            _reservation: reservation,
         })
     }
 
-    /// Places the record of a response without `Vary`, which replaces every variant of its key.
-    fn install_only(
+    /// A record with new metadata of content that is stored already.
+    pub(super) fn prepared_again<'a>(
         &self,
-        hash: &Hash,
-        file: &File,
-        name: Option<TemporaryName>,
-        target: &Path,
-    ) -> Result<(), StoreError> {
-        if name.is_none() && disk::name(file, target).is_ok() {
-            return Ok(());
+        meta: &'a Meta,
+        head: RecordHead,
+        content: &[u8],
+    ) -> Result<Prepared<'a>, StoreError> {
+        let names = meta.selecting().ok_or(StoreError::Unselectable)?;
+        let head = RecordHead {
+            meta: meta.clone(),
+            ..head
+        };
+        let mut record = head::encode(&head)?;
+        if matches!(head.place, ContentPlace::Here) {
+            record.extend_from_slice(content);
         }
-        let index = self.root.index(hash)?;
-        self.root.place(file, name, target)?;
-        if let Some(index) = index {
-            self.drop_variants(hash, index.variants())?;
+        Ok(Prepared {
+            meta,
+            names,
+            record,
+            place: head.place,
+            invalidation_epoch: None,
+            _reservation: None,
+        })
+    }
+
+    fn enter_all(
+        &self,
+        prepared: &mut [&mut Prepared<'_>],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        if prepared.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.change(|change| {
+            let mut outcomes = Vec::with_capacity(prepared.len());
+            for prepared in prepared.iter_mut() {
+                let hash = prepared.meta.key.hash();
+                let epoch = prepared.invalidation_epoch;
+                let is_valid = epoch.is_none_or(|it| it == self.shared.invalidations(hash));
+                outcomes.push(match is_valid {
+                    true => self.enter(change, prepared),
+                    false => Err(StoreError::Gone),
+                });
+                // A transaction in which something failed isn't to be committed.
+                if let Some(Err(failed)) = outcomes.pop_if(|it| is_of_transaction(it)) {
+                    return Err(failed);
+                }
+            }
+            Ok(outcomes)
+        })
+    }
+
+    /// What became of each, in the order in which they came.
+    fn published(
+        &self,
+        prepared: Vec<Result<Prepared<'_>, StoreError>>,
+        outcomes: Vec<Result<(), StoreError>>,
+    ) -> Vec<Result<Published, StoreError>> {
+        let mut outcomes = outcomes.into_iter();
+        let published = prepared.into_iter().map(|it| {
+            let prepared = it?;
+            let entered = outcomes.next().unwrap_or(Err(StoreError::Gone));
+            if let Err(failed) = entered {
+                self.abandon(&prepared.place);
+                return Err(failed);
+            }
+            let (hash, variant) = (*prepared.meta.key.hash(), *prepared.meta.variant.hash());
+            let file = head::brief(&prepared.record).map_or(0, |it| it.file_size());
+            Ok(Published {
+                hash,
+                variant,
+                size: prepared.record.len() as u64 + file,
+                // After the commit, so that who looks from now on finds it.
+                generation: self.shared.next_generation(&hash),
+            })
+        });
+        published.collect()
+    }
+
+    /// Enters a record in place of those that it replaces.
+    pub(super) fn enter(
+        &self,
+        change: &mut Change<'_>,
+        prepared: &mut Prepared<'_>,
+    ) -> Result<(), StoreError> {
+        self.enter_beside(change, prepared)?;
+        let key = &prepared.meta.key;
+        if !key.is_for_part() && !key.is_for_head() {
+            remove_all(change, &key.part())?;
         }
         Ok(())
     }
 
-    /// Puts a variant first in its key's index, which is made when there is none.
-    fn list(&self, meta: &Meta, names: Vec<String>) -> Result<(), StoreError> {
-        let (hash, variant) = (meta.key.hash(), meta.variant.hash());
-        let path = self.root.file(hash, &NO_VARIANT);
-        let index = self.root.index(hash)?;
-        let index = index.filter(|index| index.key == *meta.key.text());
-        if index
-            .as_ref()
-            .is_some_and(|index| index.is_first(&names, variant))
-        {
-            return Ok(());
+    /// Enters a record, and leaves parts of it alone.
+    pub(super) fn enter_beside(
+        &self,
+        change: &mut Change<'_>,
+        prepared: &mut Prepared<'_>,
+    ) -> Result<(), StoreError> {
+        let meta = prepared.meta;
+        let (key, variant) = (&meta.key, *meta.variant.hash());
+        let list = change.list(key)?;
+        if list.is_some() || variant != NO_VARIANT {
+            let names = std::mem::take(&mut prepared.names);
+            self.enter_into_list(change, meta, list, names)?;
         }
-        // The index takes the place of a response without Vary, if there is one.
-        if index.is_none() {
-            self.displace(hash, &NO_VARIANT)?;
-        }
-        let mut index = index.unwrap_or_else(|| Index::new(meta.key.text().clone()));
-        let hits = |variant: &Hash| self.shared.hits(&place(hash, variant));
-        let dropped = index.add(names, *variant, hits);
-        let bytes = index.encode().ok_or(StoreError::Unselectable)?;
-        self.root.replace(&path, &bytes)?;
-        self.drop_variants(hash, dropped.iter())
+        let entry = EntryKey::of_record(key, &variant, meta.extent.first());
+        change.put(&entry, &mut prepared.record)
     }
 
-    fn drop_variants<'a>(
+    /// Puts a variant first in its key's list, and removes the records of those that have no place there any more.
+    fn enter_into_list(
         &self,
-        hash: &Hash,
-        variants: impl Iterator<Item = &'a Hash>,
+        change: &mut Change<'_>,
+        meta: &Meta,
+        list: Option<VariantList>,
+        names: Vec<String>,
     ) -> Result<(), StoreError> {
-        for variant in variants {
-            self.displace(hash, variant)?;
+        let (key, variant) = (&meta.key, *meta.variant.hash());
+        if list.as_ref().is_some_and(|list| list.is_first(&names, &variant)) {
+            return Ok(());
         }
-        Ok(())
+        let is_new = list.is_none();
+        let mut list = list.unwrap_or_else(|| VariantList::new(key.text().clone()));
+        if is_new && self.has_plain(change, key)? {
+            list.add(Vec::new(), NO_VARIANT, |_| 0);
+        }
+        let hits = |variant: &_| self.shared.hits(&place(key.hash(), variant));
+        let dropped = list.add(names, variant, hits);
+        for variant in dropped {
+            remove_variant(change, key, &variant)?;
+        }
+        let at = EntryKey::of_list(key);
+        match list.encode() {
+            Some(_) => change.put_list(at.as_bytes(), &list),
+            None => Err(StoreError::Unselectable),
+        }
     }
+
+    fn has_plain(&self, change: &Change<'_>, key: &Key) -> Result<bool, StoreError> {
+        let of_plain = EntryKey::of_variant(key, &NO_VARIANT);
+        let first = change.first_from(of_plain.as_bytes())?;
+        Ok(first.is_some_and(|it| it.starts_with(of_plain.as_bytes())))
+    }
+}
+
+/// The same, in memory where it is small.
+fn small_of(whole: Whole) -> Result<Whole, StoreError> {
+    Ok(match whole {
+        Whole::Draft { draft, len, .. } if len <= SMALL => {
+            Whole::Memory(vec![draft.read(len)?])
+        }
+        whole => whole,
+    })
+}
+
+pub(super) fn sum_of(parts: &[Bytes]) -> u128 {
+    match parts {
+        [] => Checksum::of(&[]),
+        [part] => Checksum::of(part),
+        parts => {
+            let mut checksum = Checksum::new();
+            parts.iter().for_each(|part| checksum.update(part));
+            checksum.finish()
+        }
+    }
+}
+
+/// True for a failure of the environment, beside which nothing else that was changed is to be kept.
+fn is_of_transaction(outcome: &Result<(), StoreError>) -> bool {
+    !matches!(
+        outcome,
+        Ok(()) | Err(StoreError::Gone | StoreError::Unselectable | StoreError::MetaTooLarge(_))
+    )
+}
+
+/// Removes the records of a variant, which its key's list doesn't have any more.
+fn remove_variant(
+    change: &mut Change<'_>,
+    key: &Key,
+    variant: &crate::cache::key::Hash,
+) -> Result<(), StoreError> {
+    let prefix = EntryKey::of_variant(key, variant);
+    for entry in change.keys_from(prefix.as_bytes(), usize::MAX)? {
+        change.take_out(&entry)?;
+    }
+    Ok(())
+}
+
+/// Removes all records of a key, and its list.
+pub(super) fn remove_all(change: &mut Change<'_>, key: &Key) -> Result<Vec<Published>, StoreError> {
+    let list = EntryKey::of_list(key);
+    let mut removed = Vec::new();
+    for entry in change.keys_from(list.as_bytes(), usize::MAX)? {
+        if entry == list.as_bytes() {
+            change.delete_list(&entry)?;
+        } else if list.has_record(&entry) {
+            removed.extend(change.take_out(&entry)?);
+        }
+    }
+    Ok(removed)
 }

@@ -1,18 +1,21 @@
-//! New metadata for stored content, after a 304 (RFC 9111 §3.2): written beside the old in the same file.
-//!
-//! Only where there is no room for it, or where it belongs under another name, is the content copied.
+//! New metadata for stored content, after a 304 (RFC 9111 §3.2): the record is put anew. Small content is in it; the file of
+//! large content stays as it is.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use bytes::Bytes;
 
 use super::FilesystemStore;
-use super::root::counted;
-use super::write::stamp;
+use super::change::Change;
+use super::entry::EntryKey;
+use super::lookup::decode;
 use crate::cache::stored::Meta;
-use crate::store::record::read::{Record, StoredFile, read};
-use crate::store::record::{Prelude, WORD_AT, meta as coding, slot, word};
+use crate::store::record::head::{self, ContentPlace, RecordHead};
 use crate::store::{Object, Published, StoreError};
-use crate::sys::disk;
+
+/// A record's place is where its content is: the new one keeps it.
+struct Current {
+    head: RecordHead,
+    content: Bytes,
+}
 
 impl FilesystemStore {
     pub(super) fn refresh(
@@ -21,77 +24,79 @@ impl FilesystemStore {
         meta: &Meta,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        let (hash, variant) = (object.meta.key.hash(), object.meta.variant.hash());
-        let path = self.root.file(hash, variant);
-        let lock = self.root.lock(hash)?;
-        let Some(file) = self.root.open(&path, true)? else {
-            drop(lock);
+        let entry = |meta: &Meta| {
+            EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first())
+        };
+        let at = entry(&object.meta);
+        let is_same_place = meta.variant == object.meta.variant
+            && meta.selecting() == object.meta.selecting()
+            && at.as_bytes() == entry(meta).as_bytes();
+        let size = self.change(|change| {
+            let Some(bytes) = change.get(at.as_bytes())? else {
+                return Ok(None);
+            };
+            let Some(current) = current(Bytes::copy_from_slice(bytes), object) else {
+                return Err(StoreError::Gone);
+            };
+            let epoch = self.shared.invalidations(meta.key.hash());
+            if invalidation_epoch.is_some_and(|it| it != epoch) {
+                return Err(StoreError::Gone);
+            }
+            match is_same_place {
+                true => put_again(change, &at, current, meta).map(Some),
+                false => self.move_to(change, &at, current, meta).map(Some),
+            }
+        })?;
+        let Some(size) = size else {
             // Its content at hand is stored anew.
             return self.publish(meta, object.content.to_whole()?, invalidation_epoch);
         };
-        let StoredFile::Record(record) = read(&file).map_err(StoreError::at(&path))? else {
-            return Err(StoreError::Gone);
-        };
-        if record.meta.key != object.meta.key
-            || record.prelude.content_checksum != object.checksum
-            || record.prelude.content != object.content.len()
-        {
-            return Err(StoreError::Gone);
-        }
-        let head = coding::encode(meta)?;
-        let same_place = meta.variant == object.meta.variant
-            && meta.selecting() == record.meta.selecting()
-            && meta.trailers == record.meta.trailers;
-        if !same_place || !record.prelude.fits(head.len()) {
-            drop(lock);
-            return self.copy(&file, &record, meta, invalidation_epoch);
-        }
-        change_in_place(&file, &record, &head).map_err(StoreError::at(&path))?;
-        let generation = self.shared.next_generation(hash);
-        let size = counted(record.file.len(), variant);
-        self.shared.announce(size);
         Ok(Published {
-            hash: *hash,
-            variant: *variant,
+            hash: *meta.key.hash(),
+            variant: *meta.variant.hash(),
             size,
-            generation,
+            generation: self.shared.next_generation(meta.key.hash()),
         })
     }
 
-    /// Stores the content of a record anew under metadata that has no room in its file.
-    fn copy(
+    /// Enters it under another name, where it takes the place of others.
+    fn move_to(
         &self,
-        file: &File,
-        record: &Record,
+        change: &mut Change<'_>,
+        at: &EntryKey,
+        current: Current,
         meta: &Meta,
-        invalidation_epoch: Option<u32>,
-    ) -> Result<Published, StoreError> {
-        let Prelude {
-            content,
-            content_offset,
-            content_checksum,
-            ..
-        } = record.prelude;
-        let draft = self.begin(meta, Some(content))?;
-        draft.reserve(content)?;
-        let (to, to_offset) = (&draft.file, draft.content_offset);
-        disk::copy(file, content_offset, to, to_offset, content)
-            .map_err(StoreError::at(self.root.path()))?;
-        let written = self.complete(meta, draft, content, content_checksum)?;
-        self.install(meta, written, invalidation_epoch)
+    ) -> Result<u64, StoreError> {
+        change.remove(at.as_bytes())?;
+        let Current { head, content } = current;
+        change.keep(&head.place);
+        let mut prepared = self.prepared_again(meta, head, &content)?;
+        self.enter(change, &mut prepared)?;
+        Ok(prepared.record.len() as u64)
     }
 }
 
-/// Writes new metadata into the slot that is not current and makes it current. A reader at the same
-/// time sees one or the other, or damage, which it looks at again under the lock.
-fn change_in_place(file: &File, record: &Record, head: &[u8]) -> std::io::Result<()> {
-    let changes = record.prelude.changes.wrapping_add(1);
-    let untouched = record.is_untouched();
-    file.write_all_at(&slot(head), record.prelude.slot_at(changes))?;
-    file.write_all_at(&word(changes), WORD_AT)?;
-    // The stamp vouches for the content, so it is only put back where it stood.
-    if untouched {
-        stamp(file, record.prelude.stamp)?;
+/// The record that is there, when it has this object's content.
+fn current(bytes: Bytes, object: &Object) -> Option<Current> {
+    let (head, content) = decode(bytes).ok()?;
+    let is_same = head.meta.key == object.meta.key
+        && head.content_checksum == object.checksum
+        && head.content == object.content.len();
+    is_same.then_some(Current { head, content })
+}
+
+fn put_again(
+    change: &mut Change<'_>,
+    at: &EntryKey,
+    current: Current,
+    meta: &Meta,
+) -> Result<u64, StoreError> {
+    let Current { mut head, content } = current;
+    head.meta = meta.clone();
+    let mut record = head::encode(&head)?;
+    if matches!(head.place, ContentPlace::Here) {
+        record.extend_from_slice(&content);
     }
-    Ok(())
+    change.put(at, &mut record)?;
+    Ok(record.len() as u64)
 }

@@ -7,6 +7,10 @@
 
 pub mod head;
 pub mod index;
+/// The list of a key's variants.
+pub mod variants {
+    pub use super::index::Index as VariantList;
+}
 pub mod meta;
 pub mod read;
 mod text;

@@ -54,6 +54,8 @@ pub(super) struct Layout {
     pub(super) out_of_inodes: AtomicU32,
     pub(super) below_floor: AtomicU32,
     pub(super) known_whole: AtomicU32,
+    pub(super) index_moves: AtomicU32,
+    pub(super) unused: AtomicU32,
     pub(super) store_down: WorkerBits,
     pub(super) pending_invalidations: WorkerBits,
     pub(super) store_states: [AtomicU32; WORKERS],

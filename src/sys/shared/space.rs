@@ -1,6 +1,7 @@
 //! Room in the store: who stores says how much that takes, who is about to store reserves, the evictor sets the limits.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use super::layout::WORKERS;
 use super::mapping::Shared;
@@ -177,6 +178,24 @@ impl Shared {
     /// Sets the bytes that are stored. Only who commits does, within its transaction.
     pub fn set_stored(&self, bytes: u64) {
         self.layout().stored.store(bytes, Relaxed);
+    }
+
+    /// Sets what is stored, and how much the index has room for within what it takes already. Only who commits a change does,
+    /// while nobody else can.
+    pub fn set_room(&self, stored: u64, slack: u64) {
+        self.set_stored(stored);
+        self.set_slack(slack);
+    }
+
+    /// The count of times that the index of the store was moved, as all processes know it.
+    pub fn index_moves(&self) -> u32 {
+        self.layout().index_moves.load(Acquire)
+    }
+
+    /// Says that the index was moved; returns the count.
+    pub fn move_index(&self) -> u32 {
+        let before = self.layout().index_moves.fetch_add(1, AcqRel);
+        before.wrapping_add(1)
     }
 
     /// The largest reservation for a file that was refused since this was last asked.

@@ -1,18 +1,19 @@
 //! The store's directory: which file is where, and the few operations on files that all of the store uses.
 //!
-//! `v1/ab/<key hash>[-<variant hash>]` holds records, `tmp/` what is being written where the file system
-//! has no unnamed files. A directory under `v1/` is locked to change what is in it, never to read.
+//! `v3/files/ab/<id>` holds large content, `v3/index` names the directory of the environment, `tmp/` is for what is being
+//! written where the file system has no unnamed files.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use crate::cache::key::Hash;
 use crate::store::draft::TemporaryName;
 use crate::store::error::StoreError;
-use crate::sys::disk::{self, Lock};
+use crate::store::record::head::FileId;
+use crate::sys::disk;
 
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory is cacheproxy's store. Everything in it can be fetched again.\n\
@@ -21,33 +22,37 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 /// The variant hash of a response without `Vary`.
 pub const NO_VARIANT: Hash = [0; 16];
 
+/// The directory of this version's store.
+pub const VERSION: &str = "v3";
+
 #[derive(Debug)]
-pub struct Root {
+pub struct Directory {
     path: PathBuf,
-    /// Makes temporary names differ between processes, even ones with equal process ids.
-    run: String,
+    /// Makes names differ between processes, even ones with equal process ids.
+    run: Hash,
     count: AtomicU64,
     no_unnamed: AtomicBool,
 }
 
-impl Root {
+impl Directory {
     /// The store at `path` as it is, for who makes nothing in it.
-    pub fn at(path: &Path) -> Root {
+    pub fn at(path: &Path) -> Directory {
         let now = std::time::SystemTime::now();
         let run = crate::cache::key::hash(format!("{now:?} {}", std::process::id()).as_bytes());
-        Root {
+        Directory {
             path: path.to_path_buf(),
-            run: hex(&run),
+            run,
             count: AtomicU64::new(0),
             no_unnamed: AtomicBool::new(false),
         }
     }
 
     /// The store at `path`, made ready for writing.
-    pub fn prepare(path: &Path) -> Result<Root, StoreError> {
-        let root = Root::at(path);
-        for directory in [path.to_path_buf(), path.join("v1"), root.temporaries()] {
-            disk::prepare_directory(&directory).map_err(StoreError::at(&directory))?;
+    pub fn prepare(path: &Path) -> Result<Directory, StoreError> {
+        let root = Directory::at(path);
+        let inner = [root.version(), root.files(), root.temporaries()];
+        for directory in [path.to_path_buf()].iter().chain(&inner) {
+            disk::prepare_directory(directory).map_err(StoreError::at(directory))?;
         }
         let tag = path.join("CACHEDIR.TAG");
         if !tag.exists() {
@@ -60,47 +65,36 @@ impl Root {
         &self.path
     }
 
+    /// The directory of all that this version stores.
+    pub fn version(&self) -> PathBuf {
+        self.path.join(VERSION)
+    }
+
     pub fn temporaries(&self) -> PathBuf {
         self.path.join("tmp")
     }
 
-    /// The directory with this number, 0 to 255.
-    pub fn directory(&self, number: u8) -> PathBuf {
-        self.path.join(format!("v1/{number:02x}"))
+    /// The directory of the directories of large files.
+    pub fn files(&self) -> PathBuf {
+        self.version().join("files")
     }
 
-    pub fn file(&self, hash: &Hash, variant: &Hash) -> PathBuf {
-        let name = match *variant {
-            NO_VARIANT => hex(hash),
-            _ => format!("{}-{}", hex(hash), hex(variant)),
-        };
-        self.directory(hash[0]).join(name)
+    /// The directory of large files with this number, 0 to 255.
+    pub fn files_of(&self, number: u8) -> PathBuf {
+        self.files().join(format!("{number:02x}"))
     }
 
-    /// Waits for the lock on the directory of this key, which is made when it is missing.
-    pub fn lock(&self, hash: &Hash) -> Result<Lock, StoreError> {
-        let directory = self.directory(hash[0]);
-        let lock = match disk::lock_directory(&directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match DirBuilder::new()
-                    .mode(disk::DIRECTORY_MODE)
-                    .create(&directory)
-                {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                    _ => disk::lock_directory(&directory),
-                }
-            }
-            lock => lock,
-        };
-        lock.map_err(StoreError::at(&directory))
+    /// The file of large content.
+    pub fn file(&self, id: &FileId) -> PathBuf {
+        self.files_of(id[0]).join(hex(id))
     }
 
-    /// Opens the file of this key and variant; None when there is none.
-    pub fn open(&self, path: &Path, write: bool) -> Result<Option<File>, StoreError> {
-        match disk::open(path, write) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            file => file.map(Some).map_err(StoreError::at(path)),
-        }
+    /// A name that nobody else gives.
+    pub fn new_id(&self) -> FileId {
+        let count = self.count.fetch_add(1, Relaxed);
+        let mut text = self.run.to_vec();
+        text.extend_from_slice(&count.to_le_bytes());
+        crate::cache::key::hash(&text)
     }
 
     /// A new file: without a name where there is such a thing, else in the directory for temporaries.
@@ -132,8 +126,7 @@ impl Root {
     }
 
     fn temporary_name(&self) -> TemporaryName {
-        let count = self.count.fetch_add(1, Relaxed);
-        TemporaryName::new(self.temporaries().join(format!("{}-{count}", self.run)))
+        TemporaryName::new(self.temporaries().join(hex(&self.new_id())))
     }
 
     /// Gives a new file its lasting name, in place of whatever has it.
@@ -161,25 +154,26 @@ impl Root {
         self.place(&file, name, target)
     }
 
-    /// Removes a file and returns its length; None when there is none.
+    /// Opens the file of large content for reading; None when there is none.
+    pub fn open(&self, id: &FileId) -> Result<Option<File>, StoreError> {
+        let path = self.file(id);
+        match disk::open(&path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => file.map(Some).map_err(StoreError::at(&path)),
+        }
+    }
+
+    /// Removes a file and tells the bytes that it took; None when there is none.
     pub fn unlink(&self, path: &Path) -> Result<Option<u64>, StoreError> {
         let outcome = path.symlink_metadata().and_then(|metadata| {
             std::fs::remove_file(path)?;
-            Ok(metadata.len())
+            Ok(metadata.blocks() * 512)
         });
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             length => length.map(Some).map_err(StoreError::at(path)),
         }
     }
-}
-
-/// The size that counts against the limit for a file of this length: whole blocks, and for a variant its share of
-/// the index.
-pub fn counted(length: u64, variant: &Hash) -> u64 {
-    const BLOCK: u64 = 4096;
-    let index = if *variant == NO_VARIANT { 0 } else { BLOCK };
-    length.div_ceil(BLOCK).saturating_mul(BLOCK) + index
 }
 
 /// 32 hexadecimal digits.
@@ -206,13 +200,11 @@ mod tests {
     #[test]
     fn names_of_files() {
         let dir = tempfile::tempdir().unwrap();
-        let root = Root::prepare(dir.path()).unwrap();
-        let (hash, variant) = ([0xab; 16], [1; 16]);
-        let plain = format!("v1/ab/{}", "ab".repeat(16));
-        assert_eq!(root.file(&hash, &NO_VARIANT), dir.path().join(&plain));
-        let with = format!("{plain}-{}", "01".repeat(16));
-        assert_eq!(root.file(&hash, &variant), dir.path().join(with));
-        assert_eq!(unhex(&hex(&hash)), Some(hash));
+        let root = Directory::prepare(dir.path()).unwrap();
+        let id = [0xab; 16];
+        let name = format!("v3/files/ab/{}", "ab".repeat(16));
+        assert_eq!(root.file(&id), dir.path().join(&name));
+        assert_eq!(unhex(&hex(&id)), Some(id));
         for bad in [
             "",
             "ab",
@@ -222,21 +214,27 @@ mod tests {
         ] {
             assert_eq!(unhex(bad), None, "{bad}");
         }
+        assert_ne!(root.new_id(), root.new_id());
     }
 
     #[test]
     fn works_without_unnamed_files() {
         let dir = tempfile::tempdir().unwrap();
-        let root = Root::prepare(dir.path()).unwrap();
-        root.no_unnamed.store(true, Relaxed);
-        let target = dir.path().join("target");
-        root.replace(&target, b"one").unwrap();
-        root.replace(&target, b"two").unwrap();
-        assert_eq!(std::fs::read(&target).unwrap(), b"two");
-        let (_file, name) = root.temporary().unwrap();
-        assert!(name.as_ref().unwrap().path().exists());
-        drop(name);
-        assert_eq!(std::fs::read_dir(root.temporaries()).unwrap().count(), 0);
+        let root = Directory::prepare(dir.path()).unwrap();
+        for no_unnamed in [true, false] {
+            root.no_unnamed.store(no_unnamed, Relaxed);
+            let target = dir.path().join("target");
+            root.replace(&target, b"one").unwrap();
+            root.replace(&target, b"two").unwrap();
+            assert_eq!(std::fs::read(&target).unwrap(), b"two");
+            let (file, name) = root.temporary().unwrap();
+            let path = root.files().join("named");
+            root.place(&file, name, &path).unwrap();
+            let (_file, name) = root.temporary().unwrap();
+            assert_eq!(name.is_some(), no_unnamed);
+            drop(name);
+            assert_eq!(std::fs::read_dir(root.temporaries()).unwrap().count(), 0);
+        }
     }
 
     #[test]
@@ -244,9 +242,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let refused = Root::prepare(&file).unwrap_err().to_string();
+        let refused = Directory::prepare(&file).unwrap_err().to_string();
         assert!(refused.contains(file.to_str().unwrap()), "{refused}");
-        let refused = Root::prepare(Path::new("/proc/none")).unwrap_err();
+        let refused = Directory::prepare(Path::new("/proc/none")).unwrap_err();
         assert!(refused.to_string().contains("/proc/none"), "{refused}");
     }
 }

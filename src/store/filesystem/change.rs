@@ -1,0 +1,278 @@
+//! A change of what is stored: one transaction in which records come and go, with their places in the queue, what they
+//! take, and the lists of keys' variants. What it took out of the index leaves the disk once it has been committed.
+//!
+//! Which records go with which isn't decided here.
+
+use heed::RwTxn;
+
+use super::entry::{EntryKey, RecordPlace, list_of};
+use super::environment::Environment;
+use super::state::State;
+use crate::cache::key::{Hash, Key};
+use crate::store::Published;
+use crate::store::StoreError;
+use crate::store::record::head::{self, Brief, ContentPlace, FileId};
+use crate::store::record::variants::VariantList;
+
+pub(super) struct Change<'a> {
+    environment: &'a Environment,
+    txn: RwTxn<'a>,
+    pub(super) state: State,
+    /// Large files that no record names any more, with what they take.
+    pub(super) released: Vec<(FileId, u64)>,
+    /// Hashes of the keys under which something has changed.
+    pub(super) changed: Vec<Hash>,
+}
+
+/// What a change came to, once it is committed.
+pub(super) struct Committed {
+    pub(super) released: Vec<(FileId, u64)>,
+    pub(super) changed: Vec<Hash>,
+    /// The bytes that all that is stored takes, and those within the environment that are free.
+    pub(super) stored: u64,
+    pub(super) slack: u64,
+}
+
+impl<'a> Change<'a> {
+    /// Begins a change, when those of others are done. None when the environment has been moved.
+    pub(super) fn begin(environment: &'a Environment) -> Result<Option<Change<'a>>, StoreError> {
+        let failed = |error| environment.failure(error);
+        let txn = environment.write().map_err(failed)?;
+        let state = environment.state(&txn).map_err(failed)?;
+        if state.moved {
+            return Ok(None);
+        }
+        Ok(Some(Change {
+            environment,
+            txn,
+            state,
+            released: Vec::new(),
+            changed: Vec::new(),
+        }))
+    }
+
+    fn failed(&self) -> impl Fn(heed::Error) -> StoreError + use<'a> {
+        let environment = self.environment;
+        move |error| environment.failure(error)
+    }
+
+    /// Commits it; `settle` is told what all takes, while nobody else can change it.
+    pub(super) fn commit(
+        mut self,
+        settle: impl FnOnce(u64, u64),
+    ) -> Result<Committed, StoreError> {
+        let environment = self.environment;
+        let failed = |error| environment.failure(error);
+        environment
+            .set_state(&mut self.txn, &self.state)
+            .map_err(failed)?;
+        let in_use = environment.in_use(&self.txn).map_err(failed)?;
+        let before = environment.size();
+        // What it takes is known when it is committed, and then others may change it: so it is told before, by what it
+        // took until now.
+        let slack = before.saturating_sub(in_use);
+        let stored = self.state.file_bytes + before.max(in_use);
+        settle(stored, slack);
+        self.txn.commit().map_err(failed)?;
+        Ok(Committed {
+            released: self.released,
+            changed: self.changed,
+            stored,
+            slack,
+        })
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        let found = self.environment.objects.get(&self.txn, key);
+        found.map_err(self.failed())
+    }
+
+    /// The list of a key's variants; None where there is none that checks.
+    pub(super) fn list(&self, key: &Key) -> Result<Option<VariantList>, StoreError> {
+        let found = self.get(EntryKey::of_list(key).as_bytes())?;
+        let list = found.and_then(|bytes| VariantList::decode(bytes.to_vec().into()));
+        Ok(list.filter(|list| list.key == *key.text()))
+    }
+
+    /// Puts the list of a key's variants, or takes it out where it says nothing.
+    pub(super) fn put_list(&mut self, list: &[u8], variants: &VariantList) -> Result<(), StoreError> {
+        let bytes = match !variants.is_empty() {
+            true => variants.encode(),
+            false => None,
+        };
+        let objects = self.environment.objects;
+        match bytes {
+            Some(bytes) => objects.put(&mut self.txn, list, &bytes),
+            None => objects.delete(&mut self.txn, list).map(drop),
+        }
+        .map_err(self.failed())
+    }
+
+    /// Takes the list of a key's variants out.
+    pub(super) fn delete_list(&mut self, list: &[u8]) -> Result<(), StoreError> {
+        let deleted = self.environment.objects.delete(&mut self.txn, list);
+        deleted.map(drop).map_err(self.failed())
+    }
+
+    /// Puts a record in place of the one that has its key, and of its number in the queue.
+    pub(super) fn put(&mut self, key: &EntryKey, record: &mut [u8]) -> Result<(), StoreError> {
+        let failed = self.failed();
+        let environment = self.environment;
+        let brief = head::brief(record).ok_or(StoreError::Unselectable)?;
+        let order = match self.replaced(key, &brief)? {
+            Some(order) => order,
+            None => {
+                let order = self.state.next;
+                self.state.next += 1;
+                let put = environment
+                    .order
+                    .put(&mut self.txn, &order, key.as_bytes());
+                put.map_err(&failed)?;
+                order
+            }
+        };
+        head::set_order(record, order);
+        self.count(&brief, true);
+        let put = environment.objects.put(&mut self.txn, key.as_bytes(), record);
+        put.map_err(&failed)?;
+        if let Some(place) = RecordPlace::parse(key.as_bytes()) {
+            self.changed.push(place.hash);
+        }
+        Ok(())
+    }
+
+    /// Releases what the record at this key has, which is being replaced by the one of `new`; its number in the queue.
+    fn replaced(&mut self, key: &EntryKey, new: &Brief) -> Result<Option<u64>, StoreError> {
+        let Some(old) = self.get(key.as_bytes())?.and_then(head::brief) else {
+            return Ok(None);
+        };
+        self.count(&old, false);
+        if old.place != new.place {
+            self.release(&old);
+        }
+        // A number whose entry was lost would never be found again.
+        let named = self.environment.order.get(&self.txn, &old.order);
+        let is_its = named.map_err(self.failed())? == Some(key.as_bytes());
+        Ok(is_its.then_some(old.order))
+    }
+
+    fn count(&mut self, brief: &Brief, more: bool) {
+        let size = brief.file_size();
+        if size == 0 {
+            return;
+        }
+        let State {
+            file_bytes, files, ..
+        } = &mut self.state;
+        (*file_bytes, *files) = match more {
+            true => (file_bytes.saturating_add(size), files.saturating_add(1)),
+            false => (file_bytes.saturating_sub(size), files.saturating_sub(1)),
+        };
+    }
+
+    /// Keeps the file of a record that was taken out, for one that is put.
+    pub(super) fn keep(&mut self, place: &ContentPlace) {
+        if let ContentPlace::File(id) = place {
+            self.released.retain(|(released, _)| released != id);
+        }
+    }
+
+    fn release(&mut self, brief: &Brief) {
+        if let ContentPlace::File(id) = brief.place {
+            self.released.push((id, brief.file_size()));
+        }
+    }
+
+    /// Takes a record out, and its variant off the list where none of it is left; None where there is none.
+    pub(super) fn remove(&mut self, key: &[u8]) -> Result<Option<Published>, StoreError> {
+        let removed = self.take_out(key)?;
+        if let Some(place) = RecordPlace::parse(key) {
+            if self.has_list(key)? {
+                self.unlist(key, &place.variant)?;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn has_list(&self, record: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.get(list_of(record))?.is_some())
+    }
+
+    /// Takes a record out, and leaves the list alone.
+    pub(super) fn take_out(&mut self, key: &[u8]) -> Result<Option<Published>, StoreError> {
+        let failed = self.failed();
+        let Some(place) = RecordPlace::parse(key) else {
+            return Ok(None);
+        };
+        let Some((brief, length)) = self.get(key)?.map(|it| (head::brief(it), it.len())) else {
+            return Ok(None);
+        };
+        let environment = self.environment;
+        let mut size = length as u64;
+        if let Some(brief) = brief {
+            let named = environment.order.get(&self.txn, &brief.order);
+            if named.map_err(&failed)? == Some(key) {
+                let delete = environment.order.delete(&mut self.txn, &brief.order);
+                delete.map_err(&failed)?;
+            }
+            size += brief.file_size();
+            self.count(&brief, false);
+            self.release(&brief);
+        }
+        let delete = environment.objects.delete(&mut self.txn, key);
+        delete.map_err(&failed)?;
+        self.changed.push(place.hash);
+        Ok(Some(Published {
+            hash: place.hash,
+            variant: place.variant,
+            size,
+            generation: 0,
+        }))
+    }
+
+    /// Takes a variant off its key's list, unless a part of it is left.
+    fn unlist(&mut self, record: &[u8], variant: &Hash) -> Result<(), StoreError> {
+        let list = list_of(record).to_vec();
+        let mut of_variant = list.clone();
+        of_variant.extend_from_slice(variant);
+        if self.first_from(&of_variant)?.is_some_and(|key| key.starts_with(&of_variant)) {
+            return Ok(());
+        }
+        let variants = self.get(&list)?.map(|bytes| bytes.to_vec());
+        let Some(mut variants) = variants.and_then(|bytes| VariantList::decode(bytes.into())) else {
+            return Ok(());
+        };
+        if variants.remove(variant) {
+            self.put_list(&list, &variants)?;
+        }
+        Ok(())
+    }
+
+    /// The first key from this on.
+    pub(super) fn first_from(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = (self.environment.objects).get_greater_than_or_equal_to(&self.txn, key);
+        let found = found.map_err(self.failed())?;
+        Ok(found.map(|(key, _)| key.to_vec()))
+    }
+
+    /// The keys of all entries that begin with this one, `most` of them.
+    pub(super) fn keys_from(&self, prefix: &[u8], most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let entries = self.environment.objects.prefix_iter(&self.txn, prefix);
+        let keys = entries.map_err(self.failed())?.take(most);
+        let keys = keys.map(|entry| entry.map(|(key, _)| key.to_vec()));
+        keys.collect::<Result<_, _>>().map_err(self.failed())
+    }
+
+    /// The next in the queue from this number on, and its number.
+    pub(super) fn in_queue_from(&self, number: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let found = (self.environment.order).get_greater_than_or_equal_to(&self.txn, &number);
+        let found = found.map_err(self.failed())?;
+        Ok(found.map(|(number, key)| (number, key.to_vec())))
+    }
+
+    /// Takes a number out of the queue under which there is no record.
+    pub(super) fn forget_number(&mut self, number: u64) -> Result<(), StoreError> {
+        let deleted = self.environment.order.delete(&mut self.txn, &number);
+        deleted.map(drop).map_err(self.failed())
+    }
+}

@@ -1,0 +1,246 @@
+//! The environment of an index: the databases in it, what it takes of the disk, and which errors it doesn't survive.
+//!
+//! Which directory it lies in, and whether what is in it is to be believed, is decided in `index`.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use heed::byteorder::BigEndian;
+use heed::types::{Bytes, U64};
+use heed::{Database, Env, MdbError, RoTxn, RwTxn, WithTls};
+
+use super::state::{self, State};
+use crate::store::StoreError;
+use crate::sys::{disk, lmdb};
+
+/// The file of an environment.
+pub(super) const DATA: &str = "data.mdb";
+pub(super) const LOCK: &str = "lock.mdb";
+
+const DATABASES: u32 = 3;
+
+/// Everything that is stored, but for large content.
+pub(super) struct Environment {
+    env: Env<WithTls>,
+    /// Records, and the lists of keys' variants, by [`super::entry::EntryKey`].
+    pub(super) objects: Database<Bytes, Bytes>,
+    /// The keys of records by the order of storing.
+    pub(super) order: Database<U64<BigEndian>, Bytes>,
+    state: Database<Bytes, Bytes>,
+    /// Its directory.
+    pub(super) path: PathBuf,
+    file: File,
+    page: u64,
+    /// Marked as in use, so that nobody says that it was closed.
+    users: File,
+}
+
+/// The environments that this process has open: LMDB has each open once.
+static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Environment>>>> = Mutex::new(None);
+
+impl Environment {
+    /// Opens the environment in this directory, which is made where there is none. Its users are marked in this file.
+    pub(super) fn open(path: &Path, users: File) -> Result<Arc<Environment>, EnvironmentError> {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.get_or_insert_default();
+        open.retain(|_, it| it.strong_count() > 0);
+        if let Some(environment) = open.get(path).and_then(Weak::upgrade) {
+            return Ok(environment);
+        }
+        let environment = Arc::new(Environment::open_first(path, users)?);
+        open.insert(path.to_path_buf(), Arc::downgrade(&environment));
+        Ok(environment)
+    }
+
+    fn open_first(path: &Path, users: File) -> Result<Environment, EnvironmentError> {
+        let at = EnvironmentError::at(path);
+        let mut attempts = 0;
+        let env = loop {
+            match lmdb::open(path, DATABASES) {
+                // It is just being closed.
+                Err(heed::Error::EnvAlreadyOpened) if attempts < 100 => {
+                    attempts += 1;
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                env => break env.map_err(at)?,
+            }
+        };
+        let (objects, order, state) = databases(&env).map_err(at)?;
+        let file = env.try_clone_inner_file().map_err(at)?;
+        Ok(Environment {
+            page: u64::from(env.stat().page_size),
+            env,
+            objects,
+            order,
+            state,
+            path: path.to_path_buf(),
+            file,
+            users,
+        })
+    }
+
+    pub(super) fn read(&self) -> Result<RoTxn<'_, WithTls>, heed::Error> {
+        self.env.read_txn()
+    }
+
+    /// Begins a change, when those of others are done, however long that takes.
+    pub(super) fn write(&self) -> Result<RwTxn<'_>, heed::Error> {
+        self.env.write_txn()
+    }
+
+    pub(super) fn state(&self, txn: &RoTxn) -> Result<State, heed::Error> {
+        let found = self.state.get(txn, state::KEY)?;
+        Ok(found.and_then(State::decode).unwrap_or_default())
+    }
+
+    pub(super) fn set_state(&self, txn: &mut RwTxn, state: &State) -> Result<(), heed::Error> {
+        self.state.put(txn, state::KEY, &state.encode())
+    }
+
+    /// The bytes of the environment that are in use, as of this transaction.
+    pub(super) fn in_use(&self, txn: &RoTxn) -> Result<u64, heed::Error> {
+        let mut pages = 0;
+        for stat in [
+            self.objects.stat(txn)?,
+            self.order.stat(txn)?,
+            self.state.stat(txn)?,
+        ] {
+            pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        }
+        // Its two heads, the database of databases, and the list of free pages.
+        Ok((pages as u64 + 8) * self.page)
+    }
+
+    /// The bytes that the environment takes.
+    pub(super) fn size(&self) -> u64 {
+        (self.env.info().last_page_number as u64 + 1) * self.page
+    }
+
+    /// The number of the last transaction that changed something.
+    pub(super) fn last_transaction(&self) -> u64 {
+        self.env.info().last_txn_id as u64
+    }
+
+    /// Waits until it has reached the disk.
+    pub(super) fn sync(&self) -> Result<(), heed::Error> {
+        self.env.force_sync()
+    }
+
+    /// Writes what is in use to this file, whole.
+    pub(super) fn copy(&self, to: &mut File) -> Result<(), heed::Error> {
+        self.env.copy_to_file(to, heed::CompactionOption::Enabled)
+    }
+
+    /// Frees what processes that have ended were reading.
+    pub(super) fn clear_stale_readers(&self) -> Result<usize, heed::Error> {
+        self.env.clear_stale_readers()
+    }
+
+    /// True when its files are still those under their names.
+    pub(super) fn is_in_place(&self) -> bool {
+        let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let named = self.path.join(DATA).metadata().map(identity);
+        let open = self.file.metadata().map(identity);
+        matches!((named, open), (Ok(named), Ok(open)) if named == open)
+    }
+
+    /// Marks it as in use, after [`Environment::is_alone`] has taken that away.
+    pub(super) fn note_in_use(&self) -> Result<(), StoreError> {
+        disk::mark_in_use(&self.users).map_err(StoreError::at(&self.path))
+    }
+
+    /// Tells whether nobody else has it open. From then on nobody else can.
+    pub(super) fn is_alone(&self) -> bool {
+        !disk::is_in_use(&self.users)
+    }
+
+    /// What a transaction of it failed with, in words.
+    pub(super) fn failure(&self, error: heed::Error) -> StoreError {
+        EnvironmentError::at(&self.path)(error).into()
+    }
+}
+
+type Databases = (
+    Database<Bytes, Bytes>,
+    Database<U64<BigEndian>, Bytes>,
+    Database<Bytes, Bytes>,
+);
+
+/// The databases, which are made where they are missing.
+fn databases(env: &Env<WithTls>) -> Result<Databases, heed::Error> {
+    const NAMES: [&str; 3] = ["objects", "order", "state"];
+    let txn = env.read_txn()?;
+    let found = (
+        env.open_database(&txn, Some(NAMES[0]))?,
+        env.open_database(&txn, Some(NAMES[1]))?,
+        env.open_database(&txn, Some(NAMES[2]))?,
+    );
+    txn.commit()?;
+    if let (Some(objects), Some(order), Some(state)) = found {
+        return Ok((objects, order, state));
+    }
+    let mut txn = env.write_txn()?;
+    let made = (
+        env.create_database(&mut txn, Some(NAMES[0]))?,
+        env.create_database(&mut txn, Some(NAMES[1]))?,
+        env.create_database(&mut txn, Some(NAMES[2]))?,
+    );
+    txn.commit()?;
+    Ok(made)
+}
+
+/// A failure of an environment.
+#[derive(Debug)]
+pub(super) struct EnvironmentError {
+    path: PathBuf,
+    error: heed::Error,
+}
+
+impl EnvironmentError {
+    fn at(path: &Path) -> impl Fn(heed::Error) -> EnvironmentError + Copy {
+        move |error| EnvironmentError {
+            path: path.to_path_buf(),
+            error,
+        }
+    }
+
+    /// True when what is in it isn't to be believed, so that another has to be made.
+    pub(super) fn is_damage(&self) -> bool {
+        is_damage(&self.error)
+    }
+}
+
+fn is_damage(error: &heed::Error) -> bool {
+    use MdbError::{Corrupted, Incompatible, Invalid, PageNotFound, VersionMismatch};
+    matches!(
+        error,
+        heed::Error::Mdb(Corrupted | Incompatible | Invalid | PageNotFound | VersionMismatch)
+    )
+}
+
+impl From<EnvironmentError> for StoreError {
+    fn from(failed: EnvironmentError) -> StoreError {
+        let EnvironmentError { path, error } = failed;
+        let is_damage = is_damage(&error);
+        match error {
+            heed::Error::Io(error) => StoreError::at(&path)(error),
+            heed::Error::Mdb(MdbError::Other(code)) => {
+                StoreError::at(&path)(io::Error::from_raw_os_error(code))
+            }
+            heed::Error::Mdb(MdbError::MapFull) => {
+                let reason = "its index has no room left".to_owned();
+                StoreError::Full { path, reason }
+            }
+            error if is_damage => StoreError::IndexDamaged {
+                path,
+                reason: error.to_string(),
+            },
+            error => StoreError::at(&path)(io::Error::other(error.to_string())),
+        }
+    }
+}

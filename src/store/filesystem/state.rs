@@ -1,0 +1,83 @@
+//! The environment's own record: the queue's hand and next number, what the large files take, and what has become of it.
+
+use crate::store::Checksum;
+
+/// The key of the record.
+pub(super) const KEY: &[u8] = b"state";
+
+const LENGTH: usize = 34;
+
+/// The state of an environment. Each transaction that changes something keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct State {
+    /// The number from which on what goes is looked for.
+    pub(super) hand: u64,
+    /// The number of the next record.
+    pub(super) next: u64,
+    /// The bytes that the large files take.
+    pub(super) file_bytes: u64,
+    pub(super) files: u64,
+    /// It was copied to another, which took its place.
+    pub(super) moved: bool,
+    /// Every large file that there was when it was made has been entered.
+    pub(super) complete: bool,
+}
+
+impl State {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(LENGTH + 16);
+        for number in [self.hand, self.next, self.file_bytes, self.files] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.push(self.moved.into());
+        bytes.push(self.complete.into());
+        let checksum = Checksum::of(&bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The state in these bytes; None when they don't check.
+    pub(super) fn decode(bytes: &[u8]) -> Option<State> {
+        let (body, checksum) = bytes.split_at_checked(LENGTH)?;
+        if checksum != Checksum::of(body).to_le_bytes() {
+            return None;
+        }
+        let number = |at: usize| {
+            let bytes = body[at * 8..].first_chunk().copied();
+            bytes.map(u64::from_le_bytes)
+        };
+        Some(State {
+            hand: number(0)?,
+            next: number(1)?,
+            file_bytes: number(2)?,
+            files: number(3)?,
+            moved: body[32] != 0,
+            complete: body[33] != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip_and_damage() {
+        let state = State {
+            hand: 1,
+            next: 2,
+            file_bytes: 3,
+            files: 4,
+            moved: false,
+            complete: true,
+        };
+        let bytes = state.encode();
+        assert_eq!(State::decode(&bytes), Some(state));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert_eq!(State::decode(&damaged), None, "{at}");
+            assert_eq!(State::decode(&bytes[..at]), None, "{at}");
+        }
+    }
+}
