@@ -20,11 +20,8 @@ const BESIDE: u64 = 16 << 10;
 /// Content that is being fetched. Write it with [`Draft::write_at`], publish it when whole.
 #[derive(Debug)]
 pub struct Draft {
-    /// The file, to be read from while it grows.
+    /// The file, to be read from while it grows: the content is at its beginning.
     pub file: Arc<File>,
-    /// Where the content begins in the file.
-    pub content_offset: u64,
-    pub(crate) slot: u32,
     pub(crate) reservation: Reservation,
     pub(crate) name: Option<TemporaryName>,
     pub(super) sums: Mutex<BlockSums>,
@@ -39,8 +36,6 @@ impl Draft {
     ) -> Draft {
         Draft {
             file,
-            content_offset: 0,
-            slot: 0,
             reservation,
             name,
             sums: Mutex::default(),
@@ -54,14 +49,13 @@ impl Draft {
 
     /// Reserves room for the first `content` bytes of the content. Never blocks.
     pub fn reserve(&self, content: u64) -> Result<(), StoreError> {
-        let length = self.content_offset.saturating_add(content);
-        self.reservation.cover(length.saturating_add(BESIDE))
+        self.reservation.cover(content.saturating_add(BESIDE))
     }
 
     /// Writes the part of the content that begins at `at`, once there is room for it.
     pub fn write_at(&self, part: &[u8], at: u64) -> Result<(), StoreError> {
         self.reserve(at + part.len() as u64)?;
-        let written = self.file.write_all_at(part, self.content_offset + at);
+        let written = self.file.write_all_at(part, at);
         written.map_err(StoreError::at(&self.reservation.path))?;
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         sums.take(at, part);
@@ -71,7 +65,7 @@ impl Draft {
     /// The first bytes of the content.
     pub(super) fn read(&self, len: u64) -> Result<Bytes, StoreError> {
         let mut bytes = vec![0; len as usize];
-        let read = self.file.read_exact_at(&mut bytes, self.content_offset);
+        let read = self.file.read_exact_at(&mut bytes, 0);
         read.map_err(StoreError::at(&self.reservation.path))?;
         Ok(bytes.into())
     }

@@ -1,8 +1,5 @@
-//! Files of the store: records, their metadata and indexes. Half of the inputs get checksums that fit again, as
-//! a hostile writer's would, because otherwise nothing behind the checksums is ever reached.
-
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+//! What the store keeps: records and lists of variants. Half of the inputs get checksums that fit again, as a hostile
+//! writer's would, because otherwise nothing behind the checksums is ever reached.
 
 use bytes::Bytes;
 use cacheproxy::cache::extent::Extent;
@@ -11,168 +8,94 @@ use cacheproxy::cache::provenance::Provenance;
 use cacheproxy::cache::stored::Meta;
 use cacheproxy::cache::time::Timestamp;
 use cacheproxy::http::fields::Fields;
-use cacheproxy::store::record::index::Index;
-use cacheproxy::store::record::read::{StoredFile, read};
-use cacheproxy::store::record::{self, PRELUDE, Prelude, meta};
-use cacheproxy::store::{Checksum, SMALL};
+use cacheproxy::store::Checksum;
+use cacheproxy::store::record::head::{self, ContentPlace, RecordHead};
+use cacheproxy::store::record::variants::VariantList;
 
 use crate::fuzz;
 
-/// The length and checksum before a slot's metadata.
-const SLOT_HEADER: usize = 24;
-/// Magic, version and checksum before an index's body.
-const INDEX_HEADER: usize = 28;
+/// What comes before that which the checksum of a head, and of a list, is of.
+const BEFORE: usize = 24;
 
-fn sample() -> Meta {
+fn sample(trailers: Fields) -> RecordHead {
     let fields: [(&[u8], &[u8]); 2] = [(b"ETag", b"\"1\""), (b"Empty", b"")];
-    Meta {
-        key: Key::new("GET http://deb.example/a"),
-        variant: Variant::new("accept: a\n"),
-        request_time: Timestamp::from_millis(1),
-        response_time: Timestamp::from_millis(2),
-        local: true,
-        extent: Extent::Whole,
-        provenance: Provenance::default(),
-        status: 200,
-        reason: Bytes::from_static(b"OK"),
-        fields: fields.into_iter().collect(),
-        trailers: Fields::default(),
+    RecordHead {
+        meta: Meta {
+            key: Key::new("GET http://deb.example/a"),
+            variant: Variant::new("accept: a\n"),
+            request_time: Timestamp::from_millis(1),
+            response_time: Timestamp::from_millis(2),
+            local: true,
+            extent: Extent::Whole,
+            provenance: Provenance::default(),
+            status: 200,
+            reason: Bytes::from_static(b"OK"),
+            fields: fields.into_iter().collect(),
+            trailers,
+        },
+        order: 7,
+        content: 7,
+        content_checksum: Checksum::of(b"content"),
+        place: ContentPlace::Here,
     }
 }
 
-/// A record as the store writes it.
-fn written(changes: u32, content: &[u8], trailers: &Fields) -> Vec<u8> {
-    let meta = meta::encode(&sample()).unwrap();
-    let trailers = meta::encode_trailers(trailers).unwrap();
-    let slot = record::slot_for(meta.len());
-    let prelude = Prelude {
-        slot,
-        changes,
-        content_offset: record::content_offset(slot, false),
-        content: content.len() as u64,
-        content_checksum: Checksum::of(content),
-        trailers: trailers.len() as u32,
-        trailers_checksum: Checksum::of(&trailers),
-        boot: [7; 16],
-        stamp: 1,
-    };
-    let mut file = prelude.encode().to_vec();
-    file.resize(prelude.content_offset as usize, 0);
-    let (at, slot) = (prelude.slot_at(changes) as usize, record::slot(&meta));
-    file[at..at + slot.len()].copy_from_slice(&slot);
-    file.extend_from_slice(content);
-    file.extend_from_slice(&trailers);
-    file
-}
-
-fn number(bytes: &[u8], at: usize) -> usize {
-    let word = bytes.get(at..at + 8).map(|word| word.try_into().unwrap());
-    usize::try_from(word.map_or(0, u64::from_le_bytes)).unwrap_or(usize::MAX)
-}
-
-fn put(bytes: &mut [u8], at: usize, of: Option<&[u8]>) {
-    if let Some(checksum) = of.map(|of| Checksum::of(of).to_le_bytes()) {
-        if let Some(place) = bytes.get_mut(at..at.saturating_add(16)) {
-            place.copy_from_slice(&checksum);
-        }
-    }
-}
-
-fn range(bytes: &[u8], from: usize, length: usize) -> Option<Vec<u8>> {
-    let range = bytes.get(from..from.checked_add(length)?)?;
-    Some(range.to_vec())
-}
-
-/// The input with every checksum made to fit.
+/// The input with a checksum that fits.
 fn sealed(input: &[u8]) -> Vec<u8> {
     let mut bytes = input.to_vec();
-    if bytes.starts_with(b"cp-index") && bytes.len() >= INDEX_HEADER {
-        let body = bytes[INDEX_HEADER..].to_vec();
-        put(&mut bytes, 12, Some(&body));
-    }
-    if bytes.len() < PRELUDE || bytes.starts_with(b"cp-index") {
+    if bytes.len() < BEFORE {
         return bytes;
     }
-    let low = |at: usize| u32::from_le_bytes(input[at..at + 4].try_into().unwrap());
-    let (slot, changes) = (low(12) as usize, low(88));
-    let at = PRELUDE + slot * (changes & 1) as usize;
-    let length = number(&bytes, at);
-    let meta = range(&bytes, at + SLOT_HEADER, length);
-    put(&mut bytes, at + 8, meta.as_deref());
-    let (offset, content) = (number(&bytes, 16), number(&bytes, 24));
-    let checked = range(&bytes, offset, content);
-    put(&mut bytes, 32, checked.as_deref());
-    let trailers = range(&bytes, offset.saturating_add(content), low(48) as usize);
-    put(&mut bytes, 56, trailers.as_deref());
-    let prelude = bytes[..72].to_vec();
-    put(&mut bytes, 72, Some(&prelude));
-    bytes[88..96].copy_from_slice(&record::word(changes));
+    let end = match bytes.starts_with(b"cp-list") {
+        true => bytes.len(),
+        false => head::length(&bytes).max(BEFORE),
+    };
+    let checksum = Checksum::of(&bytes[BEFORE..end]).to_le_bytes();
+    bytes[8..BEFORE].copy_from_slice(&checksum);
     bytes
 }
 
-/// True when the file is a record or an index; holds that it is then read as what it says.
-fn hold(file: &File, bytes: &[u8]) -> bool {
-    file.set_len(0).unwrap();
-    file.write_all_at(bytes, 0).unwrap();
-    match read(file).expect("no error of the operating system") {
-        StoredFile::Record(found) => {
-            let length = found.content.as_ref().map(|content| content.len() as u64);
-            assert!(length.is_none_or(|length| length == found.prelude.content));
-            assert_eq!(length.is_some(), found.prelude.content <= SMALL);
-            let again = Prelude::decode(&found.prelude.encode(), bytes.len() as u64);
-            assert_eq!(again.as_ref(), Ok(&found.prelude), "the prelude, encoded");
-            let again = meta::decode(meta::encode(&found.meta).unwrap().into()).unwrap();
-            let mut plain = found.meta.clone();
-            plain.trailers = Fields::default();
-            assert_eq!(again, plain, "the metadata, encoded and decoded");
-            true
-        }
-        StoredFile::Index(index) => {
-            assert_eq!(index.encode().as_deref(), Some(bytes), "the index, encoded");
-            true
-        }
-        StoredFile::Bad(why) => {
-            assert!(!why.is_empty());
-            false
-        }
-    }
+/// True when the bytes are a record; holds that it is then written as it was read.
+fn is_record(bytes: &[u8]) -> bool {
+    // They read what doesn't check, too.
+    let (brief, key) = (head::brief(bytes), head::key_of(bytes).map(<[u8]>::to_vec));
+    let bytes = Bytes::copy_from_slice(bytes);
+    let Ok((found, end)) = head::decode(&bytes) else {
+        return false;
+    };
+    assert_eq!(head::encode(&found).unwrap(), bytes[..end], "read, then written");
+    let brief = brief.expect("of what checks");
+    assert_eq!((brief.order, brief.place), (found.order, found.place));
+    assert_eq!(brief.content, found.content);
+    assert_eq!(key.as_deref(), Some(&found.meta.key.text()[..]));
+    true
+}
+
+/// True when the bytes are a list of variants; holds the same.
+fn is_list(bytes: &[u8]) -> bool {
+    let list = VariantList::decode(&Bytes::copy_from_slice(bytes));
+    list.is_some_and(|list| {
+        assert_eq!(list.encode().as_deref(), Some(bytes), "read, then written");
+        true
+    })
 }
 
 #[test]
-fn files_of_the_store() {
-    let file = tempfile::tempfile().unwrap();
+fn records_and_lists() {
     let trailers: Fields = [(&b"Digest"[..], &b"x"[..])].into_iter().collect();
-    let mut index = Index::new(Bytes::from_static(b"GET http://deb.example/a"));
-    index.add(vec!["accept".to_owned()], [1; 16], |_| 0);
-    index.add(
-        vec!["accept".to_owned(), "accept-language".to_owned()],
-        [2; 16],
-        |_| 0,
-    );
+    let mut list = VariantList::new(Bytes::from_static(b"GET http://deb.example/a"));
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    list.add(names(&["accept"]), [1; 16], |_| 0);
+    list.add(names(&["accept", "accept-language"]), [2; 16], |_| 0);
+    let record = |trailers| [&head::encode(&sample(trailers)).unwrap()[..], b"content"].concat();
     let seeds = vec![
-        written(0, b"content", &Fields::default()),
-        written(1, b"", &trailers),
-        index.encode().unwrap(),
+        record(Fields::default()),
+        record(trailers),
+        list.encode().unwrap(),
     ];
-    fuzz("record", seeds, &[b"cp-store", b"cp-index"], |input| {
-        let raw = hold(&file, input);
-        hold(&file, &sealed(input)) || raw
+    fuzz("record", seeds, &[b"cp-list4", b"\x04\0\0\0"], |input| {
+        let hold = |bytes: &[u8]| is_record(bytes) || is_list(bytes);
+        let raw = hold(input);
+        hold(&sealed(input)) || raw
     });
-}
-
-#[test]
-fn metadata() {
-    let seed = meta::encode(&sample()).unwrap();
-    fuzz(
-        "metadata",
-        vec![seed],
-        &[b"\x04\0\0\0name", b"\0\0\0\0"],
-        |input| {
-            let Some(meta) = meta::decode(Bytes::copy_from_slice(input)) else {
-                return false;
-            };
-            assert_eq!(meta::encode(&meta).unwrap(), input, "decoded, then encoded");
-            true
-        },
-    );
 }

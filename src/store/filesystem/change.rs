@@ -90,13 +90,13 @@ impl<'a> Change<'a> {
     /// The list of a key's variants; None where there is none that checks.
     pub(super) fn list(&self, key: &Key) -> Result<Option<VariantList>, StoreError> {
         let found = self.get(EntryKey::of_list(key).as_bytes())?;
-        let list = found.and_then(|bytes| VariantList::decode(bytes.to_vec().into()));
+        let list = found.and_then(|bytes| VariantList::decode(&bytes.to_vec().into()));
         Ok(list.filter(|list| list.key == *key.text()))
     }
 
     /// Puts the list of a key's variants, or takes it out where it says nothing.
     pub(super) fn put_list(&mut self, list: &[u8], variants: &VariantList) -> Result<(), StoreError> {
-        let bytes = match !variants.is_empty() {
+        let bytes = match !variants.is_needless() {
             true => variants.encode(),
             false => None,
         };
@@ -239,7 +239,7 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         let variants = self.get(&list)?.map(|bytes| bytes.to_vec());
-        let Some(mut variants) = variants.and_then(|bytes| VariantList::decode(bytes.into())) else {
+        let Some(mut variants) = variants.and_then(|bytes| VariantList::decode(&bytes.into())) else {
             return Ok(());
         };
         if variants.remove(variant) {

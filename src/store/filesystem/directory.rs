@@ -3,9 +3,9 @@
 //! `v3/files/ab/<id>` holds large content, `v3/index` names the directory of the environment, `tmp/` is for what is being
 //! written where the file system has no unnamed files.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -147,6 +147,31 @@ impl Directory {
         name.rename(target).map_err(StoreError::at(target))
     }
 
+    /// Gives the file of large content its name, which nothing has yet; its directory is made when it is missing.
+    pub fn name_file(
+        &self,
+        file: &File,
+        name: Option<TemporaryName>,
+        id: &FileId,
+    ) -> Result<(), StoreError> {
+        let (target, directory) = (self.file(id), self.files_of(id[0]));
+        let give = || match &name {
+            Some(name) => std::fs::rename(name.path(), &target),
+            None => disk::name(file, &target),
+        };
+        let given = match give() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !directory.is_dir() => {
+                make_directory(&directory).and_then(|()| give())
+            }
+            given => given,
+        };
+        given.map_err(StoreError::at(&target))?;
+        if let Some(name) = name {
+            name.keep();
+        }
+        Ok(())
+    }
+
     /// Makes `content` the whole of the file at `target`, at once.
     pub fn replace(&self, target: &Path, content: &[u8]) -> Result<(), StoreError> {
         let (mut file, name) = self.temporary()?;
@@ -173,6 +198,13 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             length => length.map(Some).map_err(StoreError::at(path)),
         }
+    }
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(disk::DIRECTORY_MODE).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -228,8 +260,9 @@ mod tests {
             root.replace(&target, b"two").unwrap();
             assert_eq!(std::fs::read(&target).unwrap(), b"two");
             let (file, name) = root.temporary().unwrap();
-            let path = root.files().join("named");
-            root.place(&file, name, &path).unwrap();
+            let id = root.new_id();
+            root.name_file(&file, name, &id).unwrap();
+            assert!(root.open(&id).unwrap().is_some());
             let (_file, name) = root.temporary().unwrap();
             assert_eq!(name.is_some(), no_unnamed);
             drop(name);

@@ -1,10 +1,13 @@
 //! Large content's files, on the way into the index and out of it: written and named before a record names them, removed
 //! once none does.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::FilesystemStore;
-use super::file::{self, LargeFile};
+use super::entry::EntryKey;
+use super::file;
+use crate::cache::stored::Meta;
+use crate::store::blocks::OfFile;
 use crate::store::draft::Reservation;
 use crate::store::record::head::{self, Brief, ContentPlace, FileId, RecordHead};
 use crate::store::{Content, Draft, StoreError, Whole};
@@ -15,7 +18,15 @@ const BLOCK: u64 = 4096;
 
 impl FilesystemStore {
     /// A place for content that is expected to be so long.
-    pub(super) fn begin(&self, expected: Option<u64>) -> Result<Draft, StoreError> {
+    pub(super) fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
+        // What is too large is refused before it is fetched.
+        head::encode(&RecordHead {
+            meta: meta.clone(),
+            order: 0,
+            content: 0,
+            content_checksum: 0,
+            place: ContentPlace::Here,
+        })?;
         let size = Brief {
             order: 0,
             content: expected.unwrap_or(0),
@@ -28,14 +39,7 @@ impl FilesystemStore {
         let file = Arc::new(file);
         self.open_files.add_draft(&file, &reservation);
         let _ = disk::mark_in_use(&file);
-        Ok(Draft {
-            file,
-            content_offset: 0,
-            slot: 0,
-            reservation,
-            name,
-            sums: Mutex::default(),
-        })
+        Ok(Draft::new(file, reservation, name))
     }
 
     /// Makes the file of large content, whole and with its name, and notes it as the record's; what is reserved for it.
@@ -44,7 +48,6 @@ impl FilesystemStore {
         record: &mut RecordHead,
         whole: Whole,
     ) -> Result<Reservation, StoreError> {
-        let at = StoreError::at(self.directory.path());
         let (draft, len, checksum) = match whole {
             Whole::Draft {
                 draft,
@@ -53,7 +56,7 @@ impl FilesystemStore {
             } => (draft, len, checksum.finish()),
             Whole::Memory(parts) => {
                 let len = parts.iter().map(|part| part.len() as u64).sum();
-                let draft = self.begin(Some(len))?;
+                let draft = self.begin(&record.meta, Some(len))?;
                 let mut end = 0;
                 for part in &parts {
                     draft.write_at(part, end)?;
@@ -66,23 +69,54 @@ impl FilesystemStore {
         record.place = ContentPlace::File(id);
         record.content = len;
         record.content_checksum = checksum;
-        let head = head::encode(record)?;
-        let size = file::counted(file::length(len, head.len()));
-        draft.reservation.cover(size)?;
-        let sums = draft.block_sums(len)?;
-        file::complete(&draft.file, id, len, &sums, &head).map_err(at)?;
-        file::name(&draft.file, draft.name, &self.directory.file(&id))?;
-        Ok(draft.reservation)
+        let complete = file::complete(draft, record, id)?;
+        self.directory
+            .name_file(&complete.file, complete.name, &id)?;
+        Ok(complete.reservation)
     }
 
-    /// The content in a file, to be checked as it is read; None where there is no such file.
+    /// The content in a file, to be checked as it is read; None where there is no whole file.
     pub(super) fn open_content(
         &self,
         id: FileId,
-        content: u64,
+        head: &RecordHead,
     ) -> Result<Option<Content>, StoreError> {
-        let files = self.directory.files();
-        LargeFile { id, content }.open(&files, &self.shared, &self.open_files)
+        let Some(file) = self.directory.open(&id)? else {
+            return Ok(None);
+        };
+        let file = Arc::new(file);
+        self.open_files.add(&file);
+        // Whoever evicts it sees that it goes on taking disk.
+        let _ = disk::mark_in_use(&file);
+        let meta = &head.meta;
+        let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
+        let of = OfFile {
+            id,
+            content: head.content,
+            entry: entry.as_bytes().into(),
+            shared: self.shared.clone(),
+            damaged: self.damaged.clone(),
+        };
+        let path = self.directory.file(&id);
+        file::content(file, of).map_err(StoreError::at(&path))
+    }
+
+    /// Removes the records of large files in which damage was found, if they still name those.
+    pub(super) fn remove_damaged(&self) -> Result<(), StoreError> {
+        for found in self.damaged.take() {
+            let removed = self.change(|change| {
+                let brief = change.get(&found.entry)?.and_then(head::brief);
+                match brief.is_some_and(|it| it.place == ContentPlace::File(found.id)) {
+                    true => change.remove(&found.entry),
+                    false => Ok(None),
+                }
+            })?;
+            if removed.is_some() {
+                let path = self.directory.file(&found.id);
+                log::warn!("{}: {}; removed from the store", path.display(), found.why);
+            }
+        }
+        Ok(())
     }
 
     /// Removes the file of a record that wasn't entered.

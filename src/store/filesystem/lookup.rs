@@ -114,7 +114,7 @@ impl FilesystemStore {
     ) -> Result<Option<Object>, StoreError> {
         let content = match &head.place {
             ContentPlace::Here => Content::Memory(content),
-            ContentPlace::File(id) => match self.open_content(*id, head.content)? {
+            ContentPlace::File(id) => match self.open_content(*id, &head)? {
                 Some(content) => content,
                 None => {
                     let (key, variant) = (&head.meta.key, &head.meta.variant);
@@ -290,14 +290,14 @@ fn look_into(
 
 /// The variants that a list says the request selects, where it is this key's.
 fn selected(list: &[u8], key: &Key, request: &Fields) -> Vec<Variant> {
-    let list = VariantList::decode(Bytes::copy_from_slice(list));
+    let list = VariantList::decode(&Bytes::copy_from_slice(list));
     let list = list.filter(|list| list.key == *key.text());
     list.map_or_else(Vec::new, |list| list.selected(request))
 }
 
 /// The hashes of the variants that a list has, most recent first.
 pub(super) fn variants_of(list: &[u8], key: &Key) -> Vec<Hash> {
-    let list = VariantList::decode(Bytes::copy_from_slice(list));
+    let list = VariantList::decode(&Bytes::copy_from_slice(list));
     let list = list.filter(|list| list.key == *key.text());
     list.map_or_else(Vec::new, |list| list.variants().copied().collect())
 }

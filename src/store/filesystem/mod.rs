@@ -40,6 +40,7 @@ use super::{
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
+use crate::store::blocks::damaged::DamagedFiles;
 use crate::store::record::head;
 use crate::sys::shared::Shared;
 
@@ -53,6 +54,7 @@ pub struct FilesystemStore {
     worker: usize,
     residency: Residency,
     open_files: Arc<OpenFiles>,
+    damaged: Arc<DamagedFiles>,
 }
 
 /// The environment that is the index, as far as this process knows.
@@ -97,6 +99,7 @@ impl FilesystemStore {
             worker,
             residency: Residency::new(),
             open_files: Arc::default(),
+            damaged: Arc::default(),
         };
         if opened_new && !store.has_files() {
             store.change(|change| {
@@ -273,8 +276,8 @@ impl Store for FilesystemStore {
         Ok(Some(object))
     }
 
-    fn begin(&self, _: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
-        self.begin(expected)
+    fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
+        self.begin(meta, expected)
     }
 
     fn publish(
@@ -305,6 +308,10 @@ impl Store for FilesystemStore {
 
     fn displaces_parts(&self) -> bool {
         true
+    }
+
+    fn remove_damaged(&self) -> Result<(), StoreError> {
+        self.remove_damaged()
     }
 
     fn take_removed(&self) -> Vec<Published> {

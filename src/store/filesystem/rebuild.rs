@@ -7,7 +7,7 @@ use super::FilesystemStore;
 use super::directory::unhex;
 use super::entry::EntryKey;
 use crate::store::StoreError;
-use crate::store::record::head::{self, ContentPlace, FileId, RecordHead};
+use crate::store::record::head::{ContentPlace, FileId, RecordHead};
 
 /// The files that are entered in one transaction.
 const STEP: usize = 64;
@@ -75,7 +75,7 @@ impl FilesystemStore {
     /// The record that a file says it is of; None for what doesn't check.
     fn head_of_file(&self, id: &FileId) -> Option<RecordHead> {
         let file = self.directory.open(id).ok()??;
-        let head = { let (_, head) = super::file::read_head(&file, id).ok()?.ok()?; head::decode(&head.into()).ok()?.0 };
+        let head = super::file::read_head(&file, id).ok()?.ok()?;
         (head.place == ContentPlace::File(*id)).then_some(head)
     }
 

@@ -64,7 +64,7 @@ impl SpoolWriter {
         self.operations = Some(operations);
         self.spool.inner.borrow_mut().draft = Some(DraftFile {
             file: draft.file.clone(),
-            offset: draft.content_offset,
+            offset: 0,
         });
         self.draft = Some(Arc::new(draft));
     }
