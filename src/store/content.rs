@@ -1,7 +1,6 @@
 //! The content of a stored response: where it is, and reading it part by part.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -108,24 +107,4 @@ impl Content {
         }
         Ok(())
     }
-}
-
-/// Reads `len` bytes of a file from `offset` on, part by part, until `take` is false.
-pub(super) fn each_part_of_file(
-    file: &File,
-    offset: u64,
-    len: u64,
-    take: &mut dyn FnMut(&[u8]) -> bool,
-) -> io::Result<()> {
-    let mut buffer = vec![0; 256 << 10];
-    let (mut at, end) = (offset, offset + len);
-    while at < end {
-        let step = (end - at).min(buffer.len() as u64) as usize;
-        file.read_exact_at(&mut buffer[..step], at)?;
-        if !take(&buffer[..step]) {
-            break;
-        }
-        at += step as u64;
-    }
-    Ok(())
 }

@@ -389,10 +389,7 @@ fn an_unpublished_draft_leaves_nothing(store: &dyn Store) {
         let draft = store.begin(&meta, expected).unwrap();
         draft.write_at(&content(50, 1), 0).unwrap();
         let mut read = [0; 50];
-        draft
-            .file
-            .read_exact_at(&mut read, 0)
-            .unwrap();
+        draft.file.read_exact_at(&mut read, 0).unwrap();
         assert_eq!(read[..], content(50, 1));
         drop(draft);
         assert!(look(store, &meta.key).is_none());

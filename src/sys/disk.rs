@@ -4,14 +4,14 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, copy_file_range};
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc;
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{linkat, syncfs};
+use nix::unistd::linkat;
 
 /// The mode of a store's directories: they are its user's alone.
 pub const DIRECTORY_MODE: u32 = 0o700;
@@ -133,50 +133,6 @@ fn flock(file: &File, how: libc::c_int) -> io::Result<()> {
     Ok(Errno::result(unsafe { libc::flock(file.as_raw_fd(), how) }).map(drop)?)
 }
 
-/// Copies `left` bytes from one place in a file to a place in another, inside the kernel where it can.
-pub fn copy(
-    from: &File,
-    mut from_offset: u64,
-    to: &File,
-    mut to_offset: u64,
-    mut left: u64,
-) -> io::Result<()> {
-    const STEP: u64 = 256 << 20;
-    let mut in_kernel = true;
-    while left > 0 {
-        let copied = if in_kernel {
-            let mut at = offset(from_offset)?;
-            let mut target = offset(to_offset)?;
-            let step = left.min(STEP) as usize;
-            match copy_file_range(from, Some(&mut at), to, Some(&mut target), step) {
-                Ok(copied) => copied,
-                Err(Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-                    in_kernel = false;
-                    continue;
-                }
-                Err(Errno::EINTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
-        } else {
-            let mut buffer = vec![0; left.min(128 << 10) as usize];
-            let read = from.read_at(&mut buffer, from_offset)?;
-            to.write_all_at(&buffer[..read], to_offset)?;
-            read
-        };
-        if copied == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        from_offset += copied as u64;
-        to_offset += copied as u64;
-        left -= copied as u64;
-    }
-    Ok(())
-}
-
-fn offset(at: u64) -> io::Result<i64> {
-    i64::try_from(at).map_err(|_| io::ErrorKind::InvalidInput.into())
-}
-
 /// Bytes that an ordinary user may still write to the file system that `path` is on.
 pub fn free(path: &Path) -> io::Result<u64> {
     let state = statvfs(path)?;
@@ -236,22 +192,12 @@ pub fn inodes(path: &Path) -> io::Result<Inodes> {
     Ok(Inodes { free, all })
 }
 
-/// Waits until everything written to the file system that `file` is on has reached the disk.
-pub fn sync(file: &File) -> io::Result<()> {
-    Ok(syncfs(file)?)
-}
-
-/// Makes a named pipe, for tests of what opening one would do.
-#[cfg(test)]
-pub fn make_pipe(path: &Path) -> io::Result<()> {
-    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU)?;
-    Ok(())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::time::{Duration, Instant};
+
+    use std::os::unix::fs::FileExt;
 
     use super::*;
 
@@ -285,22 +231,6 @@ mod tests {
         }
         assert_ne!(changed(&file).unwrap(), before);
         assert_eq!(file.metadata().unwrap().modified().unwrap(), modified);
-    }
-
-    #[test]
-    fn copies_from_and_to_the_middle() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = |name: &str| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, "0123456789").unwrap();
-            super::open(&path, true).unwrap()
-        };
-        let (from, to) = (open("from"), open("to"));
-        copy(&from, 2, &to, 8, 5).unwrap();
-        let text = std::fs::read(dir.path().join("to")).unwrap();
-        assert_eq!(text, b"0123456723456");
-        let short = copy(&from, 8, &to, 0, 5).unwrap_err();
-        assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

@@ -68,5 +68,7 @@ pub fn is_resident(bytes: &[u8]) -> bool {
 
 /// The number of times that this thread has waited for a disk to read memory.
 pub fn major_faults() -> i64 {
+    // Its type differs between architectures.
+    #[allow(clippy::unnecessary_cast)]
     getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.major_page_faults() as i64)
 }

@@ -129,13 +129,31 @@ impl OpenStore {
         self.store.may_have(key)
     }
 
+    /// The same as [`OpenStore::lookup`] where that waits for nothing; none where it would have to.
+    pub(super) fn lookup_now(
+        &self,
+        key: &Key,
+        fields: &Fields,
+    ) -> Option<Result<Found, StoreError>> {
+        if self.hangs() {
+            return None;
+        }
+        let found = self.store.lookup_now(key, fields)?;
+        let found = found.map(|found| self.removed_left_out(found));
+        Some(found)
+    }
+
     /// The stored response that this request selects; none that was made invalid and couldn't be removed.
     pub(super) async fn lookup(&self, key: &Key, fields: &Fields) -> Result<Found, StoreError> {
         let (store, wanted, fields) = (self.store.clone(), key.clone(), fields.clone());
         let lookup = self.lookups.run(move || store.lookup(&wanted, &fields));
         let found = lookup.await??;
+        Ok(self.removed_left_out(found))
+    }
+
+    fn removed_left_out(&self, found: Found) -> Found {
         let unremoved = matches!(&found, Found::Object(object) if self.is_unremoved(&object.meta));
-        Ok(if unremoved { Found::Nothing } else { found })
+        if unremoved { Found::Nothing } else { found }
     }
 
     /// The stored parts that this request selects; none that were made invalid and couldn't be removed.

@@ -256,6 +256,7 @@ fn state_of(why: &StoreError) -> StoreState {
         StoreError::NotWritable { source, .. } | StoreError::Io { source, .. } => number(source),
         StoreError::Full { .. } => StoreState::Failed(disk::FULL),
         StoreError::Gone
+        | StoreError::IndexDamaged { .. }
         | StoreError::Damaged(_)
         | StoreError::MetaTooLarge(_)
         | StoreError::Unselectable

@@ -63,7 +63,11 @@ fn is_record(bytes: &[u8]) -> bool {
     let Ok((found, end)) = head::decode(&bytes) else {
         return false;
     };
-    assert_eq!(head::encode(&found).unwrap(), bytes[..end], "read, then written");
+    assert_eq!(
+        head::encode(&found).unwrap(),
+        bytes[..end],
+        "read, then written"
+    );
     let brief = brief.expect("of what checks");
     assert_eq!((brief.order, brief.place), (found.order, found.place));
     assert_eq!(brief.content, found.content);

@@ -28,6 +28,9 @@ pub struct StoreDirectory(PathBuf);
 /// An entry of the index.
 type Entry = (Vec<u8>, Bytes);
 
+/// What is done with the key and the head of a record.
+type Visit<'a> = &'a mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, StoreError>;
+
 impl StoreDirectory {
     /// The store at `path`, which may have nothing in it or not be there.
     pub fn of(path: &Path) -> StoreDirectory {
@@ -49,11 +52,7 @@ impl StoreDirectory {
     }
 
     /// Visits the records' heads whose keys begin with `prefix`, until that breaks.
-    fn each_record(
-        &self,
-        store: &FilesystemStore,
-        visit: &mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError> {
+    fn each_record(&self, store: &FilesystemStore, visit: Visit<'_>) -> Result<(), StoreError> {
         let mut after = Vec::new();
         loop {
             let entries = entries_after(store, &after)?;
@@ -74,10 +73,7 @@ impl StoreDirectory {
 fn entries_after(store: &FilesystemStore, after: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let environment = store.environment()?;
     store.noting_damage(&environment, |txn| {
-        let range = (
-            std::ops::Bound::Excluded(after),
-            std::ops::Bound::Unbounded,
-        );
+        let range = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
         let entries = environment.objects.range(txn, &range)?.take(AT_ONCE);
         let head = |value: &[u8]| Bytes::copy_from_slice(&value[..head::length(value)]);
         entries
@@ -195,9 +191,8 @@ impl StoreAdmin for StoreDirectory {
         };
         let mut keys = Vec::new();
         self.each_record(&store, &mut |entry, bytes| {
-            let is_wanted = head::key_of(&bytes).is_some_and(|text| {
-                wanted(&Key::new(Bytes::copy_from_slice(text)))
-            });
+            let is_wanted = head::key_of(&bytes)
+                .is_some_and(|text| wanted(&Key::new(Bytes::copy_from_slice(text))));
             if is_wanted && RecordPlace::parse(entry).is_some() {
                 keys.push(entry.to_vec());
             }

@@ -28,9 +28,6 @@ pub(super) struct Change<'a> {
 pub(super) struct Committed {
     pub(super) released: Vec<(FileId, u64)>,
     pub(super) changed: Vec<Hash>,
-    /// The bytes that all that is stored takes, and those within the environment that are free.
-    pub(super) stored: u64,
-    pub(super) slack: u64,
 }
 
 impl<'a> Change<'a> {
@@ -57,10 +54,7 @@ impl<'a> Change<'a> {
     }
 
     /// Commits it; `settle` is told what all takes, while nobody else can change it.
-    pub(super) fn commit(
-        mut self,
-        settle: impl FnOnce(u64, u64),
-    ) -> Result<Committed, StoreError> {
+    pub(super) fn commit(mut self, settle: impl FnOnce(u64, u64)) -> Result<Committed, StoreError> {
         let environment = self.environment;
         let failed = |error| environment.failure(error);
         environment
@@ -77,8 +71,6 @@ impl<'a> Change<'a> {
         Ok(Committed {
             released: self.released,
             changed: self.changed,
-            stored,
-            slack,
         })
     }
 
@@ -95,7 +87,11 @@ impl<'a> Change<'a> {
     }
 
     /// Puts the list of a key's variants, or takes it out where it says nothing.
-    pub(super) fn put_list(&mut self, list: &[u8], variants: &VariantList) -> Result<(), StoreError> {
+    pub(super) fn put_list(
+        &mut self,
+        list: &[u8],
+        variants: &VariantList,
+    ) -> Result<(), StoreError> {
         let bytes = match !variants.is_needless() {
             true => variants.encode(),
             false => None,
@@ -124,16 +120,16 @@ impl<'a> Change<'a> {
             None => {
                 let order = self.state.next;
                 self.state.next += 1;
-                let put = environment
-                    .order
-                    .put(&mut self.txn, &order, key.as_bytes());
+                let put = environment.order.put(&mut self.txn, &order, key.as_bytes());
                 put.map_err(&failed)?;
                 order
             }
         };
         head::set_order(record, order);
         self.count(&brief, true);
-        let put = environment.objects.put(&mut self.txn, key.as_bytes(), record);
+        let put = environment
+            .objects
+            .put(&mut self.txn, key.as_bytes(), record);
         put.map_err(&failed)?;
         if let Some(place) = RecordPlace::parse(key.as_bytes()) {
             self.changed.push(place.hash);
@@ -235,11 +231,15 @@ impl<'a> Change<'a> {
         let list = list_of(record).to_vec();
         let mut of_variant = list.clone();
         of_variant.extend_from_slice(variant);
-        if self.first_from(&of_variant)?.is_some_and(|key| key.starts_with(&of_variant)) {
+        if self
+            .first_from(&of_variant)?
+            .is_some_and(|key| key.starts_with(&of_variant))
+        {
             return Ok(());
         }
         let variants = self.get(&list)?.map(|bytes| bytes.to_vec());
-        let Some(mut variants) = variants.and_then(|bytes| VariantList::decode(&bytes.into())) else {
+        let Some(mut variants) = variants.and_then(|bytes| VariantList::decode(&bytes.into()))
+        else {
             return Ok(());
         };
         if variants.remove(variant) {

@@ -71,6 +71,8 @@ impl Environment {
             }
         };
         let (objects, order, state) = databases(&env).map_err(at)?;
+        // Those that died while they read would keep what is free from being used.
+        env.clear_stale_readers().map_err(at)?;
         let file = env.try_clone_inner_file().map_err(at)?;
         Ok(Environment {
             page: u64::from(env.stat().page_size),
@@ -132,11 +134,13 @@ impl Environment {
     }
 
     /// Writes what is in use to this file, whole.
+    #[allow(dead_code)]
     pub(super) fn copy(&self, to: &mut File) -> Result<(), heed::Error> {
         self.env.copy_to_file(to, heed::CompactionOption::Enabled)
     }
 
     /// Frees what processes that have ended were reading.
+    #[allow(dead_code)]
     pub(super) fn clear_stale_readers(&self) -> Result<usize, heed::Error> {
         self.env.clear_stale_readers()
     }
@@ -236,11 +240,16 @@ impl From<EnvironmentError> for StoreError {
                 let reason = "its index has no room left".to_owned();
                 StoreError::Full { path, reason }
             }
-            error if is_damage => StoreError::IndexDamaged {
+            error @ heed::Error::Mdb(_) if is_damage => StoreError::IndexDamaged {
                 path,
                 reason: error.to_string(),
             },
-            error => StoreError::at(&path)(io::Error::other(error.to_string())),
+            error @ (heed::Error::Mdb(_)
+            | heed::Error::Encoding(_)
+            | heed::Error::Decoding(_)
+            | heed::Error::EnvAlreadyOpened) => {
+                StoreError::at(&path)(io::Error::other(error.to_string()))
+            }
         }
     }
 }

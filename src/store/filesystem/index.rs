@@ -65,9 +65,7 @@ pub(super) fn replace(
     let _lock = lock(directory)?;
     let environment = match current(directory) {
         // Another has done so.
-        Some(path) if path != damaged && path.join(DATA).exists() => {
-            reopen(directory, &path)?
-        }
+        Some(path) if path != damaged && path.join(DATA).exists() => reopen(directory, &path)?,
         _ => make(directory)?,
     };
     note_open(directory, &environment, boot)?;

@@ -49,7 +49,11 @@ enum Wait {
 
 impl FilesystemStore {
     /// Looks in the event loop; None where that would wait, or where something is to be removed.
-    pub(super) fn lookup_now(&self, key: &Key, request: &Fields) -> Option<Result<Found, StoreError>> {
+    pub(super) fn lookup_now(
+        &self,
+        key: &Key,
+        request: &Fields,
+    ) -> Option<Result<Found, StoreError>> {
         if !self.residency.is_likely() {
             return None;
         }
@@ -81,7 +85,9 @@ impl FilesystemStore {
             Looked::NotResident => return Ok(None),
             Looked::Records(candidates) => candidates,
         };
-        let has_list = candidates.first().is_none_or(|it| it.variant != Variant::none());
+        let has_list = candidates
+            .first()
+            .is_none_or(|it| it.variant != Variant::none());
         for candidate in candidates {
             let variant = candidate.variant.clone();
             match read(candidate.bytes, key, &variant) {

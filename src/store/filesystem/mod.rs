@@ -5,19 +5,23 @@
 
 pub(crate) mod admin;
 mod change;
+#[allow(dead_code)]
 mod compaction;
 mod directory;
 mod entry;
 mod environment;
+#[allow(dead_code)]
 mod file;
 mod files;
 mod index;
 mod lookup;
+#[allow(dead_code)]
 pub(crate) mod maintenance;
 mod mark;
 mod order;
 pub(crate) mod owner;
 mod publish;
+#[allow(dead_code)]
 mod rebuild;
 mod refresh;
 mod residency;
@@ -219,9 +223,9 @@ impl FilesystemStore {
         let meta = &object.meta;
         let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
         let removed = self.change(|change| {
-            let is_its = change.get(entry.as_bytes())?.is_some_and(|bytes| {
-                head::checksum_of_content(bytes) == Some(object.checksum)
-            });
+            let is_its = change
+                .get(entry.as_bytes())?
+                .is_some_and(|bytes| head::checksum_of_content(bytes) == Some(object.checksum));
             match is_its {
                 true => change.remove(entry.as_bytes()),
                 false => Ok(None),
@@ -230,8 +234,7 @@ impl FilesystemStore {
         Ok(removed.is_some())
     }
 
-    /// True when what is open is what the names in the directory mean.
-    pub fn is_in_place(&self) -> bool {
+    fn is_where_it_is_named(&self) -> bool {
         let current = self.environment.read();
         let current = current.unwrap_or_else(PoisonError::into_inner);
         let path = index::current(&self.directory);
@@ -252,6 +255,10 @@ impl FilesystemStore {
 
 /// Operations of more than a line are in the files of their names.
 impl Store for FilesystemStore {
+    fn is_in_place(&self) -> bool {
+        self.is_where_it_is_named()
+    }
+
     fn may_have(&self, _: &Key) -> bool {
         true
     }

@@ -90,25 +90,29 @@ impl FilesystemStore {
         if names.is_empty() != (meta.variant == Variant::none()) {
             return Err(StoreError::Unselectable);
         }
-        let (content, whole) = match small_of(whole)? {
-            Whole::Memory(parts) if parts.iter().map(|it| it.len() as u64).sum::<u64>() <= SMALL => {
-                (parts, None)
-            }
-            whole => (Vec::new(), Some(whole)),
+        let (content, large) = match whole {
+            Whole::Memory(parts) => match length_of(&parts) <= SMALL {
+                true => (parts, None),
+                false => (Vec::new(), Some(Whole::Memory(parts))),
+            },
+            Whole::Draft { draft, len, .. } if len <= SMALL => (vec![draft.read(len)?], None),
+            Whole::Draft { .. } => (Vec::new(), Some(whole)),
         };
         let mut head = RecordHead {
             meta: meta.clone(),
             order: 0,
-            content: content.iter().map(|part| part.len() as u64).sum(),
+            content: length_of(&content),
             content_checksum: sum_of(&content),
             place: ContentPlace::Here,
         };
-        let reservation = match whole {
+        let reservation = match large {
             None => None,
             Some(whole) => Some(self.write_file(&mut head, whole)?),
         };
         let mut record = head::encode(&head)?;
-        content.iter().for_each(|part| record.extend_from_slice(part));
+        content
+            .iter()
+            .for_each(|part| record.extend_from_slice(part));
         let reservation = match reservation {
             None => Some(self.reserve_record(record.len() as u64)?),
             given => given,
@@ -162,13 +166,15 @@ impl FilesystemStore {
                 let hash = prepared.meta.key.hash();
                 let epoch = prepared.invalidation_epoch;
                 let is_valid = epoch.is_none_or(|it| it == self.shared.invalidations(hash));
-                outcomes.push(match is_valid {
+                let entered = match is_valid {
                     true => self.enter(change, prepared),
                     false => Err(StoreError::Gone),
-                });
+                };
                 // A transaction in which something failed isn't to be committed.
-                if let Some(Err(failed)) = outcomes.pop_if(|it| is_of_transaction(it)) {
-                    return Err(failed);
+                if is_of_transaction(&entered) {
+                    entered?;
+                } else {
+                    outcomes.push(entered);
                 }
             }
             Ok(outcomes)
@@ -242,7 +248,10 @@ impl FilesystemStore {
         names: Vec<String>,
     ) -> Result<(), StoreError> {
         let (key, variant) = (&meta.key, *meta.variant.hash());
-        if list.as_ref().is_some_and(|list| list.is_first(&names, &variant)) {
+        if list
+            .as_ref()
+            .is_some_and(|list| list.is_first(&names, &variant))
+        {
             return Ok(());
         }
         let is_new = list.is_none();
@@ -269,14 +278,8 @@ impl FilesystemStore {
     }
 }
 
-/// The same, in memory where it is small.
-fn small_of(whole: Whole) -> Result<Whole, StoreError> {
-    Ok(match whole {
-        Whole::Draft { draft, len, .. } if len <= SMALL => {
-            Whole::Memory(vec![draft.read(len)?])
-        }
-        whole => whole,
-    })
+fn length_of(parts: &[Bytes]) -> u64 {
+    parts.iter().map(|part| part.len() as u64).sum()
 }
 
 pub(super) fn sum_of(parts: &[Bytes]) -> u128 {

@@ -24,9 +24,8 @@ impl FilesystemStore {
         meta: &Meta,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        let entry = |meta: &Meta| {
-            EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first())
-        };
+        let entry =
+            |meta: &Meta| EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
         let at = entry(&object.meta);
         let is_same_place = meta.variant == object.meta.variant
             && meta.selecting() == object.meta.selecting()

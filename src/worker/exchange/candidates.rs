@@ -222,7 +222,10 @@ impl Exchange<'_> {
         if !store.may_have(key) && !worker.memory.borrow().has_variants(key) {
             return LookedUp::Nothing;
         }
-        let found = store.lookup(key, fields).await;
+        let found = match store.lookup_now(key, fields) {
+            Some(found) => found,
+            None => store.lookup(key, fields).await,
+        };
         let found = match found {
             Ok(Found::Unverified(object)) => {
                 let verified = worker.verifications.verify(store.store().clone(), *object);
