@@ -102,11 +102,6 @@ pub trait Store: Send + Sync {
         publications.into_iter().map(publish).collect()
     }
 
-    /// Removes the large content in which damage was found while it was read.
-    fn remove_damaged(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     /// True when storing a response removes a stored part of it by itself.
     fn displaces_parts(&self) -> bool;
 

@@ -11,7 +11,8 @@ use super::state::Worker;
 use crate::config::StoreKind;
 use crate::ipc::{self, ChannelError, OrderChannel, Received, StoreOrder, StoreReply};
 use crate::store::StoreError;
-use crate::store::filesystem::maintenance::{StoreMaintenance, Wanted};
+use crate::store::filesystem::Wanted;
+use crate::store::filesystem::maintenance::StoreMaintenance;
 use crate::store::filesystem::tidy;
 use crate::sys::shared::Shared;
 
@@ -40,7 +41,7 @@ pub(super) fn start(worker: &Worker, channel: OwnedFd) {
 /// Notes that everything stored has reached the disk, so that it needn't be verified after a reboot. Waits for the disk.
 pub(super) fn mark_synced(path: &Path, shared: &Arc<Shared>) {
     let marked = StoreMaintenance::open(path, shared.clone())
-        .and_then(|maintenance| maintenance.mark_synced(SystemTime::now()));
+        .and_then(|maintenance| maintenance.note_closed());
     match marked {
         Ok(()) => {}
         // That there is no room is said when something isn't stored.
@@ -52,13 +53,18 @@ pub(super) fn mark_synced(path: &Path, shared: &Arc<Shared>) {
 }
 
 fn serve(channel: &OrderChannel, path: &Path, shared: &Arc<Shared>) -> Result<(), ChannelError> {
-    let maintenance = StoreMaintenance::open(path, shared.clone());
+    let open = || StoreMaintenance::open(path, shared.clone());
+    let mut maintenance = open();
     loop {
         let order = match channel.recv_within(None)? {
             Received::Message(order) => order,
             Received::Nothing => continue,
             Received::Closed => return Ok(()),
         };
+        // It may have been removed, or come back.
+        if !matches!(&maintenance, Ok(it) if it.is_in_place()) {
+            maintenance = open();
+        }
         let outcome = match &maintenance {
             Ok(maintenance) => carry_out(maintenance, &order).map_err(|why| why.to_string()),
             Err(why) => Err(why.to_string()),

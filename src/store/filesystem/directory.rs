@@ -89,6 +89,13 @@ impl Directory {
         self.files_of(id[0]).join(hex(id))
     }
 
+    /// The bytes that the directories of large files take themselves.
+    pub fn size_of_directories(&self) -> u64 {
+        let of = |number| std::fs::metadata(self.files_of(number));
+        let blocks = (0..=u8::MAX).filter_map(|number| Some(of(number).ok()?.blocks()));
+        blocks.sum::<u64>() * 512
+    }
+
     /// A name that nobody else gives.
     pub fn new_id(&self) -> FileId {
         let count = self.count.fetch_add(1, Relaxed);

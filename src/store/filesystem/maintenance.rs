@@ -1,44 +1,120 @@
-//! The upkeep of a filesystem store, which one worker does as the supervisor orders: evicting, compacting, telling what
-//! room the disk has.
+//! The upkeep of a filesystem store, which one worker does as the supervisor orders, a step at a time: evicting, giving
+//! the disk back what is free in the index, removing what belongs to nobody, entering files in an index that was made
+//! anew.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{Evicted, FilesystemStore};
-use crate::store::StoreError;
+use super::directory::VERSION;
+use super::tidy::{Tidied, Tidy};
+use super::{Evicted, FilesystemStore, Wanted};
+use crate::store::{Store, StoreError};
 use crate::sys::disk;
 use crate::sys::shared::Shared;
 
+/// The directories of large files.
+const DIRECTORIES: u16 = 256;
+
+/// Room on the store's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Free {
+    pub bytes: u64,
+    pub inodes: disk::Inodes,
+    /// Bytes that the store's directories take themselves.
+    pub directories: u64,
+}
+
 /// The store as the worker has it that sees to it.
 pub struct StoreMaintenance {
-    pub(super) store: FilesystemStore,
+    store: FilesystemStore,
+    tidy: Mutex<Tidy>,
+    /// The next directory whose files are entered in an index that was made anew.
+    next: AtomicU16,
 }
 
 impl StoreMaintenance {
     /// Opens the store at `path`, which is made where there is none. Refused when it cannot be written.
     pub fn open(path: &Path, shared: Arc<Shared>) -> Result<StoreMaintenance, StoreError> {
         let store = FilesystemStore::open_beside(path, shared)?;
-        Ok(StoreMaintenance { store })
+        Ok(StoreMaintenance {
+            tidy: Mutex::new(Tidy::new(path, VERSION)),
+            next: AtomicU16::new(0),
+            store,
+        })
     }
 
-    /// Evicts what SIEVE finds next, until so many bytes have gone or some time has passed.
-    pub fn evict(&self, bytes: u64) -> Result<Evicted, StoreError> {
-        self.store.evict(bytes)
+    /// False when its paths lead to something else than what was opened.
+    pub fn is_in_place(&self) -> bool {
+        self.store.is_in_place()
     }
 
-    /// Gives the disk what is free in the index; the bytes.
-    pub fn compact(&self) -> Result<u64, StoreError> {
-        self.store.compact()
+    /// Removes some of what belongs to nobody. As long as the index lacks files that are there, these are entered first.
+    pub fn tidy(&self, now: SystemTime, most: Duration) -> Tidied {
+        match self.complete(most) {
+            Ok(true) => {}
+            Ok(false) => return Tidied::default(),
+            Err(failed) => {
+                let path = self.store.directory.path().to_path_buf();
+                return Tidied {
+                    is_done: true,
+                    failure: Some((path, std::io::Error::other(failed.to_string()))),
+                    ..Tidied::default()
+                };
+            }
+        }
+        let mut tidy = self.tidy.lock().unwrap_or_else(PoisonError::into_inner);
+        tidy.step(&|id| self.store.names(id), now, most)
     }
 
-    /// Notes that everything stored has reached the disk; see [`FilesystemStore::note_closed`].
+    /// Enters some of the files that the index lacks since it was made anew; true when it lacks none.
+    fn complete(&self, most: Duration) -> Result<bool, StoreError> {
+        if !self.store.is_incomplete()? {
+            return Ok(true);
+        }
+        let end = Instant::now() + most;
+        let mut entered = 0;
+        while Instant::now() < end {
+            let number = self.next.load(Relaxed);
+            let Some(directory) = u8::try_from(number).ok().filter(|_| number < DIRECTORIES) else {
+                self.next.store(0, Relaxed);
+                return Ok(true);
+            };
+            entered += self.store.enter_files(directory)?;
+            self.next.store(number + 1, Relaxed);
+        }
+        log::debug!("{entered} large responses were entered in the store's index again");
+        Ok(false)
+    }
+
+    /// Removes stored responses until they gave so much back, or for so long.
+    pub fn evict(&self, wanted: Wanted, most: Duration) -> Result<Evicted, StoreError> {
+        self.store.evict(wanted, most)
+    }
+
+    /// Gives what is free in the index back to the disk, if that is so much; returns the bytes.
+    pub fn compact(&self, bytes: u64) -> Result<u64, StoreError> {
+        match self.store.shared.slack() >= bytes {
+            true => self.store.compact(),
+            false => Ok(0),
+        }
+    }
+
+    /// The room that is free on the store's disk.
+    pub fn free(&self) -> Result<Free, StoreError> {
+        let path = self.store.directory.path();
+        let at = StoreError::at(path);
+        Ok(Free {
+            bytes: disk::free(path).map_err(at)?,
+            inodes: disk::inodes(path).map_err(at)?,
+            directories: self.store.directory.size_of_directories(),
+        })
+    }
+
+    /// Notes that everything stored has reached the disk, when nobody else has the store open. Waits for the disk.
     pub fn note_closed(&self) -> Result<(), StoreError> {
         self.store.note_closed()
-    }
-
-    /// The bytes that are free on the disk.
-    pub fn free(&self) -> Result<u64, StoreError> {
-        let path = self.store.directory.path();
-        disk::free(path).map_err(StoreError::at(path))
     }
 }

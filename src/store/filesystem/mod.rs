@@ -5,27 +5,24 @@
 
 pub(crate) mod admin;
 mod change;
-#[allow(dead_code)]
 mod compaction;
 mod directory;
 mod entry;
 mod environment;
-#[allow(dead_code)]
 mod file;
 mod files;
 mod index;
 mod lookup;
-#[allow(dead_code)]
 pub(crate) mod maintenance;
 mod mark;
 mod order;
 pub(crate) mod owner;
 mod publish;
-#[allow(dead_code)]
 mod rebuild;
 mod refresh;
 mod residency;
 mod state;
+pub(crate) mod tidy;
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -36,7 +33,7 @@ use entry::EntryKey;
 use environment::Environment;
 use residency::Residency;
 
-pub use order::Evicted;
+pub use order::{Evicted, Wanted};
 
 use super::{
     Draft, Found, Object, OpenFiles, Publication, Published, SharedStore, Store, StoreError, Whole,

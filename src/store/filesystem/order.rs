@@ -12,39 +12,61 @@ use crate::store::{StoreError, place};
 
 /// The most records that are looked at in one transaction.
 const STEP: usize = 256;
-/// The longest that one call goes on.
-const LONGEST: Duration = Duration::from_millis(500);
 
-/// The outcome of an eviction.
+/// The outcome of a step of eviction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub struct Evicted {
-    /// The bytes that what went had taken.
+    /// The stored responses that went; none when none is left.
+    pub responses: u64,
+    /// The bytes that they took.
     pub bytes: u64,
-    /// The number of responses.
-    pub count: u64,
-    /// There is nothing left that could go.
-    pub is_empty: bool,
+    /// Those that were in a file of their own.
+    pub files: u64,
+}
+
+/// The amount that is to be given back: responses go until both are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Wanted {
+    pub bytes: u64,
+    pub files: u64,
+}
+
+impl Wanted {
+    fn are_met(self, evicted: &Evicted) -> bool {
+        evicted.bytes >= self.bytes && evicted.files >= self.files
+    }
 }
 
 impl FilesystemStore {
-    /// Evicts what SIEVE finds next, until so much has gone or some time has passed.
-    pub fn evict(&self, bytes: u64) -> Result<Evicted, StoreError> {
-        let begun = Instant::now();
+    /// Evicts what SIEVE finds next, until so much has gone or so much time has passed.
+    pub fn evict(&self, wanted: Wanted, most: Duration) -> Result<Evicted, StoreError> {
+        let end = Instant::now() + most;
         let mut evicted = Evicted::default();
-        while evicted.bytes < bytes && !evicted.is_empty && begun.elapsed() < LONGEST {
-            let left = bytes - evicted.bytes;
-            let step = self.change(|change| self.evict_some(change, left))?;
-            evicted.bytes += step.bytes;
-            evicted.count += step.count;
-            evicted.is_empty = step.is_empty;
+        loop {
+            let begun = evicted;
+            let (step, is_empty) = self.change(|change| {
+                let mut step = begun;
+                let is_empty = self.evict_some(change, wanted, &mut step)?;
+                Ok((step, is_empty))
+            })?;
+            evicted = step;
+            if wanted.are_met(&evicted) || is_empty || Instant::now() >= end {
+                return Ok(evicted);
+            }
         }
-        Ok(evicted)
     }
 
-    fn evict_some(&self, change: &mut Change<'_>, bytes: u64) -> Result<Evicted, StoreError> {
-        let mut evicted = Evicted::default();
+    /// True when nothing is left.
+    fn evict_some(
+        &self,
+        change: &mut Change<'_>,
+        wanted: Wanted,
+        evicted: &mut Evicted,
+    ) -> Result<bool, StoreError> {
         for _ in 0..STEP {
-            if evicted.bytes >= bytes {
+            if wanted.are_met(evicted) {
                 break;
             }
             let next = match change.in_queue_from(change.state.hand)? {
@@ -53,8 +75,7 @@ impl FilesystemStore {
                 next => next,
             };
             let Some((number, key)) = next else {
-                evicted.is_empty = true;
-                break;
+                return Ok(true);
             };
             change.state.hand = number + 1;
             let Some(at) = RecordPlace::parse(&key) else {
@@ -64,14 +85,16 @@ impl FilesystemStore {
             if self.shared.take_visited(&place(&at.hash, &at.variant)) {
                 continue;
             }
+            let files = change.released.len();
             match change.remove(&key)? {
                 Some(removed) => {
                     evicted.bytes += removed.size;
-                    evicted.count += 1;
+                    evicted.responses += 1;
+                    evicted.files += (change.released.len() - files) as u64;
                 }
                 None => change.forget_number(number)?,
             }
         }
-        Ok(evicted)
+        Ok(false)
     }
 }

@@ -7,7 +7,7 @@ use super::FilesystemStore;
 use super::directory::unhex;
 use super::entry::EntryKey;
 use crate::store::StoreError;
-use crate::store::record::head::{ContentPlace, FileId, RecordHead};
+use crate::store::record::head::{self, ContentPlace, FileId, RecordHead};
 
 /// The files that are entered in one transaction.
 const STEP: usize = 64;
@@ -70,6 +70,28 @@ impl FilesystemStore {
             }
         }
         Ok(())
+    }
+
+    /// True when a record names the file with this id, and where that can't be told now.
+    pub(super) fn names(&self, id: &FileId) -> bool {
+        let Ok(file) = self.directory.open(id) else {
+            return true;
+        };
+        let head = file.map(|file| super::file::read_head(&file, id));
+        let head = match head {
+            None | Some(Ok(Err(_))) => return false,
+            Some(Err(_)) => return true,
+            Some(Ok(Ok(head))) => head,
+        };
+        let meta = &head.meta;
+        let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
+        let named = self.environment().and_then(|environment| {
+            self.noting_damage(&environment, |txn| {
+                let found = environment.objects.get(txn, entry.as_bytes())?;
+                Ok(found.and_then(head::brief).map(|brief| brief.place))
+            })
+        });
+        named.map_or(true, |place| place == Some(ContentPlace::File(*id)))
     }
 
     /// The record that a file says it is of; None for what doesn't check.

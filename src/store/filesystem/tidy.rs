@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use walk::{Walk, Walked, taken};
 
-use super::root::unhex;
+use super::directory::unhex;
 use crate::sys::disk;
 
 /// Files untouched for this long belong to nobody, unless they are marked as in use or named by an entry.
