@@ -44,7 +44,6 @@ pub fn is_resident(file: &File, at: u64, len: u64) -> bool {
 }
 
 /// Fills `bytes` from this place of a file, and leaves no more of it in memory than there was.
-#[allow(dead_code)]
 pub fn read_aside(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
     let was_resident = is_resident(file, at, bytes.len() as u64);
     file.read_exact_at(bytes, at)?;
@@ -58,7 +57,6 @@ pub fn read_aside(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
 }
 
 /// Has this thread's reads and writes wait for those of all others, where the disk's scheduler knows that.
-#[allow(dead_code)]
 pub fn yield_disk() {
     const WHO_PROCESS: libc::c_int = 1;
     const CLASS_IDLE: libc::c_int = 3 << 13;

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use super::state::Worker;
@@ -13,7 +13,7 @@ use crate::ipc::{self, ChannelError, OrderChannel, Received, StoreOrder, StoreRe
 use crate::store::StoreError;
 use crate::store::filesystem::Wanted;
 use crate::store::filesystem::maintenance::StoreMaintenance;
-use crate::store::filesystem::tidy;
+use crate::store::filesystem::{scrub, tidy};
 use crate::sys::shared::Shared;
 
 /// The time that one order takes, about.
@@ -30,12 +30,25 @@ pub(super) fn start(worker: &Worker, channel: OwnedFd) {
     let (path, shared) = (store.path.clone(), worker.shared.clone());
     let thread = std::thread::Builder::new().name("maintenance".to_owned());
     let started = thread.spawn(move || {
+        // Until this is dropped.
+        let _scrub = start_scrub(&path, &shared);
         // It ends with its channel, whatever the reason: the supervisor makes another.
         let _ = serve(&channel.into(), &path, &shared);
     });
     if let Err(why) = started {
         log::error!("no thread for the store's upkeep: {why}");
     }
+}
+
+/// Reads all that is stored in the background, until what this returns is dropped.
+fn start_scrub(path: &Path, shared: &Arc<Shared>) -> mpsc::Sender<()> {
+    let (go_on, stop) = mpsc::channel();
+    let (path, shared) = (path.to_path_buf(), shared.clone());
+    let thread = std::thread::Builder::new().name("scrub".to_owned());
+    if let Err(why) = thread.spawn(move || scrub::run(&path, &shared, &stop)) {
+        log::error!("no thread for the store's scrub: {why}");
+    }
+    go_on
 }
 
 /// Notes that everything stored has reached the disk, so that it needn't be verified after a reboot. Waits for the disk.

@@ -6,6 +6,7 @@ mod common;
 
 mod always;
 mod apart;
+mod blocks;
 mod classes;
 mod conditions;
 mod content;

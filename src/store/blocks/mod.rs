@@ -13,9 +13,7 @@ pub use checks::{BlockChecks, OfFile};
 pub(super) use footer::Footer;
 pub(super) use sums::{BlockSums, encode_sums};
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use super::checksum::Checksum;
 use super::record::head::FileId;
@@ -32,19 +30,22 @@ pub fn count(len: u64) -> u64 {
 }
 
 /// The length of a block of content of this length.
-fn length_of(block: u64, len: u64) -> u64 {
+pub fn length_of(block: u64, len: u64) -> u64 {
     len.saturating_sub(block.saturating_mul(BLOCK)).min(BLOCK)
 }
 
+/// A way to fill bytes from a place in a file.
+type Read<'a> = &'a dyn Fn(&mut [u8], u64) -> io::Result<()>;
+
 /// Reads a block of content that begins at the beginning of its file, and sums it up.
-fn sum_up(file: &File, block: u64, len: u64) -> io::Result<u128> {
+fn sum_up(read: Read<'_>, block: u64, len: u64) -> io::Result<u128> {
     // Several reads of few bytes: a buffer as large as a block for each that is read at once would be much.
     let mut buffer = vec![0; 64 << 10];
     let mut checksum = Checksum::new();
     let (mut at, end) = (block * BLOCK, block * BLOCK + length_of(block, len));
     while at < end {
         let step = (end - at).min(buffer.len() as u64) as usize;
-        file.read_exact_at(&mut buffer[..step], at)?;
+        read(&mut buffer[..step], at)?;
         checksum.update(&buffer[..step]);
         at += step as u64;
     }

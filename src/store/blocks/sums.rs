@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 use super::{BLOCK, count, sum_up};
 use crate::store::checksum::Checksum;
@@ -49,8 +50,9 @@ impl BlockSums {
     /// of what the file has.
     pub fn finish(&self, file: &File, len: u64) -> io::Result<Vec<u128>> {
         if self.end != Some(len) {
+            let read = |bytes: &mut [u8], at| file.read_exact_at(bytes, at);
             return (0..count(len))
-                .map(|block| sum_up(file, block, len))
+                .map(|block| sum_up(&read, block, len))
                 .collect();
         }
         let mut sums = self.whole.clone();
@@ -69,8 +71,6 @@ pub fn encode_sums(sums: &[u128]) -> Vec<u8> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::os::unix::fs::FileExt;
-
     use super::*;
     use crate::store::suite::content;
 

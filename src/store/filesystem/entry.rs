@@ -4,6 +4,7 @@
 //! follows, as the text may be longer than LMDB's keys.
 
 use crate::cache::key::{Hash, Key};
+use crate::cache::stored::Meta;
 
 /// The most bytes of a key's text.
 pub(super) const MOST_TEXT: usize = 400;
@@ -39,6 +40,11 @@ impl EntryKey {
         let mut entry = EntryKey::of_variant(key, variant);
         entry.push(&first.to_be_bytes());
         entry
+    }
+
+    /// The key of the record with this metadata.
+    pub(super) fn of_meta(meta: &Meta) -> EntryKey {
+        EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first())
     }
 
     /// The beginning of the keys of a variant's records.

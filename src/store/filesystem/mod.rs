@@ -21,6 +21,7 @@ mod publish;
 mod rebuild;
 mod refresh;
 mod residency;
+pub(crate) mod scrub;
 mod state;
 pub(crate) mod tidy;
 

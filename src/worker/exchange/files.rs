@@ -8,6 +8,7 @@ use super::Exchange;
 use super::candidates::CandidateSet;
 use crate::cache::parts;
 use crate::cache::range::{self, ByteRange, Selection};
+use crate::cache::validation::{Condition, client_condition};
 use crate::http::head::Method;
 use crate::store::{Content, Object};
 use crate::worker::stored::Stored;
@@ -61,7 +62,8 @@ impl Exchange<'_> {
         else {
             return true;
         };
-        if self.head.method != Method::Get || *len == 0 {
+        let condition = client_condition(&self.head.method, &self.head.fields, &stored.meta);
+        if self.head.method != Method::Get || condition == Condition::NotModified || *len == 0 {
             return true;
         }
         let first = self.first_sent(stored).min(len - 1);
