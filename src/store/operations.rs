@@ -25,22 +25,30 @@ pub struct Operations {
     hang: Arc<Hang>,
 }
 
-/// Knows that operations don't come back.
+/// Says of one store, for operations of all kinds together, that it hangs and that it is back.
 #[derive(Debug)]
-pub struct Hang {
+pub struct HangNews {
     path: PathBuf,
-    /// The operations, as a verb.
-    what: &'static str,
-    is_on: AtomicBool,
     said: Mutex<Said>,
 }
 
 #[derive(Debug, Default)]
 struct Said {
-    last_tried: Option<Instant>,
-    last_said: Option<Instant>,
+    last: Option<Instant>,
+    /// The kinds of operations that hang.
+    hanging: usize,
     /// That it is over is to be said too.
     open: bool,
+}
+
+/// Knows that operations of one kind don't come back.
+#[derive(Debug)]
+struct Hang {
+    news: Arc<HangNews>,
+    /// The operations, as a verb.
+    what: &'static str,
+    is_on: AtomicBool,
+    last_tried: Mutex<Option<Instant>>,
 }
 
 /// One operation: begun; awaited no more; done.
@@ -65,64 +73,90 @@ struct Running {
     hang: Arc<Hang>,
 }
 
-impl Hang {
-    pub fn new(path: &Path, what: &'static str) -> Arc<Hang> {
-        Arc::new(Hang {
+impl HangNews {
+    /// Of the store at `path`.
+    pub fn of(path: &Path) -> Arc<HangNews> {
+        Arc::new(HangNews {
             path: path.to_owned(),
-            what,
-            is_on: AtomicBool::new(false),
             said: Mutex::default(),
         })
-    }
-
-    /// True while nobody should wait. A load, for the event loop.
-    pub fn is_on(&self) -> bool {
-        self.is_on.load(Relaxed)
-    }
-
-    fn error(&self) -> StoreError {
-        let path = self.path.clone();
-        StoreError::Hangs { path }
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True when one may be tried whatever is known, for which nobody waits.
-    fn is_try_due(&self, now: Instant) -> bool {
-        let mut said = self.said();
-        let is_due = said.last_tried.is_none_or(|last| now - last >= TRY_EVERY);
-        if is_due {
-            said.last_tried = Some(now);
-        }
-        is_due
-    }
-
-    fn begins(&self, limit: Duration) {
-        if self.is_on.swap(true, SeqCst) {
-            return;
-        }
+    fn begins(&self, what: &str, limit: Duration) {
         let now = Instant::now();
         let mut said = self.said();
-        said.last_tried = Some(now);
-        if said.last_said.is_none_or(|last| now - last >= SAY_EVERY) {
-            said.last_said = Some(now);
-            said.open = true;
+        said.hanging += 1;
+        let is_due = said.last.is_none_or(|last| now - last >= SAY_EVERY);
+        if is_due && !said.open {
+            (said.last, said.open) = (Some(now), true);
             log::warn!(
-                "the store at {} hangs: {} took more than {} s; going on without it until it is back (see whether \
+                "the store at {} hangs: {what} took more than {} s; going on without it until it is back (see whether \
                  its disk, or the server of its file system, answers)",
                 self.path.display(),
-                self.what,
                 limit.as_secs_f32()
             );
         }
     }
 
     fn ends(&self) {
-        if self.is_on.swap(false, SeqCst) && std::mem::take(&mut self.said().open) {
-            let path = self.path.display();
-            log::info!("the store at {path} is back: {} goes on", self.what);
+        let mut said = self.said();
+        said.hanging = said.hanging.saturating_sub(1);
+        if said.hanging == 0 && std::mem::take(&mut said.open) {
+            log::info!("the store at {} is back", self.path.display());
+        }
+    }
+}
+
+impl Hang {
+    fn new(news: &Arc<HangNews>, what: &'static str) -> Arc<Hang> {
+        Arc::new(Hang {
+            news: news.clone(),
+            what,
+            is_on: AtomicBool::new(false),
+            last_tried: Mutex::default(),
+        })
+    }
+
+    /// True while nobody should wait. A load, for the event loop.
+    fn is_on(&self) -> bool {
+        self.is_on.load(Relaxed)
+    }
+
+    fn error(&self) -> StoreError {
+        let path = self.news.path.clone();
+        StoreError::Hangs { path }
+    }
+
+    fn last_tried(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_tried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True when one may be tried whatever is known, for which nobody waits.
+    fn is_try_due(&self, now: Instant) -> bool {
+        let mut last_tried = self.last_tried();
+        let is_due = last_tried.is_none_or(|last| now - last >= TRY_EVERY);
+        if is_due {
+            *last_tried = Some(now);
+        }
+        is_due
+    }
+
+    fn begins(&self, limit: Duration) {
+        if !self.is_on.swap(true, SeqCst) {
+            *self.last_tried() = Some(Instant::now());
+            self.news.begins(self.what, limit);
+        }
+    }
+
+    fn ends(&self) {
+        if self.is_on.swap(false, SeqCst) {
+            self.news.ends();
         }
     }
 }
@@ -166,12 +200,18 @@ impl Drop for Running {
 }
 
 impl Operations {
-    /// Those that `what` names, as in "reading", on the store at `path`: at most `most` at a time, each within `limit`.
-    pub fn new(name: &str, path: &Path, what: &'static str, most: usize, limit: Duration) -> Self {
+    /// Those that `what` names, as in "reading": at most `most` at a time, each within `limit`.
+    pub fn new(
+        name: &str,
+        news: &Arc<HangNews>,
+        what: &'static str,
+        most: usize,
+        limit: Duration,
+    ) -> Self {
         Operations {
             threads: Threads::new(name, most, 64 * most),
             limit,
-            hang: Hang::new(path, what),
+            hang: Hang::new(news, what),
         }
     }
 
@@ -226,7 +266,7 @@ impl Operations {
     }
 
     fn refused(&self, why: &NoThread) -> StoreError {
-        let path = self.hang.path.clone();
+        let path = self.hang.news.path.clone();
         let why = format!("no thread for {}: {why}", self.hang.what);
         let source = std::io::Error::other(why);
         StoreError::Io { path, source }
@@ -248,9 +288,9 @@ pub struct Turns {
 pub struct Turn<'a>(&'a Turns);
 
 impl Turns {
-    pub fn new(path: &Path, what: &'static str, limit: Duration) -> Arc<Turns> {
+    pub fn new(news: &Arc<HangNews>, what: &'static str, limit: Duration) -> Arc<Turns> {
         Arc::new(Turns {
-            hang: Hang::new(path, what),
+            hang: Hang::new(news, what),
             limit,
             start: Instant::now(),
             since: AtomicU64::new(0),
@@ -314,6 +354,11 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(50);
 
+    fn operations(most: usize, limit: Duration) -> Operations {
+        let news = HangNews::of(Path::new("/store"));
+        Operations::new("test", &news, "testing", most, limit)
+    }
+
     /// An operation that hangs until it is let go on.
     fn stuck() -> (Sender<()>, impl FnOnce() -> u32 + Send) {
         let (open, gate) = channel::<()>();
@@ -335,7 +380,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn nobody_waits_for_a_disk_that_hangs_until_it_is_back() {
-        let operations = Operations::new("test", Path::new("/store"), "testing", 4, LIMIT);
+        let operations = operations(4, LIMIT);
         assert_eq!(operations.run(|| 7).await.unwrap(), 7);
         let (open, one) = stuck();
         let refused = operations.run(one).await.unwrap_err();
@@ -352,10 +397,10 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn one_that_never_comes_back_does_not_keep_the_others_out() {
-        let operations = Operations::new("test", Path::new("/store"), "testing", 2, LIMIT);
+        let operations = operations(2, LIMIT);
         let (_open, one) = stuck();
         assert!(operations.run(one).await.is_err() && operations.hang());
-        operations.hang.said().last_tried = None;
+        *operations.hang.last_tried() = None;
         // It is tried, and nobody waits.
         assert!(operations.run(|| 7).await.is_err());
         until(|| !operations.hang()).await;
@@ -364,7 +409,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn stuck_operations_are_so_many_at_most() {
-        let operations = Operations::new("test", Path::new("/store"), "testing", 2, LIMIT);
+        let operations = operations(2, LIMIT);
         let stuck: Vec<_> = (0..40).map(|_| stuck()).collect();
         let (gates, stuck): (Vec<_>, Vec<_>) = stuck.into_iter().unzip();
         let pending: Vec<_> = stuck.into_iter().map(|one| operations.start(one)).collect();

@@ -9,9 +9,11 @@ use std::io::{self, IoSlice, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile;
@@ -22,6 +24,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// The most that one sendfile call is asked for, so that one client doesn't hold the event loop.
 const SENDFILE_MOST: u64 = 1 << 20;
+/// The most that is copied through the process at once.
+const COPIED_MOST: usize = 128 << 10;
 
 /// The silence after which a peer is asked for a sign of life, the time between two such probes, and how many go unanswered
 /// before the connection is given up: a peer that is gone is found in two minutes, a stream that is silent goes on.
@@ -188,9 +192,8 @@ impl Stream {
     ) -> io::Result<()> {
         let (mut at, end) = (offset, offset + len);
         while at < end {
-            let mut position = at as libc::off_t;
             let most = (end - at).min(SENDFILE_MOST) as usize;
-            match sendfile(self.0.get_ref(), file, Some(&mut position), most) {
+            match send_some(self.0.get_ref(), file, at, most) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(sent) => {
                     at += sent as u64;
@@ -199,7 +202,7 @@ impl Stream {
                         tokio::task::yield_now().await;
                     }
                 }
-                Err(error) => self.wait_to_write(error.into(), timeout).await?,
+                Err(error) => self.wait_to_write(error, timeout).await?,
             }
         }
         Ok(())
@@ -308,6 +311,27 @@ pub fn is_late(why: &io::Error) -> bool {
     why.kind() == io::ErrorKind::TimedOut && why.raw_os_error().is_none()
 }
 
+/// Sends some of a file, at most so much: by sendfile, and through the process where the file system doesn't have that, or a
+/// filter of system calls is against it.
+fn send_some(socket: &Socket, file: &File, at: u64, most: usize) -> io::Result<usize> {
+    let mut position = at as libc::off_t;
+    match sendfile(socket, file, Some(&mut position), most) {
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EPERM) => {
+            send_copied(socket, file, at, most)
+        }
+        sent => Ok(sent?),
+    }
+}
+
+fn send_copied(socket: &Socket, file: &File, at: u64, most: usize) -> io::Result<usize> {
+    let mut copy = vec![0; most.min(COPIED_MOST)];
+    let read = file.read_at(&mut copy, at)?;
+    match read {
+        0 => Ok(0),
+        _ => socket.send_with_flags(&copy[..read], libc::MSG_NOSIGNAL),
+    }
+}
+
 /// One read into the spare capacity; true when it was shorter than that, so that nothing is left.
 fn read_once(socket: &Socket, buffer: &mut BytesMut) -> io::Result<(usize, bool)> {
     let spare = buffer.capacity() - buffer.len();
@@ -339,4 +363,33 @@ pub fn is_quiet<'a>(socket: impl Into<SockRef<'a>>) -> bool {
 fn is_writable(socket: &Socket) -> io::Result<bool> {
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
     Ok(poll(&mut fds, PollTimeout::ZERO)? > 0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn what_sendfile_does_not_take_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, (0..=255).collect::<Vec<u8>>()).unwrap();
+        let file = File::open(&path).unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let socket = Socket::from(OwnedFd::from(ours));
+        // (from, at most, what is sent)
+        for (at, most, sent) in [(0, 10, 10), (250, 100, 6), (256, 10, 0), (300, 10, 0)] {
+            for send in [send_some, send_copied] {
+                assert_eq!(send(&socket, &file, at, most).unwrap(), sent, "{at}");
+                let mut came = vec![0; sent];
+                theirs.read_exact(&mut came).unwrap();
+                let expected = (at..).map(|byte| byte as u8).take(sent);
+                assert!(came.into_iter().eq(expected), "{at}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::transfers::FilePart;
 use crate::store::blocks::BLOCK;
-use crate::store::operations::Operations;
+use crate::store::operations::{HangNews, Operations};
 use crate::store::{BlockChecks, StoreError};
 use crate::sys::page_cache;
 
@@ -22,7 +22,13 @@ impl BlockReads {
     /// Those of files of the store at `path`.
     pub(super) fn new(path: &Path) -> BlockReads {
         let what = "reading content";
-        BlockReads(Operations::new("store-read", path, what, AT_ONCE, LIMIT))
+        BlockReads(Operations::new(
+            "store-read",
+            &HangNews::of(path),
+            what,
+            AT_ONCE,
+            LIMIT,
+        ))
     }
 
     /// Sees to it that the block can be sent in which the part goes on after so many bytes: that it is what was stored,

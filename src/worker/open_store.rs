@@ -13,7 +13,7 @@ use crate::cache::stored::Meta;
 use crate::config::{StoreChoice, StoreKind};
 use crate::http::fields::Fields;
 use crate::store::filesystem::owner::Ownership;
-use crate::store::operations::{Operations, Turns};
+use crate::store::operations::{HangNews, Operations, Turns};
 use crate::store::{Draft, Found, Object, OpenFiles, Published, SharedStore, Store, StoreError};
 use crate::sys::shared::Shared;
 use crate::sys::{clock, disk};
@@ -32,7 +32,7 @@ struct Limits {
 impl Limits {
     fn of(kind: &StoreKind) -> Limits {
         let [lookup, write, removal] = match kind {
-            StoreKind::Filesystem => [1, 3, 2],
+            StoreKind::Filesystem => [1, 2, 2],
             // It has limits of its own, and a breaker.
             StoreKind::Postgres(_) => [60, 60, 60],
         };
@@ -89,8 +89,9 @@ impl OpenStore {
         shared: &Arc<Shared>,
     ) -> io::Result<OpenStore> {
         let (path, limits) = (&choice.path, Limits::of(&choice.kind));
-        let turns = Turns::new(path, "writing", limits.write);
-        let operations = |name, what, most, limit| Operations::new(name, path, what, most, limit);
+        let news = HangNews::of(path);
+        let turns = Turns::new(&news, "writing", limits.write);
+        let operations = |name, what, most, limit| Operations::new(name, &news, what, most, limit);
         Ok(OpenStore {
             path: path.clone(),
             shared_store: opened.store.clone().shared(),

@@ -188,6 +188,7 @@ mod tests {
 
     use super::*;
     use crate::store::filesystem::FilesystemStore;
+    use crate::store::operations::HangNews;
     use crate::sys::shared::Shared;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -195,7 +196,7 @@ mod tests {
     fn writer(dir: &Path, limit: Duration) -> StoreWriter {
         let shared = Arc::new(Shared::create().unwrap());
         let path = dir.join("store");
-        let turns = Turns::new(&path, "writing", limit);
+        let turns = Turns::new(&HangNews::of(&path), "writing", limit);
         let store = FilesystemStore::open(&path, 1, shared).unwrap();
         StoreWriter::start(Arc::new(store), turns).unwrap()
     }

@@ -30,7 +30,7 @@ use crate::worker::fetch::{self, FetchRequest, Known, Purpose, Visibility};
 use crate::worker::pages::reason;
 use crate::worker::state::{cache_uri, now};
 use crate::worker::tunnel;
-use crate::worker::waiting_list::{Answer, FetchOutcome, Switched};
+use crate::worker::waiting_list::{Answer, FetchOutcome, NoStoreReason, Switched};
 
 /// The longest that the last bytes before a reset may be on their way.
 const LAST_BYTES: Duration = Duration::from_secs(5);
@@ -120,7 +120,8 @@ impl Exchange<'_> {
                 self.record.outcome = RequestOutcome::Revalidated;
                 status.set_received(304);
                 match validated.shared {
-                    Ok(_) => status.set_stored(),
+                    Ok(_) if self.worker.store.takes_responses() => status.set_stored(),
+                    Ok(_) => status.detail = Some(NoStoreReason::NoStore.token()),
                     Err(why) => status.detail = Some(why.into()),
                 }
                 let from = FromStore::now(&validated.own, status);
