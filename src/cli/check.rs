@@ -8,7 +8,8 @@ use super::database::{DatabaseAccess, NamedBy};
 use super::runtime_dir::{RuntimeArgs, is_of_the_service};
 use super::summary::summary;
 use super::{control, output, store_directory};
-use crate::config::{self, ConfigText};
+use crate::config::{self, ConfigText, StoreKind};
+use crate::store::filesystem::suitable;
 use crate::sys::exit::Failure;
 
 /// Check the configuration that the proxy would read now; say what it comes to, or what is wrong with it.
@@ -54,6 +55,10 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     match named_by {
         NamedBy::Configuration => notes.extend(store_directory::check(&choice.path)?),
         NamedBy::CommandLine => store_directory::check_own(&choice.path)?,
+    }
+    // What is on its way into a database can lie anywhere.
+    if choice.kind == StoreKind::Filesystem && choice.path.exists() {
+        suitable::check(&choice.path).map_err(Failure::unavailable)?;
     }
     // Last, as root goes on as the service's user.
     if let Some(database) = DatabaseAccess::of(&mut choice.clone(), named_by)? {

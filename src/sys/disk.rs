@@ -5,7 +5,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -27,14 +28,53 @@ pub fn prepare_directory(path: &Path) -> io::Result<()> {
 
 /// Makes a file in the directory that is gone again at once: what the modes say isn't all that decides.
 pub fn try_writing(directory: &Path) -> io::Result<()> {
+    trial(directory).map(drop)
+}
+
+/// A file in the directory that is gone when it is closed, wherever files can be made.
+pub fn trial(directory: &Path) -> io::Result<File> {
     match unnamed(directory) {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            let trial = directory.join(format!(".trial-{}", std::process::id()));
-            File::create_new(&trial)?;
-            fs::remove_file(&trial)
+            let trial = trial_name(directory);
+            let file = open_or_make(&trial)?;
+            fs::remove_file(&trial)?;
+            Ok(file)
         }
-        outcome => outcome.map(drop),
+        outcome => outcome,
     }
+}
+
+/// True when files without a name can be made in the directory, and be given one: neither is so on every file system, nor
+/// where system calls are filtered.
+pub fn names_unnamed(directory: &Path) -> io::Result<bool> {
+    let file = match unnamed(directory) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(false),
+        file => file?,
+    };
+    let trial = trial_name(directory);
+    match name(&file, &trial) {
+        Ok(()) => fs::remove_file(&trial).map(|()| true),
+        Err(error) if is_no_room(&error) => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(
+        error.kind(),
+        StorageFull | QuotaExceeded | ReadOnlyFilesystem
+    )
+}
+
+/// A name that no other trial has.
+fn trial_name(directory: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Relaxed));
+    // Processes of other namespaces may have the same number.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.subsec_nanos());
+    directory.join(format!(".trial-{process}-{now}-{count}"))
 }
 
 /// Opens a file for reading, and for writing too with `write`. Links are not followed, and a pipe

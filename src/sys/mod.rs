@@ -13,6 +13,7 @@ pub(crate) mod disk;
 pub(crate) mod epoll;
 pub(crate) mod exit;
 pub mod fds;
+pub(crate) mod file_system;
 pub(crate) mod inspection;
 pub(crate) mod journal;
 pub(crate) mod limits;

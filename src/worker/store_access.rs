@@ -17,6 +17,7 @@ use super::open_store::{OpenStore, Opened};
 use crate::cache::owner::Secret;
 use crate::config::{StoreChoice, StoreKind};
 use crate::store::filesystem::owner::{Ownership, ProxyIdentity};
+use crate::store::filesystem::suitable;
 use crate::store::open::open;
 use crate::store::secret::secret;
 use crate::store::{SharedStore, StoreError};
@@ -210,7 +211,11 @@ impl Place {
     fn open(&self, was_theirs: bool) -> Result<Opened, StoreError> {
         let path = &self.choice.path;
         let ownership = match &self.choice.kind {
-            StoreKind::Filesystem => Some(Ownership::acquire(path, &self.proxy, was_theirs)?),
+            StoreKind::Filesystem => {
+                disk::prepare_directory(path).map_err(StoreError::at(path))?;
+                suitable::check(path)?;
+                Some(Ownership::acquire(path, &self.proxy, was_theirs)?)
+            }
             StoreKind::Postgres(_) => None,
         };
         let store = open(&self.choice, self.worker, &self.shared)?;

@@ -54,6 +54,9 @@ impl Directory {
         for directory in [path.to_path_buf()].iter().chain(&inner) {
             disk::prepare_directory(directory).map_err(StoreError::at(directory))?;
         }
+        let temporaries = root.temporaries();
+        let names = disk::names_unnamed(&temporaries).map_err(StoreError::at(&temporaries))?;
+        root.no_unnamed.store(!names, Relaxed);
         let tag = path.join("CACHEDIR.TAG");
         if !tag.exists() {
             root.replace(&tag, TAG.as_bytes())?;

@@ -23,6 +23,7 @@ mod refresh;
 mod residency;
 pub(crate) mod scrub;
 mod state;
+pub(crate) mod suitable;
 pub(crate) mod tidy;
 
 use std::path::Path;
