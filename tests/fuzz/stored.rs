@@ -1,10 +1,10 @@
-//! What the store keeps: records and lists of variants. Half of the inputs get checksums that fit again, as a hostile
-//! writer's would, because otherwise nothing behind the checksums is ever reached.
+//! What the store reads: the heads of records, and lists of variants. Half of the inputs get checksums that fit again, as
+//! a hostile writer's would, because otherwise nothing behind the checksums is ever reached.
 
 use bytes::Bytes;
 use cacheproxy::cache::extent::Extent;
 use cacheproxy::cache::key::{Key, Variant};
-use cacheproxy::cache::provenance::Provenance;
+use cacheproxy::cache::provenance::{Access, BootTime, Class, Digest, DigestAlgorithm, Provenance};
 use cacheproxy::cache::stored::Meta;
 use cacheproxy::cache::time::Timestamp;
 use cacheproxy::http::fields::Fields;
@@ -14,15 +14,18 @@ use cacheproxy::store::record::variants::VariantList;
 
 use crate::fuzz;
 
-/// What comes before that which the checksum of a head, and of a list, is of.
-const BEFORE: usize = 24;
+/// The length and the checksum before what that is of, in heads and in lists.
+const CHECKED_FROM: usize = 24;
 
-fn sample(trailers: Fields) -> RecordHead {
-    let fields: [(&[u8], &[u8]); 2] = [(b"ETag", b"\"1\""), (b"Empty", b"")];
+fn fields(lines: &[(&[u8], &[u8])]) -> Fields {
+    lines.iter().copied().collect()
+}
+
+fn plain() -> RecordHead {
     RecordHead {
         meta: Meta {
             key: Key::new("GET http://deb.example/a"),
-            variant: Variant::new("accept: a\n"),
+            variant: Variant::none(),
             request_time: Timestamp::from_millis(1),
             response_time: Timestamp::from_millis(2),
             local: true,
@@ -30,76 +33,114 @@ fn sample(trailers: Fields) -> RecordHead {
             provenance: Provenance::default(),
             status: 200,
             reason: Bytes::from_static(b"OK"),
-            fields: fields.into_iter().collect(),
-            trailers,
+            fields: fields(&[(b"ETag", b"\"1\""), (b"Empty", b"")]),
+            trailers: fields(&[(b"Trailing", b"yes")]),
         },
-        order: 7,
+        order: 1,
         content: 7,
         content_checksum: Checksum::of(b"content"),
         place: ContentPlace::Here,
     }
 }
 
-/// The input with a checksum that fits.
-fn sealed(input: &[u8]) -> Vec<u8> {
-    let mut bytes = input.to_vec();
-    if bytes.len() < BEFORE {
-        return bytes;
-    }
-    let end = match bytes.starts_with(b"cp-list") {
-        true => bytes.len(),
-        false => head::length(&bytes).max(BEFORE),
+fn part() -> RecordHead {
+    let mut head = plain();
+    head.meta.key = head.meta.key.part();
+    head.meta.variant = Variant::new("accept: a\n");
+    head.meta.status = 206;
+    head.meta.extent = Extent::Part {
+        first: 5,
+        length: 20,
     };
-    let checksum = Checksum::of(&bytes[BEFORE..end]).to_le_bytes();
-    bytes[8..BEFORE].copy_from_slice(&checksum);
+    head.meta.fields = fields(&[(b"Vary", b"accept"), (b"Content-Range", b"bytes 5-11/20")]);
+    head.meta.provenance = Provenance {
+        received: BootTime {
+            boot: [7; 16],
+            millis: 8,
+        },
+        digest: Digest::new(DigestAlgorithm::Sha256, vec![9; 32]),
+        access: Access::Authorized,
+        class: Class::Versioned,
+    };
+    head.place = ContentPlace::File([3; 16]);
+    head
+}
+
+/// The input with a checksum that fits what it is of, as long as `end` says.
+fn sealed(input: &[u8], end: usize) -> Vec<u8> {
+    let mut bytes = input.to_vec();
+    if let Some(checked) = input.get(CHECKED_FROM..end) {
+        bytes[8..CHECKED_FROM].copy_from_slice(&Checksum::of(checked).to_le_bytes());
+    }
     bytes
 }
 
-/// True when the bytes are a record; holds that it is then written as it was read.
-fn is_record(bytes: &[u8]) -> bool {
+/// True when it begins with a head; holds that this is what would be written of what was read.
+fn holds_head(input: &[u8]) -> bool {
     // They read what doesn't check, too.
-    let (brief, key) = (head::brief(bytes), head::key_of(bytes).map(<[u8]>::to_vec));
-    let bytes = Bytes::copy_from_slice(bytes);
-    let Ok((found, end)) = head::decode(&bytes) else {
-        return false;
-    };
-    assert_eq!(
-        head::encode(&found).unwrap(),
-        bytes[..end],
-        "read, then written"
-    );
-    let brief = brief.expect("of what checks");
-    assert_eq!((brief.order, brief.place), (found.order, found.place));
-    assert_eq!(brief.content, found.content);
-    assert_eq!(key.as_deref(), Some(&found.meta.key.text()[..]));
-    true
-}
-
-/// True when the bytes are a list of variants; holds the same.
-fn is_list(bytes: &[u8]) -> bool {
-    let list = VariantList::decode(&Bytes::copy_from_slice(bytes));
-    list.is_some_and(|list| {
-        assert_eq!(list.encode().as_deref(), Some(bytes), "read, then written");
-        true
-    })
+    let (brief, key) = (head::brief(input), head::key_of(input));
+    let bytes = Bytes::copy_from_slice(input);
+    match head::decode(&bytes) {
+        Ok((found, end)) => {
+            assert_eq!(head::encode(&found).unwrap(), input[..end], "encoded again");
+            let brief = brief.expect("of what checks");
+            assert_eq!((brief.order, brief.place), (found.order, found.place));
+            assert_eq!(brief.content, found.content);
+            assert_eq!(key, Some(&found.meta.key.text()[..]));
+            let of_key = head::decode_of(&bytes, &found.meta.key);
+            assert_eq!(of_key, Ok((found, end)), "by its key");
+            true
+        }
+        Err(why) => {
+            assert!(!why.is_empty());
+            false
+        }
+    }
 }
 
 #[test]
-fn records_and_lists() {
-    let trailers: Fields = [(&b"Digest"[..], &b"x"[..])].into_iter().collect();
+fn heads_of_records() {
+    let mut seeds: Vec<Vec<u8>> = [plain(), part()]
+        .map(|head| head::encode(&head).unwrap())
+        .to_vec();
+    seeds[0].extend_from_slice(b"content");
+    let tokens: [&[u8]; 4] = [b"\x04\0\0\0name", b"\0\0\0\0", b"\xff\xff\xff\xff", b"GET "];
+    fuzz("record", seeds, &tokens, |input| {
+        let raw = holds_head(input);
+        holds_head(&sealed(input, head::length(input))) || raw
+    });
+}
+
+fn holds_list(input: &[u8]) -> bool {
+    let Some(list) = VariantList::decode(&Bytes::copy_from_slice(input)) else {
+        return false;
+    };
+    assert_eq!(list.encode().as_deref(), Some(input), "encoded again");
+    let requests: [&[(&[u8], &[u8])]; 2] = [&[], &[(b"Accept", b"a"), (b":client", b"all")]];
+    for request in requests {
+        let selected = list.selected(&fields(request));
+        for variant in selected {
+            assert!(list.variants().any(|listed| listed == variant.hash()));
+        }
+    }
+    true
+}
+
+#[test]
+fn lists_of_variants() {
     let mut list = VariantList::new(Bytes::from_static(b"GET http://deb.example/a"));
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     list.add(names(&["accept"]), [1; 16], |_| 0);
     list.add(names(&["accept", "accept-language"]), [2; 16], |_| 0);
-    let record = |trailers| [&head::encode(&sample(trailers)).unwrap()[..], b"content"].concat();
-    let seeds = vec![
-        record(Fields::default()),
-        record(trailers),
-        list.encode().unwrap(),
-    ];
-    fuzz("record", seeds, &[b"cp-list4", b"\x04\0\0\0"], |input| {
-        let hold = |bytes: &[u8]| is_record(bytes) || is_list(bytes);
-        let raw = hold(input);
-        hold(&sealed(input)) || raw
-    });
+    list.add(names(&[":client"]), [3; 16], |_| 0);
+    let seeds = vec![list.encode().unwrap()];
+    fuzz(
+        "variants",
+        seeds,
+        &[b"\x04\0\0\0name", b"cp-list4"],
+        |input| {
+            let raw = holds_list(input);
+            holds_list(&sealed(input, input.len())) || raw
+        },
+    );
 }

@@ -302,10 +302,11 @@ fn extent(first: u64, length: u64, content: u64) -> Result<Extent, &'static str>
 }
 
 fn place(place: u8, file: FileId) -> Result<ContentPlace, &'static str> {
+    let is_none = file == FileId::default();
     match place {
-        0 => Ok(ContentPlace::Here),
+        0 if is_none => Ok(ContentPlace::Here),
         1 => Ok(ContentPlace::File(file)),
-        2 => Ok(ContentPlace::ByDigest),
+        2 if is_none => Ok(ContentPlace::ByDigest),
         _ => Err(UNKNOWN),
     }
 }
