@@ -134,10 +134,6 @@ pub fn run(store: &dyn Store, announced: Announced<'_>) {
     refuses_what_cannot_be_selected(store);
     leaves_out_what_never_came_from_the_network(store);
     an_unpublished_draft_leaves_nothing(store);
-}
-
-/// What holds of a store that keeps several parts of a variant.
-pub fn run_places(store: &dyn Store) {
     places::run(store);
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod admin;
 mod change;
 mod compaction;
 mod directory;
+mod displaced;
 mod entry;
 mod environment;
 mod file;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::FilesystemStore;
 use super::change::Change;
 use super::directory::NO_VARIANT;
+use super::displaced::{bound_parts, remove_parts_of};
 use super::entry::EntryKey;
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
@@ -217,7 +218,7 @@ impl FilesystemStore {
         self.enter_beside(change, prepared)?;
         let key = &prepared.meta.key;
         if !key.is_for_part() && !key.is_for_head() {
-            remove_all(change, &key.part())?;
+            remove_parts_of(change, prepared.meta)?;
         }
         Ok(())
     }
@@ -231,12 +232,20 @@ impl FilesystemStore {
         let meta = prepared.meta;
         let (key, variant) = (&meta.key, *meta.variant.hash());
         let list = change.list(key)?;
+        if list.is_none() && change.get(EntryKey::of_list(key).as_bytes())?.is_some() {
+            // One that doesn't check: nothing under it would be found.
+            remove_all(change, key)?;
+        }
         if list.is_some() || variant != NO_VARIANT {
             let names = std::mem::take(&mut prepared.names);
             self.enter_into_list(change, meta, list, names)?;
         }
         let entry = EntryKey::of_record(key, &variant, meta.extent.first());
-        change.put(&entry, &mut prepared.record)
+        change.put(&entry, &mut prepared.record)?;
+        match key.is_for_part() {
+            true => bound_parts(change, meta),
+            false => Ok(()),
+        }
     }
 
     /// Puts a variant first in its key's list, and removes the records of those that have no place there any more.
@@ -303,7 +312,7 @@ fn is_of_transaction(outcome: &Result<(), StoreError>) -> bool {
 }
 
 /// Removes the records of a variant, which its key's list doesn't have any more.
-fn remove_variant(
+pub(super) fn remove_variant(
     change: &mut Change<'_>,
     key: &Key,
     variant: &crate::cache::key::Hash,

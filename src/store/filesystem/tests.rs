@@ -172,6 +172,11 @@ fn a_damaged_list_is_a_miss_and_is_replaced() {
     publish(&bench.store, &meta, &content(10, 1));
     let found = bench.store.lookup(&meta.key, &request).unwrap();
     assert!(matches!(found, Found::Object(_)));
+    // By a response that needs none, too.
+    put(b"cp-list4 damaged");
+    publish(&bench.store, &plain("GET http://a/"), &content(10, 1));
+    assert!(look(&bench.store, &meta.key).is_some());
+    assert_eq!(bench.counts(), (1, 1));
 }
 
 #[test]

@@ -181,7 +181,8 @@ BEGIN
     IF _told AND _whole_length IS NOT NULL THEN
         DELETE FROM cacheproxy.response d
             WHERE d.id IN (SELECT r.id FROM cacheproxy.response r
-                WHERE r.key_hash = _key_hash AND r.variant_hash = _variant_hash ORDER BY r.id DESC OFFSET 64);
+                WHERE r.key_hash = _key_hash AND r.variant_hash = _variant_hash AND r.id <> _number
+                ORDER BY r.length DESC, r.id DESC OFFSET 63);
     END IF;
     -- The whole takes the place of its parts.
     IF _part_hash IS NOT NULL THEN

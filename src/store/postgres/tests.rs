@@ -82,7 +82,6 @@ fn does_what_every_store_does() {
     let bench = bench(&Server::shared().database());
     until("it listens", || bench.store.waiters.is_heard());
     suite::run(&bench.store, &|| None);
-    suite::run_places(&bench.store);
 }
 
 #[test]
@@ -127,36 +126,6 @@ fn damaged_pieces_are_neither_served_nor_kept() {
         assert!(suite::look(&bench.store, &meta.key).is_none());
         server.sql(&bench.name, "DELETE FROM cacheproxy.piece");
     }
-}
-
-/// A whole takes the place of the parts that it would take of wholes.
-#[test]
-fn a_whole_leaves_parts_that_are_for_others() {
-    let bench = bench(&Server::shared().database());
-    let whole = plain("GET http://whole/");
-    let request =
-        |client: &[u8]| crate::cache::owner::testing::identified(&Fields::default(), client);
-    let (one, two) = (request(b"1"), request(b"2"));
-    let part = suite::part_of(&whole.key, 0..10);
-    let key = &part.key;
-    suite::look(&bench.store, &whole.key);
-    for meta in [
-        part.clone(),
-        part.clone().apart(&one),
-        part.clone().apart(&two),
-    ] {
-        publish(&bench.store, &meta, &content(10, 1));
-    }
-    let left = || {
-        let of = |request: &Fields| bench.store.parts(key, request).unwrap();
-        [&Fields::default(), &one, &two]
-            .map(|request| of(request).first().map(|part| part.meta.variant.is_apart()))
-    };
-    assert_eq!(left(), [Some(false), Some(true), Some(true)]);
-    publish(&bench.store, &whole.clone().apart(&one), &content(20, 1));
-    assert_eq!(left(), [Some(false), Some(false), Some(true)]);
-    publish(&bench.store, &whole, &content(20, 1));
-    assert_eq!(left(), [None, None, Some(true)]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::store::checksum::Checksum;
 /// The most variants of one key that are kept apart, and the most that aren't.
 pub const MOST_VARIANTS: usize = 32;
 
-/// The most parts of one variant: storing another removes the oldest.
+/// The most parts of one variant: storing another removes the shortest of the others.
 pub const MOST_PARTS: usize = 64;
 
 /// The most bytes that a list may take.
@@ -54,6 +54,25 @@ impl VariantList {
         VariantList { key, sets, entries }
     }
 
+    /// The list of a key that needs none: its one response is without `Vary`.
+    pub fn of_plain(key: Bytes) -> VariantList {
+        let mut list = VariantList::new(key);
+        list.add(Vec::new(), NO_VARIANT, |_| 0);
+        list
+    }
+
+    /// The variants whose place one takes that is told by fields with these names: itself; and of all that aren't kept
+    /// apart, a response without `Vary` that of the others, and they its.
+    pub fn displaced(&self, names: &[String], variant: &Hash) -> Vec<Hash> {
+        let goes = |entry: &&ListEntry| {
+            let others = &self.sets[usize::from(entry.set)];
+            let is_of_all = !is_apart(names) && !is_apart(others);
+            entry.variant == *variant || is_of_all && (names.is_empty() || others.is_empty())
+        };
+        let gone = self.entries.iter().filter(goes);
+        gone.map(|entry| entry.variant).collect()
+    }
+
     /// The variants that `request` selects: first those that are this client's alone, then the most recent ones.
     pub fn selected(&self, request: &Fields) -> Vec<Variant> {
         let fields = vary::SelectingFields::of(request);
@@ -78,9 +97,8 @@ impl VariantList {
         self.variants().all(|variant| *variant == NO_VARIANT)
     }
 
-    /// Puts a variant first, told by fields with these names: none for a response without `Vary`. Returns those whose
-    /// place it takes: a response without `Vary` that of all that aren't kept apart, and they its. And those that have no
-    /// room any more: those that answered least often, by `hits`, the oldest first, so that many that nobody asks for again
+    /// Puts a variant first, told by fields with these names: none for a response without `Vary`. Returns the others whose
+    /// place it takes (see [`VariantList::displaced`]), and those that have no room any more: those that answered least often, by `hits`, the oldest first, so that many that nobody asks for again
     /// don't take the place of those that are of use.
     pub fn add(
         &mut self,
@@ -89,17 +107,10 @@ impl VariantList {
         hits: impl Fn(&Hash) -> u32,
     ) -> Vec<Hash> {
         let is_apart = is_apart(&names);
-        self.entries.retain(|entry| entry.variant != variant);
-        let mut dropped = Vec::new();
-        if !is_apart {
-            let has_room = |entry: &ListEntry| {
-                let others = &self.sets[usize::from(entry.set)];
-                self::is_apart(others) || (!names.is_empty() && !others.is_empty())
-            };
-            let (kept, displaced) = self.entries.iter().copied().partition(has_room);
-            self.entries = kept;
-            dropped.extend(displaced.iter().map(|entry: &ListEntry| entry.variant));
-        }
+        let mut dropped = self.displaced(&names, &variant);
+        self.entries
+            .retain(|entry| !dropped.contains(&entry.variant));
+        dropped.retain(|other| *other != variant);
         while self.alike(is_apart).count() >= MOST_VARIANTS {
             let oldest_first = self.alike(is_apart).rev();
             let least = oldest_first.min_by_key(|at| hits(&self.entries[*at].variant));

@@ -10,6 +10,7 @@ pub(super) fn run(store: &dyn Store) {
     keeps_parts_by_their_first_byte(store);
     bounds_parts(store);
     keeps_parts_of_each_variant(store);
+    a_whole_leaves_parts_that_are_for_others(store);
     keeps_what_is_for_all_beside_what_is_for_one(store);
     keeps_all_that_is_known(store);
 }
@@ -52,11 +53,12 @@ fn keeps_parts_by_their_first_byte(store: &dyn Store) {
     }
     let all = [(0, 100), (100, 150), (500, 10_000), (200_000, 300_000)];
     assert_eq!(parts(store, &key, &none), all);
-    // The most recent of them.
-    assert_eq!(
-        look(store, &key).unwrap().meta,
-        part_of(&whole.key, 100..150)
-    );
+    // One of them.
+    let one = look(store, &key).unwrap();
+    assert!(all.contains(&(
+        one.meta.extent.first(),
+        one.meta.extent.first() + one.content.len()
+    )));
     assert!(look(store, &whole.key).is_none());
     let old = store.parts(&key, &none).unwrap().swap_remove(3);
     publish_part(store, &whole.key, 200_000..400_000);
@@ -87,7 +89,52 @@ fn bounds_parts(store: &dyn Store) {
     let found = parts(store, &whole.part(), &none);
     let expected = (5..most + 5).map(|number| (number * 10, number * 10 + 5));
     assert!(found.iter().copied().eq(expected), "{found:?}");
+    // The shortest go, never what was just stored.
+    publish_part(store, &whole, 0..9);
+    publish_part(store, &whole, 5_000..5_001);
+    publish_part(store, &whole, 6_000..6_001);
+    let found = parts(store, &whole.part(), &none);
+    assert_eq!(found.len(), MOST_PARTS);
+    assert_eq!((found[0], found[MOST_PARTS - 1]), ((0, 9), (6_000, 6_001)));
+    assert!(!found.contains(&(5_000, 5_001)));
     assert_eq!(store.remove(&whole.part()).unwrap().len(), MOST_PARTS);
+}
+
+/// It takes the place of the parts of what it takes the place of.
+fn a_whole_leaves_parts_that_are_for_others(store: &dyn Store) {
+    let whole = plain("GET http://parts/whole");
+    let request = |client: &[u8]| identified(&fields(&[("A", "1")]), client);
+    let (one, two) = (request(b"1"), request(b"2"));
+    let part = part_of(&whole.key, 0..10);
+    let key = &part.key;
+    look(store, &whole.key);
+    for meta in [
+        part.clone(),
+        part.clone().apart(&one),
+        part.clone().apart(&two),
+    ] {
+        publish(store, &meta, &content(10, 1));
+    }
+    let left = || {
+        [&Fields::default(), &one, &two].map(|request| {
+            let parts = store.parts(key, request).unwrap();
+            parts.first().map(|part| part.meta.variant.is_apart())
+        })
+    };
+    assert_eq!(left(), [Some(false), Some(true), Some(true)]);
+    publish(store, &whole.clone().apart(&one), &content(20, 1));
+    assert_eq!(left(), [Some(false), Some(false), Some(true)]);
+    publish(
+        store,
+        &meta("GET http://parts/whole", &[("Vary", "A")], &one),
+        &content(20, 1),
+    );
+    assert_eq!(left(), [None, None, Some(true)]);
+    publish(store, &part, &content(10, 1));
+    publish(store, &whole, &content(20, 1));
+    assert_eq!(left(), [None, None, Some(true)]);
+    store.remove(key).unwrap();
+    store.remove(&whole.key).unwrap();
 }
 
 fn keeps_parts_of_each_variant(store: &dyn Store) {

@@ -1,0 +1,51 @@
+//! The parts that go when something is entered: those of a whole, as far as they are of what it takes the place of, and the
+//! shortest where there are too many.
+
+use super::change::Change;
+use super::entry::EntryKey;
+use super::publish::remove_variant;
+use crate::cache::stored::Meta;
+use crate::store::StoreError;
+use crate::store::record::head;
+use crate::store::record::variants::{MOST_PARTS, VariantList};
+
+/// Removes the parts whose place a whole response takes.
+pub(super) fn remove_parts_of(change: &mut Change<'_>, whole: &Meta) -> Result<(), StoreError> {
+    let key = whole.key.part();
+    let at = EntryKey::of_list(&key);
+    let first = change.first_from(at.as_bytes())?;
+    if !first.is_some_and(|first| first.starts_with(at.as_bytes())) {
+        return Ok(());
+    }
+    let list = change.list(&key)?;
+    let mut list = list.unwrap_or_else(|| VariantList::of_plain(key.text().clone()));
+    let names = whole.selecting().ok_or(StoreError::Unselectable)?;
+    for variant in list.displaced(&names, whole.variant.hash()) {
+        remove_variant(change, &key, &variant)?;
+        list.remove(&variant);
+    }
+    change.put_list(at.as_bytes(), &list)
+}
+
+/// Removes the shortest parts of the variant that this one is of, the oldest of them first, where there are too many.
+pub(super) fn bound_parts(change: &mut Change<'_>, new: &Meta) -> Result<(), StoreError> {
+    let (key, variant) = (&new.key, new.variant.hash());
+    let all = EntryKey::of_variant(key, variant);
+    let mut parts = change.keys_from(all.as_bytes(), usize::MAX)?;
+    let more = parts.len().saturating_sub(MOST_PARTS);
+    if more == 0 {
+        return Ok(());
+    }
+    let new = EntryKey::of_record(key, variant, new.extent.first());
+    parts.retain(|part| part != new.as_bytes());
+    let mut measured = Vec::with_capacity(parts.len());
+    for part in parts {
+        let brief = change.get(&part)?.and_then(head::brief);
+        measured.push((brief.map(|it| (it.content, it.order)), part));
+    }
+    measured.sort_unstable();
+    for (_, part) in measured.into_iter().take(more) {
+        change.take_out(&part)?;
+    }
+    Ok(())
+}
