@@ -9,6 +9,7 @@ mod broken;
 mod fetched;
 mod middle;
 mod parts;
+mod segments;
 mod stored;
 
 use common::{Client, Origin, Proxy, Response, TIMEOUT, wait_until};
