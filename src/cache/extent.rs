@@ -99,7 +99,7 @@ pub(super) fn part_of(status: u16, fields: &Fields) -> Option<PartialContent> {
 }
 
 /// `bytes first-last/length` (RFC 9110 §14.4).
-fn content_range(line: &[u8]) -> Option<PartialContent> {
+pub(super) fn content_range(line: &[u8]) -> Option<PartialContent> {
     let space = memchr::memchr(b' ', line)?;
     let (unit, rest) = (&line[..space], &line[space + 1..]);
     let slash = memchr::memchr(b'/', rest)?;

@@ -10,7 +10,7 @@ mod kept;
 use bytes::Bytes;
 
 pub use held::{HeldParts, Lacking, PartUse, part_use};
-pub use kept::{Entry, KeptPart, Tidying, enters, of_the_most_recent, tidying};
+pub use kept::{Entry, KeptPart, MOST, Tidying, enters, of_the_most_recent, tidying};
 
 use super::directives::TargetList;
 pub use super::extent::PartialContent;

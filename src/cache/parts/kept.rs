@@ -7,7 +7,7 @@ use crate::cache::time::Timestamp;
 use crate::http::fields::Fields;
 
 /// The most parts of one variant that stay apart.
-const MOST: usize = 64;
+pub const MOST: usize = 64;
 
 /// Parts that touch are joined where they have no more bytes together, and one no more than so many times the other's:
 /// else who adds piece after piece would have it all copied each time.

@@ -48,7 +48,7 @@ pub async fn publish_part(context: Context<'_>, meta: Meta, content: Whole) {
         Whole::Draft { .. } => 0,
     };
     let entering = variant.clone();
-    let done = store.run(bytes, move |store| entering.enter(store, &meta, content));
+    let done = store.run(bytes, move |store| entering.enter(store, meta, content));
     let entered = match done.await {
         Ok(entered) => entered,
         Err(lost) if lost.is_told() => return,

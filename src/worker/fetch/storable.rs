@@ -39,13 +39,16 @@ pub fn storable(
     let key = request.key().cloned().ok_or(NoStoreReason::Bypass)?;
     let (head, length, times) = (received.head, received.framing.length(), received.times);
     let held = (received.joint).or_else(|| partial::received_alone(request, head, length));
+    let has_several = held.is_none() && partial::has_several(request, head, length);
     let (head, key) = match held {
+        None if has_several => (head.clone(), key.part()),
         None => (head.clone(), key),
         Some(held) if held.is_whole() => (parts::head(&head.fields, held, head.version), key),
         Some(held) => (parts::head(&head.fields, held, head.version), key.part()),
     };
     // A part may be stored where the whole might be (RFC 9111 §3.3).
-    let status = held.map_or(head.status, |_| 200);
+    let is_part = held.is_some() || has_several;
+    let status = if is_part { 200 } else { head.status };
     let whole = ResponseHead {
         status,
         has_lost_field: received.has_lost_field,

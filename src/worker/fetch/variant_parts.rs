@@ -1,8 +1,12 @@
 //! The changes that a new part makes among those of its variant, in the store's thread. Several workers may be at it: what
 //! was looked at before is looked at again, and a join of parts that have changed meanwhile isn't made.
 
-use bytes::BytesMut;
+use std::os::unix::fs::FileExt;
 
+use bytes::{Bytes, BytesMut};
+
+use super::partial::split;
+use crate::cache::extent::Extent;
 use crate::cache::key::Key;
 use crate::cache::parts::{self, Entry, KeptPart, Tidying, enters, tidying};
 use crate::cache::stored::Meta;
@@ -45,8 +49,25 @@ pub struct Join {
 }
 
 impl VariantParts {
-    /// Stores a part beside the others; nothing where they have all of it.
+    /// Stores a part beside the others, or each of several; nothing where those have all of it.
     pub fn enter(
+        &self,
+        store: &dyn Store,
+        meta: Meta,
+        content: Whole,
+    ) -> Result<Option<Entered>, StoreError> {
+        if meta.extent != Extent::Whole {
+            return self.enter_one(store, &meta, content);
+        }
+        let mut entered = None;
+        for (meta, content) in split(&meta, &in_memory(content)?) {
+            let one = self.enter_one(store, &meta, Whole::Memory(vec![content]))?;
+            entered = one.or(entered);
+        }
+        Ok(entered)
+    }
+
+    fn enter_one(
         &self,
         store: &dyn Store,
         meta: &Meta,
@@ -153,6 +174,19 @@ pub fn store_whole(
         let _ = store.remove(&part);
     }
     Ok(published)
+}
+
+/// All of the content, which is short.
+fn in_memory(content: Whole) -> Result<Bytes, StoreError> {
+    match content {
+        Whole::Memory(parts) => Ok(parts.concat().into()),
+        Whole::Draft { draft, len, .. } => {
+            let mut all = vec![0; len as usize];
+            let read = draft.file.read_exact_at(&mut all, draft.content_offset);
+            read.map_err(StoreError::at("the content's file".as_ref()))?;
+            Ok(all.into())
+        }
+    }
 }
 
 /// The content copied to where it can be stored anew.
