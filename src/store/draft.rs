@@ -63,7 +63,7 @@ impl Draft {
     }
 
     /// The first bytes of the content.
-    pub(super) fn read(&self, len: u64) -> Result<Bytes, StoreError> {
+    pub fn read(&self, len: u64) -> Result<Bytes, StoreError> {
         let mut bytes = vec![0; len as usize];
         let read = self.file.read_exact_at(&mut bytes, 0);
         read.map_err(StoreError::at(&self.reservation.path))?;

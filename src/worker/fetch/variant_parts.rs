@@ -1,8 +1,6 @@
 //! The changes that a new part makes among those of its variant, in the store's thread. Several workers may be at it: what
 //! was looked at before is looked at again, and a join of parts that have changed meanwhile isn't made.
 
-use std::os::unix::fs::FileExt;
-
 use bytes::{Bytes, BytesMut};
 
 use super::partial::split;
@@ -180,12 +178,7 @@ pub fn store_whole(
 fn in_memory(content: Whole) -> Result<Bytes, StoreError> {
     match content {
         Whole::Memory(parts) => Ok(parts.concat().into()),
-        Whole::Draft { draft, len, .. } => {
-            let mut all = vec![0; len as usize];
-            let read = draft.file.read_exact_at(&mut all, draft.content_offset);
-            read.map_err(StoreError::at("the content's file".as_ref()))?;
-            Ok(all.into())
-        }
+        Whole::Draft { draft, len, .. } => draft.read(len),
     }
 }
 
