@@ -66,7 +66,6 @@ pub trait Store: Send + Sync {
     fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError> {
         match self.lookup(key, request)? {
             Found::Object(part) => Ok(vec![*part]),
-            Found::Unverified(part) => Ok(self.verify(*part)?.into_iter().collect()),
             Found::Nothing | Found::OtherVariants => Ok(Vec::new()),
         }
     }
@@ -77,10 +76,6 @@ pub trait Store: Send + Sync {
         let _ = part;
         Ok(())
     }
-
-    /// Reads the whole content of what [`Found::Unverified`] has, which may take long; `None` when it was damaged, and is
-    /// removed.
-    fn verify(&self, object: Object) -> Result<Option<Object>, StoreError>;
 
     /// A place for content that is being fetched, `expected` bytes long where that was announced. Room for it is
     /// reserved as it comes.
@@ -164,8 +159,6 @@ pub enum Found {
     OtherVariants,
     /// The stored response.
     Object(Box<Object>),
-    /// The stored response, whose content is to be verified before it is used.
-    Unverified(Box<Object>),
 }
 
 /// A stored response.

@@ -90,7 +90,6 @@ pub fn read(content: &Content) -> Bytes {
 pub fn look(store: &dyn Store, key: &Key) -> Option<Object> {
     match store.lookup(key, &Fields::default()).unwrap() {
         Found::Object(object) => Some(*object),
-        Found::Unverified(object) => store.verify(*object).unwrap(),
         Found::Nothing | Found::OtherVariants => None,
     }
 }
@@ -230,7 +229,6 @@ fn selects_variants(store: &dyn Store) {
     let found = |request: &Fields| match store.lookup(&key, request).unwrap() {
         Found::Nothing => "nothing".to_owned(),
         Found::OtherVariants => "others".to_owned(),
-        Found::Unverified(_) => "unverified".to_owned(),
         Found::Object(object) => (0..9)
             .find(|seed| read(&object.content) == content(object.content.len(), *seed))
             .unwrap()

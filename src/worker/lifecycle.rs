@@ -57,10 +57,10 @@ pub(super) async fn run(index: u16, listener: OwnedFd) -> Result<(), Failure> {
     if !hangs && store.kind == StoreKind::Filesystem {
         let (path, shared) = (store.path.clone(), worker.shared.clone());
         // On another thread, since systemd hears meanwhile that this one turns.
-        let synced = spawn_blocking(move || maintenance::mark_synced(&path, &shared));
-        if timeout(SYNC, synced).await.is_err() {
+        let noted = spawn_blocking(move || maintenance::note_closed(&path, &shared));
+        if timeout(SYNC, noted).await.is_err() {
             log::warn!(
-                "what is stored may be verified after a reboot: its disk takes too long to write it"
+                "small responses in the store may be lost at a reboot: its disk takes too long to write them"
             );
         }
     }

@@ -18,6 +18,8 @@ use crate::sys::shared::Shared;
 
 /// The time that one order takes, about.
 const STEP: Duration = Duration::from_millis(100);
+/// What comes of an end that couldn't be noted.
+const LOST: &str = "small responses in the store will be lost at a reboot";
 /// The most of a failure's text that is told.
 const LONGEST_FAILURE: usize = 1000;
 
@@ -51,17 +53,17 @@ fn start_scrub(path: &Path, shared: &Arc<Shared>) -> mpsc::Sender<()> {
     go_on
 }
 
-/// Notes that everything stored has reached the disk, so that it needn't be verified after a reboot. Waits for the disk.
-pub(super) fn mark_synced(path: &Path, shared: &Arc<Shared>) {
-    let marked = StoreMaintenance::open(path, shared.clone())
+/// Notes that everything stored has reached the disk, so that the index is believed after a reboot. Waits for the disk.
+pub(super) fn note_closed(path: &Path, shared: &Arc<Shared>) {
+    let noted = StoreMaintenance::open(path, shared.clone())
         .and_then(|maintenance| maintenance.note_closed());
-    match marked {
+    match noted {
         Ok(()) => {}
         // That there is no room is said when something isn't stored.
         Err(why @ StoreError::Full { .. }) => {
-            log::debug!("what is stored will be verified after a reboot: {why}");
+            log::debug!("{LOST}: {why}");
         }
-        Err(why) => log::warn!("what is stored will be verified after a reboot: {why}"),
+        Err(why) => log::warn!("{LOST}: {why}"),
     }
 }
 

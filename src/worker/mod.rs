@@ -31,7 +31,6 @@ mod supervision;
 mod transfers;
 mod tunnel;
 mod upload;
-mod verification;
 mod waiting_list;
 
 pub use origin::hung::is_hung;

@@ -22,7 +22,6 @@ use super::phase::WorkerPhase;
 use super::store_access::StoreAccess;
 use super::stored::Stored;
 use super::transfers::Transfers;
-use super::verification::Verifications;
 use super::waiting_list::{Publishing, WaitingLists};
 use crate::cache::key::{Hash, Key};
 use crate::cache::provenance::BootTime;
@@ -58,7 +57,6 @@ pub(super) struct Worker {
     pub(super) guard: Guard,
     pub(super) hung: HungOrigins,
     pub(super) outbox: Outbox,
-    pub(super) verifications: Verifications,
     pub(super) transfers: Transfers,
     pub(super) clients: Cell<usize>,
     pub(super) large_heads: LargeHeads,
@@ -95,7 +93,6 @@ impl Worker {
             resolver: Resolver::default(),
             guard: Guard::default(),
             outbox: Outbox::default(),
-            verifications: Verifications::default(),
             transfers: Transfers::new(&settings.store.path),
             clients: Cell::new(0),
             large_heads: LargeHeads::default(),

@@ -279,10 +279,6 @@ impl Store for FilesystemStore {
         self.remove_object(part).map(drop)
     }
 
-    fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
-        Ok(Some(object))
-    }
-
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
         self.begin(meta, expected)
     }

@@ -198,11 +198,6 @@ impl Store for PostgresStore {
         self.lookup(key, request)
     }
 
-    /// Each piece is checked when it is read.
-    fn verify(&self, object: Object) -> Result<Option<Object>, StoreError> {
-        Ok(Some(object))
-    }
-
     fn begin(&self, meta: &Meta, expected: Option<u64>) -> Result<Draft, StoreError> {
         row::measure(meta)?;
         let length = expected.unwrap_or(0);

@@ -33,7 +33,7 @@ fn parts(store: &dyn Store, key: &Key, request: &Fields) -> Vec<(u64, u64)> {
 fn look_for(store: &dyn Store, key: &Key, request: &Fields) -> Option<Object> {
     match store.lookup(key, request) {
         Ok(Found::Object(object)) => Some(*object),
-        Ok(Found::Nothing | Found::OtherVariants | Found::Unverified(_)) => None,
+        Ok(Found::Nothing | Found::OtherVariants) => None,
         Err(why) => panic!("{why}"),
     }
 }

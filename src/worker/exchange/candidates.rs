@@ -226,13 +226,6 @@ impl Exchange<'_> {
             Some(found) => found,
             None => store.lookup(key, fields).await,
         };
-        let found = match found {
-            Ok(Found::Unverified(object)) => {
-                let verified = worker.verifications.verify(store.store().clone(), *object);
-                verified.await.0
-            }
-            found => found,
-        };
         match found {
             Ok(Found::Object(object)) => {
                 let policy = self.settings.policy(uri.as_bytes());
@@ -243,7 +236,7 @@ impl Exchange<'_> {
             Ok(Found::Nothing) if worker.memory.borrow().has_variants(key) => {
                 LookedUp::OtherVariants
             }
-            Ok(Found::Nothing | Found::Unverified(_)) => LookedUp::Nothing,
+            Ok(Found::Nothing) => LookedUp::Nothing,
             Err(failure) => {
                 worker.warn_of_failure(&failure);
                 LookedUp::Nothing
