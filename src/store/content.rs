@@ -39,6 +39,11 @@ pub trait Pieces: Send + Sync + std::fmt::Debug {
     /// A piece that begins at `at`, as long as it is convenient; blocks until it is there. What was
     /// removed meanwhile is [`StoreError::Gone`].
     fn read(&self, at: u64) -> Result<Bytes, StoreError>;
+
+    /// The stored content in which what begins at `at` lies, and its place there, where this is put together.
+    fn source(&self, _at: u64) -> Option<(&Content, u64)> {
+        None
+    }
 }
 
 impl Content {

@@ -38,12 +38,16 @@ impl Pieces for JoinedContent {
         if at >= self.end {
             return Ok(Bytes::new());
         }
+        let (content, at) = self.source(at - self.first).ok_or(StoreError::Gone)?;
+        content.piece(at)
+    }
+
+    fn source(&self, at: u64) -> Option<(&Content, u64)> {
+        let at = self.first + at;
         let has = |(range, _): &&(ByteRange, Content)| range.first <= at && at < range.end();
         let having = self.parts.iter().filter(has);
-        let (range, content) = having
-            .max_by_key(|(range, _)| range.end())
-            .ok_or(StoreError::Gone)?;
-        content.piece(at - range.first)
+        let (range, content) = having.max_by_key(|(range, _)| range.end())?;
+        Some((content, at - range.first))
     }
 }
 

@@ -300,6 +300,71 @@ fn where_the_rest_can_not_be_had_the_client_can_tell() {
     }
 }
 
+/// A stored part that is joined with what it lacks.
+#[test]
+fn what_a_damaged_part_had_comes_from_the_origin_server() {
+    let proxy = Proxy::start("");
+    let origin = origin(LENGTH, TAG);
+    // (the place of the damage, what is asked for then)
+    let rows = [
+        (
+            MIB + 9,
+            [format!("bytes={}-", 2 * MIB), format!("bytes={MIB}-")].to_vec(),
+        ),
+        (9, [String::new()].to_vec()),
+    ];
+    for (at, expected) in rows {
+        let uri = origin.uri(&format!("/{at}"));
+        let before = large_files(&proxy.store());
+        let part = format!("Range: bytes=0-{}\r\n", 2 * MIB - 1);
+        assert_eq!(proxy.request("GET", &uri, &part).status, 206);
+        let mut stored = None;
+        wait_until("the part is stored", TIMEOUT, || {
+            let new = |path: &PathBuf| !before.contains(path);
+            stored = large_files(&proxy.store()).into_iter().find(new);
+            stored.as_ref().is_some_and(|path| is_left_alone(path))
+        });
+        damage(&stored.unwrap(), |file| flip(file, at as u64));
+        let asked = origin.count();
+        let response = proxy.get(&uri);
+        let received = origin.requests().split_off(asked);
+        let ranges = received
+            .iter()
+            .map(|it| it.head.first("range").unwrap_or("").to_owned());
+        assert_eq!(ranges.collect::<Vec<_>>(), expected, "{at}");
+        assert_eq!(response.status, 200, "{at}");
+        assert!(
+            response.content == pattern(LENGTH),
+            "{at}: {} bytes",
+            response.content.len()
+        );
+        wait_until("all of it is stored", TIMEOUT, || proxy.get(&uri).is_hit());
+        assert!(proxy.get(&uri).content == pattern(LENGTH), "{at}");
+    }
+}
+
+/// The scrub finds what nobody asks for.
+#[test]
+fn what_nobody_asks_for_is_found_in_the_background() {
+    let mut proxy = Proxy::start("");
+    let origin = origin(LENGTH, TAG);
+    let (whole, other) = (origin.uri("/whole"), origin.uri("/other"));
+    let file = store(&proxy, &whole);
+    store(&proxy, &other);
+    proxy.stop();
+    damage(&file, |file| flip(file, 2 * MIB as u64));
+    // The next pass would come in a week.
+    std::fs::remove_file(proxy.store().join("v3/scrub")).unwrap();
+    proxy.start_again();
+    proxy.wait_for_line(&["removed from the store"]);
+    proxy.wait_for_line(&["was read", "2 large", "1 were damaged"]);
+    assert!(!file.exists());
+    let asked = origin.count();
+    assert!(proxy.get(&other).is_hit());
+    assert_eq!(origin.count(), asked);
+    assert!(!proxy.get(&whole).is_hit());
+}
+
 /// Damage that keeps the time, again and again, of which no answer has any.
 #[test]
 fn of_many_answers_none_has_damage() {

@@ -53,24 +53,31 @@ impl Exchange<'_> {
 
     /// True when what is sent first of a stored response is what was stored, or nothing of it is sent.
     async fn begins_well(&self, stored: &Object) -> bool {
+        let condition = client_condition(&self.head.method, &self.head.fields, &stored.meta);
+        if self.head.method != Method::Get || condition == Condition::NotModified {
+            return true;
+        }
+        let first = self.first_sent(stored);
+        let (content, first) = match &stored.content {
+            Content::Pieces(pieces) => match pieces.source(first) {
+                Some(source) => source,
+                None => return true,
+            },
+            content @ (Content::Memory(_) | Content::File { .. }) => (content, first),
+        };
         let Content::File {
             file,
             offset,
             len,
             blocks: Some(blocks),
-        } = &stored.content
+        } = content
         else {
             return true;
         };
-        let condition = client_condition(&self.head.method, &self.head.fields, &stored.meta);
-        if self.head.method != Method::Get || condition == Condition::NotModified || *len == 0 {
-            return true;
-        }
-        let first = self.first_sent(stored).min(len - 1);
         let part = FilePart {
             file,
             offset: offset + first,
-            len: len - first,
+            len: len.saturating_sub(first),
             blocks: Some(blocks),
         };
         let read = self.worker.transfers.reads().check(part, 0).await;

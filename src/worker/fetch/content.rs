@@ -47,8 +47,24 @@ pub struct Joint<'a> {
     pub lacking: Lacking,
     /// The head of the response that brings what they lack, or the first of it.
     pub head: &'a ResponseHead,
+    /// The way to have all of it from the origin server after all, where they can't be read.
+    pub instead: Resumable<'a>,
     /// What they lack besides, and how that goes on if it breaks off: it has had to wait for all that is before it.
     pub after: Option<(Box<RangeAfter>, Resumable<'a>)>,
+}
+
+/// An early end of what is put together.
+enum JointEnd {
+    /// Something that is stored can't be read.
+    Unreadable(String),
+    /// It is cut off.
+    Cut(String),
+}
+
+impl From<String> for JointEnd {
+    fn from(why: String) -> JointEnd {
+        JointEnd::Cut(why)
+    }
 }
 
 /// Content on its way from a connection into a spool.
@@ -118,9 +134,27 @@ impl<'a> IncomingContent<'a> {
         joint: Option<Joint<'a>>,
         meta: Option<&Meta>,
     ) -> Result<Fields, String> {
-        let Some(joint) = joint else {
+        let Some(mut joint) = joint else {
             return self.read(framing, meta).await;
         };
+        match self.take_joint(framing, &mut joint, meta).await {
+            Ok(trailers) => Ok(trailers),
+            Err(JointEnd::Cut(why)) => Err(why),
+            Err(JointEnd::Unreadable(why)) => {
+                self.resumable = Some(joint.instead);
+                let framing = self.rest_after(why).await?;
+                self.read(framing, meta).await
+            }
+        }
+    }
+
+    /// Takes what comes, with what stored parts have in its place.
+    async fn take_joint(
+        &mut self,
+        framing: Framing,
+        joint: &mut Joint<'a>,
+        meta: Option<&Meta>,
+    ) -> Result<Fields, JointEnd> {
         let (content, has) = joint.parts.content();
         let content = &content;
         let Lacking { of, first, then } = joint.lacking;
@@ -130,7 +164,7 @@ impl<'a> IncomingContent<'a> {
         let trailers = self.read(framing, meta).await?;
         let end = then.map_or(of.end(), |then| then.first);
         self.copy(content, held(first.end(), end), meta).await?;
-        let Some(((after, resumable), then)) = joint.after.zip(then) else {
+        let Some(((after, resumable), then)) = joint.after.take().zip(then) else {
             return Ok(trailers);
         };
         let before = std::mem::replace(&mut self.connection, after.connection);
@@ -150,13 +184,16 @@ impl<'a> IncomingContent<'a> {
         content: &store::Content,
         range: ByteRange,
         meta: Option<&Meta>,
-    ) -> Result<(), String> {
+    ) -> Result<(), JointEnd> {
         let mut at = range.first;
         while at < range.end() {
             let content = content.clone();
             let piece = spawn_blocking(move || content.piece(at));
             let piece = piece.await.map_err(|lost| lost.to_string())?;
-            let piece = piece.map_err(|why| format!("the stored part can't be read: {why}"))?;
+            let piece = piece.map_err(|failure| {
+                self.context.worker.note_lost(&failure);
+                JointEnd::Unreadable(format!("the stored part can't be read: {failure}"))
+            })?;
             let most = usize::try_from(range.end() - at).unwrap_or(usize::MAX);
             let piece = piece.slice(..piece.len().min(most));
             at += piece.len() as u64;
@@ -204,13 +241,18 @@ impl<'a> IncomingContent<'a> {
 
     /// Goes on with the rest on another connection after this failure, which it is if that can't be.
     async fn go_on(&mut self, failure: String) -> Result<ContentDecoder, String> {
+        let framing = self.rest_after(failure).await?;
+        Ok(ContentDecoder::new(framing, Sender::OriginServer))
+    }
+
+    /// The framing of the rest on another connection.
+    async fn rest_after(&mut self, failure: String) -> Result<Framing, String> {
         let (context, taken) = (self.context, self.taken);
         let rest = match &mut self.resumable {
             Some(resumable) => resumable.after_end(context, taken).await,
             None => None,
         };
-        let framing = self.resume(rest.ok_or(failure)?);
-        Ok(ContentDecoder::new(framing, Sender::OriginServer))
+        Ok(self.resume(rest.ok_or(failure)?))
     }
 
     fn resume(&mut self, rest: Rest) -> Framing {

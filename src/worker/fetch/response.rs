@@ -224,6 +224,7 @@ impl Context<'_> {
                 parts: &known.parts,
                 lacking,
                 head: &head,
+                instead: Resumable::of_joint(&head, joint),
                 after: after.map(|after| (after, Resumable::of_joint(&head, joint))),
             });
         let resumable = match joint {

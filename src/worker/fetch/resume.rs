@@ -89,7 +89,7 @@ impl<'a> Resumable<'a> {
     async fn rest(&mut self, context: Context<'_>, from: u64) -> Option<Rest> {
         self.left = self.left.checked_sub(1)?;
         let at = self.first + from;
-        if from == 0 || self.end.is_some_and(|end| at >= end) {
+        if (from == 0 && !self.for_one) || self.end.is_some_and(|end| at >= end) {
             return None;
         }
         let mut request = self.request(context.request, at);
