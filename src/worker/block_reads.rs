@@ -14,7 +14,7 @@ use crate::sys::page_cache;
 /// The most blocks that are read at once: those of more clients wait, for one block each.
 const AT_ONCE: usize = 16;
 /// The longest wait for a block, those before it included, after which the disk is said to hang.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct BlockReads(Operations);
 
