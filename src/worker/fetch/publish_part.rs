@@ -96,8 +96,8 @@ async fn step(worker: &Rc<Worker>, variant: &Arc<VariantParts>) -> bool {
     };
     let of = variant.clone();
     let done = store.run(0, move |store| of.carry_out(store, step));
-    // Gone is what has changed meanwhile, by a purge or a newer part.
-    matches!(done.await, Ok(Ok(()) | Err(StoreError::Gone)))
+    // After a purge those that came since have somebody else to tidy them.
+    matches!(done.await, Ok(Ok(())))
 }
 
 /// Waits until nobody else joins parts of this key: they come in in several workers, and each would copy the same. Nothing when
