@@ -97,9 +97,6 @@ pub trait Store: Send + Sync {
         publications.into_iter().map(publish).collect()
     }
 
-    /// True when storing a response removes a stored part of it by itself.
-    fn displaces_parts(&self) -> bool;
-
     /// Gives a stored response new metadata after a 304 (RFC 9111 §3.2); its content stays where it is.
     /// [`StoreError::Gone`] when it was removed or replaced meanwhile; `invalidation_epoch` as for [`Store::publish`].
     fn refresh(

@@ -14,7 +14,9 @@ use crate::config::{StoreChoice, StoreKind};
 use crate::http::fields::Fields;
 use crate::store::filesystem::owner::Ownership;
 use crate::store::operations::{HangNews, Operations, Turns};
-use crate::store::{Draft, Found, Object, OpenFiles, Published, SharedStore, Store, StoreError};
+use crate::store::{
+    Draft, Found, Object, OpenFiles, Publication, Published, SharedStore, Store, StoreError,
+};
 use crate::sys::shared::Shared;
 use crate::sys::{clock, disk};
 
@@ -203,6 +205,14 @@ impl OpenStore {
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
         self.writer.run(bytes, change).await
+    }
+
+    /// Stores a whole response, with others that wait.
+    pub(super) async fn publish(
+        &self,
+        publication: Publication,
+    ) -> Result<Result<Published, StoreError>, StoreWriterError> {
+        self.writer.publish(publication).await
     }
 
     /// Removes all that is stored under these keys. When it comes back without having done so, nothing of that answers any

@@ -1,5 +1,6 @@
 //! The thread that changes the store: publishes, refreshes, removes, one after another, so that the event
-//! loop never waits for the disk. Its queue is bounded; what doesn't fit isn't stored, and is counted.
+//! loop never waits for the disk. What is to be published at about the same time is published together. Its queue is
+//! bounded; what doesn't fit isn't stored, and is counted.
 
 use std::cell::Cell;
 use std::io;
@@ -11,13 +12,28 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use crate::store::operations::Turns;
-use crate::store::{Store, StoreError};
+use crate::store::{Publication, Published, Store, StoreError, Whole};
 
 /// The most changes that wait, and the most bytes of content in memory that wait with them.
 const QUEUE: usize = 16 << 10;
 const QUEUED_BYTES: u64 = 64 << 20;
 
-type Job = Box<dyn FnOnce(&dyn Store) + Send>;
+/// The most responses that are published together, and the time for which others are waited for.
+const TOGETHER: usize = 64;
+const GATHER: Duration = Duration::from_millis(1);
+
+/// A change of the store.
+enum Job {
+    Publish(Box<Publishing>),
+    Other(Other),
+}
+
+/// A response to be published, and who waits for that.
+struct Publishing {
+    publication: Publication,
+    done: oneshot::Sender<Result<Published, StoreError>>,
+    held: QueuedBytes,
+}
 
 /// The queue of the thread that changes a store.
 pub(super) struct StoreWriter {
@@ -66,8 +82,12 @@ impl StoreWriter {
             .name("store-writer".to_owned())
             .spawn(move || {
                 while let Some(job) = waiting.blocking_recv() {
+                    let (together, then) = gather(job, &mut waiting);
                     let _turn = taken.take();
-                    job(&*store);
+                    publish_all(&*store, together);
+                    if let Some(job) = then {
+                        job(&*store);
+                    }
                 }
             })?;
         Ok(StoreWriter {
@@ -90,6 +110,38 @@ impl StoreWriter {
         bytes: u64,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
+        let (done, outcome) = oneshot::channel();
+        self.queue(bytes, |held| job(held, done, change))?;
+        self.outcome(outcome, None).await
+    }
+
+    /// Stores a whole response when its turn comes; refuses it as [`StoreWriter::run`] does.
+    pub(super) async fn publish(
+        &self,
+        publication: Publication,
+    ) -> Result<Result<Published, StoreError>, StoreWriterError> {
+        let bytes = match &publication.whole {
+            Whole::Memory(_) => publication.whole.len(),
+            Whole::Draft { .. } => 0,
+        };
+        let (done, outcome) = oneshot::channel();
+        let job = |held| {
+            Job::Publish(Box::new(Publishing {
+                publication,
+                done,
+                held,
+            }))
+        };
+        self.queue(bytes, job)?;
+        self.outcome(outcome, None).await
+    }
+
+    /// Puts a change into the queue, which holds this many bytes of content until it is made.
+    fn queue(
+        &self,
+        bytes: u64,
+        job: impl FnOnce(QueuedBytes) -> Job,
+    ) -> Result<(), StoreWriterError> {
         if self.hangs() {
             return Err(StoreWriterError::Hangs(self.turns.error()));
         }
@@ -98,9 +150,8 @@ impl StoreWriter {
             return Err(self.refuse());
         }
         let held = QueuedBytes::new(&self.queued, bytes);
-        let (job, outcome) = job(held, change);
-        match self.jobs.try_send(job) {
-            Ok(()) => self.outcome(outcome, None).await,
+        match self.jobs.try_send(job(held)) {
+            Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(self.refuse()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreWriterError::Ended),
         }
@@ -117,7 +168,8 @@ impl StoreWriter {
         patience: Duration,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
-        let (job, outcome) = job(QueuedBytes::new(&self.queued, 0), change);
+        let (done, outcome) = oneshot::channel();
+        let job = job(QueuedBytes::new(&self.queued, 0), done, change);
         let until = Instant::now() + patience;
         // A job that isn't taken is dropped, and its outcome with it.
         let sent = timeout(patience, self.jobs.send(job)).await;
@@ -166,15 +218,51 @@ impl Drop for QueuedBytes {
 
 fn job<T: Send + 'static>(
     held: QueuedBytes,
+    done: oneshot::Sender<T>,
     change: impl FnOnce(&dyn Store) -> T + Send + 'static,
-) -> (Job, oneshot::Receiver<T>) {
-    let (done, outcome) = oneshot::channel();
-    let job = Box::new(move |store: &dyn Store| {
+) -> Job {
+    Job::Other(Box::new(move |store: &dyn Store| {
         // The task that asked may have gone; the change is made all the same.
         let _ = done.send(change(store));
         drop(held);
-    });
-    (job, outcome)
+    }))
+}
+
+type Other = Box<dyn FnOnce(&dyn Store) + Send>;
+
+/// The responses that are to be published with the first, and the change that comes after them.
+fn gather(first: Job, waiting: &mut mpsc::Receiver<Job>) -> (Vec<Publishing>, Option<Other>) {
+    let mut together = match first {
+        Job::Publish(publishing) => vec![*publishing],
+        Job::Other(job) => return (Vec::new(), Some(job)),
+    };
+    if waiting.is_empty() {
+        std::thread::sleep(GATHER);
+    }
+    while together.len() < TOGETHER {
+        match waiting.try_recv() {
+            Ok(Job::Publish(publishing)) => together.push(*publishing),
+            Ok(Job::Other(job)) => return (together, Some(job)),
+            Err(_) => break,
+        }
+    }
+    (together, None)
+}
+
+fn publish_all(store: &dyn Store, together: Vec<Publishing>) {
+    if together.is_empty() {
+        return;
+    }
+    let mut publications = Vec::with_capacity(together.len());
+    let mut waiting = Vec::with_capacity(together.len());
+    for one in together {
+        publications.push(one.publication);
+        waiting.push((one.done, one.held));
+    }
+    let outcomes = store.publish_all(publications);
+    for ((done, _held), outcome) in waiting.into_iter().zip(outcomes) {
+        let _ = done.send(outcome);
+    }
 }
 
 #[cfg(test)]

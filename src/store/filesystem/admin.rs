@@ -73,7 +73,12 @@ impl StoreDirectory {
 fn entries_after(store: &FilesystemStore, after: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let environment = store.environment()?;
     store.noting_damage(&environment, |txn| {
-        let range = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        // No key is empty.
+        let start = match after {
+            [] => std::ops::Bound::Unbounded,
+            after => std::ops::Bound::Excluded(after),
+        };
+        let range = (start, std::ops::Bound::Unbounded);
         let entries = environment.objects.range(txn, &range)?.take(AT_ONCE);
         let head = |value: &[u8]| Bytes::copy_from_slice(&value[..head::length(value)]);
         entries

@@ -309,10 +309,6 @@ impl Store for FilesystemStore {
         self.change(|change| publish::remove_all(change, key))
     }
 
-    fn displaces_parts(&self) -> bool {
-        true
-    }
-
     fn remove_damaged(&self) -> Result<(), StoreError> {
         self.remove_damaged()
     }

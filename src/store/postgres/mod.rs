@@ -237,10 +237,6 @@ impl Store for PostgresStore {
         self.remove(key)
     }
 
-    fn displaces_parts(&self) -> bool {
-        true
-    }
-
     fn open_files(&self) -> &Arc<OpenFiles> {
         &self.open_files
     }

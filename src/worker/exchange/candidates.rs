@@ -249,7 +249,11 @@ impl Exchange<'_> {
     async fn look_up_parts(&self, key: &Key, uri: &Uri) -> Option<Rc<StoredParts>> {
         let (worker, key) = (self.worker, key.part());
         let store = worker.store.get().filter(|store| store.may_have(&key))?;
-        let found = store.parts(&key, &self.head.fields).await;
+        let fields = &self.head.fields;
+        if matches!(store.lookup_now(&key, fields), Some(Ok(Found::Nothing))) {
+            return None;
+        }
+        let found = store.parts(&key, fields).await;
         let mut parts = match found {
             Ok(parts) => parts,
             Err(failure) => {

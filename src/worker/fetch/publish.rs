@@ -9,7 +9,7 @@ use super::claim::unclaim;
 use super::context::Context;
 use super::publish_part::publish_part;
 use super::storable::check_size;
-use super::variant_parts::store_whole;
+use crate::cache::freshness::Facts;
 use crate::cache::key::Key;
 use crate::cache::owner::StoredFor;
 use crate::cache::personal::PersonalFields;
@@ -17,9 +17,9 @@ use crate::cache::policy::Policy;
 use crate::cache::stored::Meta;
 use crate::cache::storing::{UncacheableReason, may_update};
 use crate::cache::time::FetchTimes;
-use crate::cache::validation::refreshed;
+use crate::cache::validation::{is_worth_storing, refreshed};
 use crate::http::head::ResponseHead;
-use crate::store::{Checksum, Content, Object, SMALL, StoreError, Whole, place};
+use crate::store::{Checksum, Content, Object, Publication, SMALL, StoreError, Whole, place};
 use crate::worker::open_store::{Removal, note_unremoved};
 use crate::worker::state::Worker;
 use crate::worker::stored::Stored;
@@ -60,12 +60,10 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     let place = place(meta.key.hash(), meta.variant.hash());
     worker.shared.forget_hits(&place);
     let (invalidation_epoch, key) = (fetch.invalidation_epoch(&meta.key), meta.key.clone());
-    let bytes = match &whole {
-        Whole::Memory(_) => whole.len(),
-        Whole::Draft { .. } => 0,
-    };
-    let done = store.run(bytes, move |store| {
-        store_whole(store, &meta, whole, invalidation_epoch)
+    let done = store.publish(Publication {
+        meta,
+        whole,
+        invalidation_epoch,
     });
     let published = match done.await {
         Ok(published) => published,
@@ -192,6 +190,11 @@ async fn keep(context: Context<'_>, stored: &Rc<Stored>, meta: Meta) -> Rc<Store
     fresh.meta = meta.clone();
     if check_size(&meta).is_err() {
         invalidate(worker, vec![meta.key.clone()]).await;
+        return Rc::new(Stored::new(fresh, &request.policy, &worker.pseudonym));
+    }
+    let facts = Facts::of(&meta, &request.policy);
+    if !is_worth_storing(&old.meta, &meta, &facts) {
+        fetch.is_stored(&old.meta.key);
         return Rc::new(Stored::new(fresh, &request.policy, &worker.pseudonym));
     }
     // Before that is looked at: one that is made invalid afterwards begins another.

@@ -9,7 +9,7 @@ use crate::cache::key::Key;
 use crate::cache::parts::{self, Entry, KeptPart, Tidying, enters, tidying};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
-use crate::store::{Checksum, Content, Object, Published, SMALL, Store, StoreError, Whole};
+use crate::store::{Checksum, Content, Object, SMALL, Store, StoreError, Whole};
 use crate::worker::stored_parts::{PartObjects, held, kept};
 
 /// The parts of one variant.
@@ -140,7 +140,7 @@ impl VariantParts {
             return Ok(());
         }
         if !meta.key.is_for_part() {
-            return store_whole(store, &meta, content, self.epoch_of_whole).map(drop);
+            return store.publish(&meta, content, self.epoch_of_whole).map(drop);
         }
         store.publish(&meta, content, self.epoch)?;
         let first = meta.extent.first();
@@ -157,21 +157,6 @@ impl VariantParts {
         };
         Ok(parts.iter().all(is_there))
     }
-}
-
-/// Stores a whole response in the place of parts of it.
-pub fn store_whole(
-    store: &dyn Store,
-    meta: &Meta,
-    whole: Whole,
-    invalidation_epoch: Option<u32>,
-) -> Result<Published, StoreError> {
-    let published = store.publish(meta, whole, invalidation_epoch)?;
-    let part = meta.key.part();
-    if !store.displaces_parts() && store.may_have(&part) {
-        let _ = store.remove(&part);
-    }
-    Ok(published)
 }
 
 /// All of the content, which is short.
