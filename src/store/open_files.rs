@@ -1,5 +1,8 @@
 //! The files of a store that this process has open for whoever is sent their content. They take disk for as long as they
 //! are, though they may have lost their names meanwhile, or never get one.
+//!
+//! They are closed here, by who looks through them: closing one that has no name waits for its disk, as the event loop may
+//! not.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -21,7 +24,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct OpenFile {
-    file: Weak<File>,
+    file: Arc<File>,
     /// The room reserved for it, as long as it is.
     reserved: Weak<()>,
 }
@@ -58,12 +61,15 @@ impl OpenFiles {
     }
 
     fn note(&self, file: &Arc<File>, reserved: Weak<()>) {
-        let file = Arc::downgrade(file);
+        let file = file.clone();
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.files.len() >= inner.next_tidying {
-            inner.tidy();
-        }
+        let unused = match inner.files.len() >= inner.next_tidying {
+            true => inner.take_unused(),
+            false => Vec::new(),
+        };
         inner.files.push(OpenFile { file, reserved });
+        drop(inner);
+        drop(unused);
     }
 
     /// True when there are none; some that were closed lately may still count.
@@ -72,19 +78,20 @@ impl OpenFiles {
         inner.files.is_empty()
     }
 
-    /// Looks which of the files have no name any more.
+    /// Closes the files that nobody uses any more, and looks which of the others have no name. May wait for the disk.
     pub fn removed(&self) -> RemovedFiles {
-        let open = {
+        let (unused, open) = {
             let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.tidy();
+            let unused = inner.take_unused();
             let unreserved = inner
                 .files
                 .iter()
                 .filter(|it| it.reserved.strong_count() == 0);
-            unreserved
-                .filter_map(|it| it.file.upgrade())
-                .collect::<Vec<_>>()
+            let open: Vec<_> = unreserved.map(|it| it.file.clone()).collect();
+            (unused, open)
         };
+        // Without the lock, for which the event loop may wait.
+        drop(unused);
         let mut removed = RemovedFiles::default();
         let mut seen = HashSet::new();
         for file in open {
@@ -102,8 +109,14 @@ impl OpenFiles {
 }
 
 impl Inner {
-    fn tidy(&mut self) {
-        self.files.retain(|it| it.file.strong_count() > 0);
-        self.next_tidying = (2 * self.files.len()).max(64);
+    /// Takes out those that nobody else has.
+    fn take_unused(&mut self) -> Vec<OpenFile> {
+        let is_unused = |it: &OpenFile| Arc::strong_count(&it.file) == 1;
+        let (unused, used) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(is_unused);
+        self.files = used;
+        self.next_tidying = (2 * self.files.len()).max(256);
+        unused
     }
 }

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from . import roots
+from .disk import LoopDisk
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -33,6 +34,7 @@ class Container:
         self.console = self.root.parent / f"{self.root.name}.console"
         self.nspawn = None
         self.leader = None
+        self.disk = LoopDisk(root)
 
     def boot(self):
         """Starts systemd in the root file system and waits until it says that it's up."""
@@ -40,6 +42,7 @@ class Container:
             "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--resolv-conf=off",
             "--timezone=off", "--link-journal=no", f"--machine={self.name}", "-D", str(self.root), "-b",
         ]
+        command.insert(-1, f"--bind={self.disk.mounted}:/mnt/disk")
         with open(self.console, "ab") as console:
             self.nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         try:
@@ -147,6 +150,7 @@ class Container:
     def remove(self):
         """Shuts down and deletes the root file system."""
         self.shut_down()
+        self.disk.remove()
         roots.remove(self.root)
 
 
