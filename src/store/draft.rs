@@ -150,6 +150,8 @@ impl Reservation {
     fn refused(&self, bytes: u64) -> StoreError {
         let reason = if self.shared.is_full() {
             "less disk is free than min_free_disk; free some, or set that lower".to_owned()
+        } else if self.shared.is_out_of_inodes() {
+            "few inodes are free on its file system, which files above 64 KiB need: remove files there".to_owned()
         } else if self.shared.is_limited_by_floor() {
             format!(
                 "{bytes} bytes more would leave less disk free than the floor that is set until others are evicted"

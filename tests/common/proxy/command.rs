@@ -60,15 +60,15 @@ pub fn said(output: &Output) -> String {
 /// True when a process may have a file system of its own here.
 pub fn may_mount() -> bool {
     let dir = tempfile::tempdir().unwrap();
-    let through = mounting(1 << 20, &dir.path().join("store"));
+    let through = mounting("size=1m", &dir.path().join("store"));
     let mut trial = Command::new(&through[0]);
     let done = trial.args(&through[1..]).arg("true").output();
     done.is_ok_and(|done| done.status.success())
 }
 
-/// The words that make a directory a file system of a size, which goes with the process.
-pub fn mounting(bytes: u64, directory: &Path) -> Vec<String> {
-    let script = "mkdir -p \"$0\" && mount -t tmpfs -o size=$1 none \"$0\" && shift && exec \"$@\"";
+/// The words that make a directory a file system with these options, which goes with the process.
+pub fn mounting(options: &str, directory: &Path) -> Vec<String> {
+    let script = "mkdir -p \"$0\" && mount -t tmpfs -o $1 none \"$0\" && shift && exec \"$@\"";
     let words = [
         "unshare",
         "--user",
@@ -81,7 +81,7 @@ pub fn mounting(bytes: u64, directory: &Path) -> Vec<String> {
     all.extend([
         script.to_owned(),
         directory.display().to_string(),
-        bytes.to_string(),
+        options.to_owned(),
     ]);
     all
 }

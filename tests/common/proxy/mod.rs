@@ -55,9 +55,18 @@ impl Proxy {
 
     /// The bytes that are free where the proxy stores.
     pub fn free_disk(&self) -> u64 {
-        let seen_by_it = format!("/proc/{}/root{}", self.pid(), self.store().display());
-        let disk = statvfs(seen_by_it.as_str()).unwrap();
+        let disk = statvfs(&self.store_as_seen()).unwrap();
         disk.blocks_available() * disk.fragment_size()
+    }
+
+    /// The inodes that are free there.
+    pub fn free_inodes(&self) -> u64 {
+        statvfs(&self.store_as_seen()).unwrap().files_available()
+    }
+
+    /// Where the proxy stores, on a file system that only it sees too.
+    pub fn store_as_seen(&self) -> PathBuf {
+        format!("/proc/{}/root{}", self.pid(), self.store().display()).into()
     }
 
     /// Where the proxy stores.

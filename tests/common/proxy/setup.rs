@@ -18,7 +18,8 @@ pub struct Setup {
     store: Store,
     workers: usize,
     listen: Vec<String>,
-    disk: Option<u64>,
+    /// The options of a file system of its own.
+    disk: Option<String>,
 }
 
 /// Where a proxy stores.
@@ -36,7 +37,13 @@ enum Store {
 impl Setup {
     /// Stores on a file system of its own with so many bytes. Only where [`may_mount`].
     pub fn disk(mut self, bytes: u64) -> Setup {
-        self.disk = Some(bytes);
+        self.disk = Some(format!("size={bytes}"));
+        self
+    }
+
+    /// The same with so many inodes.
+    pub fn disk_of(mut self, bytes: u64, inodes: u64) -> Setup {
+        self.disk = Some(format!("size={bytes},nr_inodes={inodes}"));
         self
     }
 
@@ -129,7 +136,8 @@ impl Proxy {
 
     #[track_caller]
     pub(super) fn spawn(&mut self) {
-        let mount = self.setup.disk.map(|bytes| mounting(bytes, &self.store()));
+        let disk = self.setup.disk.as_ref();
+        let mount = disk.map(|options| mounting(options, &self.store()));
         let through = mount.unwrap_or_default();
         let mut command = command_through(&through, &self.dir.path().join("run"));
         command.arg("run").arg("--config").arg(self.config_path());

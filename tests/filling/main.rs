@@ -2,34 +2,32 @@
 //! counted against it, files that nobody sees included.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod taken;
 
-use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::Duration;
 
 use common::origin::ok;
-use common::proxy::{may_mount, state};
+use common::proxy::may_mount;
 use common::{Client, Origin, Proxy, TIMEOUT, wait_until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use taken::Taken;
 
 const MIB: u64 = 1 << 20;
 
 /// Lengths of contents, taken in turn: most are small, most bytes are in large ones.
-const LENGTHS: [usize; 12] = [
+const LENGTHS: [usize; 14] = [
     700, 4_000, 1_500, 20_000, 70_000, 300, 300_000, 9_000, 1_200_000, 5_000, 2_500_000, 40_000,
+    1_024, 5_242_880,
 ];
 
 /// An origin server whose contents have the length that the path says, some of it untold beforehand,
 /// some for one language only.
 fn sized() -> Origin {
-    let content = common::pattern(3 << 20);
+    let content = common::pattern(5 << 20);
     Origin::answering(move |request| {
         let mut parts = request.target().rsplit('/');
         let length: usize = parts.next().unwrap().parse().unwrap();
@@ -46,100 +44,6 @@ fn sized() -> Origin {
             _ => ok(fields, content),
         }
     })
-}
-
-/// A store's place on disk.
-#[derive(Debug, Default, Clone, Copy)]
-struct Taken {
-    /// Blocks of files, those that have no name included.
-    files: u64,
-    /// Of those, the ones without a name.
-    unnamed: u64,
-    /// Blocks of everything with a name, directories too, as du counts them.
-    du: u64,
-}
-
-impl Taken {
-    /// The store's place while none of the proxy's processes runs, so that all is of one moment.
-    fn by(proxy: &Proxy) -> Taken {
-        let mut pids = proxy.workers();
-        pids.push(proxy.pid());
-        let all = |signal| {
-            pids.iter().for_each(|pid| {
-                let _ = kill(Pid::from_raw(*pid), signal);
-            })
-        };
-        all(Signal::SIGSTOP);
-        wait_until("all have stopped", TIMEOUT, || {
-            pids.iter().all(|pid| is_stopped(*pid))
-        });
-        let mut taken = Taken::default();
-        let mut seen = HashSet::new();
-        let mut folders = vec![proxy.store()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap().flatten() {
-                let metadata = entry.metadata().unwrap();
-                if metadata.is_dir() {
-                    folders.push(entry.path());
-                } else if seen.insert(metadata.ino()) {
-                    taken.files += metadata.blocks() * 512;
-                }
-            }
-        }
-        for pid in &pids {
-            taken.unnamed += unnamed(*pid, &proxy.store(), &mut seen);
-        }
-        taken.files += taken.unnamed;
-        taken.du = du(&proxy.store());
-        all(Signal::SIGCONT);
-        taken
-    }
-
-    fn most(self, other: Taken) -> Taken {
-        Taken {
-            files: self.files.max(other.files),
-            unnamed: self.unnamed.max(other.unnamed),
-            du: self.du.max(other.du),
-        }
-    }
-}
-
-/// True when none of its threads runs: the first may have stopped while another is still within a call.
-fn is_stopped(pid: i32) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    threads.into_iter().flatten().flatten().all(|thread| {
-        let id = thread.file_name().to_str().unwrap().parse().unwrap();
-        matches!(state(id), None | Some('T' | 'Z'))
-    })
-}
-
-/// The blocks of the files of this store that a process has open and nobody else can.
-fn unnamed(pid: i32, store: &Path, seen: &mut HashSet<u64>) -> u64 {
-    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return 0;
-    };
-    let mut bytes = 0;
-    for entry in entries.flatten() {
-        let (link, file) = (std::fs::read_link(entry.path()), entry.path().metadata());
-        let (Ok(link), Ok(file)) = (link, file) else {
-            continue;
-        };
-        if link.starts_with(store) && file.is_file() && file.nlink() == 0 && seen.insert(file.ino())
-        {
-            bytes += file.blocks() * 512;
-        }
-    }
-    bytes
-}
-
-fn du(store: &Path) -> u64 {
-    let told = Command::new("du")
-        .args(["-s", "-B1"])
-        .arg(store)
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    told.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// Asks for so many bytes, by eight clients, and calls `sample` all the while.
@@ -180,7 +84,7 @@ fn a_store_that_fills_stays_within_a_hundredth_of_its_limit() {
         .start();
     let origin = sized();
     let (mut most, mut samples) = (Taken::default(), 0);
-    fill(&proxy, &origin, 512 * MIB, || {
+    fill(&proxy, &origin, 10 * LIMIT, || {
         most = most.most(Taken::by(&proxy));
         samples += 1;
     });
@@ -262,8 +166,7 @@ fn a_client_that_holds_a_removed_file_is_cut_off_below_the_floor_only() {
     };
     faster.wire.allow(TIMEOUT);
     faster.wire.exactly(8 * MIB as usize).unwrap();
-    let other = proxy.store().join("another-program");
-    let other = format!("/proc/{}/root{}", proxy.pid(), other.display());
+    let other = proxy.store_as_seen().join("another-program");
     std::fs::write(&other, vec![1; 40 * MIB as usize]).unwrap();
     assert!(proxy.free_disk() < FLOOR);
     wait_until("disk is free again", TIMEOUT, || proxy.free_disk() >= FLOOR);
@@ -304,4 +207,104 @@ fn a_store_that_fills_leaves_the_floor_of_free_disk() {
         least <= FLOOR + FLOOR / 2,
         "it was never full: {least} bytes free"
     );
+}
+
+#[test]
+fn running_out_of_inodes_evicts() {
+    // Of so many, these are left free; the directories of the store take some 260.
+    const INODES: u64 = 600;
+    const FLOOR: u64 = 32;
+    if !may_mount() {
+        println!("left out: a file system of one's own can't be mounted here");
+        return;
+    }
+    let proxy = Proxy::with("store_size = \"1GiB\"\nmin_free_disk = \"0B\"\nmemory = \"0B\"\n")
+        .disk_of(512 * MIB, INODES)
+        .start();
+    let origin = sized();
+    let mut client = Client::of(&proxy);
+    let mut least = u64::MAX;
+    for number in 0..700 {
+        let response = client.get(&origin.uri(&format!("/{number}/70000")));
+        assert_eq!(response.content.len(), 70_000);
+        least = least.min(proxy.free_inodes());
+    }
+    println!("{least} inodes free at least, {FLOOR} wanted");
+    assert!(
+        (1..FLOOR + 100).contains(&least),
+        "{least} inodes were free"
+    );
+    let uri = |number: usize| origin.uri(&format!("/{number}/70000"));
+    wait_until("they are free", TIMEOUT, || proxy.free_inodes() >= FLOOR);
+    wait_until("the newest is stored", TIMEOUT, || {
+        proxy.get(&uri(699)).is_hit()
+    });
+    assert!(
+        !proxy
+            .request("GET", &uri(2), "Cache-Control: only-if-cached\r\n")
+            .is_hit()
+    );
+    // Others take them all: requests go on, small responses are stored, and it is said.
+    let others = proxy.store_as_seen().join("others");
+    std::fs::create_dir(&others).unwrap();
+    wait_until("others have taken all", TIMEOUT, || {
+        let taken = (0..).map(|number| {
+            std::fs::write(others.join(format!("{number}-{}", proxy.free_inodes())), "")
+        });
+        taken.take_while(Result::is_ok).count();
+        !proxy
+            .request("GET", &uri(699), "Cache-Control: only-if-cached\r\n")
+            .is_hit()
+    });
+    for number in 1000..1003 {
+        assert_eq!(proxy.get(&uri(number)).content.len(), 70_000);
+    }
+    proxy.wait_for_line(&["inodes"]);
+    let small = origin.uri("/1/300");
+    proxy.get(&small);
+    wait_until("a small one is stored", TIMEOUT, || {
+        proxy.get(&small).is_hit()
+    });
+    std::fs::remove_dir_all(&others).unwrap();
+    wait_until("it stores again", TIMEOUT, || {
+        proxy.get(&uri(2000)).is_hit()
+    });
+}
+
+#[test]
+fn what_other_versions_left_counts_until_it_is_removed() {
+    const LIMIT: u64 = 64 * MIB;
+    let mut proxy =
+        Proxy::with("store_size = \"64MiB\"\nmin_free_disk = \"0B\"\nmemory = \"0B\"\n")
+            .workers(2)
+            .start();
+    let origin = sized();
+    let kept: Vec<String> = (0..20)
+        .map(|number| origin.uri(&format!("/{number}/300000")))
+        .collect();
+    for uri in &kept {
+        proxy.get(uri);
+    }
+    wait_until("they are stored", TIMEOUT, || {
+        kept.iter().all(|uri| proxy.get(uri).is_hit())
+    });
+    for (number, version) in (0..100).zip(["v1/ab", "v2/cd", "v1/ef"].iter().cycle()) {
+        let directory = proxy.store().join(version);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(number.to_string()), vec![1; MIB as usize]).unwrap();
+    }
+    std::fs::write(proxy.store().join("synced"), "").unwrap();
+    proxy.restart();
+    proxy.wait_for_line(&["other versions", "101 files, 100 MiB"]);
+    for gone in ["v1", "v2", "synced"] {
+        assert!(!proxy.store().join(gone).exists(), "{gone}");
+    }
+    // Nothing went for it, and what comes finds room.
+    assert!(kept.iter().all(|uri| proxy.get(uri).is_hit()));
+    let mut most = Taken::default();
+    fill(&proxy, &origin, 2 * LIMIT, || {
+        most = most.most(Taken::by(&proxy))
+    });
+    assert!(most.du <= LIMIT + LIMIT / 100, "{most:?}");
+    assert!(most.files >= LIMIT / 10 * 9, "it was never full: {most:?}");
 }
