@@ -93,15 +93,18 @@ impl Reservation {
         Arc::downgrade(&self.life)
     }
 
-    /// Room for `bytes`, refused when the store has none.
-    pub(crate) fn reserve(
+    /// Room for `bytes` in the index, free pages of it included.
+    pub(crate) fn reserve_small(
         shared: &Arc<Shared>,
         worker: usize,
         path: &Path,
         bytes: u64,
     ) -> Result<Reservation, StoreError> {
         let reservation = Reservation::none(shared, worker, path);
-        reservation.add(bytes)?;
+        if !shared.reserve_small(worker, bytes) {
+            return Err(reservation.refused(bytes));
+        }
+        reservation.reserved.store(bytes, Relaxed);
         Ok(reservation)
     }
 
@@ -114,7 +117,7 @@ impl Reservation {
         expected: u64,
     ) -> Result<Reservation, StoreError> {
         let reservation = Reservation::none(shared, worker, path);
-        if shared.is_full() || expected > shared.limit() {
+        if shared.is_full() || shared.is_out_of_inodes() || expected > shared.limit() {
             return Err(reservation.refused(expected));
         }
         Ok(reservation)

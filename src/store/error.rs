@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::sys::disk;
+
 /// A failure of a store. None of these fails a request.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
@@ -72,7 +74,10 @@ impl StoreError {
             let path = path.to_path_buf();
             let kind = source.kind();
             if matches!(kind, StorageFull | QuotaExceeded) {
-                let reason = format!("{source}; free some disk or lower the store's size");
+                let reason = match has_no_inode(&path) {
+                    true => format!("{source}, as no inode is free: remove files there"),
+                    false => format!("{source}; free some disk or lower the store's size"),
+                };
                 StoreError::Full { path, reason }
             } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
                 StoreError::NotWritable { path, source }
@@ -95,6 +100,13 @@ impl StoreError {
     pub fn is_full(&self) -> bool {
         matches!(self, StoreError::Full { .. })
     }
+}
+
+/// True where the file system of this file, or of its directory, is out of inodes.
+fn has_no_inode(path: &Path) -> bool {
+    let above = path.parent().unwrap_or(path);
+    let inodes = disk::inodes(path).or_else(|_| disk::inodes(above));
+    inodes.is_ok_and(|inodes| inodes.all > 0 && inodes.free == 0)
 }
 
 #[cfg(test)]

@@ -29,7 +29,6 @@ impl DiskWatch {
         shared: Arc<Shared>,
     ) -> io::Result<DiskWatch> {
         // Leftovers of another kind of store are of no meaning here.
-        shared.forget_announced();
         shared.set_stored(0);
         shared.set_slack(0);
         shared.set_leftovers(0);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, fallocate};
 use nix::libc;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::linkat;
@@ -213,6 +213,18 @@ pub const FULL: u16 = libc::ENOSPC as u16;
 /// True when the file system that `path` is on is mounted read-only.
 pub fn is_read_only(path: &Path) -> io::Result<bool> {
     Ok(statvfs(path)?.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// Makes a hole in a file, which reads as zeros and takes no disk. `Unsupported` where the file system has none.
+pub fn make_hole(file: &File, from: u64, length: u64) -> io::Result<()> {
+    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    let offset = |at| i64::try_from(at).unwrap_or(i64::MAX);
+    match fallocate(file, flags, offset(from), offset(length)) {
+        Err(error @ (Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, error))
+        }
+        outcome => Ok(outcome?),
+    }
 }
 
 /// The inodes of a file system; 0 of 0 where it makes them as they are needed.

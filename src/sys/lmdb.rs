@@ -66,6 +66,20 @@ pub fn is_resident(bytes: &[u8]) -> bool {
     Errno::result(done).is_ok() && states[..pages].iter().all(|state| state & 1 != 0)
 }
 
+/// The place in an environment's file of a value that has pages of its own; None for another. A page begins with its number.
+pub fn place_in_file(value: &[u8], page: u64) -> Option<u64> {
+    const HEAD: usize = 16;
+    let start = value.as_ptr();
+    if start as usize % page as usize != HEAD {
+        return None;
+    }
+    // SAFETY: the value begins right behind the head of a page, so that the head is in the page whose rest is borrowed;
+    // it begins with a number, aligned as the page is.
+    #[allow(clippy::cast_ptr_alignment)]
+    let number = unsafe { start.sub(HEAD).cast::<usize>().read() };
+    (number as u64).checked_mul(page)?.checked_add(HEAD as u64)
+}
+
 /// The number of times that this thread has waited for a disk to read memory.
 pub fn major_faults() -> i64 {
     // Its type differs between architectures.

@@ -22,12 +22,17 @@ pub(super) struct Change<'a> {
     pub(super) released: Vec<(FileId, u64)>,
     /// Hashes of the keys under which something has changed.
     pub(super) changed: Vec<Hash>,
+    /// Something was put.
+    has_put: bool,
 }
 
 /// What a change came to, once it is committed.
 pub(super) struct Committed {
     pub(super) released: Vec<(FileId, u64)>,
     pub(super) changed: Vec<Hash>,
+    /// The bytes that all takes, as was told before, and as it turned out.
+    pub(super) told: u64,
+    pub(super) stored: u64,
 }
 
 impl<'a> Change<'a> {
@@ -45,7 +50,12 @@ impl<'a> Change<'a> {
             state,
             released: Vec::new(),
             changed: Vec::new(),
+            has_put: false,
         }))
+    }
+
+    pub(super) fn environment(&self) -> &'a Environment {
+        self.environment
     }
 
     fn failed(&self) -> impl Fn(heed::Error) -> StoreError + use<'a> {
@@ -57,21 +67,55 @@ impl<'a> Change<'a> {
     pub(super) fn commit(mut self, settle: impl FnOnce(u64, u64)) -> Result<Committed, StoreError> {
         let environment = self.environment;
         let failed = |error| environment.failure(error);
+        let before = environment.size();
+        if self.has_put {
+            let size = std::mem::replace(&mut self.state.size, before);
+            self.deflate(before.saturating_sub(size))?;
+        }
         environment
             .set_state(&mut self.txn, &self.state)
             .map_err(failed)?;
         let in_use = environment.in_use(&self.txn).map_err(failed)?;
-        let before = environment.size();
         // What it takes is known when it is committed, and then others may change it: so it is told before, by what it
         // took until now.
         let slack = before.saturating_sub(in_use);
-        let stored = self.state.file_bytes + before.max(in_use);
-        settle(stored, slack);
+        let State {
+            file_bytes, holes, ..
+        } = self.state;
+        let stored = |size: u64| file_bytes.saturating_add(size.saturating_sub(holes));
+        let told = stored(before.max(in_use));
+        settle(told, slack);
         self.txn.commit().map_err(failed)?;
         Ok(Committed {
             released: self.released,
             changed: self.changed,
+            told,
+            stored: stored(environment.size().max(in_use)),
         })
+    }
+
+    /// Something of the environment's own, beside its state.
+    pub(super) fn own(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        let found = self.environment.state.get(&self.txn, key);
+        found.map_err(self.failed())
+    }
+
+    /// The first of it from this key on, and its length.
+    pub(super) fn first_own(&self, key: &[u8]) -> Result<Option<(Vec<u8>, u64)>, StoreError> {
+        let state = self.environment.state;
+        let found = state.get_greater_than_or_equal_to(&self.txn, key);
+        let found = found.map_err(self.failed())?;
+        Ok(found.map(|(key, value)| (key.to_vec(), value.len() as u64)))
+    }
+
+    pub(super) fn put_own(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let put = self.environment.state.put(&mut self.txn, key, value);
+        put.map_err(self.failed())
+    }
+
+    pub(super) fn delete_own(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        let deleted = self.environment.state.delete(&mut self.txn, key);
+        deleted.map(drop).map_err(self.failed())
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
@@ -127,6 +171,7 @@ impl<'a> Change<'a> {
         };
         head::set_order(record, order);
         self.count(&brief, true);
+        self.has_put = true;
         let put = environment
             .objects
             .put(&mut self.txn, key.as_bytes(), record);
@@ -268,6 +313,12 @@ impl<'a> Change<'a> {
         let found = (self.environment.order).get_greater_than_or_equal_to(&self.txn, &number);
         let found = found.map_err(self.failed())?;
         Ok(found.map(|(number, key)| (number, key.to_vec())))
+    }
+
+    /// True when the content of the record at this key is in a file.
+    pub(super) fn has_file(&self, key: &[u8]) -> Result<bool, StoreError> {
+        let brief = self.get(key)?.and_then(head::brief);
+        Ok(brief.is_some_and(|it| matches!(it.place, ContentPlace::File(_))))
     }
 
     /// Takes a number out of the queue under which there is no record.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -31,7 +31,8 @@ pub(super) struct Environment {
     pub(super) objects: Database<Bytes, Bytes>,
     /// The keys of records by the order of storing.
     pub(super) order: Database<U64<BigEndian>, Bytes>,
-    state: Database<Bytes, Bytes>,
+    /// Its own record, and the balloon.
+    pub(super) state: Database<Bytes, Bytes>,
     /// Its directory.
     pub(super) path: PathBuf,
     file: File,
@@ -123,6 +124,30 @@ impl Environment {
         (self.env.info().last_page_number as u64 + 1) * self.page
     }
 
+    /// The bytes of a page.
+    pub(super) fn page(&self) -> u64 {
+        self.page
+    }
+
+    /// Makes a hole in the file where this value of it, which begins with a mark of its own, has whole pages of zeros; the
+    /// bytes.
+    pub(super) fn make_hole(&self, value: &[u8], mark: &[u8]) -> io::Result<u64> {
+        let Some(place) = lmdb::place_in_file(value, self.page) else {
+            return Ok(0);
+        };
+        // Nothing is made a hole that isn't surely this.
+        let mut found = vec![0; mark.len()];
+        self.file.read_exact_at(&mut found, place)?;
+        if !value.starts_with(mark) || found != mark {
+            return Ok(0);
+        }
+        let from = place.next_multiple_of(self.page);
+        let end = (place + value.len() as u64) / self.page * self.page;
+        let length = end.saturating_sub(from);
+        disk::make_hole(&self.file, from, length)?;
+        Ok(length)
+    }
+
     /// The number of the last transaction that changed something.
     pub(super) fn last_transaction(&self) -> u64 {
         self.env.info().last_txn_id as u64
@@ -134,13 +159,11 @@ impl Environment {
     }
 
     /// Writes what is in use to this file, whole.
-    #[allow(dead_code)]
     pub(super) fn copy(&self, to: &mut File) -> Result<(), heed::Error> {
         self.env.copy_to_file(to, heed::CompactionOption::Enabled)
     }
 
     /// Frees what processes that have ended were reading.
-    #[allow(dead_code)]
     pub(super) fn clear_stale_readers(&self) -> Result<usize, heed::Error> {
         self.env.clear_stale_readers()
     }

@@ -147,7 +147,7 @@ mod tests {
         fn store(&self, content: &Bytes, id: FileId) {
             let _ = std::fs::remove_file(self.path());
             let path = self.dir.path();
-            let reservation = Reservation::reserve(&self.shared, 0, path, 0).unwrap();
+            let reservation = Reservation::reserve_small(&self.shared, 0, path, 0).unwrap();
             let draft = Draft::new(disk::unnamed(path).unwrap().into(), reservation, None);
             for (number, part) in content.chunks(300_000).enumerate() {
                 draft.write_at(part, number as u64 * 300_000).unwrap();

@@ -140,6 +140,6 @@ impl FilesystemStore {
     /// Room for a record in the index.
     pub(super) fn reserve_record(&self, record: u64) -> Result<Reservation, StoreError> {
         let path = self.directory.path();
-        Reservation::reserve(&self.shared, self.worker, path, record.max(BLOCK))
+        Reservation::reserve_small(&self.shared, self.worker, path, record.max(BLOCK))
     }
 }

@@ -94,12 +94,14 @@ impl StoreMaintenance {
         self.store.evict(wanted, most)
     }
 
-    /// Gives what is free in the index back to the disk, if that is so much; returns the bytes.
+    /// Gives free pages of the index back to the disk, about so many bytes; returns how many. Where the file system makes no
+    /// holes the index is copied, which is worth it once most of it is free.
     pub fn compact(&self, bytes: u64) -> Result<u64, StoreError> {
-        match self.store.shared.slack() >= bytes {
-            true => self.store.compact(),
-            false => Ok(0),
+        let given = self.store.give_back(bytes)?;
+        if given > 0 || !self.store.is_mostly_free()? {
+            return Ok(given);
         }
+        self.store.compact()
     }
 
     /// The room that is free on the store's disk.

@@ -4,6 +4,7 @@
 //! at a time. What goes when there is no room is found here; how much has to go is decided by the supervisor.
 
 pub(crate) mod admin;
+mod balloon;
 mod change;
 mod compaction;
 mod directory;
@@ -28,6 +29,7 @@ pub(crate) mod suitable;
 pub(crate) mod tidy;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use change::Change;
@@ -59,6 +61,8 @@ pub struct FilesystemStore {
     residency: Residency,
     open_files: Arc<OpenFiles>,
     damaged: Arc<DamagedFiles>,
+    /// The file system makes no holes.
+    no_holes: AtomicBool,
 }
 
 /// The environment that is the index, as far as this process knows.
@@ -104,6 +108,7 @@ impl FilesystemStore {
             residency: Residency::new(),
             open_files: Arc::default(),
             damaged: Arc::default(),
+            no_holes: AtomicBool::new(false),
         };
         if opened_new && !store.has_files() {
             store.change(|change| {
@@ -161,6 +166,7 @@ impl FilesystemStore {
                 self.make_anew(&environment)?;
                 continue;
             };
+            self.shared.correct_stored(committed.told, committed.stored);
             for hash in &committed.changed {
                 self.shared.next_generation(hash);
             }
@@ -207,7 +213,7 @@ impl FilesystemStore {
             Ok((environment.state(txn)?, environment.in_use(txn)?))
         })?;
         let size = environment.size();
-        let stored = state.file_bytes.saturating_add(size);
+        let stored = state.file_bytes + size.saturating_sub(state.holes);
         self.shared.set_room(stored, size.saturating_sub(in_use));
         Ok(())
     }
@@ -235,6 +241,8 @@ impl FilesystemStore {
     }
 
     fn is_where_it_is_named(&self) -> bool {
+        // One that was moved is followed first.
+        let _ = self.environment();
         let current = self.environment.read();
         let current = current.unwrap_or_else(PoisonError::into_inner);
         let path = index::current(&self.directory);

@@ -69,6 +69,11 @@ impl FilesystemStore {
             if wanted.are_met(evicted) {
                 break;
             }
+            // What is in the index gives no inode back.
+            let only_files = evicted.bytes >= wanted.bytes;
+            if only_files && change.state.files == 0 {
+                return Ok(true);
+            }
             let next = match change.in_queue_from(change.state.hand)? {
                 // From the newest on to the oldest again.
                 None => change.in_queue_from(0)?,
@@ -82,6 +87,9 @@ impl FilesystemStore {
                 change.forget_number(number)?;
                 continue;
             };
+            if only_files && !change.has_file(&key)? {
+                continue;
+            }
             if self.shared.take_visited(&place(&at.hash, &at.variant)) {
                 continue;
             }

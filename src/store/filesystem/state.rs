@@ -5,7 +5,7 @@ use crate::store::Checksum;
 /// The key of the record.
 pub(super) const KEY: &[u8] = b"state";
 
-const LENGTH: usize = 34;
+const LENGTH: usize = 50;
 
 /// The state of an environment. Each transaction that changes something keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +17,10 @@ pub(super) struct State {
     /// The bytes that the large files take.
     pub(super) file_bytes: u64,
     pub(super) files: u64,
+    /// The bytes of the environment's file that take no disk.
+    pub(super) holes: u64,
+    /// The bytes of the file at the last change that put something.
+    pub(super) size: u64,
     /// It was copied to another, which took its place.
     pub(super) moved: bool,
     /// Every large file that there was when it was made has been entered.
@@ -26,7 +30,14 @@ pub(super) struct State {
 impl State {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(LENGTH + 16);
-        for number in [self.hand, self.next, self.file_bytes, self.files] {
+        for number in [
+            self.hand,
+            self.next,
+            self.file_bytes,
+            self.files,
+            self.holes,
+            self.size,
+        ] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.push(self.moved.into());
@@ -51,8 +62,10 @@ impl State {
             next: number(1)?,
             file_bytes: number(2)?,
             files: number(3)?,
-            moved: body[32] != 0,
-            complete: body[33] != 0,
+            holes: number(4)?,
+            size: number(5)?,
+            moved: body[48] != 0,
+            complete: body[49] != 0,
         })
     }
 }
@@ -68,6 +81,8 @@ mod tests {
             next: 2,
             file_bytes: 3,
             files: 4,
+            holes: 5,
+            size: 6,
             moved: false,
             complete: true,
         };

@@ -1,6 +1,7 @@
 //! The filesystem store: the common suite, and what is its own: damage, limits, boots, other processes.
 #![allow(clippy::unwrap_used)]
 
+mod balloon;
 mod index;
 
 use std::path::{Path, PathBuf};

@@ -8,6 +8,8 @@ use crate::sys::shared::Shared;
 
 /// The time between two looks while there is something going on, and when there isn't.
 const BUSY: Duration = Duration::from_secs(1);
+/// The same when inodes are soon to run out: they are counted by nobody else.
+const FEW_INODES: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -30,6 +32,11 @@ struct Level {
 }
 
 impl Level {
+    /// Not much is free above the floor.
+    fn is_near(&self) -> bool {
+        self.free / 16 < self.floor
+    }
+
     fn lacking(&self) -> u64 {
         self.floor.saturating_sub(self.free)
     }
@@ -59,7 +66,11 @@ impl Disk {
             || shared.is_out_of_inodes()
             || self.stored != shared.stored()
             || self.is_below;
-        let wait = if is_busy { BUSY } else { IDLE };
+        let wait = match is_busy {
+            true if self.inodes.is_near() => FEW_INODES,
+            true => BUSY,
+            false => IDLE,
+        };
         let lately = self.looked.is_some_and(|last| now - last < wait);
         if lately && floor == self.bytes.floor {
             return false;

@@ -45,7 +45,6 @@ pub(super) struct Layout {
     pub(super) stored: AtomicU64,
     pub(super) slack: AtomicU64,
     pub(super) leftovers: AtomicU64,
-    pub(super) announced: AtomicU64,
     pub(super) leaving: AtomicU64,
     pub(super) left: AtomicU64,
     pub(super) wanted: AtomicU64,

@@ -41,13 +41,6 @@ impl Shared {
         self.layout().directories.store(bytes, Relaxed);
     }
 
-    /// Bytes in use that have their names: stored and announced.
-    pub fn held(&self) -> u64 {
-        let layout = self.layout();
-        let stored = layout.stored.load(Relaxed);
-        stored.saturating_add(layout.announced.load(Relaxed))
-    }
-
     /// Sets the most bytes that the store may use.
     pub fn set_limit(&self, bytes: u64) {
         self.layout().limit.store(bytes, Relaxed);
@@ -59,7 +52,7 @@ impl Shared {
         let leaving = self.leaving().saturating_sub(layout.left.load(Relaxed));
         let beside = leaving.saturating_add(layout.leftovers.load(Relaxed));
         let reserved = layout.reserved.iter().map(|slot| slot.load(Relaxed));
-        let named = self.held().saturating_add(beside);
+        let named = self.stored().saturating_add(beside);
         reserved.fold(named.saturating_add(self.removed()), u64::saturating_add)
     }
 
@@ -160,16 +153,6 @@ impl Shared {
         self.set_removed(index, 0);
     }
 
-    /// Counts `bytes` as published, until the evictor hears of them.
-    pub fn announce(&self, bytes: u64) {
-        self.layout().announced.fetch_add(bytes, Relaxed);
-    }
-
-    /// Forgets what was announced, before the evictor reads the whole store anew.
-    pub fn forget_announced(&self) {
-        self.layout().announced.store(0, Relaxed);
-    }
-
     /// The bytes that what is stored takes on disk.
     pub fn stored(&self) -> u64 {
         self.layout().stored.load(Relaxed)
@@ -185,6 +168,14 @@ impl Shared {
     pub fn set_room(&self, stored: u64, slack: u64) {
         self.set_stored(stored);
         self.set_slack(slack);
+    }
+
+    /// Sets what is stored right after the commit before which it was set to `told`, unless another has come since.
+    pub fn correct_stored(&self, told: u64, stored: u64) {
+        let _ = self
+            .layout()
+            .stored
+            .compare_exchange(told, stored, Relaxed, Relaxed);
     }
 
     /// The count of times that the index of the store was moved, as all processes know it.
@@ -259,10 +250,13 @@ mod tests {
         assert_eq!((shared.take_wanted(), shared.is_filling()), (20, true));
         assert_eq!(shared.used(), 90);
         shared.release(0, 50);
-        shared.announce(30);
-        assert!(shared.reserve(1, 30));
-        shared.forget_announced();
+        assert!(shared.reserve(1, 60));
+        shared.release(1, 30);
         shared.set_stored(70);
+        shared.correct_stored(69, 80);
+        assert_eq!(shared.stored(), 70);
+        shared.correct_stored(70, 71);
+        shared.correct_stored(71, 70);
         assert_eq!(shared.used(), 100);
         shared.set_removed(1, 7);
         assert_eq!((shared.used(), shared.removed()), (107, 7));
