@@ -230,10 +230,7 @@ fn running_out_of_inodes_evicts() {
         least = least.min(proxy.free_inodes());
     }
     println!("{least} inodes free at least, {FLOOR} wanted");
-    assert!(
-        (1..FLOOR + 100).contains(&least),
-        "{least} inodes were free"
-    );
+    assert!(least < FLOOR + 100, "{least} inodes were free");
     let uri = |number: usize| origin.uri(&format!("/{number}/70000"));
     wait_until("they are free", TIMEOUT, || proxy.free_inodes() >= FLOOR);
     wait_until("the newest is stored", TIMEOUT, || {

@@ -108,13 +108,17 @@ impl Disk {
         self.bytes.lacking()
     }
 
+    /// As many again as the floor, so that those that files take until the next look are there.
     pub(super) fn lacking_inodes(&self) -> u64 {
-        self.inodes.lacking()
+        match self.inodes.lacking() {
+            0 => 0,
+            lacking => lacking.saturating_add(self.inodes.floor),
+        }
     }
 
     /// Says what isn't there: nothing, or no file, is stored until it is.
     pub(super) fn tell(&self, shared: &Shared) {
         shared.set_full(self.lacking() > 0);
-        shared.set_out_of_inodes(self.lacking_inodes() > 0);
+        shared.set_out_of_inodes(self.inodes.lacking() > 0);
     }
 }
