@@ -30,12 +30,13 @@ pub(super) fn start(worker: &Worker, channel: OwnedFd) {
         return;
     }
     let (path, shared) = (store.path.clone(), worker.shared.clone());
+    let index = usize::from(worker.index);
     let thread = std::thread::Builder::new().name("maintenance".to_owned());
     let started = thread.spawn(move || {
         // Until this is dropped.
-        let _scrub = start_scrub(&path, &shared);
+        let _scrub = start_scrub(&path, &shared, index);
         // It ends with its channel, whatever the reason: the supervisor makes another.
-        let _ = serve(&channel.into(), &path, &shared);
+        let _ = serve(&channel.into(), &path, &shared, index);
     });
     if let Err(why) = started {
         log::error!("no thread for the store's upkeep: {why}");
@@ -43,11 +44,11 @@ pub(super) fn start(worker: &Worker, channel: OwnedFd) {
 }
 
 /// Reads all that is stored in the background, until what this returns is dropped.
-fn start_scrub(path: &Path, shared: &Arc<Shared>) -> mpsc::Sender<()> {
+fn start_scrub(path: &Path, shared: &Arc<Shared>, worker: usize) -> mpsc::Sender<()> {
     let (go_on, stop) = mpsc::channel();
     let (path, shared) = (path.to_path_buf(), shared.clone());
     let thread = std::thread::Builder::new().name("scrub".to_owned());
-    if let Err(why) = thread.spawn(move || scrub::run(&path, &shared, &stop)) {
+    if let Err(why) = thread.spawn(move || scrub::run(&path, &shared, worker, &stop)) {
         log::error!("no thread for the store's scrub: {why}");
     }
     go_on
@@ -67,8 +68,16 @@ pub(super) fn note_closed(path: &Path, shared: &Arc<Shared>) {
     }
 }
 
-fn serve(channel: &OrderChannel, path: &Path, shared: &Arc<Shared>) -> Result<(), ChannelError> {
-    let open = || StoreMaintenance::open(path, shared.clone());
+fn serve(
+    channel: &OrderChannel,
+    path: &Path,
+    shared: &Arc<Shared>,
+    worker: usize,
+) -> Result<(), ChannelError> {
+    let open = || match shared.may_change_store(worker) {
+        true => StoreMaintenance::open(path, shared.clone()).map_err(|why| why.to_string()),
+        false => Err("it isn't this proxy's store".to_owned()),
+    };
     let mut maintenance = open();
     loop {
         let order = match channel.recv_within(None)? {
@@ -77,12 +86,13 @@ fn serve(channel: &OrderChannel, path: &Path, shared: &Arc<Shared>) -> Result<()
             Received::Closed => return Ok(()),
         };
         // It may have been removed, or come back.
-        if !matches!(&maintenance, Ok(it) if it.is_in_place()) {
+        let is_ours = shared.may_change_store(worker);
+        if !matches!(&maintenance, Ok(it) if is_ours && it.is_in_place()) {
             maintenance = open();
         }
         let outcome = match &maintenance {
             Ok(maintenance) => carry_out(maintenance, &order).map_err(|why| why.to_string()),
-            Err(why) => Err(why.to_string()),
+            Err(why) => Err(why.clone()),
         };
         let reply = outcome.unwrap_or_else(|reason| StoreReply::Failed {
             reason: shortened(reason),

@@ -120,7 +120,11 @@ fn a_store_is_one_proxys_at_a_time() {
     let origin = origin();
     let mut first = Proxy::start("");
     stores_again(&first, &origin, "first");
-    let config = format!("store_path = {:?}\n", first.store());
+    // More than the other may have.
+    let many: Vec<_> = (0..16).map(|it| format!("many{it}")).collect();
+    (many.iter()).for_each(|name| stores_again(&first, &origin, name));
+    let path = first.store();
+    let config = format!("store_path = {path:?}\nstore_size = \"4MiB\"\n");
     let second = Proxy::with(&config)
         .workers(2)
         .storing_as_configured()
@@ -145,6 +149,10 @@ fn a_store_is_one_proxys_at_a_time() {
         first.get(&uri).is_hit(),
         "its own new worker may not use it"
     );
+    for name in &many {
+        let uri = origin.uri(&format!("/{name}/large"));
+        assert!(first.get(&uri).is_hit(), "the other evicts: {name}");
+    }
     first.stop();
     second.wait_for_line(&["the store at ", "is back"]);
     stores_again(&second, &origin, "second");

@@ -50,6 +50,12 @@ impl Shared {
         }
     }
 
+    /// False when worker `index` must leave the store's directory alone: it is another proxy's, or no place for one.
+    pub fn may_change_store(&self, index: usize) -> bool {
+        let state = self.store_state(index);
+        !matches!(state, StoreState::Owned | StoreState::Unsuitable)
+    }
+
     /// Notes that what was stored under this key before `now`, in milliseconds, may still be there though it is invalid.
     pub fn note_unremoved(&self, hash: &[u8; 16], now: u64) {
         let noted = &self.layout().unremoved[unremoved_slot(hash)];

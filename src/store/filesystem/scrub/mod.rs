@@ -66,11 +66,16 @@ impl From<StoreError> for Broken {
     }
 }
 
-/// Scrubs the store at `path`, pass after pass, until it is told to stop.
-pub fn run(path: &Path, shared: &Arc<Shared>, stop: &Stop) {
+/// Scrubs the store at `path`, pass after pass, until it is told to stop: for the worker with this index, as long as the
+/// store is its own.
+pub fn run(path: &Path, shared: &Arc<Shared>, worker: usize, stop: &Stop) {
     page_cache::yield_disk();
     loop {
-        let pause = match passes(path, shared, stop) {
+        let passed = match shared.may_change_store(worker) {
+            true => passes(path, shared, stop),
+            false => Ok(RETRY),
+        };
+        let pause = match passed {
             Err(Broken::Stopped) => return,
             Err(Broken::Failed(failure)) => {
                 log::debug!("the scrub of the store goes on later: {failure}");

@@ -199,5 +199,5 @@ fn it_goes_on_where_it_was_and_stops_when_it_is_told_to() {
     };
     assert!(matches!(scrub.pass(), Err(Broken::Stopped)));
     assert_eq!(bench.noted().files, 1);
-    run(bench.dir.path(), &bench.store.shared, &bench.stop);
+    run(bench.dir.path(), &bench.store.shared, 0, &bench.stop);
 }
