@@ -6,8 +6,9 @@ use crate::cache::range::ByteRange;
 use crate::cache::time::Timestamp;
 use crate::http::fields::Fields;
 
-/// The most parts of one variant that stay apart.
-pub const MOST: usize = 64;
+/// The most parts of one variant that stay apart. A store removes some only when there are a third more: those that come side
+/// by side can be joined before.
+pub const MOST: usize = 48;
 
 /// Parts that touch are joined where they have no more bytes together, and one no more than so many times the other's:
 /// else who adds piece after piece would have it all copied each time.
