@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use cacheproxy::store::Checksum;
 use cacheproxy::store::archive::{ArchiveReader, Verdict};
 use common::contents;
 use common::postgres::{Login, Server};
@@ -232,8 +233,8 @@ fn any_number_may_make_the_schema_at_once() {
     }
 }
 
-/// Everything in an archive: the key and the variant, the rest of the metadata, the content.
-type Archive = BTreeMap<(Vec<u8>, Vec<u8>), (String, Vec<u8>)>;
+/// Everything in an archive: the key, the variant and the first byte, the rest of the metadata, the content.
+type Archive = BTreeMap<(Vec<u8>, Vec<u8>, u64), (String, Vec<u8>)>;
 
 fn archive(file: &Path) -> Archive {
     let bytes = std::fs::read(file).unwrap();
@@ -244,13 +245,77 @@ fn archive(file: &Path) -> Archive {
         let read = reader.content(archived, &mut |part| content.extend_from_slice(part));
         let (meta, verdict) = read.unwrap();
         assert_eq!(verdict, Verdict::Whole);
-        let place = (meta.key.text().to_vec(), meta.variant.text().to_vec());
+        let first = meta.extent.first();
+        let place = (
+            meta.key.text().to_vec(),
+            meta.variant.text().to_vec(),
+            first,
+        );
         let fields: Vec<_> = meta.fields.iter().chain(meta.trailers.iter()).collect();
         let times = (meta.request_time, meta.response_time);
-        let rest = format!("{times:?} {} {:?} {fields:?}", meta.status, meta.reason);
+        let known = (meta.extent, &meta.provenance);
+        let rest = format!(
+            "{times:?} {} {:?} {known:?} {fields:?}",
+            meta.status, meta.reason
+        );
         all.insert(place, (rest, content));
     }
     all
+}
+
+/// An archive of these responses: a head in lines, and the content.
+fn archive_of(responses: &[(String, &[u8])]) -> Vec<u8> {
+    let mut bytes = b"cacheproxy archive, version 4\n".to_vec();
+    for (head, content) in responses {
+        let all = [head.as_bytes(), content].concat();
+        bytes.extend(format!("response {} {}\n", head.len(), content.len()).bytes());
+        bytes.extend_from_slice(&all);
+        bytes.extend(format!("whole {:032x}\n", Checksum::of(&all)).bytes());
+    }
+    bytes.extend(format!("end {}\n", responses.len()).bytes());
+    bytes
+}
+
+#[test]
+fn parts_of_one_key_and_all_that_is_known_go_through_both_stores() {
+    let digest = "3c".repeat(32);
+    let known = format!(
+        "request-time 1000\nresponse-time 2000\nboot-time 5 {:032x}\ndigest sha256 {digest}\n\
+        access authorized\nclass kept\n",
+        7
+    );
+    let part = |first: usize, content: &'static [u8]| {
+        let last = first + content.len() - 1;
+        let head = format!(
+            "key GET-part http://a.example/x\n{known}part {first} of 1000\nstatus 206 Partial Content\n\
+            field ETag: \"1\"\nfield Content-Range: bytes {first}-{last}/1000\n"
+        );
+        (head, content)
+    };
+    let apart = "key GET http://a.example/y\nvariant :client: all\n";
+    let plain = "key GET http://a.example/y\n";
+    let whole = |key: &str| format!("{key}{known}status 200 OK\nfield ETag: \"1\"\n");
+    let responses = [
+        part(0, b"first"),
+        part(500, b"third"),
+        part(100, b"second"),
+        (whole(apart), &b"apart"[..]),
+        (whole(plain), b"plain"),
+    ];
+    let database = Configured::on(&Server::shared().database());
+    let path = |name: &str| database.path(name).display().to_string();
+    let (first, second, third) = (path("first"), path("second"), path("third"));
+    std::fs::write(&first, archive_of(&responses)).unwrap();
+    let expected = archive(Path::new(&first));
+    assert_eq!(expected.len(), 5);
+    let said = database.say(&["import", &first]);
+    assert!(said.contains("imported 5 stored"), "{said}");
+    database.say(&["export", &second]);
+    assert_eq!(archive(Path::new(&second)), expected, "in the database");
+    let to = path("directory");
+    database.say(&["import", &second, "--store", &to]);
+    database.say(&["export", &third, "--store", &to]);
+    assert_eq!(archive(Path::new(&third)), expected, "in a directory");
 }
 
 #[test]
