@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::directives::{FOREVER, delta_seconds};
+use super::stored::Meta;
 use super::time::Timestamp;
 use crate::http::date::{self, UnixSeconds};
 use crate::http::fields::Fields;
@@ -42,6 +43,12 @@ pub(super) fn initial_age(fields: &Fields, sent: Timestamp, received: Timestamp)
     let response_delay = received.since(sent);
     let corrected_age_value = Duration::from_secs(age_value(fields)) + response_delay;
     apparent_age.max(corrected_age_value).min(GREATEST)
+}
+
+/// The age of a stored response at `now` (current_age).
+pub fn current_age(meta: &Meta, now: Timestamp) -> Duration {
+    let initial_age = initial_age(&meta.fields, meta.request_time, meta.response_time);
+    aged(initial_age, now.since(meta.response_time))
 }
 
 /// The age after so much time in this cache (current_age).

@@ -20,6 +20,9 @@ pub fn hash(text: &[u8]) -> Hash {
 /// Stands in front of the URI where only a part is stored.
 const PART: &[u8] = b"GET-part ";
 
+/// The beginnings of keys' texts, before the URI, in their order.
+pub const METHODS: [&[u8]; 3] = [b"GET ", PART, b"HEAD "];
+
 /// A primary cache key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -69,7 +72,7 @@ impl Key {
 
     /// The URI, where this is a key of ours.
     pub fn uri(&self) -> Option<&[u8]> {
-        let mut methods = [&b"GET "[..], b"HEAD ", PART].into_iter();
+        let mut methods = METHODS.into_iter();
         methods.find_map(|method| self.text.strip_prefix(method))
     }
 

@@ -45,6 +45,13 @@ pub(super) fn export(args: &ExportArgs) -> Result<(), Failure> {
     let mut failed = None;
     let mut of_clients = 0_u64;
     let outcome = store.admin.each_whole(&mut |object| {
+        let object = match object {
+            Ok(object) => object,
+            Err(why) => {
+                progress.say(&format!("left out: {why}"));
+                return ControlFlow::Continue(());
+            }
+        };
         // By a secret of this installation: nobody would select them elsewhere.
         if object.meta.variant.is_for_client() {
             of_clients += 1;

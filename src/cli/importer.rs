@@ -1,4 +1,4 @@
-//! The responses of an archive on their way into a store, one after another; what the store has that is as new stays.
+//! The responses of an archive on their way into a store, small ones some at a time; what the store has that is as new stays.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -13,12 +13,16 @@ use super::store_handle::StoreHandle;
 use crate::cache::stored::Meta;
 use crate::store::admin::StoredInfo;
 use crate::store::archive::{ArchiveError, ArchiveReader, Archived, Verdict};
-use crate::store::{Checksum, Draft, SMALL, Store, StoreError, Whole};
+use crate::store::{Checksum, Draft, Publication, SMALL, Store, StoreError, Whole};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 
 /// The number of times that a full store is asked again, a second apart, while a proxy runs that evicts.
 const ATTEMPTS: usize = 60;
+
+/// The most small responses that are stored at once, and about the most bytes.
+const AT_ONCE: usize = 64;
+const BYTES: usize = 1 << 20;
 
 pub(super) fn unread(error: ArchiveError) -> Failure {
     match error {
@@ -73,10 +77,28 @@ enum Destination {
     Draft(Box<Draft>, Checksum),
 }
 
+/// A small response that is to be stored, together with others.
+struct Waiting {
+    meta: Meta,
+    content: Bytes,
+    invalidation_epoch: Option<u32>,
+}
+
+impl Waiting {
+    fn publication(&self) -> Publication {
+        Publication {
+            meta: self.meta.clone(),
+            whole: Whole::Memory(vec![self.content.clone()]),
+            invalidation_epoch: self.invalidation_epoch,
+        }
+    }
+}
+
 pub(super) struct Importer<'a> {
     handle: &'a StoreHandle,
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
+    waiting: Vec<Waiting>,
     pub(super) progress: Progress,
     pub(super) tally: Tally,
 }
@@ -88,12 +110,19 @@ impl<'a> Importer<'a> {
             handle,
             shared,
             store,
+            waiting: Vec::new(),
             progress: Progress::begin("imported"),
             tally: Tally::default(),
         })
     }
 
+    /// Stores all that comes before what is damaged, or the end.
     pub(super) fn all(&mut self, reader: &mut ArchiveReader<impl BufRead>) -> Result<(), Failure> {
+        let read = self.each(reader);
+        self.store_waiting().and(read)
+    }
+
+    fn each(&mut self, reader: &mut ArchiveReader<impl BufRead>) -> Result<(), Failure> {
         while let Some(archived) = reader.next_response().map_err(unread)? {
             self.one(reader, archived)?;
             self.progress.at(self.tally.stored, self.tally.bytes);
@@ -142,9 +171,15 @@ impl<'a> Importer<'a> {
         let published = match destination {
             Destination::Nowhere => return Ok(()),
             Destination::Memory(content) => {
-                let content = Bytes::from(content);
-                let whole = || Whole::Memory(vec![content.clone()]);
-                self.with_room(&|store| store.publish(&meta, whole(), invalidation_epoch))
+                self.waiting.push(Waiting {
+                    meta,
+                    content: content.into(),
+                    invalidation_epoch,
+                });
+                return match self.has_enough() {
+                    true => self.store_waiting(),
+                    false => Ok(()),
+                };
             }
             Destination::Draft(draft, checksum) => {
                 let whole = Whole::Draft {
@@ -158,6 +193,29 @@ impl<'a> Importer<'a> {
         self.count(published.map(drop), len)
     }
 
+    fn has_enough(&self) -> bool {
+        let bytes = |it: &Waiting| it.content.len();
+        self.waiting.len() >= AT_ONCE || self.waiting.iter().map(bytes).sum::<usize>() >= BYTES
+    }
+
+    /// Stores the small responses that wait.
+    fn store_waiting(&mut self) -> Result<(), Failure> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let publications = waiting.iter().map(Waiting::publication).collect();
+        let outcomes = self.store.publish_all(publications);
+        for (waiting, outcome) in waiting.iter().zip(outcomes) {
+            let outcome = match outcome {
+                Err(StoreError::Full { .. }) => self.with_room(&|store| {
+                    let one = waiting.publication();
+                    store.publish(&one.meta, one.whole, one.invalidation_epoch)
+                }),
+                outcome => outcome,
+            };
+            self.count(outcome.map(drop), waiting.content.len() as u64)?;
+        }
+        Ok(())
+    }
+
     fn destination(&mut self, archived: &Archived) -> Result<Destination, Failure> {
         let settings = &self.handle.settings;
         if archived.content > settings.largest_object.min(settings.store.size) {
@@ -168,6 +226,11 @@ impl<'a> Importer<'a> {
         if archived.meta.variant.is_for_client() {
             self.tally.of_clients += 1;
             return Ok(Destination::Nowhere);
+        }
+        // What of the same key waits is to be found.
+        let waits = |it: &Waiting| it.meta.key.hash() == archived.meta.key.hash();
+        if archived.content > SMALL || self.waiting.iter().any(waits) {
+            self.store_waiting()?;
         }
         if self.is_as_new(&archived.meta)? {
             self.tally.newer += 1;

@@ -2,16 +2,21 @@
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use clap::ValueEnum;
 
-use super::output::{self, amount, duration};
+use super::output::{Lines, amount, duration};
 use super::store_args::StoreArgs;
-use super::url::HostFilter;
+use super::store_handle::StoreHandle;
+use crate::cache::age::current_age;
 use crate::cache::key::Variant;
 use crate::cache::time::Timestamp;
 use crate::http::target::masked;
+use crate::store::StoreError;
+use crate::store::admin::StoredInfo;
+use crate::store::scope::{HostFilter, Scope};
 use crate::sys::exit::Failure;
 use crate::sys::printable::printable;
 
@@ -26,7 +31,7 @@ pub(super) struct ListArgs {
     /// Only what is stored of this host, or of this host:port
     #[arg(long, value_name = "HOST", value_parser = HostFilter::parse)]
     host: Option<HostFilter>,
-    /// Largest first, those used most first, or oldest first; by URL without it
+    /// Largest first, those used most first, or oldest first; in the store's own order without it
     #[arg(long, value_enum)]
     sort: Option<Sort>,
     #[command(flatten)]
@@ -40,70 +45,120 @@ enum Sort {
     Age,
 }
 
-struct ListLine {
-    size: u64,
-    age: u64,
-    hits: Option<u32>,
-    used: Option<bool>,
-    uri: Vec<u8>,
-    variant: String,
+impl Sort {
+    /// The number by which it is sorted, the greatest first. Hits beyond what fits count alike, and so do sizes.
+    fn number(self, store: &StoreHandle, stored: &StoredInfo, now: Timestamp) -> u64 {
+        match self {
+            Sort::Size => stored.size,
+            Sort::Age => current_age(&stored.meta, now).as_secs(),
+            Sort::Hits => {
+                let hits = store.hits(stored).map_or(0, |hits| u64::from(hits) + 1);
+                let used = store.used(stored).map_or(0, |used| u64::from(used) + 1);
+                hits.min((1 << 26) - 1) << 38 | used << 36 | stored.size.min((1 << 36) - 1)
+            }
+        }
+    }
 }
 
 pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
     let store = args.store.open()?;
-    let now = now();
-    let mut rows = Vec::new();
-    let outcome = store.admin.each(&mut |stored| {
-        let key = stored.meta.key.clone();
-        // A response to HEAD has a key of its own, and so has a part.
-        let uri = key.text().strip_prefix(b"GET ").unwrap_or(key.text());
-        let bare = key.uri().unwrap_or(uri);
-        if args.host.as_ref().is_none_or(|host| host.has(bare)) {
-            rows.push(ListLine {
-                size: stored.size,
-                age: store.facts(&stored, bare).current_age(now).as_secs(),
-                hits: store.hits(&stored),
-                used: store.used(&stored),
-                variant: fields_of(&stored.meta.variant),
-                uri: uri.to_vec(),
-            });
-        }
-    });
+    let scope = match &args.host {
+        None => Scope::Everything,
+        Some(host) => Scope::Of {
+            hosts: vec![host.clone()],
+            prefixes: Vec::new(),
+        },
+    };
+    let mut table = Table::begin(&store);
+    let outcome = match args.sort {
+        None => store.admin.each(&scope, &mut |stored| table.add(&stored)),
+        Some(sort) => sorted(&scope, sort, &mut table),
+    };
     outcome.map_err(Failure::unavailable)?;
-    rows.sort_by(|one, other| (&one.uri, &one.variant).cmp(&(&other.uri, &other.variant)));
-    match args.sort {
-        None => {}
-        Some(Sort::Size) => rows.sort_by_key(|row| Reverse(row.size)),
-        Some(Sort::Hits) => rows.sort_by_key(|row| Reverse((row.hits, row.used, row.size))),
-        Some(Sort::Age) => rows.sort_by_key(|row| Reverse(row.age)),
-    }
-    output::print(&table(&rows))
+    table.end()
 }
 
-fn table(rows: &[ListLine]) -> String {
-    let mut text = "       size            age    hits used  url\n".to_owned();
-    for row in rows {
-        let used = match row.used {
+/// Adds the greatest first, in two passes, so that no more than two numbers each are held.
+fn sorted(scope: &Scope, sort: Sort, table: &mut Table<'_>) -> Result<(), StoreError> {
+    const AT_ONCE: usize = 500;
+    let (store, now) = (table.store, table.now);
+    let mut all = Vec::new();
+    store.admin.each(scope, &mut |stored| {
+        all.push((Reverse(sort.number(store, &stored, now)), stored.order));
+        ControlFlow::Continue(())
+    })?;
+    all.sort_unstable();
+    for some in all.chunks(AT_ONCE) {
+        let mut went = ControlFlow::Continue(());
+        let orders: Vec<u64> = some.iter().map(|(_, order)| *order).collect();
+        store.admin.numbered(&orders, &mut |stored| {
+            went = table.add(&stored);
+            went
+        })?;
+        if went.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The lines that are printed as they come, and what they add up to.
+struct Table<'a> {
+    store: &'a StoreHandle,
+    now: Timestamp,
+    lines: Lines,
+    line: String,
+    count: u64,
+    bytes: u64,
+}
+
+impl<'a> Table<'a> {
+    fn begin(store: &'a StoreHandle) -> Table<'a> {
+        let mut lines = Lines::default();
+        let _ = lines.push("       size            age    hits used  url\n");
+        Table {
+            store,
+            now: now(),
+            lines,
+            line: String::new(),
+            count: 0,
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, stored: &StoredInfo) -> ControlFlow<()> {
+        self.count += 1;
+        self.bytes += stored.size;
+        let used = match self.store.used(stored) {
             Some(true) => "yes",
             Some(false) => "no",
             None => "-",
         };
-        let hits = row.hits.map_or("-".to_owned(), |hits| hits.to_string());
-        let (size, age) = (amount(row.size), duration(row.age));
-        let uri = printable(&masked(&row.uri));
-        let variant = match row.variant.as_str() {
-            "" => String::new(),
-            variant => format!("  [{variant}]"),
-        };
+        let hits = self.store.hits(stored);
+        let hits = hits.map_or("-".to_owned(), |hits| hits.to_string());
+        let age = current_age(&stored.meta, self.now).as_secs();
+        let (size, age) = (amount(stored.size), duration(age));
+        // A response to HEAD has a key of its own, and so has a part.
+        let key = stored.meta.key.text();
+        let uri = printable(&masked(key.strip_prefix(b"GET ").unwrap_or(key)));
+        self.line.clear();
         // Writing to a String can't fail.
-        let _ = writeln!(
-            text,
-            "{size:>11} {age:>14} {hits:>7} {used:>4}  {uri}{variant}"
-        );
+        let _ = write!(self.line, "{size:>11} {age:>14} {hits:>7} {used:>4}  {uri}");
+        let variant = fields_of(&stored.meta.variant);
+        if !variant.is_empty() {
+            let _ = write!(self.line, "  [{variant}]");
+        }
+        self.line.push('\n');
+        self.lines.push(&self.line)
     }
-    let bytes = rows.iter().map(|row| row.size).sum();
-    let _ = writeln!(text, "{} stored responses, {}", rows.len(), amount(bytes));
-    text
+
+    fn end(mut self) -> Result<(), Failure> {
+        let (count, size) = (self.count, amount(self.bytes));
+        let _ = self
+            .lines
+            .push(&format!("{count} stored responses, {size}\n"));
+        self.lines.end()
+    }
 }
 
 /// The selecting fields of a variant, on one line.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::output::{self, amount};
 use super::store_args::StoreArgs;
-use super::url::{self, HostFilter};
+use super::url;
 use crate::cache::key::Key;
 use crate::http::target::Uri;
-use crate::store::Published;
+use crate::store::admin::Removed;
+use crate::store::scope::{HostFilter, Scope};
 use crate::sys::exit::Failure;
 use crate::sys::shared::Shared;
 use crate::worker;
@@ -43,21 +44,19 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
         None => Arc::new(Shared::create().map_err(Failure::unavailable)?),
     };
     let admin = &store.admin;
-    let mut removed = Vec::new();
+    let mut removed = Removed::default();
     for uri in &args.urls {
         let uri = worker::cache_uri(&store.settings, uri);
         let key = Key::of(&uri);
         for key in [key.part(), key, Key::of_head(&uri)] {
-            let of_key = admin.purge(&key, &shared);
-            removed.extend(of_key.map_err(Failure::unavailable)?);
+            removed += admin.purge(&key, &shared).map_err(Failure::unavailable)?;
         }
     }
     if !(args.prefix.is_empty() && args.host.is_empty()) {
-        let wanted = |key: &Key| matches(args, key);
-        let matching = admin.purge_where(&shared, &wanted);
-        removed.extend(matching.map_err(Failure::unavailable)?);
+        let scope = scope(args);
+        removed += (admin.purge_scope(&scope, &shared)).map_err(Failure::unavailable)?;
     }
-    let mut text = report(&removed);
+    let mut text = report(removed);
     if store.shared.is_none() {
         let dir = store.runtime_dir.display();
         text.push_str(&format!(
@@ -67,21 +66,19 @@ pub(super) fn purge(args: &PurgeArgs) -> Result<(), Failure> {
     output::print(&text)
 }
 
-fn matches(args: &PurgeArgs, key: &Key) -> bool {
-    let Some(uri) = key.uri() else {
-        return false;
-    };
-    let mut prefixes = args.prefix.iter();
-    prefixes.any(|prefix| uri.starts_with(prefix.as_bytes()))
-        || args.host.iter().any(|host| host.has(uri))
+fn scope(args: &PurgeArgs) -> Scope {
+    Scope::Of {
+        hosts: args.host.clone(),
+        prefixes: args.prefix.clone(),
+    }
 }
 
-fn report(removed: &[Published]) -> String {
-    let bytes = removed.iter().map(|it| it.size).sum();
-    match removed.len() {
+fn report(removed: Removed) -> String {
+    let size = amount(removed.bytes);
+    match removed.count {
         0 => "nothing was stored\n".to_owned(),
-        1 => format!("removed 1 stored response, {}\n", amount(bytes)),
-        count => format!("removed {count} stored responses, {}\n", amount(bytes)),
+        1 => format!("removed 1 stored response, {size}\n"),
+        count => format!("removed {count} stored responses, {size}\n"),
     }
 }
 
@@ -142,7 +139,8 @@ mod tests {
         for (line, key, meant) in table {
             let words = ["purge"].into_iter().chain(line.split(' '));
             let args = CommandLine::try_parse_from(words).unwrap().args;
-            assert_eq!(matches(&args, &Key::new(key)), meant, "{line} {key}");
+            let (scope, key) = (scope(&args), Key::new(key));
+            assert_eq!(scope.has(&key), meant, "{line} {key:?}");
         }
     }
 }

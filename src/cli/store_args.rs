@@ -114,19 +114,20 @@ fn handle(
     database: Option<DatabaseAccess>,
     shared: Option<Shared>,
 ) -> Result<StoreHandle, Failure> {
+    let shared = shared.map(Arc::new);
     let admin: Box<dyn StoreAdmin> = match database {
         None => {
             let path = &meant.settings.store.path;
             if path.exists() {
                 become_owner(path)?;
             }
-            Box::new(StoreDirectory::of(path))
+            Box::new(StoreDirectory::of(path, shared.clone()))
         }
         Some(database) => Box::new(database.admin()?),
     };
     Ok(StoreHandle {
         admin,
-        shared: shared.map(Arc::new),
+        shared,
         settings: meant.settings,
         runtime_dir: meant.runtime_dir,
     })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::output::warn;
 use crate::cache::freshness::Facts;
 use crate::config::{Settings, StoreKind};
 use crate::http::target::Uri;
@@ -61,16 +62,18 @@ impl StoreHandle {
         Ok((store, shared))
     }
 
-    /// Shared memory such as a proxy has, for a command that runs without one.
+    /// Shared memory such as a proxy has, for a command that runs without one. The store says there what it takes.
     fn unshared(&self) -> Result<Shared, Failure> {
         let shared = Shared::create().map_err(Failure::unavailable)?;
         shared.set_limit(self.settings.store.size);
-        if !self.is_database() {
-            let mut size = 0;
-            let counted = self.admin.each(&mut |stored| size += stored.size);
-            counted.map_err(Failure::unavailable)?;
-            shared.set_stored(size);
-        }
         Ok(shared)
+    }
+}
+
+impl Drop for StoreHandle {
+    fn drop(&mut self) {
+        if let Err(why) = self.admin.close() {
+            warn(&format!("the store can't be closed as it should be: {why}"));
+        }
     }
 }

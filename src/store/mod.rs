@@ -20,6 +20,7 @@ mod open_files;
 pub(crate) mod operations;
 pub mod postgres;
 pub mod record;
+pub(crate) mod scope;
 pub(crate) mod secret;
 #[allow(dead_code)]
 pub(crate) mod sieve;

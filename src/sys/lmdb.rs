@@ -3,6 +3,7 @@
 //! What is in an environment isn't known here.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use heed::{Env, EnvFlags, EnvOpenOptions, WithTls};
@@ -78,6 +79,17 @@ pub fn place_in_file(value: &[u8], page: u64) -> Option<u64> {
     #[allow(clippy::cast_ptr_alignment)]
     let number = unsafe { start.sub(HEAD).cast::<usize>().read() };
     (number as u64).checked_mul(page)?.checked_add(HEAD as u64)
+}
+
+/// Takes what is mapped here out of this process's memory, so that who reads all of an environment doesn't come to hold all
+/// of it: both ends are within what one environment maps. It stays in the page cache, and is mapped again when it is read.
+pub fn unload(mapped: Range<*const u8>) {
+    const PAGE: usize = 4096;
+    let start = mapped.start as usize & !(PAGE - 1);
+    let length = (mapped.end as usize).saturating_sub(start);
+    // SAFETY: the pages are those of a file that is mapped to be read, shared: dropping them from the page table changes
+    // nothing that is read there. All of an environment is one such mapping, which both ends lie in.
+    let _ = unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };
 }
 
 /// The number of times that this thread has waited for a disk to read memory.

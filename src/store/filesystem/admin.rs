@@ -1,218 +1,309 @@
 //! A store's directory seen from outside, by a command, whether or not a proxy runs. Where there is no store none is made.
 //!
-//! Entries are read some at a time, so that no look at all of them holds up the others, nor takes their memory.
+//! What a scope has lies in a few ranges of the index; these are read and removed some entries at a time.
 
+use std::cell::RefCell;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::FilesystemStore;
 use super::directory::Directory;
 use super::entry::{EntryKey, RecordPlace};
-use super::lookup::decode;
+use super::lookup::{decode, variants_of};
+use super::publish::remove_all;
+use super::walk::{Entry, Part, Went};
+use super::{FilesystemStore, index};
 use crate::cache::key::{Hash, Key};
-use crate::store::admin::{StoreAdmin, StoredInfo};
-use crate::store::record::head::{self, RecordHead};
-use crate::store::{Object, Published, StoreError};
+use crate::store::admin::{Removed, StoreAdmin, StoredInfo, Visit, VisitWhole};
+use crate::store::record::head::{self, Brief, ContentPlace, RecordHead};
+use crate::store::record::variants::VariantList;
+use crate::store::scope::Scope;
+use crate::store::{Published, StoreError};
 use crate::sys::shared::Shared;
 
-/// The entries that are read at once.
-const AT_ONCE: usize = 1000;
-
 /// The store at a path.
-#[derive(Debug)]
-pub struct StoreDirectory(PathBuf);
-
-/// An entry of the index.
-type Entry = (Vec<u8>, Bytes);
-
-/// What is done with the key and the head of a record.
-type Visit<'a> = &'a mut dyn FnMut(&[u8], Bytes) -> Result<ControlFlow<()>, StoreError>;
+pub struct StoreDirectory {
+    path: PathBuf,
+    /// The memory of the proxy that uses it; None when none runs.
+    shared: Option<Arc<Shared>>,
+    opened: RefCell<Option<Rc<FilesystemStore>>>,
+}
 
 impl StoreDirectory {
     /// The store at `path`, which may have nothing in it or not be there.
-    pub fn of(path: &Path) -> StoreDirectory {
-        StoreDirectory(path.to_path_buf())
-    }
-
-    /// The store itself; None where there is none. Nobody's room is reserved by it.
-    fn open(&self, shared: Option<&Shared>) -> Result<Option<FilesystemStore>, StoreError> {
-        let directory = Directory::at(&self.0);
-        if super::index::current(&directory).is_none() {
-            return Ok(None);
+    pub fn of(path: &Path, shared: Option<Arc<Shared>>) -> StoreDirectory {
+        StoreDirectory {
+            path: path.to_path_buf(),
+            shared,
+            opened: RefCell::new(None),
         }
-        let shared = match shared {
-            Some(shared) => shared.fd().try_clone_to_owned().and_then(Shared::from_fd),
-            None => Shared::create(),
-        };
-        let shared = Arc::new(shared.map_err(StoreError::at(&self.0))?);
-        FilesystemStore::open_beside(&self.0, shared).map(Some)
     }
 
-    /// Visits the records' heads whose keys begin with `prefix`, until that breaks.
-    fn each_record(&self, store: &FilesystemStore, visit: Visit<'_>) -> Result<(), StoreError> {
-        let mut after = Vec::new();
-        loop {
-            let entries = entries_after(store, &after)?;
-            let Some((last, _)) = entries.last() else {
-                return Ok(());
+    /// The store itself; None where there is none. It reserves no room.
+    fn store(&self) -> Result<Option<Rc<FilesystemStore>>, StoreError> {
+        let mut opened = self.opened.borrow_mut();
+        if opened.is_none() && index::current(&Directory::at(&self.path)).is_some() {
+            let shared = match &self.shared {
+                Some(shared) => shared.clone(),
+                None => Arc::new(Shared::create().map_err(StoreError::at(&self.path))?),
             };
-            after.clone_from(last);
-            for (key, bytes) in entries {
-                if head::brief(&bytes).is_some() && visit(&key, bytes)?.is_break() {
-                    return Ok(());
+            let store = FilesystemStore::open_beside(&self.path, shared)?;
+            *opened = Some(Rc::new(store));
+        }
+        Ok(opened.clone())
+    }
+}
+
+impl StoreAdmin for StoreDirectory {
+    fn each(&self, scope: &Scope, visit: Visit<'_>) -> Result<(), StoreError> {
+        let Some(store) = self.store()? else {
+            return Ok(());
+        };
+        let mut visit_some = |entries: Vec<Entry>| {
+            let infos = entries.iter().filter_map(info_of);
+            let mut wanted = infos.filter(|info| scope.has(&info.meta.key));
+            Ok(wanted.try_for_each(&mut *visit))
+        };
+        for beginning in scope.texts() {
+            if store
+                .walk(&beginning, Part::Head, &mut visit_some)?
+                .is_break()
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn numbered(&self, orders: &[u64], visit: Visit<'_>) -> Result<(), StoreError> {
+        if let Some(store) = self.store()? {
+            let entries = store.numbered(orders)?;
+            let _ = entries.iter().filter_map(info_of).try_for_each(visit);
+        }
+        Ok(())
+    }
+
+    fn each_whole(&self, visit: VisitWhole<'_>) -> Result<(), StoreError> {
+        let Some(store) = self.store()? else {
+            return Ok(());
+        };
+        let mut listed = Listed::default();
+        let mut visit_some = |entries: Vec<Entry>| {
+            for entry in entries {
+                if listed.has(&entry.key) {
+                    continue;
+                }
+                let went = match Listed::of(&entry) {
+                    None => visit_whole(&store, entry, visit),
+                    Some(list) => {
+                        listed = list;
+                        listed.visit_all(&store, visit)?
+                    }
+                };
+                if went.is_break() {
+                    return Ok(went);
                 }
             }
+            Ok(ControlFlow::Continue(()))
+        };
+        store.walk(b"", Part::Whole, &mut visit_some).map(drop)
+    }
+
+    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError> {
+        let Some(store) = self.store()? else {
+            return Ok(Vec::new());
+        };
+        let list = EntryKey::of_list(key);
+        let mut order = Vec::new();
+        let mut found: Vec<(usize, StoredInfo)> = Vec::new();
+        let mut visit_some = |entries: Vec<Entry>| {
+            for entry in entries {
+                if entry.key == list.as_bytes() {
+                    order = variants_of(&entry.value, key);
+                }
+                let info = info_of(&entry).filter(|info| info.meta.key == *key);
+                found.extend(info.map(|info| {
+                    let hash = info.meta.variant.hash();
+                    let place = order.iter().position(|it| it == hash);
+                    (place.unwrap_or(usize::MAX), info)
+                }));
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        let _ = store.walk_from(list.as_bytes(), Part::Head, &mut visit_some)?;
+        found.sort_by_key(|(place, _)| *place);
+        Ok(found.into_iter().map(|(_, info)| info).collect())
+    }
+
+    fn purge(&self, key: &Key, shared: &Shared) -> Result<Removed, StoreError> {
+        shared.invalidate(key.hash());
+        let removed = match self.store()? {
+            Some(store) => store.change(|change| remove_all(change, key))?,
+            None => Vec::new(),
+        };
+        shared.next_generation(key.hash());
+        Ok(sum(&removed))
+    }
+
+    fn purge_scope(&self, scope: &Scope, shared: &Shared) -> Result<Removed, StoreError> {
+        shared.invalidate_all();
+        let mut removed = Removed::default();
+        if let Some(store) = self.store()? {
+            let mut remove_some = |entries: Vec<Entry>| {
+                removed += remove_of(&store, &entries, scope)?;
+                Ok(ControlFlow::Continue(()))
+            };
+            for beginning in scope.texts() {
+                let _ = store.walk(&beginning, Part::Head, &mut remove_some)?;
+            }
+        }
+        // Of what a worker has in memory, some may have left the index before.
+        shared.next_generation_of_all();
+        Ok(removed)
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        match (&self.shared, self.opened.borrow().as_ref()) {
+            (None, Some(store)) => store.note_closed(),
+            _ => Ok(()),
         }
     }
 }
 
-/// The next entries, only the heads of records.
-fn entries_after(store: &FilesystemStore, after: &[u8]) -> Result<Vec<Entry>, StoreError> {
-    let environment = store.environment()?;
-    store.noting_damage(&environment, |txn| {
-        // No key is empty.
-        let start = match after {
-            [] => std::ops::Bound::Unbounded,
-            after => std::ops::Bound::Excluded(after),
-        };
-        let range = (start, std::ops::Bound::Unbounded);
-        let entries = environment.objects.range(txn, &range)?.take(AT_ONCE);
-        let head = |value: &[u8]| Bytes::copy_from_slice(&value[..head::length(value)]);
-        entries
-            .map(|entry| entry.map(|(key, value)| (key.to_vec(), head(value))))
-            .collect()
+/// Removes all of the keys that these entries are of, if the scope has them.
+fn remove_of(
+    store: &FilesystemStore,
+    entries: &[Entry],
+    scope: &Scope,
+) -> Result<Removed, StoreError> {
+    let mut keys: Vec<Key> = Vec::new();
+    for entry in entries {
+        let is_last = |last: &Key| entry.key.starts_with(EntryKey::of_list(last).as_bytes());
+        if !keys.last().is_some_and(is_last) {
+            keys.extend(key_of(entry).filter(|key| scope.has(key)));
+        }
+    }
+    if keys.is_empty() {
+        return Ok(Removed::default());
+    }
+    store.change(|change| {
+        let mut removed = Removed::default();
+        for key in &keys {
+            removed += sum(&remove_all(change, key)?);
+        }
+        Ok(removed)
     })
 }
 
-fn info(head: RecordHead, entry: &[u8]) -> StoredInfo {
-    let file = head::Brief {
-        order: 0,
+fn sum(removed: &[Published]) -> Removed {
+    let mut sum = Removed::default();
+    removed.iter().for_each(|it| sum.add(it));
+    sum
+}
+
+/// The key that an entry is of, compared whole; None where it doesn't check.
+fn key_of(entry: &Entry) -> Option<Key> {
+    let text = match VariantList::decode(&entry.value) {
+        Some(list) => list.key,
+        None => entry.value.slice_ref(head::key_of(&entry.value)?),
+    };
+    let key = Key::new(text);
+    let is_its = entry.key.starts_with(EntryKey::of_list(&key).as_bytes());
+    is_its.then_some(key)
+}
+
+/// The stored response whose record this is; None for a list, and for what doesn't check.
+fn info_of(entry: &Entry) -> Option<StoredInfo> {
+    let (head, _) = head::decode(&entry.value).ok()?;
+    is_at(&head, &entry.key).then(|| info(head, &entry.key))
+}
+
+/// True where this is the key of this record.
+fn is_at(head: &RecordHead, key: &[u8]) -> bool {
+    let meta = &head.meta;
+    let own = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
+    own.as_bytes() == key
+}
+
+fn info(head: RecordHead, key: &[u8]) -> StoredInfo {
+    let brief = Brief {
+        order: head.order,
         content: head.content,
         place: head.place,
     };
-    let here = match file.file_size() {
+    let here = match brief.file_size() {
         0 => head.content,
         size => size,
     };
     StoredInfo {
-        size: here + entry.len() as u64 + head.meta.key.text().len() as u64,
+        size: here + key.len() as u64 + head.meta.key.text().len() as u64,
         content: head.content,
+        order: head.order,
         used: None,
         hits: None,
         meta: head.meta,
     }
 }
 
-impl StoreAdmin for StoreDirectory {
-    fn each(&self, visit: &mut dyn FnMut(StoredInfo)) -> Result<(), StoreError> {
-        let Some(store) = self.open(None)? else {
-            return Ok(());
-        };
-        self.each_record(&store, &mut |key, bytes| {
-            if let Ok((head, _)) = head::decode(&bytes) {
-                visit(info(head, key));
-            }
-            Ok(ControlFlow::Continue(()))
+fn visit_whole(store: &FilesystemStore, entry: Entry, visit: VisitWhole<'_>) -> ControlFlow<()> {
+    let head = decode(entry.value).ok();
+    let Some((head, content)) = head.filter(|(head, _)| is_at(head, &entry.key)) else {
+        return ControlFlow::Continue(());
+    };
+    let place = head.place;
+    match (store.object(head, content, 0).transpose(), place) {
+        (Some(object), _) => visit(object),
+        (None, ContentPlace::File(id)) if store.directory.file(&id).exists() => {
+            let path = store.directory.file(&id);
+            let strange = io::Error::other("it is no stored content");
+            visit(Err(StoreError::at(&path)(strange)))
+        }
+        (None, _) => ControlFlow::Continue(()),
+    }
+}
+
+/// A key's list, whose variants are visited in its order instead of that of their entries.
+#[derive(Default)]
+struct Listed {
+    key: Bytes,
+    variants: Vec<Hash>,
+}
+
+impl Listed {
+    fn of(entry: &Entry) -> Option<Listed> {
+        let list = VariantList::decode(&entry.value)?;
+        let key = Key::new(list.key.clone());
+        (EntryKey::of_list(&key).as_bytes() == entry.key).then(|| Listed {
+            key: entry.key.clone(),
+            variants: list.variants().copied().collect(),
         })
     }
 
-    fn each_whole(
-        &self,
-        visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        let Some(store) = self.open(None)? else {
-            return Ok(());
-        };
-        self.each_record(&store, &mut |key, _| {
-            let environment = store.environment()?;
-            let bytes = store.noting_damage(&environment, |txn| {
-                let found = environment.objects.get(txn, key)?;
-                Ok(found.map(Bytes::copy_from_slice))
-            })?;
-            let Some(Ok((head, content))) = bytes.map(decode) else {
-                return Ok(ControlFlow::Continue(()));
-            };
-            Ok(match store.object(head, content, 0)? {
-                Some(object) => visit(object),
-                None => ControlFlow::Continue(()),
-            })
-        })
+    /// True for a record of one of the variants.
+    fn has(&self, record: &[u8]) -> bool {
+        let place = RecordPlace::parse(record).filter(|_| record.starts_with(&self.key));
+        place.is_some_and(|place| self.variants.contains(&place.variant))
     }
 
-    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError> {
-        let Some(store) = self.open(None)? else {
-            return Ok(Vec::new());
-        };
-        let environment = store.environment()?;
-        let list = EntryKey::of_list(key);
-        let (order, entries) = store.noting_damage(&environment, |txn| {
-            let variants = environment.objects.get(txn, list.as_bytes())?;
-            let order = variants.map(|list| super::lookup::variants_of(list, key));
-            let entries = environment.objects.prefix_iter(txn, list.as_bytes())?;
-            let entries = entries.map(|entry| {
-                entry.map(|(entry, value)| (entry.to_vec(), Bytes::copy_from_slice(value)))
-            });
-            Ok((order, entries.collect::<Result<Vec<Entry>, _>>()?))
-        })?;
-        let mut found: Vec<(usize, StoredInfo)> = Vec::new();
-        for (entry, bytes) in entries {
-            let Ok((head, _)) = head::decode(&bytes) else {
-                continue;
+    /// Visits the records of all variants, the most recent one last.
+    fn visit_all(&self, store: &FilesystemStore, visit: VisitWhole<'_>) -> Went {
+        for variant in self.variants.iter().rev() {
+            let records = [&self.key[..], variant].concat();
+            let mut visit_some = |entries: Vec<Entry>| {
+                let mut entries = entries.into_iter();
+                Ok(entries.try_for_each(|entry| visit_whole(store, entry, visit)))
             };
-            if head.meta.key == *key {
-                let at = |order: &Vec<Hash>| {
-                    let variant = head.meta.variant.hash();
-                    order.iter().position(|it| it == variant)
-                };
-                let place = order.as_ref().and_then(at).unwrap_or(usize::MAX);
-                found.push((place, info(head, &entry)));
+            if store
+                .walk_from(&records, Part::Whole, &mut visit_some)?
+                .is_break()
+            {
+                return Ok(ControlFlow::Break(()));
             }
         }
-        found.sort_by_key(|(place, _)| *place);
-        Ok(found.into_iter().map(|(_, info)| info).collect())
-    }
-
-    fn purge(&self, key: &Key, shared: &Shared) -> Result<Vec<Published>, StoreError> {
-        shared.invalidate(key.hash());
-        let removed = match self.open(Some(shared))? {
-            Some(store) => store.change(|change| super::publish::remove_all(change, key))?,
-            None => Vec::new(),
-        };
-        shared.next_generation(key.hash());
-        Ok(removed)
-    }
-
-    fn purge_where(
-        &self,
-        shared: &Shared,
-        wanted: &dyn Fn(&Key) -> bool,
-    ) -> Result<Vec<Published>, StoreError> {
-        shared.invalidate_all();
-        let Some(store) = self.open(Some(shared))? else {
-            return Ok(Vec::new());
-        };
-        let mut keys = Vec::new();
-        self.each_record(&store, &mut |entry, bytes| {
-            let is_wanted = head::key_of(&bytes)
-                .is_some_and(|text| wanted(&Key::new(Bytes::copy_from_slice(text))));
-            if is_wanted && RecordPlace::parse(entry).is_some() {
-                keys.push(entry.to_vec());
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        let mut removed = Vec::new();
-        for keys in keys.chunks(AT_ONCE) {
-            removed.extend(store.change(|change| {
-                let mut removed = Vec::new();
-                for key in keys {
-                    removed.extend(change.remove(key)?);
-                }
-                Ok(removed)
-            })?);
-        }
-        Ok(removed)
+        Ok(ControlFlow::Continue(()))
     }
 }

@@ -27,6 +27,7 @@ pub(crate) mod scrub;
 mod state;
 pub(crate) mod suitable;
 pub(crate) mod tidy;
+mod walk;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

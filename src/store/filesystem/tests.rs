@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod balloon;
+mod commands;
 mod index;
 
 use std::path::{Path, PathBuf};

@@ -213,6 +213,15 @@ pub fn split(key: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// The key of this method and URI.
+pub fn key(method: &str, uri: &str) -> Key {
+    let (method, uri) = (bytes(method), bytes(uri));
+    Key::new(match &method[..] {
+        b"" => uri.into_owned(),
+        method => [method, b" ", &uri].concat(),
+    })
+}
+
 fn lines(fields: &Fields) -> Vec<Text<'_>> {
     let line = |(name, value): (&[u8], &[u8])| Text(Cow::Owned([name, b": ", value].concat()));
     fields.iter().map(line).collect()
@@ -238,11 +247,6 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
     let text = |at: usize| -> Result<Bytes, postgres::Error> {
         Ok(Bytes::copy_from_slice(&bytes(row.try_get(at)?)))
     };
-    let (method, uri) = (text(0)?, text(1)?);
-    let key = match &method[..] {
-        b"" => uri,
-        method => [method, b" ", &uri].concat().into(),
-    };
     let status = u16::try_from(row.try_get::<_, i16>(4)?).unwrap_or(0);
     let (lines, trailers) = (
         row.try_get::<_, Vec<&str>>(6)?,
@@ -250,7 +254,7 @@ pub fn meta(row: &Row) -> Result<Meta, postgres::Error> {
     );
     let (fields, trailers) = (fields(&lines), fields(&trailers));
     Ok(Meta {
-        key: Key::new(key),
+        key: key(row.try_get(0)?, row.try_get(1)?),
         variant: Variant::new(text(2)?),
         local: row.try_get(3)?,
         status,
