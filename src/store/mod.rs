@@ -22,8 +22,6 @@ pub mod postgres;
 pub mod record;
 pub(crate) mod scope;
 pub(crate) mod secret;
-#[allow(dead_code)]
-pub(crate) mod sieve;
 pub(crate) mod spool;
 #[cfg(test)]
 pub(crate) mod suite;

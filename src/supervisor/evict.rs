@@ -12,7 +12,6 @@ mod message;
 mod room;
 mod slack;
 #[cfg(test)]
-#[cfg(any())]
 mod tests;
 mod thread;
 mod tidying;

@@ -136,7 +136,8 @@ fn files_go_for_inodes() {
             .store
             .look(|store| store.responses.iter().filter(|it| **it == kind).count())
     };
-    eventually("they are free", || count(Stored::File) == 35);
+    // Between the floor and twice that is free then.
+    eventually("they are free", || (20..=35).contains(&count(Stored::File)));
     assert_eq!(count(Stored::Small), 40);
     eventually("it goes on", || bench.store.publish(Stored::File));
     // Others take all: no file is stored, small responses are.
