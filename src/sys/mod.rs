@@ -12,6 +12,7 @@ pub(crate) mod credentials;
 pub(crate) mod disk;
 pub(crate) mod epoll;
 pub(crate) mod exit;
+pub mod faults;
 pub mod fds;
 pub(crate) mod file_system;
 pub(crate) mod inspection;

@@ -8,6 +8,7 @@
 mod blocks;
 mod boot;
 mod counters;
+mod faults;
 mod fetching;
 mod generations;
 mod hits;

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 15;
+pub(super) const VERSION: u32 = 16;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -55,6 +55,7 @@ pub(super) struct Layout {
     pub(super) known_whole: AtomicU32,
     pub(super) index_moves: AtomicU32,
     pub(super) unused: AtomicU32,
+    pub(super) index_faults: [AtomicU64; 2],
     pub(super) store_down: WorkerBits,
     pub(super) pending_invalidations: WorkerBits,
     pub(super) store_states: [AtomicU32; WORKERS],
