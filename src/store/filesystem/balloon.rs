@@ -108,7 +108,8 @@ impl Change<'_> {
     /// Takes pieces out as the file has grown by so much, for want of pages in a row: the next change but one has these.
     pub(super) fn deflate(&mut self, grown: u64) -> Result<(), StoreError> {
         let mut left = grown;
-        while self.state.holes > 0 && left > 0 {
+        // Those too of which no hole was made, as who put them was killed.
+        while left > 0 {
             let found = self.first_own(KEY)?;
             let Some((key, length)) = found.filter(|(key, _)| key.starts_with(KEY)) else {
                 self.state.holes = 0;

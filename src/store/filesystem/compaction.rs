@@ -9,6 +9,8 @@ use super::change::Change;
 use super::directory::Directory;
 use super::environment::{DATA, Environment};
 use super::index;
+#[cfg(test)]
+use super::steps::reached;
 use crate::store::StoreError;
 
 impl FilesystemStore {
@@ -22,14 +24,22 @@ impl FilesystemStore {
         };
         let before = environment.size();
         let path = index::new_directory(&self.directory)?;
+        #[cfg(test)]
+        reached("directory");
         let copied = copy(&self.directory, &environment, &path);
         let new = copied.inspect_err(|_| index::remove(&path))?;
         let room = (new.size(), change.state.file_bytes);
+        #[cfg(test)]
+        reached("copied");
+        index::note_open(&self.directory, &new, self.shared.boot())?;
         // First: who dies here leaves an index that nobody uses any more, rather than two.
         change.state.moved = true;
         change.commit(|_, _| self.shared.set_room(room.0 + room.1, 0))?;
+        #[cfg(test)]
+        reached("moved");
         index::put_in_place(&self.directory, &path)?;
-        index::note_open(&self.directory, &new, self.shared.boot())?;
+        #[cfg(test)]
+        reached("placed");
         drop(lock);
         let moves = self.shared.move_index();
         self.follow(moves)?;

@@ -16,6 +16,7 @@ use heed::{Database, Env, MdbError, RoTxn, RwTxn, WithTls};
 
 use super::state::{self, State};
 use crate::store::StoreError;
+use crate::sys::faults::InUse;
 use crate::sys::{disk, lmdb};
 
 /// The file of an environment.
@@ -60,6 +61,7 @@ impl Environment {
 
     fn open_first(path: &Path, users: File) -> Result<Environment, EnvironmentError> {
         let at = EnvironmentError::at(path);
+        let _in_use = InUse::begin();
         let mut attempts = 0;
         let env = loop {
             match lmdb::open(path, DATABASES) {
@@ -97,8 +99,11 @@ impl Environment {
     }
 
     pub(super) fn state(&self, txn: &RoTxn) -> Result<State, heed::Error> {
-        let found = self.state.get(txn, state::KEY)?;
-        Ok(found.and_then(State::decode).unwrap_or_default())
+        match self.state.get(txn, state::KEY)? {
+            None => Ok(State::default()),
+            // Without the next number and what the files take nothing can be stored.
+            Some(bytes) => State::decode(bytes).ok_or(heed::Error::Mdb(MdbError::Corrupted)),
+        }
     }
 
     pub(super) fn set_state(&self, txn: &mut RwTxn, state: &State) -> Result<(), heed::Error> {
@@ -113,7 +118,15 @@ impl Environment {
             self.order.stat(txn)?,
             self.state.stat(txn)?,
         ] {
-            pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+            for number in [stat.branch_pages, stat.leaf_pages, stat.overflow_pages] {
+                pages = number.saturating_add(pages);
+            }
+        }
+        // One change makes far fewer.
+        const MOST_NEW: usize = 1 << 20;
+        let last = self.env.info().last_page_number;
+        if pages > last.saturating_add(MOST_NEW) {
+            return Err(heed::Error::Mdb(MdbError::Corrupted));
         }
         // Its two heads, the database of databases, and the list of free pages.
         Ok((pages as u64 + 8) * self.page)
@@ -121,7 +134,7 @@ impl Environment {
 
     /// The bytes that the environment takes.
     pub(super) fn size(&self) -> u64 {
-        (self.env.info().last_page_number as u64 + 1) * self.page
+        (self.env.info().last_page_number as u64 + 1).saturating_mul(self.page)
     }
 
     /// The bytes of a page.
@@ -244,9 +257,20 @@ impl EnvironmentError {
 
 fn is_damage(error: &heed::Error) -> bool {
     use MdbError::{Corrupted, Incompatible, Invalid, PageNotFound, VersionMismatch};
+    // The last three: a circle of pages, a page that can't be as it is, a head that could not be written.
+    use MdbError::{CursorFull, PageFull, Panic};
     matches!(
         error,
-        heed::Error::Mdb(Corrupted | Incompatible | Invalid | PageNotFound | VersionMismatch)
+        heed::Error::Mdb(
+            Corrupted
+                | Incompatible
+                | Invalid
+                | PageNotFound
+                | VersionMismatch
+                | CursorFull
+                | PageFull
+                | Panic
+        )
     )
 }
 

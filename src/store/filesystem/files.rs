@@ -70,8 +70,12 @@ impl FilesystemStore {
         record.content = len;
         record.content_checksum = checksum;
         let complete = file::complete(draft, record, id)?;
+        #[cfg(test)]
+        super::steps::reached("written");
         self.directory
             .name_file(&complete.file, complete.name, &id)?;
+        #[cfg(test)]
+        super::steps::reached("named");
         Ok(complete.reservation)
     }
 

@@ -2,8 +2,8 @@
 //! machine went down, or whose lock was taken away from under it, isn't: another takes its place, and what is in files is
 //! entered in it.
 //!
-//! `v3/index` names its directory, and is replaced at once. `v3/boot` says in which boot it was last opened, and whether
-//! it was closed then.
+//! `v3/index` names its directory, and is replaced at once. `boot` in that says in which boot it was last opened, and
+//! whether it was closed then.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
@@ -13,14 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::directory::{Directory, hex};
+use super::directory::{Directory, hex, unhex};
 use super::environment::{DATA, Environment, LOCK};
 use super::mark::{Belief, Identity, Mark};
 use crate::store::StoreError;
-use crate::sys::{disk, user};
+use crate::sys::shared::Shared;
+use crate::sys::{clock, disk, user};
 
 const LINK: &str = "index";
 const PREFIX: &str = "index-";
+const MARK: &str = "boot";
 /// The longest wait for another process that opens the index or closes it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Files there stay when a file system freezes or is full, so that those who read don't wait for it.
@@ -37,10 +39,15 @@ pub(super) struct Opened {
     pub(super) anew: Option<String>,
 }
 
-/// Opens the index, in this boot; another is made where it isn't to be believed.
-pub(super) fn open(directory: &Directory, boot: [u8; 16]) -> Result<Opened, StoreError> {
+/// Opens the index; another is made where it isn't to be believed.
+pub(super) fn open(directory: &Directory, shared: &Shared) -> Result<Opened, StoreError> {
     let _lock = lock(directory)?;
-    let opened = match open_current(directory, boot)? {
+    let boot = shared.boot();
+    let believed = match shared.has_index_faults(clock::since_boot()) {
+        true => Err(Some("two processes died as they read it".to_owned())),
+        false => open_current(directory, boot)?,
+    };
+    let opened = match believed {
         Ok(environment) => Opened {
             environment,
             is_new: false,
@@ -53,6 +60,9 @@ pub(super) fn open(directory: &Directory, boot: [u8; 16]) -> Result<Opened, Stor
         },
     };
     note_open(directory, &opened.environment, boot)?;
+    if opened.is_new {
+        shared.forget_index_faults();
+    }
     Ok(opened)
 }
 
@@ -96,11 +106,15 @@ pub(super) fn note_closed(
     if !environment.is_alone() {
         return Ok(());
     }
+    // What another wrote before it ended, too.
+    environment
+        .sync()
+        .map_err(|error| environment.failure(error))?;
     let mark = Mark {
         closed_at: Some(environment.last_transaction()),
         ..mark_of(environment, boot)?
     };
-    write_mark(directory, &mark)?;
+    write_mark(directory, environment, &mark)?;
     environment.note_in_use()
 }
 
@@ -128,11 +142,33 @@ pub(super) fn put_in_place(directory: &Directory, path: &Path) -> Result<(), Sto
         .join(format!(".{}", hex(&directory.new_id())));
     let name = path.file_name().unwrap_or_default();
     std::os::unix::fs::symlink(name, &new).map_err(at)?;
+    #[cfg(test)]
+    super::steps::reached("linked");
     if let Err(error) = std::fs::rename(&new, &link) {
         let _ = std::fs::remove_file(&new);
         return Err(at(error));
     }
+    #[cfg(test)]
+    super::steps::reached("renamed");
     remove_others(directory, path);
+    Ok(())
+}
+
+/// Removes what those left who were killed as they made an index.
+pub(super) fn tidy(directory: &Directory) -> Result<(), StoreError> {
+    let _lock = lock(directory)?;
+    if let Some(path) = current(directory) {
+        remove_others(directory, &path);
+    }
+    let names = std::fs::read_dir(directory.version()).into_iter().flatten();
+    for entry in names.flatten() {
+        // Names that `put_in_place` gave.
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.strip_prefix('.'));
+        if name.and_then(unhex).is_some() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
     Ok(())
 }
 
@@ -171,7 +207,7 @@ fn open_current(directory: &Directory, boot: [u8; 16]) -> Result<Believed, Store
         return Ok(Err(None));
     };
     let lock = identity(&path.join(LOCK));
-    let belief = Mark::read(&mark_path(directory)).map_or(Belief::NONE, |it| it.belief(boot, lock));
+    let belief = Mark::read(&path.join(MARK)).map_or(Belief::NONE, |it| it.belief(boot, lock));
     let wanted = match belief {
         Belief::InUse => None,
         Belief::ClosedAt(transaction) => Some(transaction),
@@ -191,6 +227,8 @@ fn open_current(directory: &Directory, boot: [u8; 16]) -> Result<Believed, Store
 
 fn make(directory: &Directory) -> Result<Arc<Environment>, StoreError> {
     let path = new_directory(directory)?;
+    #[cfg(test)]
+    super::steps::reached("made");
     let opened = Environment::open(&path, users(directory)?);
     let placed = opened
         .map_err(StoreError::from)
@@ -204,10 +242,10 @@ pub(super) fn note_open(
     boot: [u8; 16],
 ) -> Result<(), StoreError> {
     let mark = mark_of(environment, boot)?;
-    if Mark::read(&mark_path(directory)).as_ref() == Some(&mark) {
+    if Mark::read(&environment.path.join(MARK)).as_ref() == Some(&mark) {
         return Ok(());
     }
-    write_mark(directory, &mark)
+    write_mark(directory, environment, &mark)
 }
 
 fn mark_of(environment: &Environment, boot: [u8; 16]) -> Result<Mark, StoreError> {
@@ -220,14 +258,14 @@ fn mark_of(environment: &Environment, boot: [u8; 16]) -> Result<Mark, StoreError
     })
 }
 
-fn mark_path(directory: &Directory) -> PathBuf {
-    directory.version().join("boot")
-}
-
 /// Writes the mark so that it is on the disk before anything is that is written after it.
-fn write_mark(directory: &Directory, mark: &Mark) -> Result<(), StoreError> {
-    let path = mark_path(directory);
-    let new = directory.version().join(".boot");
+fn write_mark(
+    directory: &Directory,
+    environment: &Environment,
+    mark: &Mark,
+) -> Result<(), StoreError> {
+    let path = environment.path.join(MARK);
+    let new = environment.path.join(".boot");
     let at = StoreError::at(&path);
     let mut options = File::options();
     let mut file = options
@@ -240,6 +278,7 @@ fn write_mark(directory: &Directory, mark: &Mark) -> Result<(), StoreError> {
     file.write_all(mark.to_string().as_bytes())
         .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(&new, &path))
+        .and_then(|()| File::open(&environment.path)?.sync_all())
         .and_then(|()| File::open(directory.version())?.sync_all())
         .map_err(at)
 }

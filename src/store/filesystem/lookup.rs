@@ -17,7 +17,8 @@ use crate::cache::key::{Hash, Key, Variant};
 use crate::http::fields::Fields;
 use crate::store::record::head::{self, ContentPlace, RecordHead};
 use crate::store::record::variants::VariantList;
-use crate::store::{Checksum, Content, Found, Object, StoreError, place};
+use crate::store::{Checksum, Content, Found, Object, SMALL, StoreError, place};
+use crate::sys::faults::InUse;
 use crate::sys::lmdb;
 
 /// A look that took longer has waited for something.
@@ -168,10 +169,12 @@ impl FilesystemStore {
         environment: &Environment,
         look: impl FnOnce(&RoTxn<'_>) -> Result<T, heed::Error>,
     ) -> Result<T, StoreError> {
+        let in_use = InUse::begin();
         let outcome = match environment.read() {
             Ok(txn) => look(&txn),
             Err(error) => Err(error),
         };
+        drop(in_use);
         let outcome = outcome.map_err(|error| environment.failure(error));
         self.mending(environment, outcome)
     }
@@ -340,6 +343,9 @@ fn parts_in(
 fn copied(value: &[u8], wait: Wait) -> Option<Bytes> {
     /// Less than this lies in the page that was just looked at.
     const IN_PAGE: usize = 2048;
+    const MOST: usize = head::MOST_HEAD + SMALL as usize;
+    // Of a damaged page it may say anything.
+    let value = &value[..value.len().min(MOST)];
     let may_read = wait == Wait::Disk || value.len() < IN_PAGE || lmdb::is_resident(value);
     may_read.then(|| Bytes::copy_from_slice(value))
 }

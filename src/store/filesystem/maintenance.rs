@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::directory::VERSION;
+use super::index;
 use super::tidy::{Tidied, Tidy};
 use super::{Evicted, FilesystemStore, Wanted};
 use crate::store::{Store, StoreError};
@@ -66,7 +67,15 @@ impl StoreMaintenance {
             }
         }
         let mut tidy = self.tidy.lock().unwrap_or_else(PoisonError::into_inner);
-        tidy.step(&|id| self.store.names(id), now, most)
+        let mut tidied = tidy.step(&|id| self.store.names(id), now, most);
+        if tidied.is_done {
+            if let Err(failed) = index::tidy(&self.store.directory) {
+                let path = self.store.directory.path().to_path_buf();
+                let failed = std::io::Error::other(failed.to_string());
+                tidied.failure.get_or_insert((path, failed));
+            }
+        }
+        tidied
     }
 
     /// Enters some of the files that the index lacks since it was made anew; true when it lacks none.

@@ -25,6 +25,8 @@ mod refresh;
 mod residency;
 pub(crate) mod scrub;
 mod state;
+#[cfg(test)]
+mod steps;
 pub(crate) mod suitable;
 pub(crate) mod tidy;
 mod walk;
@@ -49,6 +51,7 @@ use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
 use crate::store::blocks::damaged::DamagedFiles;
 use crate::store::record::head;
+use crate::sys::faults::{self, InUse};
 use crate::sys::shared::Shared;
 
 /// The moves of the environment that one change follows.
@@ -89,8 +92,11 @@ impl FilesystemStore {
 
     fn open_as(path: &Path, worker: usize, shared: Arc<Shared>) -> Result<Self, StoreError> {
         let directory = Directory::prepare(path)?;
+        faults::count(&shared).map_err(StoreError::at(path))?;
         let moves = shared.index_moves();
-        let opened = index::open(&directory, shared.boot())?;
+        let opened = index::open(&directory, &shared)?;
+        // Whoever put it in place may have been killed before he told the others.
+        shared.move_index();
         if let Some(why) = &opened.anew {
             log::warn!(
                 "the index of the store at {} is made anew, as {why}: small responses are lost, large ones are entered again",
@@ -137,11 +143,15 @@ impl FilesystemStore {
     fn follow(&self, moves: u32) -> Result<Arc<Environment>, StoreError> {
         let mut current = self.environment.write();
         let current = current.as_mut().unwrap_or_else(|it| it.get_mut());
-        match index::current(&self.directory) {
-            Some(path) if path != current.environment.path => {
-                current.environment = index::reopen(&self.directory, &path)?;
+        while let Some(path) = index::current(&self.directory) {
+            if path == current.environment.path {
+                break;
             }
-            _ => {}
+            let opened = index::reopen(&self.directory, &path);
+            // One that was moved meanwhile is gone, or is a new one in its place: only what is still the index counts.
+            if index::current(&self.directory).is_some_and(|it| it == path) {
+                current.environment = opened?;
+            }
         }
         current.moves = moves;
         Ok(current.environment.clone())
@@ -154,23 +164,31 @@ impl FilesystemStore {
     ) -> Result<T, StoreError> {
         for _ in 0..MOST_MOVES {
             let environment = self.environment()?;
+            let in_use = InUse::begin();
             let outcome = Change::begin(&environment).and_then(|begun| match begun {
                 None => Ok(None),
                 Some(mut begun) => {
                     let value = change(&mut begun)?;
+                    #[cfg(test)]
+                    steps::reached("changed");
                     let settle = |stored, slack| self.shared.set_room(stored, slack);
                     Ok(Some((value, begun.commit(settle)?)))
                 }
             });
+            drop(in_use);
             let Some((value, committed)) = self.mending(&environment, outcome)? else {
                 // Where whoever moved it was killed before it was, there is none.
                 self.make_anew(&environment)?;
                 continue;
             };
+            #[cfg(test)]
+            steps::reached("committed");
             self.shared.correct_stored(committed.told, committed.stored);
             for hash in &committed.changed {
                 self.shared.next_generation(hash);
             }
+            #[cfg(test)]
+            steps::reached("counted");
             for (id, size) in &committed.released {
                 self.remove_file(id, *size);
             }

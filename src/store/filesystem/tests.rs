@@ -1,9 +1,13 @@
 //! The filesystem store: the common suite, and what is its own: damage, limits, boots, other processes.
 #![allow(clippy::unwrap_used)]
 
+mod actor;
+mod audit;
 mod balloon;
+mod broken;
 mod commands;
 mod index;
+mod processes;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
