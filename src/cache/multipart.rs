@@ -1,15 +1,11 @@
 //! `multipart/byteranges` (RFC 9110 §14.6, §15.3.7.2): what is written around the parts of a representation, and how
-//! much of it there is at most. Received ones are read in `received`.
+//! much of it there is at most. Received ones are read in `parts::several`.
 //!
 //! The parts are selected in `range`; the boundary, which is random, comes from whoever sends them.
-
-mod received;
 
 use std::fmt::Write;
 
 use bytes::BytesMut;
-
-pub use received::{ReceivedPart, boundary, received};
 
 /// The length of a boundary.
 pub const BOUNDARY: usize = 32;

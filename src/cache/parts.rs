@@ -6,11 +6,13 @@
 
 mod held;
 mod kept;
+mod several;
 
 use bytes::Bytes;
 
 pub use held::{HeldParts, Lacking, PartUse, part_use};
 pub use kept::{Entry, KeptPart, MOST, Tidying, enters, of_the_most_recent, tidying};
+pub use several::{ReceivedPart, boundary, received as received_several};
 
 use super::directives::TargetList;
 pub use super::extent::PartialContent;

@@ -7,8 +7,7 @@ use bytes::Bytes;
 
 use super::request::FetchRequest;
 use crate::cache::extent::Extent;
-use crate::cache::multipart::{self, ReceivedPart};
-use crate::cache::parts::{self, PartialContent};
+use crate::cache::parts::{self, PartialContent, ReceivedPart};
 use crate::cache::range::{self, ByteRange};
 use crate::cache::stored::Meta;
 use crate::http::fields::Fields;
@@ -49,10 +48,7 @@ pub fn received_alone(
 /// True for a 206 with several parts in answer to a request which asked for nothing else. Its content is whole when its
 /// parts are told apart, so that it has to be short.
 pub fn has_several(request: &FetchRequest, head: &ResponseHead, content: Option<u64>) -> bool {
-    let boundary = head
-        .fields
-        .first("content-type")
-        .and_then(multipart::boundary);
+    let boundary = head.fields.first("content-type").and_then(parts::boundary);
     range::is_asked(&request.head)
         && !request.head.fields.has("if-range")
         && head.status == 206
@@ -62,11 +58,8 @@ pub fn has_several(request: &FetchRequest, head: &ResponseHead, content: Option<
 
 /// The parts that a response with several has, each as the 206 that it would be alone; none where it isn't as it has to be.
 pub fn split(meta: &Meta, content: &Bytes) -> Vec<(Meta, Bytes)> {
-    let boundary = meta
-        .fields
-        .first("content-type")
-        .and_then(multipart::boundary);
-    let parts = boundary.and_then(|boundary| multipart::received(content, boundary));
+    let boundary = meta.fields.first("content-type").and_then(parts::boundary);
+    let parts = boundary.and_then(|boundary| parts::received_several(content, boundary));
     let mut parts = parts.unwrap_or_default();
     parts.sort_by_key(|part| Reverse(part.held.part.len));
     parts.truncate(parts::MOST);
