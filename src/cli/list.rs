@@ -80,7 +80,7 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
 
 /// Adds the greatest first, in two passes, so that no more than two numbers each are held.
 fn sorted(scope: &Scope, sort: Sort, table: &mut Table<'_>) -> Result<(), StoreError> {
-    const AT_ONCE: usize = 500;
+    const AT_ONCE: usize = 100;
     let (store, now) = (table.store, table.now);
     let mut all = Vec::new();
     store.admin.each(scope, &mut |stored| {

@@ -17,6 +17,10 @@ use crate::sys::lmdb;
 const AT_ONCE: usize = 1000;
 const BYTES: usize = 1 << 20;
 
+/// The kernel maps this much around what is read, where it has it: a few reads are some MiB.
+const AROUND: usize = 64 << 10;
+const FEW: usize = 64;
+
 /// The part of entries' values that is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -116,8 +120,10 @@ struct Copies {
     bytes: Vec<u8>,
     /// Where the keys end, and where the values do.
     ends: Vec<(usize, usize)>,
-    /// What they were copied from.
+    /// What they were copied from lies within this.
     mapped: Option<Range<*const u8>>,
+    /// What was read since pages were dropped.
+    read: Vec<*const u8>,
 }
 
 impl Copies {
@@ -136,6 +142,22 @@ impl Copies {
         self.ends.push((end, self.bytes.len()));
         self.note(key);
         self.note(value);
+        self.read.push(value.as_ptr());
+        if self.read.len() >= FEW {
+            self.unload();
+        }
+    }
+
+    /// Drops the pages around what was read last, as far as they surely are the environment's.
+    fn unload(&mut self) {
+        let Some(mapped) = &self.mapped else {
+            return;
+        };
+        for read in self.read.drain(..) {
+            let start = (read as usize & !(AROUND - 1)).max(mapped.start as usize);
+            let end = ((read as usize | (AROUND - 1)) + 1).min(mapped.end as usize);
+            lmdb::unload(start as *const u8..end as *const u8);
+        }
     }
 
     fn note(&mut self, copied: &[u8]) {
