@@ -255,7 +255,7 @@ fn a_command_makes_no_store_and_leaves_one_closed() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 
     let closed = || {
-        let mark = mark::Mark::read(&dir.path().join("v3/boot")).unwrap();
+        let mark = mark::Mark::read(&dir.path().join("v3/index/boot")).unwrap();
         mark.closed_at.is_some()
     };
     let store = open(dir.path(), &shared, 0);
