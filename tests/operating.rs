@@ -29,14 +29,11 @@ fn said(command: &str, args: &[&str], store: &Path, runtime_dir: &Path) -> Strin
     text
 }
 
-/// The stored responses of a store: its files, less the indices.
+/// The number of stored responses, as `list` says it.
 fn stored(proxy: &Proxy) -> usize {
-    let folders = std::fs::read_dir(proxy.store().join("v1")).unwrap();
-    let names = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
-    let beginning = |path: &Path| std::fs::read(path).unwrap_or_default();
-    names
-        .filter(|name| beginning(&name.as_ref().unwrap().path()).starts_with(b"cp-store"))
-        .count()
+    let list = said("list", &[], &proxy.store(), &proxy.runtime_dir());
+    let count = list.lines().last().and_then(|line| line.split(' ').next());
+    count.unwrap().parse().unwrap()
 }
 
 #[track_caller]
@@ -69,14 +66,10 @@ fn purge_removes_what_is_meant_and_nothing_else() {
     let (one, vary, missing) = (origin.uri("/a/1"), origin.uri("/vary"), origin.uri("/none"));
     let rows: [(&[&str], usize, &str); 7] = [
         (&[&missing], 0, "nothing was stored"),
-        (&[&one], 1, "removed 1 stored response, 4.0 KiB"),
-        (&[&vary], 2, "removed 2 stored responses, 16.0 KiB"),
+        (&[&one], 1, "removed 1 stored response, "),
+        (&[&vary], 2, "removed 2 stored responses, "),
         (&[&one, &vary, &one], 3, "removed 3 stored responses"),
-        (
-            &["--prefix", &below],
-            2,
-            "removed 2 stored responses, 8.0 KiB",
-        ),
+        (&["--prefix", &below], 2, "removed 2 stored responses, "),
         (&["--host", &authority], 5, "removed 5 stored responses"),
         (&["--host", "127.0.0.1"], 6, "removed 6 stored responses"),
     ];
