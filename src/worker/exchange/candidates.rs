@@ -139,6 +139,28 @@ impl Exchange<'_> {
         candidates
     }
 
+    /// The stored response under this key, where the store tells without waiting and nothing newer is on its way.
+    pub(super) fn stored_now(&mut self, key: &Key, uri: &Uri) -> Option<Rc<Stored>> {
+        let worker = self.worker;
+        if self.bypass.is_some() || worker.waiting_lists.has(key) {
+            return None;
+        }
+        let generation = worker.shared.generation(key.hash());
+        let store = worker.store.get()?;
+        match store.lookup_now(key, &self.head.fields)? {
+            Ok(Found::Object(object)) => {
+                let policy = self.settings.policy(uri.as_bytes());
+                Some(fetch::remember(worker, &policy, *object))
+            }
+            Ok(Found::Nothing) => {
+                self.nothing_in = Some(generation);
+                None
+            }
+            // Said by who looks again.
+            Ok(Found::OtherVariants) | Err(_) => None,
+        }
+    }
+
     fn no_candidates(&self, key: Key) -> CandidateSet {
         let generation = self.worker.shared.generation(key.hash());
         CandidateSet::of(key, generation)
@@ -222,7 +244,13 @@ impl Exchange<'_> {
         if !store.may_have(key) && !worker.memory.borrow().has_variants(key) {
             return LookedUp::Nothing;
         }
-        let found = match store.lookup_now(key, fields) {
+        let is_of_get = !key.is_for_head() && !key.is_for_part();
+        let has_nothing = is_of_get && self.nothing_in == Some(worker.shared.generation(key.hash()));
+        let at_once = match has_nothing {
+            true => Some(Ok(Found::Nothing)),
+            false => store.lookup_now(key, fields),
+        };
+        let found = match at_once {
             Some(found) => found,
             None => store.lookup(key, fields).await,
         };

@@ -113,6 +113,8 @@ pub struct Exchange<'a> {
     bypass: Option<Bypass>,
     remembered: Remembered,
     asked: Option<AskedFile>,
+    /// The store had nothing under the key in this generation of it.
+    nothing_in: Option<u32>,
     origin_hangs: bool,
     collapsing: Collapsing,
     record: RequestRecord,
@@ -137,6 +139,7 @@ pub async fn serve(
         bypass: None,
         remembered: Remembered::default(),
         asked: None,
+        nothing_in: None,
         origin_hangs: false,
         collapsing: Collapsing::Untried,
         record: RequestRecord::begin(),
@@ -242,13 +245,16 @@ impl Exchange<'_> {
         self.client.flush(self.settings.times.body_stall).await
     }
 
-    /// The whole way of a hit that has nothing to wait for: the memory tier has a response with content small enough
-    /// to be gathered, and all of it is asked for.
+    /// The whole way of a hit that has nothing to wait for: the memory tier, or the store where it is in memory, has a
+    /// response with content small enough to be gathered, and all of it is asked for.
     fn answer_now(&mut self, uri: &Uri) -> Option<After> {
         self.directives = RequestDirectives::of(&self.head.fields);
         self.apply_store_rule(uri);
         self.find_bypass(uri);
-        let candidates = self.at_hand(uri);
+        let mut candidates = self.at_hand(uri);
+        if candidates.stored.is_none() && self.head.method == Method::Get {
+            candidates.stored = self.stored_now(&candidates.key, uri);
+        }
         self.remember_stored(&candidates);
         match self.plan(&candidates) {
             Plan::Answer(reused) => self.respond_now(&candidates, &reused),
