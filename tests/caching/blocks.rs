@@ -277,8 +277,9 @@ fn where_the_rest_can_not_be_had_the_client_can_tell() {
             ),
         })
     };
-    let proxy = Proxy::start("");
     for origin in [&origin(LENGTH, ""), &another] {
+        // One each: what is fetched anew at the end gets a file, too.
+        let proxy = Proxy::start("");
         let uri = origin.uri("/");
         changed.store(false, SeqCst);
         let file = store(&proxy, &uri);
@@ -289,6 +290,7 @@ fn where_the_rest_can_not_be_had_the_client_can_tell() {
         let response = client.response_head("GET");
         assert!(response.is_hit() && response.first("content-length") == Some(&LENGTH.to_string()));
         let (content, _) = client.rest();
+        assert!(pattern(LENGTH).starts_with(&content), "damage was sent");
         assert!(
             content == pattern(LENGTH)[..2 * MIB],
             "{} bytes",
@@ -427,7 +429,7 @@ fn of_many_answers_none_has_damage() {
     });
     let (answers, damaged) = (answers.into_inner(), damaged.into_inner());
     assert!(
-        answers == 450 && damaged > 10,
+        answers == 450 && damaged > 2,
         "{answers} answers, {damaged} damaged"
     );
 }
