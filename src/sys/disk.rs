@@ -89,6 +89,14 @@ pub fn open(path: &Path, write: bool) -> io::Result<File> {
         .open(path)
 }
 
+/// True for the failure to open what isn't a file that this user may read: a link, a socket, another user's file.
+pub fn is_strange(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ELOOP | libc::EACCES | libc::EISDIR | libc::ENXIO | libc::ENOTDIR)
+    )
+}
+
 /// A new file in the directory's file system that has no name: it is gone when it is closed unless
 /// [`name`] gives it one. `Unsupported` where the file system has no such files.
 pub fn unnamed(directory: &Path) -> io::Result<File> {

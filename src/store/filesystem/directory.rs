@@ -189,12 +189,23 @@ impl Directory {
         self.place(&file, name, target)
     }
 
-    /// Opens the file of large content for reading; None when there is none.
+    /// Opens the file of large content for reading; None when there is none: nothing, or what nobody stored there, such as
+    /// a directory, a link, or a file that this user may not read.
     pub fn open(&self, id: &FileId) -> Result<Option<File>, StoreError> {
         let path = self.file(id);
-        match disk::open(&path, false) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            file => file.map(Some).map_err(StoreError::at(&path)),
+        let at = StoreError::at(&path);
+        let error = match disk::open(&path, false) {
+            Ok(file) if file.metadata().map_err(at)?.is_file() => return Ok(Some(file)),
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        match error {
+            Some(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Some(error) if !disk::is_strange(&error) => Err(at(error)),
+            _ => {
+                log::warn!("{} is no file of this store; passed over", path.display());
+                Ok(None)
+            }
         }
     }
 
@@ -257,6 +268,27 @@ mod tests {
             assert_eq!(unhex(bad), None, "{bad}");
         }
         assert_ne!(root.new_id(), root.new_id());
+    }
+
+    #[test]
+    fn what_lies_strangely_is_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Directory::prepare(dir.path()).unwrap();
+        let id = root.new_id();
+        make_directory(&root.files_of(id[0])).unwrap();
+        let path = root.file(&id);
+        assert!(root.open(&id).unwrap().is_none());
+        std::fs::create_dir(&path).unwrap();
+        assert!(root.open(&id).unwrap().is_none());
+        std::fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(root.open(&id).unwrap().is_none());
+        std::fs::remove_file(&path).unwrap();
+        disk::make_pipe(&path).unwrap();
+        assert!(root.open(&id).unwrap().is_none());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "x").unwrap();
+        assert!(root.open(&id).unwrap().is_some());
     }
 
     #[test]
