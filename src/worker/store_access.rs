@@ -39,8 +39,8 @@ pub(super) struct StoreAccess {
     open: RefCell<Option<Rc<OpenStore>>>,
     /// Still being opened when the worker began to serve.
     opening: Cell<Option<Opening>>,
-    /// The reason that was said last for there being none.
-    said: RefCell<Option<String>>,
+    /// The reason that was said last for there being none. Its words may differ each time.
+    said: Cell<Option<StoreState>>,
     read_only: Cell<bool>,
     /// The store was another proxy's when it was tried last.
     is_theirs: Cell<bool>,
@@ -121,14 +121,12 @@ impl StoreAccess {
 
     /// Says, once, why there is no store.
     fn lacks(&self, at: &Place, why: &StoreError) {
-        let text = why.to_string();
-        let mut said = self.said.borrow_mut();
-        if said.as_ref() != Some(&text) {
-            log::error!("nothing is stored: {text}; trying again until that is over");
-            *said = Some(text);
+        let state = state_of(why);
+        if self.said.replace(Some(state)) != Some(state) {
+            log::error!("nothing is stored: {why}; trying again until that is over");
         }
-        self.is_theirs.set(matches!(why, StoreError::Owned { .. }));
-        at.tell(state_of(why));
+        self.is_theirs.set(state == StoreState::Owned);
+        at.tell(state);
     }
 
     /// Tries to open the store; true when that is over.
@@ -151,7 +149,7 @@ impl StoreAccess {
                     "the store at {} was removed, moved or unmounted: it is made anew",
                     path.display()
                 );
-                *self.said.borrow_mut() = Some(String::new());
+                self.said.set(Some(StoreState::Used));
             }
             Ok(look) => {
                 self.is_read_only(path, look.is_read_only);

@@ -124,11 +124,18 @@ pub(super) fn new_directory(directory: &Directory) -> Result<PathBuf, StoreError
     let path = directory.version().join(name);
     let at = StoreError::at(&path);
     make_directory(&path).map_err(at)?;
-    if SERVICE_USERS.contains(&user::effective()) && Path::new(MEMORY).is_dir() {
-        let memory = format!("{MEMORY}/cacheproxy-{}", hex(&directory.new_id()));
-        let lock = Path::new(&memory).join(LOCK);
-        std::os::unix::fs::symlink(lock, path.join(LOCK)).map_err(at)?;
-        prepare_lock(&path).map_err(at)?;
+    let in_memory = || -> io::Result<()> {
+        if SERVICE_USERS.contains(&user::effective()) && Path::new(MEMORY).is_dir() {
+            let memory = format!("{MEMORY}/cacheproxy-{}", hex(&directory.new_id()));
+            let lock = Path::new(&memory).join(LOCK);
+            std::os::unix::fs::symlink(lock, path.join(LOCK))?;
+            prepare_lock(&path)?;
+        }
+        Ok(())
+    };
+    if let Err(error) = in_memory() {
+        remove(&path);
+        return Err(at(error));
     }
     Ok(path)
 }
