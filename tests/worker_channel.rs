@@ -352,7 +352,7 @@ fn files_are_seen_to_as_ordered_until_the_channel_is_closed() {
     drop(channel);
     worker.signal(Signal::SIGTERM);
     assert!(worker.ended_well());
-    let mark = std::fs::read_to_string(worker.dir.path().join("store/v3/boot"));
+    let mark = std::fs::read_to_string(worker.dir.path().join("store/v3/index/boot"));
     // The boot, the lock, and the last change before it was closed.
     assert_eq!(mark.unwrap().split_ascii_whitespace().count(), 4);
 }

@@ -17,6 +17,7 @@ pub(crate) mod plan;
 pub(crate) mod policy;
 pub mod provenance;
 pub mod range;
+pub mod refresh;
 pub(crate) mod reuse;
 pub(crate) mod sound;
 pub(crate) mod status;

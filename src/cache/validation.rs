@@ -4,7 +4,6 @@
 //! `If-Match` and `If-Unmodified-Since` are the origin's alone: see `bypass`.
 
 use super::directives::{TargetList, withheld};
-use super::freshness::Facts;
 use super::owner::StoredFor;
 use super::personal::PersonalFields;
 use super::provenance::Provenance;
@@ -130,21 +129,6 @@ pub fn refreshed(
         fields,
         ..stored.clone()
     }
-}
-
-/// True when a stored response is of more use with the metadata that a validation gave it, of which these are the facts
-/// (RFC 9111 §3.2). One that each use validates again gains nothing by a later time, and is left as it is where only its
-/// Date differs.
-pub fn is_worth_storing(stored: &Meta, refreshed: &Meta, facts: &Facts) -> bool {
-    let is_never_fresh =
-        facts.lifetime.seconds == 0 && facts.stale_while_revalidate == 0 && facts.must_revalidate;
-    let is_dated = |name: &[u8]| is_one_of(name, &["date", "age"]);
-    let rest = |meta: &Meta| -> Fields {
-        let lines = meta.fields.iter().filter(|(name, _)| !is_dated(name));
-        lines.collect()
-    };
-    let is_validated_always = facts.no_cache || is_never_fresh;
-    !is_validated_always || stored.variant != refreshed.variant || rest(stored) != rest(refreshed)
 }
 
 /// The outcome of a client's own condition on a stored response.

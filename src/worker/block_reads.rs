@@ -3,9 +3,9 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::transfers::FilePart;
 use crate::store::blocks::BLOCK;
 use crate::store::operations::{HangNews, Operations};
 use crate::store::{BlockChecks, StoreError};
@@ -15,6 +15,16 @@ use crate::sys::page_cache;
 const AT_ONCE: usize = 16;
 /// The longest wait for a block, those before it included, after which the disk is said to hang.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// A part of a file that is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FilePart<'a> {
+    pub(super) file: &'a Arc<File>,
+    pub(super) offset: u64,
+    pub(super) len: u64,
+    /// Its blocks, where they are to be checked.
+    pub(super) blocks: Option<&'a Arc<BlockChecks>>,
+}
 
 pub(super) struct BlockReads(Operations);
 

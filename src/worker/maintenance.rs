@@ -56,8 +56,8 @@ fn start_scrub(path: &Path, shared: &Arc<Shared>, worker: usize) -> mpsc::Sender
 
 /// Notes that everything stored has reached the disk, so that the index is believed after a reboot. Waits for the disk.
 pub(super) fn note_closed(path: &Path, shared: &Arc<Shared>) {
-    let noted = StoreMaintenance::open(path, shared.clone())
-        .and_then(|maintenance| maintenance.note_closed());
+    let noted =
+        StoreMaintenance::open(path, shared.clone()).and_then(|maintenance| maintenance.close());
     match noted {
         Ok(()) => {}
         // That there is no room is said when something isn't stored.

@@ -15,21 +15,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::yield_now;
 
-use super::block_reads::BlockReads;
+use super::block_reads::{BlockReads, FilePart};
 use crate::store::blocks::BLOCK;
-use crate::store::{BlockChecks, RemovedFiles, StoreError};
+use crate::store::{RemovedFiles, StoreError};
 use crate::sys::notifier::Notifier;
 use crate::sys::stream::Stream;
-
-/// A part of a file that is to be sent.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FilePart<'a> {
-    pub(super) file: &'a Arc<File>,
-    pub(super) offset: u64,
-    pub(super) len: u64,
-    /// Its blocks, where they are to be checked.
-    pub(super) blocks: Option<&'a Arc<BlockChecks>>,
-}
 
 /// A reason why sending ended early.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ mod cookies;
 mod damage;
 mod hung;
 mod keys;
+mod long_run;
 mod methods;
 mod pace;
 mod room;

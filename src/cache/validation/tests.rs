@@ -4,7 +4,6 @@
 use super::*;
 use std::time::Duration;
 
-use crate::cache::policy::Policy;
 use crate::cache::provenance::BootTime;
 use crate::cache::testing::{DATE, NOW, TIMES, fields, lines, response, stored};
 
@@ -303,35 +302,5 @@ fn fields_of_our_own_304() {
             *expected,
             "{stored:?}"
         );
-    }
-}
-
-#[test]
-fn what_gains_nothing_is_left_as_it_is() {
-    let date = ("Date", DATE);
-    let later = ("Date", LATER);
-    let cc = |value| ("Cache-Control", value);
-    #[rustfmt::skip]
-    let table: &[(Lines, Lines, bool)] = &[
-        (&[date, cc("no-cache")], &[later, cc("no-cache")], false),
-        (&[date, cc("max-age=60, no-cache")], &[later, cc("max-age=60, no-cache")], false),
-        (&[date, cc("max-age=0, must-revalidate")], &[later, cc("max-age=0, must-revalidate")], false),
-        (&[date, ("Age", "5"), cc("no-cache")], &[later, cc("no-cache")], false),
-        // It is fresh for longer.
-        (&[date, cc("max-age=60")], &[later, cc("max-age=60")], true),
-        (&[date, cc("max-age=60, must-revalidate")], &[later, cc("max-age=60, must-revalidate")], true),
-        // It may be served stale for longer.
-        (&[date, cc("max-age=0")], &[later, cc("max-age=0")], true),
-        (&[date, cc("max-age=0, must-revalidate, stale-while-revalidate=9")],
-         &[later, cc("max-age=0, must-revalidate, stale-while-revalidate=9")], true),
-        // It says something else.
-        (&[date, cc("no-cache")], &[later, cc("no-cache"), ("A", "1")], true),
-        (&[date, cc("no-cache"), ("ETag", "\"1\"")], &[later, cc("no-cache"), ("ETag", "W/\"1\"")], true),
-        (&[date, cc("max-age=60")], &[later, cc("no-cache")], true),
-    ];
-    for (old, new, expected) in table {
-        let (old, new) = (stored(200, old), stored(200, new));
-        let facts = Facts::of(&new, &Policy::default());
-        assert_eq!(is_worth_storing(&old, &new, &facts), *expected, "{new:?}");
     }
 }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::directory::Directory;
+use super::displaced::remove_all;
 use super::entry::{EntryKey, RecordPlace};
 use super::lookup::{decode, variants_of};
-use super::publish::remove_all;
 use super::walk::{Entry, Part, Went};
 use super::{FilesystemStore, index};
 use crate::cache::key::{Hash, Key};
@@ -167,8 +167,9 @@ impl StoreAdmin for StoreDirectory {
     }
 
     fn close(&self) -> Result<(), StoreError> {
-        match (&self.shared, self.opened.borrow().as_ref()) {
-            (None, Some(store)) => store.note_closed(),
+        let opened = self.opened.borrow_mut().take();
+        match (&self.shared, opened) {
+            (None, Some(store)) => store.close(),
             _ => Ok(()),
         }
     }

@@ -3,11 +3,11 @@
 
 use super::change::Change;
 use super::entry::EntryKey;
-use super::publish::remove_variant;
+use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
-use crate::store::StoreError;
 use crate::store::record::head;
 use crate::store::record::variants::{MOST_PARTS, VariantList};
+use crate::store::{Published, StoreError};
 
 /// Removes the parts whose place a whole response takes.
 pub(super) fn remove_parts_of(change: &mut Change<'_>, whole: &Meta) -> Result<(), StoreError> {
@@ -48,4 +48,31 @@ pub(super) fn bound_parts(change: &mut Change<'_>, new: &Meta) -> Result<(), Sto
         change.take_out(&part)?;
     }
     Ok(())
+}
+
+/// Removes the records of a variant, which its key's list doesn't have any more.
+pub(super) fn remove_variant(
+    change: &mut Change<'_>,
+    key: &Key,
+    variant: &Hash,
+) -> Result<(), StoreError> {
+    let prefix = EntryKey::of_variant(key, variant);
+    for entry in change.keys_from(prefix.as_bytes(), usize::MAX)? {
+        change.take_out(&entry)?;
+    }
+    Ok(())
+}
+
+/// Removes all records of a key, and its list.
+pub(super) fn remove_all(change: &mut Change<'_>, key: &Key) -> Result<Vec<Published>, StoreError> {
+    let list = EntryKey::of_list(key);
+    let mut removed = Vec::new();
+    for entry in change.keys_from(list.as_bytes(), usize::MAX)? {
+        if entry == list.as_bytes() {
+            change.delete_list(&entry)?;
+        } else if list.has_record(&entry) {
+            removed.extend(change.take_out(&entry)?);
+        }
+    }
+    Ok(removed)
 }

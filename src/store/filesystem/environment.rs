@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(super) struct Environment {
     page: u64,
     /// Marked as in use, so that nobody says that it was closed.
     users: File,
+    /// Nothing is read or written any more.
+    is_closed: AtomicBool,
 }
 
 /// The environments that this process has open: LMDB has each open once.
@@ -86,16 +89,37 @@ impl Environment {
             path: path.to_path_buf(),
             file,
             users,
+            is_closed: AtomicBool::new(false),
         })
     }
 
     pub(super) fn read(&self) -> Result<RoTxn<'_, WithTls>, heed::Error> {
+        self.check_open()?;
         self.env.read_txn()
+    }
+
+    fn check_open(&self) -> Result<(), heed::Error> {
+        match self.is_closed.load(SeqCst) {
+            true => Err(heed::Error::Io(io::Error::other("it was closed"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Closes it for all of this process, when nobody changes it; returns the number of its last transaction. What reads at
+    /// this moment has a moment left.
+    pub(super) fn close(&self) -> Result<u64, heed::Error> {
+        let txn = self.write()?;
+        self.is_closed.store(true, SeqCst);
+        drop(txn);
+        std::thread::sleep(Duration::from_millis(10));
+        Ok(self.env.info().last_txn_id as u64)
     }
 
     /// Begins a change, when those of others are done, however long that takes.
     pub(super) fn write(&self) -> Result<RwTxn<'_>, heed::Error> {
-        self.env.write_txn()
+        let txn = self.env.write_txn()?;
+        self.check_open()?;
+        Ok(txn)
     }
 
     pub(super) fn state(&self, txn: &RoTxn) -> Result<State, heed::Error> {

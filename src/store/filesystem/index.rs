@@ -7,7 +7,6 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::environment::{DATA, Environment, LOCK};
 use super::mark::{Belief, Identity, Mark};
 use crate::store::StoreError;
 use crate::sys::shared::Shared;
-use crate::sys::{clock, disk, user};
+use crate::sys::{clock, disk};
 
 const LINK: &str = "index";
 const PREFIX: &str = "index-";
@@ -26,10 +25,11 @@ const MARK: &str = "boot";
 /// The longest wait for another process that opens the index or closes it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Files there stay when a file system freezes or is full, so that those who read don't wait for it.
-const MEMORY: &str = "/dev/shm";
-/// A service's users, whose files in memory stay: an ordinary user's are removed when it logs out, and root's store is one
-/// of `cacheproxy run`, which may be removed with all that belongs to it.
-const SERVICE_USERS: Range<u32> = 1..1000;
+const MEMORY: &str = match cfg!(test) {
+    false => "/dev/shm",
+    // What tests leave is in their own directories.
+    true => "/dev/shm/none",
+};
 
 /// An index that was opened.
 pub(super) struct Opened {
@@ -96,25 +96,28 @@ pub(super) fn current(directory: &Directory) -> Option<PathBuf> {
     is_ours.then(|| directory.version().join(name))
 }
 
-/// Notes that the index was closed, if nobody else has it open.
-pub(super) fn note_closed(
+/// Closes the index, and notes that, if nobody else has it open: this process uses it no more. Its lock goes where it is in
+/// memory, so that nothing is left there.
+pub(super) fn close(
     directory: &Directory,
     environment: &Environment,
     boot: [u8; 16],
 ) -> Result<(), StoreError> {
     let _lock = lock(directory)?;
     if !environment.is_alone() {
-        return Ok(());
+        return environment.note_in_use();
     }
+    let mark = mark_of(environment, boot)?;
+    let failed = |error| environment.failure(error);
+    let closed = environment.close().map_err(failed)?;
     // What another wrote before it ended, too.
-    environment
-        .sync()
-        .map_err(|error| environment.failure(error))?;
+    environment.sync().map_err(failed)?;
     let mark = Mark {
-        closed_at: Some(environment.last_transaction()),
-        ..mark_of(environment, boot)?
+        closed_at: Some(closed),
+        ..mark
     };
     write_mark(directory, environment, &mark)?;
+    remove_lock(&environment.path);
     environment.note_in_use()
 }
 
@@ -125,7 +128,7 @@ pub(super) fn new_directory(directory: &Directory) -> Result<PathBuf, StoreError
     let at = StoreError::at(&path);
     make_directory(&path).map_err(at)?;
     let in_memory = || -> io::Result<()> {
-        if SERVICE_USERS.contains(&user::effective()) && Path::new(MEMORY).is_dir() {
+        if Path::new(MEMORY).is_dir() {
             let memory = format!("{MEMORY}/cacheproxy-{}", hex(&directory.new_id()));
             let lock = Path::new(&memory).join(LOCK);
             std::os::unix::fs::symlink(lock, path.join(LOCK))?;
@@ -197,13 +200,20 @@ fn remove_others(directory: &Directory, current: &Path) {
 
 /// Removes the directory of an environment, with its lock.
 pub(super) fn remove(path: &Path) {
-    if let Ok(lock) = path.join(LOCK).read_link() {
-        let _ = std::fs::remove_file(&lock);
-        let in_memory = lock.parent().filter(|it| it.starts_with(MEMORY));
-        let _ = in_memory.map(std::fs::remove_dir);
-    }
+    remove_lock(path);
     // What can't be removed now is found by those who tidy up.
     let _ = std::fs::remove_dir_all(path);
+}
+
+/// Removes a lock that is in memory.
+fn remove_lock(path: &Path) {
+    let Ok(lock) = path.join(LOCK).read_link() else {
+        return;
+    };
+    if let Some(directory) = lock.parent().filter(|it| it.starts_with(MEMORY)) {
+        let _ = std::fs::remove_file(&lock);
+        let _ = std::fs::remove_dir(directory);
+    }
 }
 
 type Believed = Result<Arc<Environment>, Option<String>>;

@@ -124,8 +124,8 @@ impl StoreMaintenance {
         })
     }
 
-    /// Notes that everything stored has reached the disk, when nobody else has the store open. Waits for the disk.
-    pub fn note_closed(&self) -> Result<(), StoreError> {
-        self.store.note_closed()
+    /// Closes the store for this process; see [`FilesystemStore::close`].
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.store.close()
     }
 }

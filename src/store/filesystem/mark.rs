@@ -60,9 +60,11 @@ impl Mark {
                 None => Belief::No("the machine went down while it was in use"),
             };
         }
-        match lock == Some(self.lock) {
-            true => Belief::InUse,
-            false => Belief::No("its lock was removed"),
+        match (lock == Some(self.lock), self.closed_at) {
+            (true, _) => Belief::InUse,
+            // By its last user, or later.
+            (false, Some(transaction)) => Belief::ClosedAt(transaction),
+            (false, None) => Belief::No("its lock was removed"),
         }
     }
 }
@@ -102,7 +104,9 @@ mod tests {
             (&open, 1, Some((2, 3)), Belief::InUse),
             (&closed, 1, Some((2, 3)), Belief::InUse),
             (&open, 1, Some((2, 4)), no_lock()),
-            (&closed, 1, None, no_lock()),
+            (&closed, 1, None, Belief::ClosedAt(7)),
+            (&closed, 1, Some((2, 4)), Belief::ClosedAt(7)),
+            (&open, 1, None, no_lock()),
             (&open, 9, Some((2, 3)), went_down),
             (&closed, 9, None, Belief::ClosedAt(7)),
         ];

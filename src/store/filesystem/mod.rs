@@ -270,13 +270,14 @@ impl FilesystemStore {
             && self.directory.files().is_dir()
     }
 
-    /// Notes that everything stored has reached the disk, when nobody else has the store open. Waits for the disk.
-    pub fn note_closed(&self) -> Result<(), StoreError> {
+    /// Closes the store for this process, and notes that everything stored has reached the disk when nobody else has it open.
+    /// Waits for the disk.
+    pub fn close(&self) -> Result<(), StoreError> {
         let environment = self.environment()?;
         environment
             .sync()
             .map_err(|error| environment.failure(error))?;
-        index::note_closed(&self.directory, &environment, self.shared.boot())
+        index::close(&self.directory, &environment, self.shared.boot())
     }
 }
 
@@ -333,7 +334,7 @@ impl Store for FilesystemStore {
     }
 
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError> {
-        self.change(|change| publish::remove_all(change, key))
+        self.change(|change| displaced::remove_all(change, key))
     }
 
     fn remove_damaged(&self) -> Result<(), StoreError> {

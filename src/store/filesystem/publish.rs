@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::FilesystemStore;
 use super::change::Change;
 use super::directory::NO_VARIANT;
-use super::displaced::{bound_parts, remove_parts_of};
+use super::displaced::{bound_parts, remove_all, remove_parts_of, remove_variant};
 use super::entry::EntryKey;
 use crate::cache::key::{Key, Variant};
 use crate::cache::stored::Meta;
@@ -309,31 +309,4 @@ fn is_of_transaction(outcome: &Result<(), StoreError>) -> bool {
         outcome,
         Ok(()) | Err(StoreError::Gone | StoreError::Unselectable | StoreError::MetaTooLarge(_))
     )
-}
-
-/// Removes the records of a variant, which its key's list doesn't have any more.
-pub(super) fn remove_variant(
-    change: &mut Change<'_>,
-    key: &Key,
-    variant: &crate::cache::key::Hash,
-) -> Result<(), StoreError> {
-    let prefix = EntryKey::of_variant(key, variant);
-    for entry in change.keys_from(prefix.as_bytes(), usize::MAX)? {
-        change.take_out(&entry)?;
-    }
-    Ok(())
-}
-
-/// Removes all records of a key, and its list.
-pub(super) fn remove_all(change: &mut Change<'_>, key: &Key) -> Result<Vec<Published>, StoreError> {
-    let list = EntryKey::of_list(key);
-    let mut removed = Vec::new();
-    for entry in change.keys_from(list.as_bytes(), usize::MAX)? {
-        if entry == list.as_bytes() {
-            change.delete_list(&entry)?;
-        } else if list.has_record(&entry) {
-            removed.extend(change.take_out(&entry)?);
-        }
-    }
-    Ok(removed)
 }

@@ -245,7 +245,8 @@ impl Exchange<'_> {
             return LookedUp::Nothing;
         }
         let is_of_get = !key.is_for_head() && !key.is_for_part();
-        let has_nothing = is_of_get && self.nothing_in == Some(worker.shared.generation(key.hash()));
+        let has_nothing =
+            is_of_get && self.nothing_in == Some(worker.shared.generation(key.hash()));
         let at_once = match has_nothing {
             true => Some(Ok(Found::Nothing)),
             false => store.lookup_now(key, fields),

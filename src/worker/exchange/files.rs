@@ -11,8 +11,9 @@ use crate::cache::range::{self, ByteRange, Selection};
 use crate::cache::validation::{Condition, client_condition};
 use crate::http::head::Method;
 use crate::store::{Content, Object};
+use crate::worker::block_reads::FilePart;
 use crate::worker::stored::Stored;
-use crate::worker::transfers::{FilePart, TransferEnd};
+use crate::worker::transfers::TransferEnd;
 
 impl Exchange<'_> {
     /// Sends this part of content in a file. Fails when the client is gone, or the content.

@@ -22,11 +22,11 @@ use crate::http::framing::Framing;
 use crate::http::head::{Method, Version};
 use crate::http::target::Uri;
 use crate::store::Content;
+use crate::worker::block_reads::FilePart;
 use crate::worker::pages::reason;
 use crate::worker::state::now;
 use crate::worker::stored::Stored;
 use crate::worker::stored_parts::StoredParts;
-use crate::worker::transfers::FilePart;
 
 /// The detail in Cache-Status of an answer because the origin server hangs.
 pub(super) const ORIGIN_HANGS: &str = "origin-hung";

@@ -13,8 +13,9 @@ use crate::http::fields::Fields;
 use crate::http::framing::Framing;
 use crate::store::spool::{ContentEnd, Piece, SpoolReader};
 use crate::sys::stream::Stream;
+use crate::worker::block_reads::FilePart;
 use crate::worker::gone::Watched;
-use crate::worker::transfers::{FilePart, Transfers};
+use crate::worker::transfers::Transfers;
 
 /// A piece up to this size is copied to what is gathered.
 const COPIED: usize = 8 << 10;

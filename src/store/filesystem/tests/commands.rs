@@ -260,7 +260,7 @@ fn a_command_makes_no_store_and_leaves_one_closed() {
     };
     let store = open(dir.path(), &shared, 0);
     publish(&store, &plain("GET http://a/"), &content(10, 1));
-    store.note_closed().unwrap();
+    store.close().unwrap();
     drop(store);
     assert_eq!(each(&admin, &Scope::Everything).len(), 1);
     assert!(!closed());

@@ -62,11 +62,17 @@ fn booted(dir: &Path, change: impl Fn(&mut mark::Mark)) -> (FilesystemStore, Arc
 #[test]
 fn an_index_is_believed_as_its_mark_says() {
     type Change = fn(&mut mark::Mark);
-    let table: [(&str, bool, Change, bool); 5] = [
+    let table: [(&str, bool, Change, bool); 6] = [
         ("same boot", false, |_| {}, true),
         ("another boot", false, |it| it.boot = [9; 16], false),
         ("another boot, closed", true, |it| it.boot = [9; 16], true),
-        ("its lock was removed", true, |it| it.lock.1 += 1, false),
+        ("its lock was removed", false, |it| it.lock.1 += 1, false),
+        (
+            "its lock was removed when it was closed",
+            true,
+            |it| it.lock.1 += 1,
+            true,
+        ),
         (
             "changed after it was closed",
             true,
@@ -83,7 +89,7 @@ fn an_index_is_believed_as_its_mark_says() {
         publish(&store, &small, &content(10, 1));
         publish_draft(&store, &large, &content(200_000, 1));
         if closed {
-            store.note_closed().unwrap();
+            store.close().unwrap();
         }
         drop(store);
         let (store, _) = booted(dir.path(), change);
@@ -108,13 +114,32 @@ fn one_that_others_have_open_is_not_noted_as_closed() {
     let mark = || mark::Mark::read(&bench.dir.path().join("v3/index/boot")).unwrap();
     let users = std::fs::File::open(bench.dir.path().join("v3/users")).unwrap();
     crate::sys::disk::mark_in_use(&users).unwrap();
-    bench.store.note_closed().unwrap();
+    bench.store.close().unwrap();
     assert_eq!(mark().closed_at, None);
+    publish(&bench.store, &plain("GET http://a/"), &content(10, 1));
     drop(users);
-    bench.store.note_closed().unwrap();
+    bench.store.close().unwrap();
     assert!(mark().closed_at.is_some());
-    open(bench.dir.path(), &bench.shared, 1);
-    assert_eq!(mark().closed_at, None, "it may be changed from now on");
+    // Whoever still has it changes nothing, and sees nothing.
+    let late = Whole::Memory(vec![content(10, 1)]);
+    assert!(
+        bench
+            .store
+            .publish(&plain("GET http://a/"), late, None)
+            .is_err()
+    );
+    assert!(
+        bench
+            .store
+            .lookup(&Key::new("GET http://a/"), &fields(&[]))
+            .is_err()
+    );
+    let Bench { dir, store, shared } = bench;
+    drop(store);
+    let again = open(dir.path(), &shared, 1);
+    assert!(look(&again, &Key::new("GET http://a/")).is_some());
+    let mark = mark::Mark::read(&dir.path().join("v3/index/boot")).unwrap();
+    assert_eq!(mark.closed_at, None, "it may be changed from now on");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Heads that are written and read back, damaged, cut short, and of lengths that aren't to be believed.
+
 use bytes::BytesMut;
 use strum::IntoEnumIterator as _;
 
