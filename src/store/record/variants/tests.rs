@@ -1,3 +1,5 @@
+//! Lists of variants: selection, bounds, who takes whose place, damage.
+
 use super::*;
 use crate::cache::owner::testing::identified;
 use crate::http::testing::fields;
