@@ -31,7 +31,7 @@ impl FilesystemStore {
         let room = (new.size(), change.state.file_bytes);
         #[cfg(test)]
         reached("copied");
-        index::note_open(&self.directory, &new, self.shared.boot())?;
+        index::note_open(&new, self.shared.boot())?;
         // First: who dies here leaves an index that nobody uses any more, rather than two.
         change.state.moved = true;
         change.commit(|_, _| self.shared.set_room(room.0 + room.1, 0))?;

@@ -23,6 +23,8 @@ use crate::sys::{disk, lmdb};
 /// The file of an environment.
 pub(super) const DATA: &str = "data.mdb";
 pub(super) const LOCK: &str = "lock.mdb";
+/// Beside it, what says how it is used: see `mark`.
+pub(super) const MARK: &str = "boot";
 
 const DATABASES: u32 = 3;
 
@@ -43,6 +45,8 @@ pub(super) struct Environment {
     users: File,
     /// Nothing is read or written any more.
     is_closed: AtomicBool,
+    /// What says that it is open has reached the disk.
+    is_mark_synced: AtomicBool,
 }
 
 /// The environments that this process has open: LMDB has each open once.
@@ -90,6 +94,7 @@ impl Environment {
             file,
             users,
             is_closed: AtomicBool::new(false),
+            is_mark_synced: AtomicBool::new(false),
         })
     }
 
@@ -110,6 +115,7 @@ impl Environment {
     pub(super) fn close(&self) -> Result<u64, heed::Error> {
         let txn = self.write()?;
         self.is_closed.store(true, SeqCst);
+        self.is_mark_synced.store(false, SeqCst);
         drop(txn);
         std::thread::sleep(Duration::from_millis(10));
         Ok(self.env.info().last_txn_id as u64)
@@ -117,9 +123,26 @@ impl Environment {
 
     /// Begins a change, when those of others are done, however long that takes.
     pub(super) fn write(&self) -> Result<RwTxn<'_>, heed::Error> {
+        self.sync_mark()?;
         let txn = self.env.write_txn()?;
         self.check_open()?;
         Ok(txn)
+    }
+
+    /// Sees to it that the mark is on the disk before anything is that is written after it. Only the first change waits.
+    pub(super) fn sync_mark(&self) -> io::Result<()> {
+        if !self.is_mark_synced.load(SeqCst) {
+            let mark = self.path.join(MARK);
+            for path in [Some(&*mark), Some(&*self.path), self.path.parent()] {
+                match path.map(|path| File::open(path)?.sync_all()) {
+                    // It was moved, as the change finds out, or removed.
+                    Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Some(_) | None => {}
+                }
+            }
+            self.is_mark_synced.store(true, SeqCst);
+        }
+        Ok(())
     }
 
     pub(super) fn state(&self, txn: &RoTxn) -> Result<State, heed::Error> {

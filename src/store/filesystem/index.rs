@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::directory::{Directory, hex, unhex};
-use super::environment::{DATA, Environment, LOCK};
+use super::environment::{DATA, Environment, LOCK, MARK};
 use super::mark::{Belief, Identity, Mark};
 use crate::store::StoreError;
 use crate::sys::shared::Shared;
@@ -21,7 +21,6 @@ use crate::sys::{clock, disk};
 
 const LINK: &str = "index";
 const PREFIX: &str = "index-";
-const MARK: &str = "boot";
 /// The longest wait for another process that opens the index or closes it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Files there stay when a file system freezes or is full, so that those who read don't wait for it.
@@ -59,7 +58,7 @@ pub(super) fn open(directory: &Directory, shared: &Shared) -> Result<Opened, Sto
             anew: why,
         },
     };
-    note_open(directory, &opened.environment, boot)?;
+    note_open(&opened.environment, boot)?;
     if opened.is_new {
         shared.forget_index_faults();
     }
@@ -78,7 +77,7 @@ pub(super) fn replace(
         Some(path) if path != damaged && path.join(DATA).exists() => reopen(directory, &path)?,
         _ => make(directory)?,
     };
-    note_open(directory, &environment, boot)?;
+    note_open(&environment, boot)?;
     Ok(environment)
 }
 
@@ -116,7 +115,8 @@ pub(super) fn close(
         closed_at: Some(closed),
         ..mark
     };
-    write_mark(directory, environment, &mark)?;
+    write_mark(environment, &mark)?;
+    environment.sync_mark().map_err(StoreError::at(&environment.path))?;
     remove_lock(&environment.path);
     environment.note_in_use()
 }
@@ -254,7 +254,6 @@ fn make(directory: &Directory) -> Result<Arc<Environment>, StoreError> {
 }
 
 pub(super) fn note_open(
-    directory: &Directory,
     environment: &Environment,
     boot: [u8; 16],
 ) -> Result<(), StoreError> {
@@ -262,7 +261,7 @@ pub(super) fn note_open(
     if Mark::read(&environment.path.join(MARK)).as_ref() == Some(&mark) {
         return Ok(());
     }
-    write_mark(directory, environment, &mark)
+    write_mark(environment, &mark)
 }
 
 fn mark_of(environment: &Environment, boot: [u8; 16]) -> Result<Mark, StoreError> {
@@ -275,12 +274,8 @@ fn mark_of(environment: &Environment, boot: [u8; 16]) -> Result<Mark, StoreError
     })
 }
 
-/// Writes the mark so that it is on the disk before anything is that is written after it.
-fn write_mark(
-    directory: &Directory,
-    environment: &Environment,
-    mark: &Mark,
-) -> Result<(), StoreError> {
+/// Writes the mark, whole or not at all. It reaches the disk when that is asked for.
+fn write_mark(environment: &Environment, mark: &Mark) -> Result<(), StoreError> {
     let path = environment.path.join(MARK);
     let new = environment.path.join(".boot");
     let at = StoreError::at(&path);
@@ -293,10 +288,7 @@ fn write_mark(
         .open(&new)
         .map_err(at)?;
     file.write_all(mark.to_string().as_bytes())
-        .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(&new, &path))
-        .and_then(|()| File::open(&environment.path)?.sync_all())
-        .and_then(|()| File::open(directory.version())?.sync_all())
         .map_err(at)
 }
 

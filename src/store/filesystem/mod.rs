@@ -171,6 +171,10 @@ impl FilesystemStore {
                     let value = change(&mut begun)?;
                     #[cfg(test)]
                     steps::reached("changed");
+                    // And again once it is committed: who is killed in between leaves no copy in memory of what was before.
+                    for hash in &begun.changed {
+                        self.shared.next_generation(hash);
+                    }
                     let settle = |stored, slack| self.shared.set_room(stored, slack);
                     Ok(Some((value, begun.commit(settle)?)))
                 }
