@@ -86,7 +86,10 @@ fn variants_are_selected_by_vary() {
 
 /// What `list` says is stored.
 fn listed(proxy: &Proxy) -> String {
-    let list = command(&proxy.runtime_dir()).arg("list").output().unwrap();
+    let dir = proxy.runtime_dir();
+    let mut list = command(&dir);
+    let list = list.args(["list", "--runtime-dir"]).arg(&dir);
+    let list = list.output().unwrap();
     String::from_utf8_lossy(&list.stdout).into_owned()
 }
 

@@ -136,7 +136,9 @@ impl Environment {
             for path in [Some(&*mark), Some(&*self.path), self.path.parent()] {
                 match path.map(|path| File::open(path)?.sync_all()) {
                     // It was moved, as the change finds out, or removed.
-                    Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error);
+                    }
                     Some(_) | None => {}
                 }
             }

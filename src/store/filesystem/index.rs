@@ -116,7 +116,9 @@ pub(super) fn close(
         ..mark
     };
     write_mark(environment, &mark)?;
-    environment.sync_mark().map_err(StoreError::at(&environment.path))?;
+    environment
+        .sync_mark()
+        .map_err(StoreError::at(&environment.path))?;
     remove_lock(&environment.path);
     environment.note_in_use()
 }
@@ -253,10 +255,7 @@ fn make(directory: &Directory) -> Result<Arc<Environment>, StoreError> {
     placed.inspect_err(|_| remove(&path))
 }
 
-pub(super) fn note_open(
-    environment: &Environment,
-    boot: [u8; 16],
-) -> Result<(), StoreError> {
+pub(super) fn note_open(environment: &Environment, boot: [u8; 16]) -> Result<(), StoreError> {
     let mark = mark_of(environment, boot)?;
     if Mark::read(&environment.path.join(MARK)).as_ref() == Some(&mark) {
         return Ok(());

@@ -241,7 +241,10 @@ pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> Option<usize
         .map(Key::part)
         .collect();
     keys.extend(parts);
+    // They won't get there.
+    let mut count = 0;
     for key in &keys {
+        count += worker.waiting_lists.on_their_way(&worker.shared, key);
         worker.shared.invalidate(key.hash());
         // Nobody joins what was asked before.
         worker.waiting_lists.clear(key);
@@ -250,10 +253,10 @@ pub async fn invalidate(worker: &Rc<Worker>, mut keys: Vec<Key>) -> Option<usize
     let Some(store) = worker.store.get() else {
         // It may come back with what it had.
         note_unremoved(&worker.shared, &keys);
-        return Some(0);
+        return Some(count);
     };
     match store.remove(keys).await {
-        Removal::Done(removed) => Some(removed.len()),
+        Removal::Done(removed) => Some(count + removed.len()),
         Removal::Outstanding(failure) => {
             if let Some(failure) = failure {
                 worker.warn_of_failure(&failure);

@@ -67,6 +67,17 @@ impl WaitingLists {
         list.is_some_and(|list| !list.fetches.borrow().is_empty())
     }
 
+    /// The number of responses for this key that are whole and on their way into the store.
+    pub fn on_their_way(&self, shared: &Shared, key: &Key) -> usize {
+        let lists = self.lists.borrow();
+        let list = lists.get(key);
+        list.map_or(0, |list| {
+            let fetches = list.fetches.borrow();
+            let is_one = |fetch: &&Rc<Fetch>| fetch.is_at_hand() && fetch.is_valid(shared, key);
+            fetches.iter().filter(is_one).count()
+        })
+    }
+
     /// The claim on a key that a fetch of it has.
     pub fn claim_of(&self, key: &Key, local_allowed: bool) -> Option<Rc<ClaimGuard>> {
         let lists = self.lists.borrow();

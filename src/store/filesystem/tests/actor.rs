@@ -134,6 +134,10 @@ impl Actor {
         let round_text = round.to_string();
         let mut lines: Vec<(&str, &str)> = lines.iter().map(|it| (&*it.0, &*it.1)).collect();
         lines.push(("round", &round_text));
+        // Validated since then.
+        let epoch_text = epoch.to_string();
+        lines.retain(|(name, _)| *name != "epoch");
+        lines.push(("epoch", &epoch_text));
         meta.fields = fields(&lines);
         meta.response_time = Timestamp::from_millis(round);
         let refreshed = self.store.refresh(&object, &meta, Some(epoch));

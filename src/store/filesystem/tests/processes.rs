@@ -252,6 +252,16 @@ fn everyone_goes_on_while_others_are_killed() {
         }
         victims.iter_mut().for_each(Process::kill);
         stop.store(true, Relaxed);
+        // One that is killed as it is given LMDB's lock takes along that others wait: whoever contends for it next wakes them.
+        let contend = || {
+            while !onlooker.is_finished() {
+                let _ = actor.store.change(|_| Ok(()));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(contend);
+            contend();
+        });
         let (looks, longest) = onlooker.join().unwrap();
         (kills, looks, longest)
     });
