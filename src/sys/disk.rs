@@ -176,6 +176,11 @@ pub fn is_in_use(file: &File) -> bool {
     flock(file, libc::LOCK_EX | libc::LOCK_NB).is_err()
 }
 
+/// Gives up a lock on a file.
+pub fn unlock(file: &File) -> io::Result<()> {
+    flock(file, libc::LOCK_UN)
+}
+
 fn flock(file: &File, how: libc::c_int) -> io::Result<()> {
     // SAFETY: flock takes an open fd and flags, and touches no memory of ours.
     Ok(Errno::result(unsafe { libc::flock(file.as_raw_fd(), how) }).map(drop)?)

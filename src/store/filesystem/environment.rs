@@ -238,14 +238,16 @@ impl Environment {
         matches!((named, open), (Ok(named), Ok(open)) if named == open)
     }
 
-    /// Marks it as in use, after [`Environment::is_alone`] has taken that away.
-    pub(super) fn note_in_use(&self) -> Result<(), StoreError> {
-        disk::mark_in_use(&self.users).map_err(StoreError::at(&self.path))
+    /// Tells whether nobody else has it open. From then on it isn't marked as in use by this process; where nobody else has,
+    /// nobody can open it until [`Environment::let_go`].
+    pub(super) fn is_alone(&self) -> bool {
+        // A lock that can't be made exclusive is lost, as flock(2) says.
+        !disk::is_in_use(&self.users)
     }
 
-    /// Tells whether nobody else has it open. From then on nobody else can.
-    pub(super) fn is_alone(&self) -> bool {
-        !disk::is_in_use(&self.users)
+    /// Lets others open it.
+    pub(super) fn let_go(&self) -> Result<(), StoreError> {
+        disk::unlock(&self.users).map_err(StoreError::at(&self.path))
     }
 
     /// What a transaction of it failed with, in words.

@@ -95,20 +95,21 @@ pub(super) fn current(directory: &Directory) -> Option<PathBuf> {
     is_ours.then(|| directory.version().join(name))
 }
 
-/// Closes the index, and notes that, if nobody else has it open: this process uses it no more. Its lock goes where it is in
-/// memory, so that nothing is left there.
+/// Closes the index for this process; the last to do so notes that it was closed. Then its lock goes where it is in memory, so
+/// that nothing is left there.
 pub(super) fn close(
     directory: &Directory,
     environment: &Environment,
     boot: [u8; 16],
 ) -> Result<(), StoreError> {
     let _lock = lock(directory)?;
-    if !environment.is_alone() {
-        return environment.note_in_use();
-    }
     let mark = mark_of(environment, boot)?;
     let failed = |error| environment.failure(error);
     let closed = environment.close().map_err(failed)?;
+    // From now on those who close it after this one don't find it in use, though this process may take a while to end.
+    if !environment.is_alone() {
+        return Ok(());
+    }
     // What another wrote before it ended, too.
     environment.sync().map_err(failed)?;
     let mark = Mark {
@@ -120,7 +121,7 @@ pub(super) fn close(
         .sync_mark()
         .map_err(StoreError::at(&environment.path))?;
     remove_lock(&environment.path);
-    environment.note_in_use()
+    environment.let_go()
 }
 
 /// A directory for another environment, not yet the index.
