@@ -48,6 +48,10 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
         Whole::Memory(parts) => joined(parts),
         Whole::Draft { .. } => None,
     };
+    // What came from the network lies in buffers that are much larger.
+    let whole = content
+        .clone()
+        .map_or(whole, |content| Whole::Memory(vec![content]));
     let small = content.map(|content| Object {
         generation,
         meta: meta.clone(),
