@@ -156,6 +156,13 @@ fn a_client_that_holds_a_removed_file_is_cut_off_below_the_floor_only() {
     .start();
     let origin = large();
     let mut slow = slow_clients(&proxy, &origin, 0..2);
+    let files = proxy.store_as_seen().join("v3/files");
+    let stored = || {
+        let directories = std::fs::read_dir(&files).into_iter().flatten().flatten();
+        let files = directories.filter_map(|it| std::fs::read_dir(it.path()).ok());
+        files.map(Iterator::count).sum::<usize>()
+    };
+    wait_until("both are stored", TIMEOUT, || stored() == 2);
     for number in 0..2 {
         let purged = proxy.request("PURGE", &origin.uri(&format!("/{number}/{}", 16 * MIB)), "");
         assert_eq!(purged.status, 200);

@@ -192,15 +192,17 @@ fn the_beginning_may_break_off() {
         }
     });
     ask(&proxy, &origin, "/", &format!("Range: {}\r\n", middle()));
-    settle(&proxy);
-    let mut client = Client::asking(&proxy, &origin.uri("/"));
-    assert!(client.try_response("GET").is_err());
     let within = format!(
         "Range: bytes={FIRST}-{}\r\nCache-Control: only-if-cached\r\n",
         END - 1
     );
-    wait_until("the middle is still there", TIMEOUT, || {
+    let is_there = || {
         let got = ask(&proxy, &origin, "/", &within);
         got.status == 206 && got.content == content[FIRST..END]
-    });
+    };
+    settle(&proxy);
+    wait_until("the middle is there", TIMEOUT, is_there);
+    let mut client = Client::asking(&proxy, &origin.uri("/"));
+    assert!(client.try_response("GET").is_err());
+    wait_until("the middle is still there", TIMEOUT, is_there);
 }

@@ -197,6 +197,14 @@ impl Fetch {
         matches!(*self.stage.borrow(), Stage::Publishing(..))
     }
 
+    /// True when its response is whole, and on its way into the store.
+    pub fn is_on_its_way(&self) -> bool {
+        let is_kept = |answer: Rc<Answer>| {
+            answer.sharing.is_ok() && answer.spool.is_whole() && answer.spool.keeps_all()
+        };
+        self.is_at_hand() || self.answer().is_some_and(is_kept)
+    }
+
     /// The response on its way into the store, if this request selects it: newer than what the store has.
     pub(super) fn publishing(&self, shared: &Shared, request: &Fields) -> Option<Publishing> {
         if let Stage::Publishing(_, stored) = &*self.stage.borrow() {

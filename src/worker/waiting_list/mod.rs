@@ -73,7 +73,7 @@ impl WaitingLists {
         let list = lists.get(key);
         list.map_or(0, |list| {
             let fetches = list.fetches.borrow();
-            let is_one = |fetch: &&Rc<Fetch>| fetch.is_at_hand() && fetch.is_valid(shared, key);
+            let is_one = |fetch: &&Rc<Fetch>| fetch.is_on_its_way() && fetch.is_valid(shared, key);
             fetches.iter().filter(is_one).count()
         })
     }
