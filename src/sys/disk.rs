@@ -23,7 +23,17 @@ pub fn prepare_directory(path: &Path) -> io::Result<()> {
     let mut directories = DirBuilder::new();
     directories.recursive(true).mode(DIRECTORY_MODE);
     directories.create(path)?;
-    try_writing(path)
+    match try_writing(path) {
+        // What is stored on it can be used all the same.
+        Err(error) if is_full(&error) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// True where there is no room, be it for a while.
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 /// Makes a file in the directory that is gone again at once: what the modes say isn't all that decides.
@@ -60,11 +70,7 @@ pub fn names_unnamed(directory: &Path) -> io::Result<bool> {
 }
 
 fn is_no_room(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(
-        error.kind(),
-        StorageFull | QuotaExceeded | ReadOnlyFilesystem
-    )
+    is_full(error) || error.kind() == io::ErrorKind::ReadOnlyFilesystem
 }
 
 /// A name that no other trial has.

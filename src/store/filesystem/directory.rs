@@ -55,7 +55,11 @@ impl Directory {
             disk::prepare_directory(directory).map_err(StoreError::at(directory))?;
         }
         let temporaries = root.temporaries();
-        let names = disk::names_unnamed(&temporaries).map_err(StoreError::at(&temporaries))?;
+        let names = match disk::names_unnamed(&temporaries) {
+            // It is found out when there is room.
+            Err(error) if disk::is_full(&error) => true,
+            names => names.map_err(StoreError::at(&temporaries))?,
+        };
         root.no_unnamed.store(!names, Relaxed);
         let tag = path.join("CACHEDIR.TAG");
         if !tag.exists() {

@@ -6,8 +6,8 @@
 //! whether it was closed then.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -274,21 +274,17 @@ fn mark_of(environment: &Environment, boot: [u8; 16]) -> Result<Mark, StoreError
     })
 }
 
-/// Writes the mark, whole or not at all. It reaches the disk when that is asked for.
+/// Writes the mark in place, since a full disk has no room for another; half a mark is none. It reaches the disk when that is
+/// asked for.
 fn write_mark(environment: &Environment, mark: &Mark) -> Result<(), StoreError> {
     let path = environment.path.join(MARK);
-    let new = environment.path.join(".boot");
     let at = StoreError::at(&path);
     let mut options = File::options();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(at)?;
-    file.write_all(mark.to_string().as_bytes())
-        .and_then(|()| std::fs::rename(&new, &path))
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(&path).map_err(at)?;
+    let text = mark.to_string();
+    file.write_all_at(text.as_bytes(), 0)
+        .and_then(|()| file.set_len(text.len() as u64))
         .map_err(at)
 }
 

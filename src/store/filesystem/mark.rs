@@ -40,7 +40,9 @@ impl Mark {
     }
 
     fn parse(text: &str) -> Option<Mark> {
-        let mut words = text.split_ascii_whitespace();
+        // What follows is left of another, over which it was written.
+        let (line, _) = text.split_once('\n')?;
+        let mut words = line.split_ascii_whitespace();
         let boot = unhex(words.next()?)?;
         let mut number = || words.next().map(str::parse::<u64>);
         let lock = (number()?.ok()?, number()?.ok()?);
@@ -113,6 +115,9 @@ mod tests {
         for (mark, boot, lock, expected) in table {
             assert_eq!(mark.belief([boot; 16], lock), expected, "{mark} {boot}");
         }
+        let over = format!("{open}{closed}");
+        assert_eq!(Mark::parse(&over).as_ref(), Some(&open));
+        assert_eq!(Mark::parse(open.to_string().trim_end()), None);
         for text in ["", "x", &hex(&[1; 16]), &format!("{} 1 x", hex(&[1; 16]))] {
             assert_eq!(Mark::parse(text), None, "{text}");
         }

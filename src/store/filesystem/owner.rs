@@ -4,8 +4,8 @@
 //! The same file tells whether the path still leads to what was opened.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -109,9 +109,10 @@ fn is_free(file: &File) -> io::Result<bool> {
 /// Takes the lock, and finds out whose it is. Never waits.
 fn hold(mut file: &File, proxy: &ProxyIdentity) -> io::Result<Held> {
     if disk::try_lock(file, LockKind::Exclusive)? {
-        file.set_len(0)?;
-        file.rewind()?;
-        write!(file, "{}\n{}\n", proxy.digits(), proxy.name)?;
+        // In place, since a full disk has no room for more.
+        let text = format!("{}\n{}\n", proxy.digits(), proxy.name);
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.set_len(text.len() as u64)?;
     }
     // For a moment nobody has it: what is written there then decides.
     if !disk::try_lock(file, LockKind::Shared)? {

@@ -17,8 +17,12 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     if let Some(name) = file_system::network(path).map_err(at)? {
         return Err(unsuitable(format!("{name} lies on another machine")));
     }
-    let file = disk::trial(path).map_err(at)?;
-    match file_system::map(&file).map_err(at)? {
+    let mapping = match disk::trial(path).and_then(|file| file_system::map(&file)) {
+        // It was, when the store was made.
+        Err(error) if disk::is_full(&error) => return Ok(()),
+        mapping => mapping.map_err(at)?,
+    };
+    match mapping {
         Mapping::Coherent => Ok(()),
         Mapping::Incoherent => Err(unsuitable(
             "a file that is mapped doesn't show there what is written to it".to_owned(),
