@@ -83,9 +83,12 @@ impl Environment {
         let (objects, order, state) = databases(&env).map_err(at)?;
         // Those that died while they read would keep what is free from being used.
         env.clear_stale_readers().map_err(at)?;
-        let file = env.try_clone_inner_file().map_err(at)?;
+        let mut options = File::options();
+        let file = options.read(true).write(true).open(path.join(DATA));
+        let file = file.map_err(|error| at(error.into()))?;
+        let page = page_size(&env, &objects).map_err(at)?;
         Ok(Environment {
-            page: u64::from(env.stat().page_size),
+            page,
             env,
             objects,
             order,
@@ -254,6 +257,11 @@ impl Environment {
     pub(super) fn failure(&self, error: heed::Error) -> StoreError {
         EnvironmentError::at(&self.path)(error).into()
     }
+}
+
+fn page_size(env: &Env<WithTls>, of: &Database<Bytes, Bytes>) -> Result<u64, heed::Error> {
+    let txn = env.read_txn()?;
+    Ok(u64::from(of.stat(&txn)?.page_size))
 }
 
 type Databases = (
