@@ -261,8 +261,6 @@ impl<'a> Importer<'a> {
     }
 
     fn count(&mut self, published: Result<(), StoreError>, len: u64) -> Result<(), Failure> {
-        // Eviction reads the store again afterwards, and so learns what was displaced.
-        drop(self.store.take_removed());
         match published {
             Ok(()) => {
                 self.tally.stored += 1;

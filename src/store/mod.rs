@@ -61,20 +61,11 @@ pub trait Store: Send + Sync {
     fn lookup(&self, key: &Key, request: &Fields) -> Result<Found, StoreError>;
 
     /// The stored parts under the key of a part, of the variant that this request selects, by their first bytes, whatever
-    /// representations they are of: `cache::parts` tells those of one. A store that keeps one part a variant has no more.
-    fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError> {
-        match self.lookup(key, request)? {
-            Found::Object(part) => Ok(vec![*part]),
-            Found::Nothing | Found::OtherVariants => Ok(Vec::new()),
-        }
-    }
+    /// representations they are of: `cache::parts` tells those of one.
+    fn parts(&self, key: &Key, request: &Fields) -> Result<Vec<Object>, StoreError>;
 
-    /// Removes this part alone, unless its place (key, variant, first byte) has another by now. Nothing in a store that keeps
-    /// one part a variant.
-    fn remove_part(&self, part: &Object) -> Result<(), StoreError> {
-        let _ = part;
-        Ok(())
-    }
+    /// Removes this part alone, unless its place (key, variant, first byte) has another by now.
+    fn remove_part(&self, part: &Object) -> Result<(), StoreError>;
 
     /// A place for content that is being fetched, `expected` bytes long where that was announced. Room for it is
     /// reserved as it comes.
@@ -107,11 +98,6 @@ pub trait Store: Send + Sync {
 
     /// Removes every stored response of this key and tells what they were.
     fn remove(&self, key: &Key) -> Result<Vec<Published>, StoreError>;
-
-    /// Takes what the store itself removed since this was last asked: variants that were displaced, records
-    /// that did not check. To be announced to the evictor like the outcome of [`Store::remove`]. Nothing where
-    /// the store evicts by itself.
-    fn take_removed(&self) -> Vec<Published>;
 
     /// False when its paths lead to something else than what was opened: it was removed, moved or replaced. May wait for
     /// the disk.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{SOURCE, code, files};
 
 /// Names of files that only the tests have.
-const OF_TESTS: [&str; 4] = ["tests", "testing", "suite", "simulation"];
+const OF_TESTS: [&str; 3] = ["tests", "testing", "suite"];
 
 /// The names that lead to a module, from the crate on.
 type Module = Vec<String>;

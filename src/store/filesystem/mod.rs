@@ -345,10 +345,6 @@ impl Store for FilesystemStore {
         self.remove_damaged()
     }
 
-    fn take_removed(&self) -> Vec<Published> {
-        Vec::new()
-    }
-
     fn open_files(&self) -> &Arc<OpenFiles> {
         &self.open_files
     }

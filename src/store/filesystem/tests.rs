@@ -100,7 +100,7 @@ impl Bench {
 #[test]
 fn does_what_every_store_does() {
     let bench = bench();
-    suite::run(&bench.store, &|| None);
+    suite::run(&bench.store);
     assert_eq!(
         std::fs::read_dir(bench.dir.path().join("tmp"))
             .unwrap()

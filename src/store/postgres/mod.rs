@@ -241,11 +241,6 @@ impl Store for PostgresStore {
         &self.open_files
     }
 
-    /// None that are to be announced: a worker of one host evicts for all.
-    fn take_removed(&self) -> Vec<Published> {
-        Vec::new()
-    }
-
     fn shared(self: Arc<Self>) -> Option<Arc<dyn SharedStore>> {
         Some(self)
     }

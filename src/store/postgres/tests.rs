@@ -81,7 +81,7 @@ fn wait_for_server(bench: &Bench, there: bool) {
 fn does_what_every_store_does() {
     let bench = bench(&Server::shared().database());
     until("it listens", || bench.store.waiters.is_heard());
-    suite::run(&bench.store, &|| None);
+    suite::run(&bench.store);
 }
 
 #[test]

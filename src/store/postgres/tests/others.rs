@@ -19,7 +19,7 @@ fn nothing_of_theirs_is_called() {
     assert!(shadowed.is_err_and(|why| why.contains("hijacked")));
     let bench = bench(&server.connection("shadowed"));
     until("it listens", || bench.store.waiters.is_heard());
-    suite::run(&bench.store, &|| None);
+    suite::run(&bench.store);
     publish(
         &bench.store,
         &plain("GET http://others/a"),
