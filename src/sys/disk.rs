@@ -30,6 +30,14 @@ pub fn prepare_directory(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a directory of a store below one that is there, if it isn't there yet.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// True where there is no room, be it for a while.
 pub fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};

@@ -3,9 +3,9 @@
 //! `v3/files/ab/<id>` holds large content, `v3/index` names the directory of the environment, `tmp/` is for what is being
 //! written where the file system has no unnamed files.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -175,7 +175,7 @@ impl Directory {
         };
         let given = match give() {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !directory.is_dir() => {
-                make_directory(&directory).and_then(|()| give())
+                disk::make_directory(&directory).and_then(|()| give())
             }
             given => given,
         };
@@ -226,13 +226,6 @@ impl Directory {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(disk::DIRECTORY_MODE).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        outcome => outcome,
-    }
-}
-
 /// 32 hexadecimal digits.
 pub fn hex(hash: &Hash) -> String {
     format!("{:032x}", u128::from_be_bytes(*hash))
@@ -279,7 +272,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Directory::prepare(dir.path()).unwrap();
         let id = root.new_id();
-        make_directory(&root.files_of(id[0])).unwrap();
+        disk::make_directory(&root.files_of(id[0])).unwrap();
         let path = root.file(&id);
         assert!(root.open(&id).unwrap().is_none());
         std::fs::create_dir(&path).unwrap();

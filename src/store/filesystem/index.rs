@@ -5,9 +5,9 @@
 //! `v3/index` names its directory, and is replaced at once. `boot` in that says in which boot it was last opened, and
 //! whether it was closed then.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ pub(super) fn new_directory(directory: &Directory) -> Result<PathBuf, StoreError
     let name = format!("{PREFIX}{}", hex(&directory.new_id()));
     let path = directory.version().join(name);
     let at = StoreError::at(&path);
-    make_directory(&path).map_err(at)?;
+    disk::make_directory(&path).map_err(at)?;
     let in_memory = || -> io::Result<()> {
         if Path::new(MEMORY).is_dir() {
             let memory = format!("{MEMORY}/cacheproxy-{}", hex(&directory.new_id()));
@@ -339,18 +339,11 @@ fn prepare_lock(path: &Path) -> io::Result<()> {
     let Some(parent) = lock.parent().filter(|it| it.starts_with(MEMORY)) else {
         return Err(io::Error::other("its lock is no file of ours"));
     };
-    make_directory(parent)?;
+    disk::make_directory(parent)?;
     let (ours, its) = (path.metadata()?, parent.symlink_metadata()?);
     if !its.is_dir() || its.uid() != ours.uid() || its.mode() & 0o077 != 0 {
         let why = format!("{} is another user's", parent.display());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
     Ok(())
-}
-
-fn make_directory(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(disk::DIRECTORY_MODE).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        outcome => outcome,
-    }
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::directory::hex;
 use crate::store::StoreError;
 use crate::sys::disk::{self, LockKind};
 
@@ -28,12 +29,6 @@ const LONGEST: u64 = 4096;
 pub(crate) struct ProxyIdentity {
     pub(crate) id: [u8; 16],
     pub(crate) name: String,
-}
-
-impl ProxyIdentity {
-    fn digits(&self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.id))
-    }
 }
 
 /// A store that is this proxy's, as long as this is kept.
@@ -110,7 +105,7 @@ fn is_free(file: &File) -> io::Result<bool> {
 fn hold(mut file: &File, proxy: &ProxyIdentity) -> io::Result<Held> {
     if disk::try_lock(file, LockKind::Exclusive)? {
         // In place, since a full disk has no room for more.
-        let text = format!("{}\n{}\n", proxy.digits(), proxy.name);
+        let text = format!("{}\n{}\n", hex(&proxy.id), proxy.name);
         file.write_all_at(text.as_bytes(), 0)?;
         file.set_len(text.len() as u64)?;
     }
@@ -122,7 +117,7 @@ fn hold(mut file: &File, proxy: &ProxyIdentity) -> io::Result<Held> {
     file.rewind()?;
     file.take(LONGEST).read_to_string(&mut text)?;
     match text.split_once('\n') {
-        Some((id, _)) if id == proxy.digits() => Ok(Held::Ours),
+        Some((id, _)) if id == hex(&proxy.id) => Ok(Held::Ours),
         Some((_, name)) => Ok(Held::Theirs(name.trim_end().to_owned())),
         None => Ok(Held::Theirs("another proxy".to_owned())),
     }
