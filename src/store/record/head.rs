@@ -41,7 +41,14 @@ use crate::store::error::StoreError;
 const VERSION: u32 = 4;
 /// The version, the length and the checksum, which that isn't of.
 const CHECKED_FROM: usize = 24;
-const FIXED: usize = 155;
+/// Where some of the table begin: they are read alone too.
+const ORDER: usize = CHECKED_FROM;
+const CONTENT: usize = 72;
+const CONTENT_CHECKSUM: usize = 80;
+const PLACE: usize = 112;
+const ALGORITHM: usize = 132;
+const LENGTHS: usize = 135;
+const FIXED: usize = LENGTHS + 5 * 4;
 
 /// The most bytes that a head may take.
 pub const MOST_HEAD: usize = FIXED + 64 + 2 * MOST_META;
@@ -100,7 +107,7 @@ pub fn encode(head: &RecordHead) -> Result<Vec<u8>, StoreError> {
         return Err(StoreError::MetaTooLarge(most));
     }
     let lengths = lengths.map(|length| (length as u32).to_le_bytes());
-    out[FIXED - 20..FIXED].copy_from_slice(lengths.as_flattened());
+    out[LENGTHS..FIXED].copy_from_slice(lengths.as_flattened());
     let length = out.len() as u32;
     out[4..8].copy_from_slice(&length.to_le_bytes());
     seal(&mut out);
@@ -151,7 +158,7 @@ fn put_fixed(out: &mut Vec<u8>, head: &RecordHead) {
 
 /// The order number in bytes that [`encode`] made.
 pub fn order(bytes: &[u8]) -> Option<u64> {
-    let number = bytes.get(CHECKED_FROM..)?.first_chunk::<8>()?;
+    let number = bytes.get(ORDER..)?.first_chunk::<8>()?;
     Some(u64::from_le_bytes(*number))
 }
 
@@ -161,7 +168,7 @@ pub fn set_order(bytes: &mut [u8], order: u64) {
     let length = length.map_or(0, |length| u32::from_le_bytes(*length));
     let head = bytes.get_mut(..length as usize);
     if let Some(head) = head.filter(|head| head.len() >= FIXED) {
-        head[CHECKED_FROM..CHECKED_FROM + 8].copy_from_slice(&order.to_le_bytes());
+        head[ORDER..ORDER + 8].copy_from_slice(&order.to_le_bytes());
         seal(head);
     }
 }

@@ -3,7 +3,7 @@
 
 use bytes::Buf;
 
-use super::{ContentPlace, FIXED, order};
+use super::{ALGORITHM, CONTENT, CONTENT_CHECKSUM, ContentPlace, FIXED, LENGTHS, PLACE, order};
 
 /// The little of a record that is needed to take it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +35,10 @@ impl Brief {
 /// The little that is needed to take out the record that begins with these bytes, its checksum not compared; None where
 /// they are none.
 pub fn brief(bytes: &[u8]) -> Option<Brief> {
-    let mut content = bytes.get(72..FIXED)?;
+    let mut content = bytes.get(CONTENT..FIXED)?;
     let content = content.get_u64_le();
-    let id = *bytes.get(113..FIXED)?.first_chunk()?;
-    let place = match bytes[112] {
+    let id = *bytes.get(PLACE + 1..FIXED)?.first_chunk()?;
+    let place = match bytes[PLACE] {
         0 => ContentPlace::Here,
         1 => ContentPlace::File(id),
         2 => ContentPlace::ByDigest,
@@ -61,8 +61,8 @@ pub fn length(bytes: &[u8]) -> usize {
 
 /// The text of the key of the record that begins with these bytes, its checksum not compared.
 pub fn key_of(bytes: &[u8]) -> Option<&[u8]> {
-    let length = bytes.get(135..FIXED)?.first_chunk::<4>()?;
-    let digest = match bytes[132] {
+    let length = bytes.get(LENGTHS..FIXED)?.first_chunk::<4>()?;
+    let digest = match bytes[ALGORITHM] {
         0 => 0,
         2 => 64,
         _ => 32,
@@ -74,5 +74,7 @@ pub fn key_of(bytes: &[u8]) -> Option<&[u8]> {
 
 /// The checksum of the content of the record that begins with these bytes, theirs not compared.
 pub fn checksum_of_content(bytes: &[u8]) -> Option<u128> {
-    bytes.get(80..FIXED).map(|mut bytes| bytes.get_u128_le())
+    bytes
+        .get(CONTENT_CHECKSUM..FIXED)
+        .map(|mut bytes| bytes.get_u128_le())
 }
