@@ -3,6 +3,7 @@
 //!
 //! Which records go with which isn't decided here.
 
+use bytes::Bytes;
 use heed::RwTxn;
 
 use super::entry::{EntryKey, RecordPlace, list_of};
@@ -126,8 +127,7 @@ impl<'a> Change<'a> {
     /// The list of a key's variants; None where there is none that checks.
     pub(super) fn list(&self, key: &Key) -> Result<Option<VariantList>, StoreError> {
         let found = self.get(EntryKey::of_list(key).as_bytes())?;
-        let list = found.and_then(|bytes| VariantList::decode(&bytes.to_vec().into()));
-        Ok(list.filter(|list| list.key == *key.text()))
+        Ok(found.and_then(|bytes| VariantList::decode_of(bytes, key)))
     }
 
     /// Puts the list of a key's variants, or takes it out where it says nothing.
@@ -228,15 +228,9 @@ impl<'a> Change<'a> {
     pub(super) fn remove(&mut self, key: &[u8]) -> Result<Option<Published>, StoreError> {
         let removed = self.take_out(key)?;
         if let Some(place) = RecordPlace::parse(key) {
-            if self.has_list(key)? {
-                self.unlist(key, &place.variant)?;
-            }
+            self.unlist(key, &place.variant)?;
         }
         Ok(removed)
-    }
-
-    fn has_list(&self, record: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.get(list_of(record))?.is_some())
     }
 
     /// Takes a record out, and leaves the list alone.
@@ -274,6 +268,9 @@ impl<'a> Change<'a> {
     /// Takes a variant off its key's list, unless a part of it is left.
     fn unlist(&mut self, record: &[u8], variant: &Hash) -> Result<(), StoreError> {
         let list = list_of(record).to_vec();
+        let Some(variants) = self.get(&list)?.map(Bytes::copy_from_slice) else {
+            return Ok(());
+        };
         let mut of_variant = list.clone();
         of_variant.extend_from_slice(variant);
         if self
@@ -282,9 +279,7 @@ impl<'a> Change<'a> {
         {
             return Ok(());
         }
-        let variants = self.get(&list)?.map(|bytes| bytes.to_vec());
-        let Some(mut variants) = variants.and_then(|bytes| VariantList::decode(&bytes.into()))
-        else {
+        let Some(mut variants) = VariantList::decode(&variants) else {
             return Ok(());
         };
         if variants.remove(variant) {

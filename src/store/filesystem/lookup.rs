@@ -299,16 +299,13 @@ fn look_into(
 
 /// The variants that a list says the request selects, where it is this key's.
 fn selected(list: &[u8], key: &Key, request: &Fields) -> Vec<Variant> {
-    let list = VariantList::decode(&Bytes::copy_from_slice(list));
-    let list = list.filter(|list| list.key == *key.text());
-    list.map_or_else(Vec::new, |list| list.selected(request))
+    VariantList::decode_of(list, key).map_or_else(Vec::new, |list| list.selected(request))
 }
 
 /// The hashes of the variants that a list has, most recent first.
 pub(super) fn variants_of(list: &[u8], key: &Key) -> Vec<Hash> {
-    let list = VariantList::decode(&Bytes::copy_from_slice(list));
-    let list = list.filter(|list| list.key == *key.text());
-    list.map_or_else(Vec::new, |list| list.variants().copied().collect())
+    VariantList::decode_of(list, key)
+        .map_or_else(Vec::new, |list| list.variants().copied().collect())
 }
 
 /// The parts in the index, by where they begin, of the variant that the request selects.

@@ -231,11 +231,13 @@ impl FilesystemStore {
     ) -> Result<(), StoreError> {
         let meta = prepared.meta;
         let (key, variant) = (&meta.key, *meta.variant.hash());
-        let list = change.list(key)?;
-        if list.is_none() && change.get(EntryKey::of_list(key).as_bytes())?.is_some() {
+        let found = change.get(EntryKey::of_list(key).as_bytes())?;
+        let found = found.map(|bytes| VariantList::decode_of(bytes, key));
+        if matches!(found, Some(None)) {
             // One that doesn't check: nothing under it would be found.
             remove_all(change, key)?;
         }
+        let list = found.flatten();
         if list.is_some() || variant != NO_VARIANT {
             let names = std::mem::take(&mut prepared.names);
             self.enter_into_list(change, meta, list, names)?;

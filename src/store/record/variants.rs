@@ -7,7 +7,7 @@
 use bytes::{Buf, BufMut, Bytes};
 
 use super::text::{put, take};
-use crate::cache::key::{Hash, Variant};
+use crate::cache::key::{Hash, Key, Variant};
 use crate::cache::owner::CLIENT;
 use crate::cache::vary;
 use crate::http::fields::Fields;
@@ -48,6 +48,12 @@ struct ListEntry {
 }
 
 impl VariantList {
+    /// Reads the list of this key; None where it doesn't check or is another's.
+    pub fn decode_of(bytes: &[u8], key: &Key) -> Option<VariantList> {
+        let list = VariantList::decode(&Bytes::copy_from_slice(bytes));
+        list.filter(|list| list.key == *key.text())
+    }
+
     /// The list of a key that has no variants yet.
     pub fn new(key: Bytes) -> VariantList {
         let (sets, entries) = (Vec::new(), Vec::new());
