@@ -48,21 +48,19 @@ impl FilesystemStore {
         record: &mut RecordHead,
         whole: Whole,
     ) -> Result<Reservation, StoreError> {
-        let (draft, len, checksum) = match whole {
+        let len = whole.len();
+        let (draft, checksum) = match whole {
             Whole::Draft {
-                draft,
-                len,
-                checksum,
-            } => (draft, len, checksum.finish()),
+                draft, checksum, ..
+            } => (draft, checksum.finish()),
             Whole::Memory(parts) => {
-                let len = parts.iter().map(|part| part.len() as u64).sum();
                 let draft = self.begin(&record.meta, Some(len))?;
                 let mut end = 0;
                 for part in &parts {
                     draft.write_at(part, end)?;
                     end += part.len() as u64;
                 }
-                (draft, len, super::publish::sum_of(&parts))
+                (draft, super::publish::sum_of(&parts))
             }
         };
         let id = self.directory.new_id();

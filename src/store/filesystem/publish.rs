@@ -19,14 +19,26 @@ use crate::store::record::variants::VariantList;
 use crate::store::{Checksum, Publication, Published, SMALL, StoreError, Whole, place};
 
 /// A record that is ready to be entered.
-pub(super) struct Prepared<'a> {
-    pub(super) meta: &'a Meta,
+pub(super) struct Prepared {
+    head: RecordHead,
     names: Vec<String>,
     pub(super) record: Vec<u8>,
-    pub(super) place: ContentPlace,
     invalidation_epoch: Option<u32>,
     /// Held until the record counts as stored.
     _reservation: Option<Reservation>,
+}
+
+impl Prepared {
+    /// The record with this head, of content that is stored already.
+    pub(super) fn again(head: RecordHead, content: Bytes) -> Result<Prepared, StoreError> {
+        Ok(Prepared {
+            names: head.meta.selecting().ok_or(StoreError::Unselectable)?,
+            record: record_of(&head, &[content])?,
+            head,
+            invalidation_epoch: None,
+            _reservation: None,
+        })
+    }
 }
 
 impl FilesystemStore {
@@ -34,16 +46,7 @@ impl FilesystemStore {
         &self,
         publications: Vec<Publication>,
     ) -> Vec<Result<Published, StoreError>> {
-        let mut metas = Vec::with_capacity(publications.len());
-        let mut rest = Vec::with_capacity(publications.len());
-        for publication in publications {
-            metas.push(publication.meta);
-            rest.push((publication.whole, publication.invalidation_epoch));
-        }
-        let prepared = metas
-            .iter()
-            .zip(rest)
-            .map(|(meta, (whole, epoch))| self.prepare(meta, whole, epoch));
+        let prepared = publications.into_iter().map(|it| self.prepare(it));
         let mut prepared: Vec<_> = prepared.collect();
         let ready = prepared.iter_mut().filter_map(|it| it.as_mut().ok());
         let mut ready: Vec<_> = ready.collect();
@@ -55,10 +58,10 @@ impl FilesystemStore {
         };
         // The files of those that were not entered have no use.
         let mut failed = Some(failed);
-        let outcome = |it: Result<Prepared<'_>, StoreError>| match it {
+        let outcome = |it: Result<Prepared, StoreError>| match it {
             Err(own) => Err(own),
             Ok(prepared) => {
-                self.abandon(&prepared.place);
+                self.abandon(&prepared.head.place);
                 Err(failed.take().unwrap_or(StoreError::Gone))
             }
         };
@@ -81,28 +84,25 @@ impl FilesystemStore {
     }
 
     /// Makes a record of a response, and the file of its content where that is large.
-    fn prepare<'a>(
-        &self,
-        meta: &'a Meta,
-        whole: Whole,
-        invalidation_epoch: Option<u32>,
-    ) -> Result<Prepared<'a>, StoreError> {
+    fn prepare(&self, publication: Publication) -> Result<Prepared, StoreError> {
+        let Publication {
+            meta,
+            whole,
+            invalidation_epoch,
+        } = publication;
         let names = meta.selecting().ok_or(StoreError::Unselectable)?;
         if names.is_empty() != (meta.variant == Variant::none()) {
             return Err(StoreError::Unselectable);
         }
         let (content, large) = match whole {
-            Whole::Memory(parts) => match length_of(&parts) <= SMALL {
-                true => (parts, None),
-                false => (Vec::new(), Some(Whole::Memory(parts))),
-            },
-            Whole::Draft { draft, len, .. } if len <= SMALL => (vec![draft.read(len)?], None),
-            Whole::Draft { .. } => (Vec::new(), Some(whole)),
+            whole if whole.len() > SMALL => (Vec::new(), Some(whole)),
+            Whole::Memory(parts) => (parts, None),
+            Whole::Draft { draft, len, .. } => (vec![draft.read(len)?], None),
         };
         let mut head = RecordHead {
-            meta: meta.clone(),
+            meta,
             order: 0,
-            content: length_of(&content),
+            content: content.iter().map(|part| part.len() as u64).sum(),
             content_checksum: sum_of(&content),
             place: ContentPlace::Here,
         };
@@ -110,53 +110,23 @@ impl FilesystemStore {
             None => None,
             Some(whole) => Some(self.write_file(&mut head, whole)?),
         };
-        let mut record = head::encode(&head)?;
-        content
-            .iter()
-            .for_each(|part| record.extend_from_slice(part));
+        let record = record_of(&head, &content)?;
         let reservation = match reservation {
             None => Some(self.reserve_record(record.len() as u64)?),
             given => given,
         };
         Ok(Prepared {
-            meta,
+            head,
             names,
             record,
-            place: head.place,
             invalidation_epoch,
             _reservation: reservation,
         })
     }
 
-    /// A record with new metadata of content that is stored already.
-    pub(super) fn prepared_again<'a>(
-        &self,
-        meta: &'a Meta,
-        head: RecordHead,
-        content: &[u8],
-    ) -> Result<Prepared<'a>, StoreError> {
-        let names = meta.selecting().ok_or(StoreError::Unselectable)?;
-        let head = RecordHead {
-            meta: meta.clone(),
-            ..head
-        };
-        let mut record = head::encode(&head)?;
-        if matches!(head.place, ContentPlace::Here) {
-            record.extend_from_slice(content);
-        }
-        Ok(Prepared {
-            meta,
-            names,
-            record,
-            place: head.place,
-            invalidation_epoch: None,
-            _reservation: None,
-        })
-    }
-
     fn enter_all(
         &self,
-        prepared: &mut [&mut Prepared<'_>],
+        prepared: &mut [&mut Prepared],
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         if prepared.is_empty() {
             return Ok(Vec::new());
@@ -164,7 +134,7 @@ impl FilesystemStore {
         self.change(|change| {
             let mut outcomes = Vec::with_capacity(prepared.len());
             for prepared in prepared.iter_mut() {
-                let hash = prepared.meta.key.hash();
+                let hash = prepared.head.meta.key.hash();
                 let epoch = prepared.invalidation_epoch;
                 let is_valid = epoch.is_none_or(|it| it == self.shared.invalidations(hash));
                 let entered = match is_valid {
@@ -185,7 +155,7 @@ impl FilesystemStore {
     /// What became of each, in the order in which they came.
     fn published(
         &self,
-        prepared: Vec<Result<Prepared<'_>, StoreError>>,
+        prepared: Vec<Result<Prepared, StoreError>>,
         outcomes: Vec<Result<(), StoreError>>,
     ) -> Vec<Result<Published, StoreError>> {
         let mut outcomes = outcomes.into_iter();
@@ -193,10 +163,11 @@ impl FilesystemStore {
             let prepared = it?;
             let entered = outcomes.next().unwrap_or(Err(StoreError::Gone));
             if let Err(failed) = entered {
-                self.abandon(&prepared.place);
+                self.abandon(&prepared.head.place);
                 return Err(failed);
             }
-            let (hash, variant) = (*prepared.meta.key.hash(), *prepared.meta.variant.hash());
+            let meta = &prepared.head.meta;
+            let (hash, variant) = (*meta.key.hash(), *meta.variant.hash());
             let file = head::brief(&prepared.record).map_or(0, |it| it.file_size());
             Ok(Published {
                 hash,
@@ -213,12 +184,12 @@ impl FilesystemStore {
     pub(super) fn enter(
         &self,
         change: &mut Change<'_>,
-        prepared: &mut Prepared<'_>,
+        prepared: &mut Prepared,
     ) -> Result<(), StoreError> {
         self.enter_beside(change, prepared)?;
-        let key = &prepared.meta.key;
-        if !key.is_for_part() && !key.is_for_head() {
-            remove_parts_of(change, prepared.meta)?;
+        let meta = &prepared.head.meta;
+        if !meta.key.is_for_part() && !meta.key.is_for_head() {
+            remove_parts_of(change, meta)?;
         }
         Ok(())
     }
@@ -227,9 +198,9 @@ impl FilesystemStore {
     pub(super) fn enter_beside(
         &self,
         change: &mut Change<'_>,
-        prepared: &mut Prepared<'_>,
+        prepared: &mut Prepared,
     ) -> Result<(), StoreError> {
-        let meta = prepared.meta;
+        let meta = &prepared.head.meta;
         let (key, variant) = (&meta.key, *meta.variant.hash());
         let found = change.get(EntryKey::of_list(key).as_bytes())?;
         let found = found.map(|bytes| VariantList::decode_of(bytes, key));
@@ -289,8 +260,15 @@ impl FilesystemStore {
     }
 }
 
-fn length_of(parts: &[Bytes]) -> u64 {
-    parts.iter().map(|part| part.len() as u64).sum()
+/// The bytes of a record, with its content where that lies there.
+pub(super) fn record_of(head: &RecordHead, content: &[Bytes]) -> Result<Vec<u8>, StoreError> {
+    let mut record = head::encode(head)?;
+    if matches!(head.place, ContentPlace::Here) {
+        content
+            .iter()
+            .for_each(|part| record.extend_from_slice(part));
+    }
+    Ok(record)
 }
 
 pub(super) fn sum_of(parts: &[Bytes]) -> u128 {

@@ -3,9 +3,12 @@
 
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
+
 use super::FilesystemStore;
 use super::directory::unhex;
 use super::entry::EntryKey;
+use super::publish::Prepared;
 use crate::store::StoreError;
 use crate::store::record::head::{self, ContentPlace, FileId, RecordHead};
 
@@ -113,7 +116,7 @@ impl FilesystemStore {
                 if change.get(entry.as_bytes())?.is_some() {
                     continue;
                 }
-                let Ok(mut prepared) = self.prepared_again(meta, head.clone(), &[]) else {
+                let Ok(mut prepared) = Prepared::again(head.clone(), Bytes::new()) else {
                     continue;
                 };
                 match self.enter_beside(change, &mut prepared) {

@@ -7,8 +7,9 @@ use super::FilesystemStore;
 use super::change::Change;
 use super::entry::EntryKey;
 use super::lookup::decode;
+use super::publish::{Prepared, record_of};
 use crate::cache::stored::Meta;
-use crate::store::record::head::{self, ContentPlace, RecordHead};
+use crate::store::record::head::RecordHead;
 use crate::store::{Object, Published, StoreError};
 
 /// A record's place is where its content is: the new one keeps it.
@@ -69,7 +70,8 @@ impl FilesystemStore {
         change.remove(at.as_bytes())?;
         let Current { head, content } = current;
         change.keep(&head.place);
-        let mut prepared = self.prepared_again(meta, head, &content)?;
+        let meta = meta.clone();
+        let mut prepared = Prepared::again(RecordHead { meta, ..head }, content)?;
         self.enter(change, &mut prepared)?;
         Ok(prepared.record.len() as u64)
     }
@@ -92,10 +94,7 @@ fn put_again(
 ) -> Result<u64, StoreError> {
     let Current { mut head, content } = current;
     head.meta = meta.clone();
-    let mut record = head::encode(&head)?;
-    if matches!(head.place, ContentPlace::Here) {
-        record.extend_from_slice(&content);
-    }
+    let mut record = record_of(&head, &[content])?;
     change.put(at, &mut record)?;
     Ok(record.len() as u64)
 }
