@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::StoreError;
+use crate::sys::completions;
 use crate::sys::threads::{NoThread, Threads};
 
 /// While nobody waits, one operation is tried in so long all the same, as those that hang may never come back.
@@ -237,7 +238,7 @@ impl Operations {
         if hangs && !self.hang.is_try_due(Instant::now()) {
             return Err(self.hang.error());
         }
-        let (answer, done) = oneshot::channel();
+        let (answer, done) = completions::channel();
         let state = Arc::new(AtomicU8::new(BEGUN));
         let hang = &self.hang;
         let running = Running {
@@ -247,8 +248,7 @@ impl Operations {
         let started = self.threads.run(move || {
             // Of no use any more when nobody waits, but for telling whether the disk is back.
             if hangs || !answer.is_closed() {
-                // Whoever asked may have gone meanwhile.
-                let _ = answer.send(operation());
+                answer.complete(operation());
             }
             drop(running);
         });

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod child;
 pub mod clients;
 pub(crate) mod clock;
+pub mod completions;
 pub mod connection;
 pub(crate) mod credentials;
 pub(crate) mod disk;

@@ -39,6 +39,7 @@ pub use state::cache_uri;
 use std::os::fd::OwnedFd;
 
 use crate::sys::activation;
+use crate::sys::completions;
 use crate::sys::exit::Failure;
 
 /// The most threads for blocking work on the disk. The resolution of names has threads of its own.
@@ -57,7 +58,10 @@ pub fn serve(index: u16) -> Result<(), Failure> {
         .build()
         .map_err(|why| Failure::unavailable(format!("the event loop can't start: {why}")))?;
     let local = tokio::task::LocalSet::new();
-    let done = local.block_on(&runtime, lifecycle::run(index, listener));
+    let done = local.block_on(&runtime, async {
+        completions::deliver_here();
+        lifecycle::run(index, listener).await
+    });
     // A name being resolved may take long and is of no use any more.
     runtime.shutdown_background();
     done

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::store::operations::Turns;
 use crate::store::{Publication, Published, Store, StoreError, Whole};
+use crate::sys::completions::{self, Completer};
 
 /// The most changes that wait, and the most bytes of content in memory that wait with them.
 const QUEUE: usize = 16 << 10;
@@ -31,7 +32,7 @@ enum Job {
 /// A response to be published, and who waits for that.
 struct Publishing {
     publication: Publication,
-    done: oneshot::Sender<Result<Published, StoreError>>,
+    done: Completer<Result<Published, StoreError>>,
     held: QueuedBytes,
 }
 
@@ -110,7 +111,7 @@ impl StoreWriter {
         bytes: u64,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
-        let (done, outcome) = oneshot::channel();
+        let (done, outcome) = completions::channel();
         self.queue(bytes, |held| job(held, done, change))?;
         self.outcome(outcome, None).await
     }
@@ -124,7 +125,7 @@ impl StoreWriter {
             Whole::Memory(_) => publication.whole.len(),
             Whole::Draft { .. } => 0,
         };
-        let (done, outcome) = oneshot::channel();
+        let (done, outcome) = completions::channel();
         let job = |held| {
             Job::Publish(Box::new(Publishing {
                 publication,
@@ -168,7 +169,7 @@ impl StoreWriter {
         patience: Duration,
         change: impl FnOnce(&dyn Store) -> T + Send + 'static,
     ) -> Result<T, StoreWriterError> {
-        let (done, outcome) = oneshot::channel();
+        let (done, outcome) = completions::channel();
         let job = job(QueuedBytes::new(&self.queued, 0), done, change);
         let until = Instant::now() + patience;
         // A job that isn't taken is dropped, and its outcome with it.
@@ -218,12 +219,12 @@ impl Drop for QueuedBytes {
 
 fn job<T: Send + 'static>(
     held: QueuedBytes,
-    done: oneshot::Sender<T>,
+    done: Completer<T>,
     change: impl FnOnce(&dyn Store) -> T + Send + 'static,
 ) -> Job {
     Job::Other(Box::new(move |store: &dyn Store| {
         // The task that asked may have gone; the change is made all the same.
-        let _ = done.send(change(store));
+        done.complete(change(store));
         drop(held);
     }))
 }
@@ -261,7 +262,7 @@ fn publish_all(store: &dyn Store, together: Vec<Publishing>) {
     }
     let outcomes = store.publish_all(publications);
     for ((done, _held), outcome) in waiting.into_iter().zip(outcomes) {
-        let _ = done.send(outcome);
+        done.complete(outcome);
     }
 }
 

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::Exchange;
 use crate::cache::range::ByteRange;
 use crate::store::{Pieces, StoreError};
+use crate::sys::completions::blocking;
 use crate::sys::stream::Stream;
 use crate::worker::stored::Stored;
 
@@ -110,7 +111,7 @@ async fn send(
     let mut next = reading(at, Vec::new());
     let mut spare = Vec::new();
     while let Some(piece) = next.take() {
-        let read_piece = piece.await.map_err(io::Error::from)?;
+        let read_piece = piece.await.map_err(io::Error::other)?;
         let piece = read_piece.map_err(|failure| PiecesEnd::Lost(at, failure))?;
         if piece.is_empty() {
             return Err(PiecesEnd::Lost(at, StoreError::Gone));
@@ -149,9 +150,9 @@ fn read(
     pieces: &Arc<dyn Pieces>,
     wanted: Range<u64>,
     mut room: Vec<u8>,
-) -> JoinHandle<Result<Vec<u8>, StoreError>> {
+) -> oneshot::Receiver<Result<Vec<u8>, StoreError>> {
     let pieces = pieces.clone();
-    spawn_blocking(move || {
+    blocking(move || {
         let mut piece = pieces.read(wanted.start)?;
         let most = usize::try_from(wanted.end - wanted.start);
         piece.truncate(most.unwrap_or(usize::MAX));

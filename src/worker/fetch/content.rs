@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::{consume_budget, spawn_blocking};
+use tokio::task::consume_budget;
 use tokio::time::{sleep, timeout};
 
 use super::connection::Connection;
@@ -23,6 +23,7 @@ use crate::http::framing::Framing;
 use crate::http::head::{ResponseHead, Sender};
 use crate::store;
 use crate::store::spool::{Spool, SpoolWriter};
+use crate::sys::completions::blocking;
 use crate::worker::stored_parts::StoredParts;
 use crate::worker::waiting_list::{FetchError, NoStoreReason};
 
@@ -188,7 +189,7 @@ impl<'a> IncomingContent<'a> {
         let mut at = range.first;
         while at < range.end() {
             let content = content.clone();
-            let piece = spawn_blocking(move || content.piece(at));
+            let piece = blocking(move || content.piece(at));
             let piece = piece.await.map_err(|lost| lost.to_string())?;
             let piece = piece.map_err(|failure| {
                 self.context.worker.note_lost(&failure);

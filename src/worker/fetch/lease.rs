@@ -17,6 +17,7 @@ use crate::cache::directives::RequestDirectives;
 use crate::cache::key::Key;
 use crate::cache::reuse::reuse;
 use crate::store::{Found, Lease, LeaseNews, SharedStore};
+use crate::sys::completions::blocking;
 use crate::worker::state::{Worker, now};
 use crate::worker::stored::Stored;
 use crate::worker::waiting_list::{Fetch, LeaseGuard};
@@ -87,7 +88,7 @@ async fn look_up(
     key: &Key,
 ) -> Option<Rc<Stored>> {
     let (store, key, fields) = (store.clone(), key.clone(), request.head.fields.clone());
-    let found = spawn_blocking(move || store.lookup(&key, &fields)).await;
+    let found = blocking(move || store.lookup(&key, &fields)).await;
     let Ok(Ok(Found::Object(object))) = found else {
         return None;
     };

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::context::Context;
@@ -13,6 +12,7 @@ use super::variant_parts::{Entered, VariantParts};
 use crate::cache::key::Key;
 use crate::cache::stored::Meta;
 use crate::store::{StoreError, Whole};
+use crate::sys::completions::blocking;
 use crate::sys::shared::ClaimReply;
 use crate::worker::state::Worker;
 use crate::worker::waiting_list::ClaimGuard;
@@ -86,7 +86,7 @@ async fn step(worker: &Rc<Worker>, variant: &Arc<VariantParts>) -> bool {
         return false;
     };
     let (at, of) = (store.store().clone(), variant.clone());
-    let step = match spawn_blocking(move || of.next_step(&*at)).await {
+    let step = match blocking(move || of.next_step(&*at)).await {
         Ok(Ok(Some(step))) => step,
         Ok(Err(failure @ StoreError::Damaged(_))) => {
             worker.note_lost(&failure);
