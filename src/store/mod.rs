@@ -11,7 +11,7 @@ mod checksum;
 mod content;
 mod draft;
 mod error;
-pub(crate) mod filesystem;
+pub mod filesystem;
 mod joined;
 mod lease;
 pub(crate) mod memory;

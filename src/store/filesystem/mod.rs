@@ -57,6 +57,7 @@ use crate::sys::shared::Shared;
 /// The moves of the environment that one change follows.
 const MOST_MOVES: usize = 8;
 
+/// The store in a directory, as one worker has it open.
 pub struct FilesystemStore {
     directory: Directory,
     environment: RwLock<Current>,
