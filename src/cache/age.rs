@@ -45,14 +45,13 @@ pub(super) fn initial_age(fields: &Fields, sent: Timestamp, received: Timestamp)
     apparent_age.max(corrected_age_value).min(GREATEST)
 }
 
-/// The age of a stored response at `now` (current_age).
-pub fn current_age(meta: &Meta, now: Timestamp) -> Duration {
-    let initial_age = initial_age(&meta.fields, meta.request_time, meta.response_time);
-    aged(initial_age, now.since(meta.response_time))
+/// The age of a stored response when it was received (corrected_initial_age).
+pub fn corrected_initial_age(meta: &Meta) -> Duration {
+    initial_age(&meta.fields, meta.request_time, meta.response_time)
 }
 
 /// The age after so much time in this cache (current_age).
-pub(super) fn aged(initial_age: Duration, resident_time: Duration) -> Duration {
+pub fn aged(initial_age: Duration, resident_time: Duration) -> Duration {
     initial_age.saturating_add(resident_time).min(GREATEST)
 }
 

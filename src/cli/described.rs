@@ -9,7 +9,7 @@ use crate::cache::plan::Candidate;
 use crate::cache::time::Timestamp;
 use crate::cache::validation::conditional_fields;
 use crate::http::fields::Fields;
-use crate::store::admin::StoredInfo;
+use crate::store::admin::StoredResponse;
 use crate::sys::printable::printable;
 
 /// The sentence that says what is stored for a URL at all: so many whole responses and ones of which there are parts, and one to HEAD.
@@ -30,7 +30,7 @@ pub(super) fn headline(url: &str, whole: usize, parts: usize, of_head: bool) -> 
 
 /// A stored response, and what is known of it.
 pub(super) struct ExplainedResponse {
-    pub(super) info: StoredInfo,
+    pub(super) stored: StoredResponse,
     pub(super) facts: Facts,
     /// About how often it answered; None when no proxy runs.
     pub(super) hits: Option<u32>,
@@ -38,22 +38,26 @@ pub(super) struct ExplainedResponse {
 
 impl ExplainedResponse {
     pub(super) fn is_selected_by(&self, request: &Fields) -> bool {
-        self.info.meta.is_selected_by(request)
+        self.stored.meta.is_selected_by(request)
     }
 
     pub(super) fn candidate(&self) -> Candidate<'_> {
         Candidate {
             facts: &self.facts,
-            fields: &self.info.meta.fields,
-            local: self.info.meta.local,
+            fields: &self.stored.meta.fields,
+            local: self.stored.meta.local,
         }
     }
 }
 
 /// Says what it is, how old, and until when it is fresh.
 pub(super) fn described(known: &ExplainedResponse, now: Timestamp) -> String {
-    let ExplainedResponse { info, facts, hits } = known;
-    let meta = &info.meta;
+    let ExplainedResponse {
+        stored,
+        facts,
+        hits,
+    } = known;
+    let StoredResponse { info, meta } = stored;
     let age = facts.current_age(now);
     let (status, size) = (meta.status, amount(info.content));
     let mut text = format!("Status {status}, {size} of content");

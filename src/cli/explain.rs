@@ -69,12 +69,12 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let by_key = cache_uri != *uri;
     let (uri, shown) = (uri.as_bytes(), printable(uri.as_bytes()));
     let of_key = |key: Key| -> Result<Vec<ExplainedResponse>, Failure> {
-        let infos = store.admin.of_key(&key);
-        let known = infos.map_err(Failure::unavailable)?.into_iter();
-        let known = known.map(|info| ExplainedResponse {
-            facts: store.facts(&info, uri),
-            hits: store.hits(&info),
-            info,
+        let stored = store.admin.of_key(&key);
+        let known = stored.map_err(Failure::unavailable)?.into_iter();
+        let known = known.map(|stored| ExplainedResponse {
+            facts: store.facts(&stored.meta, uri),
+            hits: store.hits(&stored.info),
+            stored,
         });
         Ok(known.collect())
     };

@@ -22,9 +22,9 @@ impl<'a> ExplainedParts<'a> {
     pub(super) fn of(parts: &'a [ExplainedResponse]) -> Vec<ExplainedParts<'a>> {
         let mut left: Vec<&ExplainedResponse> = parts.iter().collect();
         let mut groups = Vec::new();
-        while let Some(variant) = left.first().map(|part| part.info.meta.variant.clone()) {
+        while let Some(variant) = left.first().map(|part| part.stored.meta.variant.clone()) {
             let (of_variant, others): (Vec<_>, Vec<_>) =
-                (left.into_iter()).partition(|part| part.info.meta.variant == variant);
+                (left.into_iter()).partition(|part| part.stored.meta.variant == variant);
             let kept: Vec<_> = of_variant.iter().map(|part| kept(part)).collect();
             left = others;
             if let Some((places, recent)) = parts::of_the_most_recent(&kept) {
@@ -51,7 +51,7 @@ impl<'a> ExplainedParts<'a> {
 
     /// Says how much of a response they have, and what they are good for.
     pub(super) fn described(&self) -> String {
-        let whom = match fields_of(&self.recent.info.meta.variant).as_str() {
+        let whom = match fields_of(&self.recent.stored.meta.variant).as_str() {
             "" => String::new(),
             fields => format!(", for requests with {fields}"),
         };
@@ -77,12 +77,12 @@ impl<'a> ExplainedParts<'a> {
 
 fn kept(part: &ExplainedResponse) -> KeptPart<'_> {
     KeptPart {
-        fields: &part.info.meta.fields,
-        received: part.info.meta.response_time,
+        fields: &part.stored.meta.fields,
+        received: part.stored.meta.response_time,
         held: held(part),
     }
 }
 
 fn held(part: &ExplainedResponse) -> PartialContent {
-    parts::stored(&part.info.meta, part.info.content)
+    parts::stored(&part.stored.meta, part.stored.info.content)
 }

@@ -11,7 +11,7 @@ use super::output::amount;
 use super::progress::Progress;
 use super::store_handle::StoreHandle;
 use crate::cache::stored::Meta;
-use crate::store::admin::StoredInfo;
+use crate::store::admin::StoredResponse;
 use crate::store::archive::{ArchiveError, ArchiveReader, Archived, Verdict};
 use crate::store::{Checksum, Draft, Publication, SMALL, Store, StoreError, Whole};
 use crate::sys::exit::Failure;
@@ -254,7 +254,7 @@ impl<'a> Importer<'a> {
     fn is_as_new(&self, meta: &Meta) -> Result<bool, Failure> {
         let there = self.handle.admin.of_key(&meta.key);
         let there = there.map_err(Failure::unavailable)?;
-        let is_as_new = |stored: &StoredInfo| {
+        let is_as_new = |stored: &StoredResponse| {
             meta.takes_place_of(&stored.meta) && stored.meta.response_time >= meta.response_time
         };
         Ok(there.iter().any(is_as_new))

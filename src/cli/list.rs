@@ -10,7 +10,6 @@ use clap::ValueEnum;
 use super::output::{Lines, amount, duration};
 use super::store_args::StoreArgs;
 use super::store_handle::StoreHandle;
-use crate::cache::age::current_age;
 use crate::cache::key::Variant;
 use crate::cache::time::Timestamp;
 use crate::http::target::masked;
@@ -50,7 +49,7 @@ impl Sort {
     fn number(self, store: &StoreHandle, stored: &StoredInfo, now: Timestamp) -> u64 {
         match self {
             Sort::Size => stored.size,
-            Sort::Age => current_age(&stored.meta, now).as_secs(),
+            Sort::Age => stored.age(now).as_secs(),
             Sort::Hits => {
                 let hits = store.hits(stored).map_or(0, |hits| u64::from(hits) + 1);
                 let used = store.used(stored).map_or(0, |used| u64::from(used) + 1);
@@ -136,15 +135,15 @@ impl<'a> Table<'a> {
         };
         let hits = self.store.hits(stored);
         let hits = hits.map_or("-".to_owned(), |hits| hits.to_string());
-        let age = current_age(&stored.meta, self.now).as_secs();
+        let age = stored.age(self.now).as_secs();
         let (size, age) = (amount(stored.size), duration(age));
         // A response to HEAD has a key of its own, and so has a part.
-        let key = stored.meta.key.text();
+        let key = stored.key.text();
         let uri = printable(&masked(key.strip_prefix(b"GET ").unwrap_or(key)));
         self.line.clear();
         // Writing to a String can't fail.
         let _ = write!(self.line, "{size:>11} {age:>14} {hits:>7} {used:>4}  {uri}");
-        let variant = fields_of(&stored.meta.variant);
+        let variant = fields_of(&stored.variant);
         if !variant.is_empty() {
             let _ = write!(self.line, "  [{variant}]");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::output::warn;
 use crate::cache::freshness::Facts;
+use crate::cache::stored::Meta;
 use crate::config::{Settings, StoreKind};
 use crate::http::target::Uri;
 use crate::store::Store;
@@ -48,8 +49,8 @@ impl StoreHandle {
             .is_some_and(|shared| worker::is_hung(shared, uri))
     }
 
-    pub(super) fn facts(&self, stored: &StoredInfo, uri: &[u8]) -> Facts {
-        Facts::of(&stored.meta, &self.settings.policy(uri))
+    pub(super) fn facts(&self, stored: &Meta, uri: &[u8]) -> Facts {
+        Facts::of(stored, &self.settings.policy(uri))
     }
 
     /// The store itself, to be written to, and the shared memory that it uses.

@@ -3,17 +3,25 @@
 //! Nothing here holds more of a store than some hundred responses at once, however many there are.
 
 use std::ops::{AddAssign, ControlFlow};
+use std::time::Duration;
 
 use super::scope::Scope;
 use super::{Object, Published, StoreError, place};
-use crate::cache::key::{Hash, Key};
+use crate::cache::age::aged;
+use crate::cache::key::{Hash, Key, Variant};
 use crate::cache::stored::Meta;
+use crate::cache::time::Timestamp;
 use crate::sys::shared::Shared;
 
+/// What is listed of a stored response.
 #[derive(Debug, Clone)]
+#[allow(missing_docs)]
 pub struct StoredInfo {
-    /// Its metadata, without trailers.
-    pub meta: Meta,
+    pub key: Key,
+    pub variant: Variant,
+    /// The time when it was received, and its age then.
+    pub received: Timestamp,
+    pub initial_age: Duration,
     pub content: u64,
     /// The bytes that count against the limit.
     pub size: u64,
@@ -27,8 +35,22 @@ pub struct StoredInfo {
 
 impl StoredInfo {
     pub fn place(&self) -> Hash {
-        place(self.meta.key.hash(), self.meta.variant.hash())
+        place(self.key.hash(), self.variant.hash())
     }
+
+    /// Its age (current_age).
+    pub fn age(&self, now: Timestamp) -> Duration {
+        aged(self.initial_age, now.since(self.received))
+    }
+}
+
+/// A stored response without its content, and what is listed of it.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct StoredResponse {
+    pub info: StoredInfo,
+    /// Its metadata, without trailers.
+    pub meta: Meta,
 }
 
 /// What was removed: so many stored responses, of so many bytes.
@@ -71,7 +93,7 @@ pub trait StoreAdmin {
     fn each_whole(&self, visit: VisitWhole<'_>) -> Result<(), StoreError>;
 
     /// The stored responses of a key, most recent first.
-    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError>;
+    fn of_key(&self, key: &Key) -> Result<Vec<StoredResponse>, StoreError>;
 
     /// Removes every stored response of this key, and makes sure that no process uses what it has of
     /// it in memory or is fetching. Tells what was removed.

@@ -49,7 +49,8 @@ fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let count: usize = std::env::var("BULK_RESPONSES").map_or(1_000_000, |count| count.parse().unwrap());
+    let count: usize =
+        std::env::var("BULK_RESPONSES").map_or(1_000_000, |count| count.parse().unwrap());
     let place = std::env::var("BULK_DIR").unwrap_or_else(|_| "target".to_owned());
     let dir = tempfile::tempdir_in(place).unwrap();
     let store = dir.path().join("store");
@@ -63,9 +64,21 @@ fn main() {
     let below = each.div_ceil(PREFIXES);
     run(&store, "list", &["list"], count, &format!("{count} stored"));
     let one = ["purge", "--host", "host-1.test"];
-    run(&store, "purge --host", &one, each, &format!("{each} stored"));
+    run(
+        &store,
+        "purge --host",
+        &one,
+        each,
+        &format!("{each} stored"),
+    );
     let some = ["purge", "--prefix", prefix];
-    run(&store, "purge --prefix", &some, below, &format!("{below} stored"));
+    run(
+        &store,
+        "purge --prefix",
+        &some,
+        below,
+        &format!("{below} stored"),
+    );
 }
 
 /// Stores so many responses, those of all hosts mixed.

@@ -11,15 +11,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::brief::{self, Brief};
 use super::directory::Directory;
 use super::displaced::remove_all;
 use super::entry::{EntryKey, RecordPlace};
 use super::lookup::{decode, variants_of};
 use super::walk::{Entry, Part, Went};
 use super::{FilesystemStore, index};
-use crate::cache::key::{Hash, Key};
-use crate::store::admin::{Removed, StoreAdmin, StoredInfo, Visit, VisitWhole};
-use crate::store::record::head::{self, Brief, ContentPlace, RecordHead};
+use crate::cache::key::{Hash, Key, Variant};
+use crate::store::admin::{Removed, StoreAdmin, StoredInfo, StoredResponse, Visit, VisitWhole};
+use crate::store::record::head::{self, ContentPlace, RecordHead};
 use crate::store::record::variants::VariantList;
 use crate::store::scope::Scope;
 use crate::store::{Published, StoreError};
@@ -65,12 +66,15 @@ impl StoreAdmin for StoreDirectory {
         };
         let mut visit_some = |entries: Vec<Entry>| {
             let infos = entries.iter().filter_map(info_of);
-            let mut wanted = infos.filter(|info| scope.has(&info.meta.key));
+            let mut wanted = infos.filter(|info| scope.has(&info.key));
             Ok(wanted.try_for_each(&mut *visit))
         };
+        if let Scope::Everything = scope {
+            return store.walk_all(&mut visit_some).map(drop);
+        }
         for beginning in scope.texts() {
             if store
-                .walk(&beginning, Part::Head, &mut visit_some)?
+                .walk(&beginning, Part::Value, &mut visit_some)?
                 .is_break()
             {
                 break;
@@ -110,33 +114,33 @@ impl StoreAdmin for StoreDirectory {
             }
             Ok(ControlFlow::Continue(()))
         };
-        store.walk(b"", Part::Whole, &mut visit_some).map(drop)
+        store.walk(b"", Part::Record, &mut visit_some).map(drop)
     }
 
-    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError> {
+    fn of_key(&self, key: &Key) -> Result<Vec<StoredResponse>, StoreError> {
         let Some(store) = self.store()? else {
             return Ok(Vec::new());
         };
         let list = EntryKey::of_list(key);
         let mut order = Vec::new();
-        let mut found: Vec<(usize, StoredInfo)> = Vec::new();
+        let mut found: Vec<(usize, StoredResponse)> = Vec::new();
         let mut visit_some = |entries: Vec<Entry>| {
             for entry in entries {
                 if entry.key == list.as_bytes() {
                     order = variants_of(&entry.value, key);
                 }
-                let info = info_of(&entry).filter(|info| info.meta.key == *key);
-                found.extend(info.map(|info| {
-                    let hash = info.meta.variant.hash();
+                let stored = response_of(&entry).filter(|stored| stored.meta.key == *key);
+                found.extend(stored.map(|stored| {
+                    let hash = stored.meta.variant.hash();
                     let place = order.iter().position(|it| it == hash);
-                    (place.unwrap_or(usize::MAX), info)
+                    (place.unwrap_or(usize::MAX), stored)
                 }));
             }
             Ok(ControlFlow::Continue(()))
         };
-        let _ = store.walk_from(list.as_bytes(), Part::Head, &mut visit_some)?;
+        let _ = store.walk_from(list.as_bytes(), Part::Record, &mut visit_some)?;
         found.sort_by_key(|(place, _)| *place);
-        Ok(found.into_iter().map(|(_, info)| info).collect())
+        Ok(found.into_iter().map(|(_, stored)| stored).collect())
     }
 
     fn purge(&self, key: &Key, shared: &Shared) -> Result<Removed, StoreError> {
@@ -158,7 +162,7 @@ impl StoreAdmin for StoreDirectory {
                 Ok(ControlFlow::Continue(()))
             };
             for beginning in scope.texts() {
-                let _ = store.walk(&beginning, Part::Head, &mut remove_some)?;
+                let _ = store.walk(&beginning, Part::Value, &mut remove_some)?;
             }
         }
         // Of what a worker has in memory, some may have left the index before.
@@ -192,6 +196,7 @@ fn remove_of(
         return Ok(Removed::default());
     }
     store.change(|change| {
+        change.leave_records();
         let mut removed = Removed::default();
         for key in &keys {
             removed += sum(&remove_all(change, key)?);
@@ -208,19 +213,31 @@ fn sum(removed: &[Published]) -> Removed {
 
 /// The key that an entry is of, compared whole; None where it doesn't check.
 fn key_of(entry: &Entry) -> Option<Key> {
-    let text = match VariantList::decode(&entry.value) {
-        Some(list) => list.key,
-        None => entry.value.slice_ref(head::key_of(&entry.value)?),
+    let key = match VariantList::decode(&entry.value) {
+        Some(list) => Key::new(list.key),
+        None => brief::texts(&entry.key, &entry.value)?.0,
     };
-    let key = Key::new(text);
     let is_its = entry.key.starts_with(EntryKey::of_list(&key).as_bytes());
     is_its.then_some(key)
 }
 
-/// The stored response whose record this is; None for a list, and for what doesn't check.
+/// What is listed of the record that this entry finds; None for a list, and for what doesn't check.
 fn info_of(entry: &Entry) -> Option<StoredInfo> {
+    let found = Brief::decode(&entry.value)?;
+    let (key, variant) = brief::texts(&entry.key, &entry.value)?;
+    let place = RecordPlace::parse(&entry.key)?;
+    let is_its = *key.hash() == place.hash && *variant.hash() == place.variant;
+    is_its.then(|| info(key, variant, &found, &entry.key))
+}
+
+/// The stored response whose record this is; None for a list, and for what doesn't check.
+fn response_of(entry: &Entry) -> Option<StoredResponse> {
     let (head, _) = head::decode(&entry.value).ok()?;
-    is_at(&head, &entry.key).then(|| info(head, &entry.key))
+    let meta = is_at(&head, &entry.key).then(|| head.meta.clone())?;
+    let found = Brief::of(&head, entry.value.len());
+    let (key, variant) = (meta.key.clone(), meta.variant.clone());
+    let info = info(key, variant, &found, &entry.key);
+    Some(StoredResponse { info, meta })
 }
 
 /// True where this is the key of this record.
@@ -230,23 +247,18 @@ fn is_at(head: &RecordHead, key: &[u8]) -> bool {
     own.as_bytes() == key
 }
 
-fn info(head: RecordHead, key: &[u8]) -> StoredInfo {
-    let brief = Brief {
-        order: head.order,
-        content: head.content,
-        place: head.place,
-    };
-    let here = match brief.file_size() {
-        0 => head.content,
-        size => size,
-    };
+fn info(key: Key, variant: Variant, found: &Brief, entry: &[u8]) -> StoredInfo {
     StoredInfo {
-        size: here + key.len() as u64 + head.meta.key.text().len() as u64,
-        content: head.content,
-        order: head.order,
+        key,
+        variant,
+        received: found.received,
+        initial_age: found.initial_age,
+        // Its key lies in the queue too.
+        size: u64::from(found.length) + found.file_size() + 2 * entry.len() as u64,
+        content: found.content,
+        order: found.order,
         used: None,
         hits: None,
-        meta: head.meta,
     }
 }
 
@@ -299,7 +311,7 @@ impl Listed {
                 Ok(entries.try_for_each(|entry| visit_whole(store, entry, visit)))
             };
             if store
-                .walk_from(&records, Part::Whole, &mut visit_some)?
+                .walk_from(&records, Part::Record, &mut visit_some)?
                 .is_break()
             {
                 return Ok(ControlFlow::Break(()));

@@ -4,15 +4,19 @@
 //! Which records go with which isn't decided here.
 
 use bytes::Bytes;
-use heed::RwTxn;
+use heed::{MdbError, PutFlags, RwTxn};
 
+#[cfg(doc)]
+use super::FilesystemStore;
+use super::brief::Brief;
 use super::entry::{EntryKey, RecordPlace, list_of};
-use super::environment::Environment;
+use super::environment::{Environment, Numbered};
+use super::lookup::record;
 use super::state::State;
 use crate::cache::key::{Hash, Key};
 use crate::store::Published;
 use crate::store::StoreError;
-use crate::store::record::head::{self, Brief, ContentPlace, FileId};
+use crate::store::record::head::{self, ContentPlace, FileId, RecordHead};
 use crate::store::record::variants::VariantList;
 
 pub(super) struct Change<'a> {
@@ -25,6 +29,7 @@ pub(super) struct Change<'a> {
     pub(super) changed: Vec<Hash>,
     /// Something was put.
     has_put: bool,
+    leaves_records: bool,
 }
 
 /// What a change came to, once it is committed.
@@ -52,6 +57,7 @@ impl<'a> Change<'a> {
             released: Vec::new(),
             changed: Vec::new(),
             has_put: false,
+            leaves_records: false,
         }))
     }
 
@@ -154,27 +160,47 @@ impl<'a> Change<'a> {
         deleted.map(drop).map_err(self.failed())
     }
 
-    /// Puts a record in place of the one that has its key, and of its number in the queue.
-    pub(super) fn put(&mut self, key: &EntryKey, record: &mut [u8]) -> Result<(), StoreError> {
+    /// The brief at this key; None where there is none that checks.
+    pub(super) fn brief(&self, key: &[u8]) -> Result<Option<Brief>, StoreError> {
+        Ok(self.get(key)?.and_then(Brief::decode))
+    }
+
+    /// The record that is found at this key, or what else lies there; None where there is nothing.
+    pub(super) fn record(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        let value = self.get(key)?;
+        let found = value.map(|value| record(self.environment, &self.txn, value));
+        found.transpose().map_err(self.failed())
+    }
+
+    /// Puts a record, which has this head, in place of the one that has its key, and of its number in the queue.
+    pub(super) fn put(
+        &mut self,
+        key: &EntryKey,
+        head: &RecordHead,
+        record: &mut [u8],
+    ) -> Result<(), StoreError> {
         let failed = self.failed();
         let environment = self.environment;
-        let brief = head::brief(record).ok_or(StoreError::Unselectable)?;
-        let order = match self.replaced(key, &brief)? {
-            Some(order) => order,
-            None => {
-                let order = self.state.next;
-                self.state.next += 1;
-                let put = environment.order.put(&mut self.txn, &order, key.as_bytes());
-                put.map_err(&failed)?;
-                order
-            }
-        };
-        head::set_order(record, order);
+        let mut brief = Brief::of(head, record.len());
+        let replaced = self.replaced(key, &brief)?;
+        brief.order = replaced.unwrap_or(self.state.next);
+        head::set_order(record, brief.order);
         self.count(&brief, true);
         self.has_put = true;
+        let (order, records) = (environment.order, environment.records);
+        let put = match replaced {
+            Some(number) => records.put(&mut self.txn, &number, record),
+            None => {
+                self.state.next += 1;
+                append(order, &mut self.txn, brief.order, key.as_bytes())
+                    .and_then(|()| append(records, &mut self.txn, brief.order, record))
+            }
+        };
+        put.map_err(&failed)?;
+        let value = brief.encode(&head.meta.key, &head.meta.variant);
         let put = environment
             .objects
-            .put(&mut self.txn, key.as_bytes(), record);
+            .put(&mut self.txn, key.as_bytes(), &value);
         put.map_err(&failed)?;
         if let Some(place) = RecordPlace::parse(key.as_bytes()) {
             self.changed.push(place.hash);
@@ -184,7 +210,7 @@ impl<'a> Change<'a> {
 
     /// Releases what the record at this key has, which is being replaced by the one of `new`; its number in the queue.
     fn replaced(&mut self, key: &EntryKey, new: &Brief) -> Result<Option<u64>, StoreError> {
-        let Some(old) = self.get(key.as_bytes())?.and_then(head::brief) else {
+        let Some(old) = self.brief(key.as_bytes())? else {
             return Ok(None);
         };
         self.count(&old, false);
@@ -192,9 +218,14 @@ impl<'a> Change<'a> {
             self.release(&old);
         }
         // A number whose entry was lost would never be found again.
-        let named = self.environment.order.get(&self.txn, &old.order);
-        let is_its = named.map_err(self.failed())? == Some(key.as_bytes());
+        let is_its = self.is_number_of(old.order, key.as_bytes())?;
         Ok(is_its.then_some(old.order))
+    }
+
+    /// True when the queue has this key at this number.
+    fn is_number_of(&self, number: u64, key: &[u8]) -> Result<bool, StoreError> {
+        let named = self.environment.order.get(&self.txn, &number);
+        Ok(named.map_err(self.failed())? == Some(key))
     }
 
     fn count(&mut self, brief: &Brief, more: bool) {
@@ -233,34 +264,35 @@ impl<'a> Change<'a> {
         Ok(removed)
     }
 
+    /// Has what is taken out from now on leave its record, with its place in the queue, to [`FilesystemStore::sweep`]: many
+    /// records lie in many pages.
+    pub(super) fn leave_records(&mut self) {
+        (self.state.sweep_at, self.state.sweep_end) = (0, self.state.next);
+        self.leaves_records = true;
+    }
+
     /// Takes a record out, and leaves the list alone.
     pub(super) fn take_out(&mut self, key: &[u8]) -> Result<Option<Published>, StoreError> {
-        let failed = self.failed();
         let Some(place) = RecordPlace::parse(key) else {
             return Ok(None);
         };
-        let Some((brief, length)) = self.get(key)?.map(|it| (head::brief(it), it.len())) else {
+        let Some(brief) = self.get(key)?.map(Brief::decode) else {
             return Ok(None);
         };
-        let environment = self.environment;
-        let mut size = length as u64;
         if let Some(brief) = brief {
-            let named = environment.order.get(&self.txn, &brief.order);
-            if named.map_err(&failed)? == Some(key) {
-                let delete = environment.order.delete(&mut self.txn, &brief.order);
-                delete.map_err(&failed)?;
+            if !self.leaves_records && self.is_number_of(brief.order, key)? {
+                self.forget_number(brief.order)?;
             }
-            size += brief.file_size();
             self.count(&brief, false);
             self.release(&brief);
         }
-        let delete = environment.objects.delete(&mut self.txn, key);
-        delete.map_err(&failed)?;
+        let deleted = self.environment.objects.delete(&mut self.txn, key);
+        deleted.map_err(self.failed())?;
         self.changed.push(place.hash);
         Ok(Some(Published {
             hash: place.hash,
             variant: place.variant,
-            size,
+            size: brief.map_or(0, |it| u64::from(it.length) + it.file_size()),
             generation: 0,
         }))
     }
@@ -312,13 +344,38 @@ impl<'a> Change<'a> {
 
     /// True when the content of the record at this key is in a file.
     pub(super) fn has_file(&self, key: &[u8]) -> Result<bool, StoreError> {
-        let brief = self.get(key)?.and_then(head::brief);
+        let brief = self.brief(key)?;
         Ok(brief.is_some_and(|it| matches!(it.place, ContentPlace::File(_))))
     }
 
-    /// Takes a number out of the queue under which there is no record.
-    pub(super) fn forget_number(&mut self, number: u64) -> Result<(), StoreError> {
-        let deleted = self.environment.order.delete(&mut self.txn, &number);
-        deleted.map(drop).map_err(self.failed())
+    /// Takes a number out of the queue, with its record; the bytes of that.
+    pub(super) fn forget_number(&mut self, number: u64) -> Result<u64, StoreError> {
+        let (environment, failed) = (self.environment, self.failed());
+        let record = environment.record(&self.txn, number).map_err(&failed)?;
+        let length = record.map_or(0, |record| record.len() as u64);
+        let deleted = environment.order.delete(&mut self.txn, &number);
+        deleted.map_err(&failed)?;
+        let deleted = environment.records.delete(&mut self.txn, &number);
+        deleted.map_err(&failed)?;
+        Ok(length)
+    }
+
+    /// True when the record with this number is found under this key, which the queue has for it.
+    pub(super) fn is_found(&self, number: u64, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.brief(key)?.is_some_and(|it| it.order == number))
+    }
+}
+
+/// Puts a value behind all others, so that pages get full: one that is put somewhere splits a page in two halves.
+fn append(
+    database: Numbered,
+    txn: &mut RwTxn,
+    number: u64,
+    value: &[u8],
+) -> Result<(), heed::Error> {
+    match database.put_with_flags(txn, PutFlags::APPEND, &number, value) {
+        // A damaged queue has a greater number.
+        Err(heed::Error::Mdb(MdbError::KeyExist)) => database.put(txn, &number, value),
+        put => put,
     }
 }

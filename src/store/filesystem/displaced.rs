@@ -5,7 +5,6 @@ use super::change::Change;
 use super::entry::EntryKey;
 use crate::cache::key::{Hash, Key};
 use crate::cache::stored::Meta;
-use crate::store::record::head;
 use crate::store::record::variants::{MOST_PARTS, VariantList};
 use crate::store::{Published, StoreError};
 
@@ -40,7 +39,7 @@ pub(super) fn bound_parts(change: &mut Change<'_>, new: &Meta) -> Result<(), Sto
     parts.retain(|part| part != new.as_bytes());
     let mut measured = Vec::with_capacity(parts.len());
     for part in parts {
-        let brief = change.get(&part)?.and_then(head::brief);
+        let brief = change.brief(&part)?;
         measured.push((brief.map(|it| (it.content, it.order)), part));
     }
     measured.sort_unstable();

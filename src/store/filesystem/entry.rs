@@ -93,6 +93,11 @@ impl RecordPlace {
     }
 }
 
+/// The key's text that a record's key begins with, or as much of that as it has.
+pub(super) fn text_of(record: &[u8]) -> Option<&[u8]> {
+    record.get(..record.len().checked_sub(HASH + RECORD)?)
+}
+
 /// The key of the list of the key that the record at this key is of.
 pub(super) fn list_of(record: &[u8]) -> &[u8] {
     &record[..record.len().saturating_sub(RECORD)]

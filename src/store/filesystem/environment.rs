@@ -26,15 +26,21 @@ pub(super) const LOCK: &str = "lock.mdb";
 /// Beside it, what says how it is used: see `mark`.
 pub(super) const MARK: &str = "boot";
 
-const DATABASES: u32 = 3;
+/// The databases, in the order in which they are made.
+const NAMES: [&str; 4] = ["objects", "records", "order", "state"];
+
+/// A database by number.
+pub(super) type Numbered = Database<U64<BigEndian>, Bytes>;
 
 /// Everything that is stored, but for large content.
 pub(super) struct Environment {
     env: Env<WithTls>,
-    /// Records, and the lists of keys' variants, by [`super::entry::EntryKey`].
+    /// What finds records ([`super::brief`]), and the lists of keys' variants, by [`super::entry::EntryKey`].
     pub(super) objects: Database<Bytes, Bytes>,
+    /// Records, by the order of storing: so those that come one after another fill pages.
+    pub(super) records: Numbered,
     /// The keys of records by the order of storing.
-    pub(super) order: Database<U64<BigEndian>, Bytes>,
+    pub(super) order: Numbered,
     /// Its own record, and the balloon.
     pub(super) state: Database<Bytes, Bytes>,
     /// Its directory.
@@ -71,7 +77,7 @@ impl Environment {
         let _in_use = InUse::begin();
         let mut attempts = 0;
         let env = loop {
-            match lmdb::open(path, DATABASES) {
+            match lmdb::open(path, NAMES.len() as u32) {
                 // It is just being closed.
                 Err(heed::Error::EnvAlreadyOpened) if attempts < 100 => {
                     attempts += 1;
@@ -80,7 +86,7 @@ impl Environment {
                 env => break env.map_err(at)?,
             }
         };
-        let (objects, order, state) = databases(&env).map_err(at)?;
+        let (objects, records, order, state) = databases(&env).map_err(at)?;
         // Those that died while they read would keep what is free from being used.
         env.clear_stale_readers().map_err(at)?;
         let mut options = File::options();
@@ -91,6 +97,7 @@ impl Environment {
             page,
             env,
             objects,
+            records,
             order,
             state,
             path: path.to_path_buf(),
@@ -99,6 +106,15 @@ impl Environment {
             is_closed: AtomicBool::new(false),
             is_mark_synced: AtomicBool::new(false),
         })
+    }
+
+    /// The record with this number.
+    pub(super) fn record<'t>(
+        &self,
+        txn: &'t RoTxn,
+        number: u64,
+    ) -> Result<Option<&'t [u8]>, heed::Error> {
+        self.records.get(txn, &number)
     }
 
     pub(super) fn read(&self) -> Result<RoTxn<'_, WithTls>, heed::Error> {
@@ -167,6 +183,7 @@ impl Environment {
         let mut pages = 0;
         for stat in [
             self.objects.stat(txn)?,
+            self.records.stat(txn)?,
             self.order.stat(txn)?,
             self.state.stat(txn)?,
         ] {
@@ -266,28 +283,30 @@ fn page_size(env: &Env<WithTls>, of: &Database<Bytes, Bytes>) -> Result<u64, hee
 
 type Databases = (
     Database<Bytes, Bytes>,
-    Database<U64<BigEndian>, Bytes>,
+    Numbered,
+    Numbered,
     Database<Bytes, Bytes>,
 );
 
 /// The databases, which are made where they are missing.
 fn databases(env: &Env<WithTls>) -> Result<Databases, heed::Error> {
-    const NAMES: [&str; 3] = ["objects", "order", "state"];
     let txn = env.read_txn()?;
     let found = (
         env.open_database(&txn, Some(NAMES[0]))?,
         env.open_database(&txn, Some(NAMES[1]))?,
         env.open_database(&txn, Some(NAMES[2]))?,
+        env.open_database(&txn, Some(NAMES[3]))?,
     );
     txn.commit()?;
-    if let (Some(objects), Some(order), Some(state)) = found {
-        return Ok((objects, order, state));
+    if let (Some(objects), Some(records), Some(order), Some(state)) = found {
+        return Ok((objects, records, order, state));
     }
     let mut txn = env.write_txn()?;
     let made = (
         env.create_database(&mut txn, Some(NAMES[0]))?,
         env.create_database(&mut txn, Some(NAMES[1]))?,
         env.create_database(&mut txn, Some(NAMES[2]))?,
+        env.create_database(&mut txn, Some(NAMES[3]))?,
     );
     txn.commit()?;
     Ok(made)

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use super::FilesystemStore;
+use super::brief::file_size;
 use super::entry::EntryKey;
 use super::file;
 use crate::cache::stored::Meta;
 use crate::store::blocks::OfFile;
 use crate::store::draft::Reservation;
-use crate::store::record::head::{self, Brief, ContentPlace, FileId, RecordHead};
+use crate::store::record::head::{self, ContentPlace, FileId, RecordHead};
 use crate::store::{Content, Draft, StoreError, Whole};
 use crate::sys::disk;
 
@@ -27,12 +28,7 @@ impl FilesystemStore {
             content_checksum: 0,
             place: ContentPlace::Here,
         })?;
-        let size = Brief {
-            order: 0,
-            content: expected.unwrap_or(0),
-            place: ContentPlace::File(FileId::default()),
-        }
-        .file_size();
+        let size = file_size(expected.unwrap_or(0));
         let path = self.directory.path();
         let reservation = Reservation::begin(&self.shared, self.worker, path, size)?;
         let (file, name) = self.directory.temporary()?;
@@ -107,7 +103,7 @@ impl FilesystemStore {
     pub(super) fn remove_damaged(&self) -> Result<(), StoreError> {
         for found in self.damaged.take() {
             let removed = self.change(|change| {
-                let brief = change.get(&found.entry)?.and_then(head::brief);
+                let brief = change.brief(&found.entry)?;
                 match brief.is_some_and(|it| it.place == ContentPlace::File(found.id)) {
                     true => change.remove(&found.entry),
                     false => Ok(None),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use heed::RoTxn;
 
 use super::FilesystemStore;
+use super::brief::Brief;
 use super::directory::NO_VARIANT;
 use super::entry::EntryKey;
 use super::environment::Environment;
@@ -189,7 +190,7 @@ impl FilesystemStore {
     ) -> Result<(), StoreError> {
         let entry = EntryKey::of_record(key, variant.hash(), first);
         let removed = self.change(|change| {
-            let Some(bytes) = change.get(entry.as_bytes())? else {
+            let Some(bytes) = change.record(entry.as_bytes())? else {
                 return Ok(None);
             };
             let bytes = Bytes::copy_from_slice(bytes);
@@ -269,8 +270,10 @@ fn look_into(
     if list.has_record(entry) {
         // A record without a list has no variant: others lie behind it.
         let is_plain = entry[list.as_bytes().len()..].starts_with(&NO_VARIANT);
-        return Ok(match copied(value, wait) {
-            _ if !is_plain => Looked::Nothing,
+        if !is_plain {
+            return Ok(Looked::Nothing);
+        }
+        return Ok(match copied(record(environment, txn, value)?, wait) {
             None => Looked::NotResident,
             Some(bytes) => Looked::Records(vec![Candidate {
                 variant: Variant::none(),
@@ -287,7 +290,7 @@ fn look_into(
         let Some(value) = environment.objects.get(txn, place.as_bytes())? else {
             continue;
         };
-        match copied(value, wait) {
+        match copied(record(environment, txn, value)?, wait) {
             None => return Ok(Looked::NotResident),
             Some(bytes) => candidates.push(Candidate { variant, bytes }),
         }
@@ -327,13 +330,26 @@ fn parts_in(
         for entry in environment.objects.prefix_iter(txn, prefix.as_bytes())? {
             let (entry, value) = entry?;
             let first = super::entry::RecordPlace::parse(entry).map_or(0, |place| place.first);
-            found.push((first, Bytes::copy_from_slice(value)));
+            let record = record(environment, txn, value)?;
+            found.push((first, Bytes::copy_from_slice(record)));
         }
         if !found.is_empty() {
             return Ok((variant, found));
         }
     }
     Ok((Variant::none(), Vec::new()))
+}
+
+/// The record that an entry of this value finds, nothing where it isn't there; any other value, as a list, itself.
+pub(super) fn record<'t>(
+    environment: &Environment,
+    txn: &'t RoTxn<'_>,
+    value: &'t [u8],
+) -> Result<&'t [u8], heed::Error> {
+    match Brief::decode(value) {
+        Some(brief) => Ok(environment.record(txn, brief.order)?.unwrap_or_default()),
+        None => Ok(value),
+    }
 }
 
 /// A copy of what is mapped; None where that would wait for the disk, and may not.

@@ -15,6 +15,9 @@ use crate::store::{Store, StoreError};
 use crate::sys::disk;
 use crate::sys::shared::Shared;
 
+/// The most time for what a purge has left, each time that room is looked at.
+const SWEEP: Duration = Duration::from_millis(200);
+
 /// The directories of large files.
 const DIRECTORIES: u16 = 256;
 
@@ -54,7 +57,8 @@ impl StoreMaintenance {
 
     /// Removes some of what belongs to nobody. As long as the index lacks files that are there, these are entered first.
     pub fn tidy(&self, now: SystemTime, most: Duration) -> Tidied {
-        match self.complete(most) {
+        let ready = self.complete(most);
+        match ready.and_then(|ready| Ok(ready && self.store.sweep(most)?.is_done)) {
             Ok(true) => {}
             Ok(false) => return Tidied::default(),
             Err(failed) => {
@@ -98,9 +102,18 @@ impl StoreMaintenance {
         Ok(false)
     }
 
-    /// Removes stored responses until they gave so much back, or for so long.
+    /// Removes stored responses until they gave so much back, or for so long; first what nothing finds any more.
     pub fn evict(&self, wanted: Wanted, most: Duration) -> Result<Evicted, StoreError> {
-        self.store.evict(wanted, most)
+        let swept = self.store.sweep(most)?;
+        match swept.records {
+            0 => self.store.evict(wanted, most),
+            // It may be enough, which is told by the room that there is then.
+            responses => Ok(Evicted {
+                responses,
+                bytes: swept.bytes,
+                files: 0,
+            }),
+        }
     }
 
     /// Gives free pages of the index back to the disk, about so many bytes; returns how many. Where the file system makes no
@@ -113,8 +126,10 @@ impl StoreMaintenance {
         self.store.compact()
     }
 
-    /// The room that is free on the store's disk.
+    /// The room that is free on the store's disk. As that is looked at from time to time, what a purge has left is swept by the
+    /// way.
     pub fn free(&self) -> Result<Free, StoreError> {
+        self.store.sweep(SWEEP)?;
         let path = self.store.directory.path();
         let at = StoreError::at(path);
         Ok(Free {

@@ -1,10 +1,12 @@
-//! The filesystem store: an index of everything, with small content in it, in LMDB, and large content in files.
+//! The filesystem store: an index of everything, with small content in it, in LMDB, and large content in files. Under a key
+//! there lies little; the records themselves lie by the order of storing.
 //!
 //! Workers look up and publish here at the same time, with no process between them: readers without a lock, one writer
 //! at a time. What goes when there is no room is found here; how much has to go is decided by the supervisor.
 
 pub(crate) mod admin;
 mod balloon;
+mod brief;
 mod change;
 mod compaction;
 mod directory;
@@ -20,6 +22,7 @@ mod mark;
 mod order;
 pub(crate) mod owner;
 mod publish;
+mod read_ahead;
 mod rebuild;
 mod refresh;
 mod residency;
@@ -28,7 +31,9 @@ mod state;
 #[cfg(test)]
 mod steps;
 pub(crate) mod suitable;
+mod sweep;
 pub(crate) mod tidy;
+mod unload;
 mod walk;
 
 use std::path::Path;
@@ -253,8 +258,8 @@ impl FilesystemStore {
         let meta = &object.meta;
         let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
         let removed = self.change(|change| {
-            let is_its = change
-                .get(entry.as_bytes())?
+            let record = change.record(entry.as_bytes())?;
+            let is_its = record
                 .is_some_and(|bytes| head::checksum_of_content(bytes) == Some(object.checksum));
             match is_its {
                 true => change.remove(entry.as_bytes()),

@@ -87,6 +87,10 @@ impl FilesystemStore {
                 change.forget_number(number)?;
                 continue;
             };
+            if !change.is_found(number, &key)? {
+                evicted.bytes += change.forget_number(number)?;
+                continue;
+            }
             if only_files && !change.has_file(&key)? {
                 continue;
             }
@@ -100,7 +104,7 @@ impl FilesystemStore {
                     evicted.responses += 1;
                     evicted.files += (change.released.len() - files) as u64;
                 }
-                None => change.forget_number(number)?,
+                None => drop(change.forget_number(number)?),
             }
         }
         Ok(false)

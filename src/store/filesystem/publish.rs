@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::FilesystemStore;
+use super::brief::file_size;
 use super::change::Change;
 use super::directory::NO_VARIANT;
 use super::displaced::{bound_parts, remove_all, remove_parts_of, remove_variant};
@@ -29,6 +30,15 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// The bytes that it takes.
+    fn size(&self) -> u64 {
+        let file = match self.head.place {
+            ContentPlace::File(_) => file_size(self.head.content),
+            ContentPlace::Here | ContentPlace::ByDigest => 0,
+        };
+        self.record.len() as u64 + file
+    }
+
     /// The record with this head, of content that is stored already.
     pub(super) fn again(head: RecordHead, content: Bytes) -> Result<Prepared, StoreError> {
         Ok(Prepared {
@@ -168,11 +178,10 @@ impl FilesystemStore {
             }
             let meta = &prepared.head.meta;
             let (hash, variant) = (*meta.key.hash(), *meta.variant.hash());
-            let file = head::brief(&prepared.record).map_or(0, |it| it.file_size());
             Ok(Published {
                 hash,
                 variant,
-                size: prepared.record.len() as u64 + file,
+                size: prepared.size(),
                 // After the commit, so that who looks from now on finds it.
                 generation: self.shared.next_generation(&hash),
             })
@@ -214,7 +223,7 @@ impl FilesystemStore {
             self.enter_into_list(change, meta, list, names)?;
         }
         let entry = EntryKey::of_record(key, &variant, meta.extent.first());
-        change.put(&entry, &mut prepared.record)?;
+        change.put(&entry, &prepared.head, &mut prepared.record)?;
         match key.is_for_part() {
             true => bound_parts(change, meta),
             false => Ok(()),

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::FilesystemStore;
+use super::brief::Brief;
 use super::directory::unhex;
 use super::entry::EntryKey;
 use super::publish::Prepared;
 use crate::store::StoreError;
-use crate::store::record::head::{self, ContentPlace, FileId, RecordHead};
+use crate::store::record::head::{ContentPlace, FileId, RecordHead};
 
 /// The files that are entered in one transaction.
 const STEP: usize = 64;
@@ -91,7 +92,7 @@ impl FilesystemStore {
         let named = self.environment().and_then(|environment| {
             self.noting_damage(&environment, |txn| {
                 let found = environment.objects.get(txn, entry.as_bytes())?;
-                Ok(found.and_then(head::brief).map(|brief| brief.place))
+                Ok(found.and_then(Brief::decode).map(|brief| brief.place))
             })
         });
         named.map_or(true, |place| place == Some(ContentPlace::File(*id)))

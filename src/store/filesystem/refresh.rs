@@ -32,7 +32,7 @@ impl FilesystemStore {
             && meta.selecting() == object.meta.selecting()
             && at.as_bytes() == entry(meta).as_bytes();
         let size = self.change(|change| {
-            let Some(bytes) = change.get(at.as_bytes())? else {
+            let Some(bytes) = change.record(at.as_bytes())? else {
                 return Ok(None);
             };
             let Some(current) = current(Bytes::copy_from_slice(bytes), object) else {
@@ -95,6 +95,6 @@ fn put_again(
     let Current { mut head, content } = current;
     head.meta = meta.clone();
     let mut record = record_of(&head, &[content])?;
-    change.put(at, &mut record)?;
+    change.put(at, &head, &mut record)?;
     Ok(record.len() as u64)
 }

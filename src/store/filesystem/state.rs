@@ -5,7 +5,9 @@ use crate::store::Checksum;
 /// The key of the record.
 pub(super) const KEY: &[u8] = b"state";
 
-const LENGTH: usize = 50;
+const VERSION: u8 = 1;
+const NUMBERS: usize = 8;
+const LENGTH: usize = 1 + NUMBERS * 8 + 2;
 
 /// The state of an environment. Each transaction that changes something keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +23,9 @@ pub(super) struct State {
     pub(super) holes: u64,
     /// The bytes of the file at the last change that put something.
     pub(super) size: u64,
+    /// The numbers among which records may lie that nothing finds any more.
+    pub(super) sweep_at: u64,
+    pub(super) sweep_end: u64,
     /// It was copied to another, which took its place.
     pub(super) moved: bool,
     /// Every large file that there was when it was made has been entered.
@@ -30,6 +35,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(LENGTH + 16);
+        bytes.push(VERSION);
         for number in [
             self.hand,
             self.next,
@@ -37,6 +43,8 @@ impl State {
             self.files,
             self.holes,
             self.size,
+            self.sweep_at,
+            self.sweep_end,
         ] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
@@ -47,10 +55,14 @@ impl State {
         bytes
     }
 
-    /// The state in these bytes; None when they don't check.
+    /// The state in these bytes; None when they don't check, or are of another version.
     pub(super) fn decode(bytes: &[u8]) -> Option<State> {
         let (body, checksum) = bytes.split_at_checked(LENGTH)?;
         if checksum != Checksum::of(body).to_le_bytes() {
+            return None;
+        }
+        let (version, body) = body.split_first()?;
+        if *version != VERSION {
             return None;
         }
         let number = |at: usize| {
@@ -64,8 +76,10 @@ impl State {
             files: number(3)?,
             holes: number(4)?,
             size: number(5)?,
-            moved: body[48] != 0,
-            complete: body[49] != 0,
+            sweep_at: number(6)?,
+            sweep_end: number(7)?,
+            moved: body[NUMBERS * 8] != 0,
+            complete: body[NUMBERS * 8 + 1] != 0,
         })
     }
 }
@@ -83,6 +97,8 @@ mod tests {
             files: 4,
             holes: 5,
             size: 6,
+            sweep_at: 7,
+            sweep_end: 8,
             moved: false,
             complete: true,
         };

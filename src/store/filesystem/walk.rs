@@ -1,7 +1,7 @@
 //! Walks over the index for commands: a range of entries, some hundred at a time. They are copied within a transaction, and
 //! looked at outside of it, so that no walk keeps others from freeing what they don't need any more.
 
-use std::ops::{Bound, ControlFlow, Range};
+use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 use heed::RoTxn;
@@ -9,24 +9,22 @@ use heed::RoTxn;
 use super::FilesystemStore;
 use super::entry::MOST_TEXT;
 use super::environment::Environment;
+use super::lookup::record;
+use super::read_ahead::ReadAhead;
+use super::unload::Unload;
 use crate::store::StoreError;
-use crate::store::record::head;
-use crate::sys::lmdb;
 
 /// The most entries that are copied in one transaction, and about the most bytes.
 const AT_ONCE: usize = 1000;
 const BYTES: usize = 1 << 20;
 
-/// The kernel maps this much around what is read, where it has it: a few reads are some MiB.
-const AROUND: usize = 64 << 10;
-const FEW: usize = 64;
-
 /// The part of entries' values that is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The head of a record, or all of a list.
-    Head,
-    Whole,
+    /// What the index has of a record, or a list.
+    Value,
+    /// The record itself, or a list.
+    Record,
 }
 
 /// An entry, copied.
@@ -50,6 +48,18 @@ impl FilesystemStore {
         self.walk_from(&text[..text.len().min(MOST_TEXT)], part, visit)
     }
 
+    /// Visits what the index has of all keys, in their order.
+    pub(super) fn walk_all(&self, visit: &mut dyn FnMut(Vec<Entry>) -> Went) -> Went {
+        ReadAhead::of(self, |ahead| {
+            self.walk_from(b"", Part::Value, &mut |entries| {
+                if let Some(last) = entries.last() {
+                    ahead.reached(&last.key);
+                }
+                visit(entries)
+            })
+        })
+    }
+
     /// Visits all entries whose keys begin so, in their order.
     pub(super) fn walk_from(
         &self,
@@ -71,7 +81,11 @@ impl FilesystemStore {
                     if copies.is_full() || !key.starts_with(beginning) {
                         break;
                     }
-                    copies.add(key, value, part);
+                    let value = match part {
+                        Part::Value => value,
+                        Part::Record => record(environment, txn, value)?,
+                    };
+                    copies.add(key, value);
                 }
                 Ok(copies.is_full())
             })?;
@@ -83,7 +97,7 @@ impl FilesystemStore {
         }
     }
 
-    /// The heads of the records with these numbers, as far as they are there.
+    /// What the index has of the records with these numbers, as far as they are there.
     pub(super) fn numbered(&self, orders: &[u64]) -> Result<Vec<Entry>, StoreError> {
         let (entries, ()) = self.some(|environment, txn, copies| {
             for order in orders {
@@ -92,7 +106,7 @@ impl FilesystemStore {
                     continue;
                 };
                 if let Some(value) = environment.objects.get(txn, key)? {
-                    copies.add(key, value, Part::Head);
+                    copies.add(key, value);
                 }
             }
             Ok(())
@@ -120,10 +134,7 @@ struct Copies {
     bytes: Vec<u8>,
     /// Where the keys end, and where the values do.
     ends: Vec<(usize, usize)>,
-    /// What they were copied from lies within this.
-    mapped: Option<Range<*const u8>>,
-    /// What was read since pages were dropped.
-    read: Vec<*const u8>,
+    unload: Unload,
 }
 
 impl Copies {
@@ -131,47 +142,16 @@ impl Copies {
         self.ends.len() >= AT_ONCE || self.bytes.len() >= BYTES
     }
 
-    fn add(&mut self, key: &[u8], value: &[u8], part: Part) {
-        let value = match part {
-            Part::Head if head::brief(value).is_some() => &value[..head::length(value)],
-            Part::Head | Part::Whole => value,
-        };
+    fn add(&mut self, key: &[u8], value: &[u8]) {
         self.bytes.extend_from_slice(key);
         let end = self.bytes.len();
         self.bytes.extend_from_slice(value);
         self.ends.push((end, self.bytes.len()));
-        self.note(key);
-        self.note(value);
-        self.read.push(value.as_ptr());
-        if self.read.len() >= FEW {
-            self.unload();
-        }
-    }
-
-    /// Drops the pages around what was read last, as far as they surely are the environment's.
-    fn unload(&mut self) {
-        let Some(mapped) = &self.mapped else {
-            return;
-        };
-        for read in self.read.drain(..) {
-            let start = (read as usize & !(AROUND - 1)).max(mapped.start as usize);
-            let end = ((read as usize | (AROUND - 1)) + 1).min(mapped.end as usize);
-            lmdb::unload(start as *const u8..end as *const u8);
-        }
-    }
-
-    fn note(&mut self, copied: &[u8]) {
-        let copied = copied.as_ptr_range();
-        self.mapped = Some(match &self.mapped {
-            None => copied,
-            Some(before) => before.start.min(copied.start)..before.end.max(copied.end),
-        });
+        self.unload.read(value);
     }
 
     fn entries(self) -> Vec<Entry> {
-        if let Some(mapped) = self.mapped {
-            lmdb::unload(mapped);
-        }
+        drop(self.unload);
         let bytes = Bytes::from(self.bytes);
         let mut start = 0;
         let entry = |(key, end): (usize, usize)| {

@@ -17,11 +17,12 @@ use super::failure::reason;
 use super::remove::remove;
 use super::session::{Parameters, Session};
 use super::{connect, row};
+use crate::cache::age::corrected_initial_age;
 use crate::cache::key::Key;
 use crate::cache::sound;
 use crate::cache::stored::Meta;
 use crate::config::Database;
-use crate::store::admin::{Removed, StoreAdmin, StoredInfo, Visit, VisitWhole};
+use crate::store::admin::{Removed, StoreAdmin, StoredInfo, StoredResponse, Visit, VisitWhole};
 use crate::store::scope::Scope;
 use crate::store::{Content, Object, Pieces, StoreError};
 use crate::sys::shared::Shared;
@@ -192,9 +193,12 @@ impl Rows {
     }
 }
 
-fn info(meta: Meta, row: &Row) -> Result<StoredInfo, postgres::Error> {
+fn info(meta: &Meta, row: &Row) -> Result<StoredInfo, postgres::Error> {
     Ok(StoredInfo {
-        meta,
+        key: meta.key.clone(),
+        variant: meta.variant.clone(),
+        received: meta.response_time,
+        initial_age: corrected_initial_age(meta),
         order: row.try_get::<_, i64>(row::NEXT)? as u64,
         content: row.try_get::<_, i64>(row::NEXT + 1)? as u64,
         size: row.try_get::<_, i64>(row::NEXT + 2)? as u64,
@@ -209,7 +213,7 @@ impl StoreAdmin for Rows {
         let uris: Vec<_> = uris.iter().map(|uri| row::Text::from(&uri[..])).collect();
         self.pages(EACH, &[&uris], |meta, row| {
             Ok(match scope.has(&meta.key) {
-                true => visit(info(meta, row)?),
+                true => visit(info(&meta, row)?),
                 false => ControlFlow::Continue(()),
             })
         })
@@ -221,7 +225,7 @@ impl StoreAdmin for Rows {
         let mut found = HashMap::new();
         for row in &rows {
             if let Some(meta) = self.sound(row)? {
-                let info = info(meta, row).map_err(|error| self.failed(&error))?;
+                let info = info(&meta, row).map_err(|error| self.failed(&error))?;
                 found.insert(info.order, info);
             }
         }
@@ -236,15 +240,19 @@ impl StoreAdmin for Rows {
         })
     }
 
-    fn of_key(&self, key: &Key) -> Result<Vec<StoredInfo>, StoreError> {
+    fn of_key(&self, key: &Key) -> Result<Vec<StoredResponse>, StoreError> {
         let hash = &key.hash()[..];
         let found = self.run(|session| {
             let rows = session.query(OF_KEY, &[&hash])?;
-            let infos = rows.iter().map(|row| info(row::meta(row)?, row));
-            infos.collect::<Result<Vec<_>, _>>()
+            let stored = rows.iter().map(|row| {
+                let meta = row::meta(row)?;
+                let info = info(&meta, row)?;
+                Ok(StoredResponse { info, meta })
+            });
+            stored.collect::<Result<Vec<_>, _>>()
         })?;
         // Rows of another key with the same hash are none of this key's.
-        let is_good = |it: &StoredInfo| it.meta.key == *key && sound::check(&it.meta).is_ok();
+        let is_good = |it: &StoredResponse| it.meta.key == *key && sound::check(&it.meta).is_ok();
         Ok(found.into_iter().filter(is_good).collect())
     }
 

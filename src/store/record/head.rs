@@ -20,11 +20,7 @@
 //! | 135 | 5 × 4 | the lengths of the key, the variant, the reason phrase, the fields, the trailers |
 //! | 155 | | the digest, and these |
 
-mod brief;
-
 use bytes::{Buf, BufMut, Bytes};
-
-pub use brief::{Brief, brief, checksum_of_content, key_of, length};
 
 use super::MOST_META;
 use super::text::{decode_fields, put_fields};
@@ -43,10 +39,7 @@ const VERSION: u32 = 4;
 const CHECKED_FROM: usize = 24;
 /// Where some of the table begin: they are read alone too.
 const ORDER: usize = CHECKED_FROM;
-const CONTENT: usize = 72;
 const CONTENT_CHECKSUM: usize = 80;
-const PLACE: usize = 112;
-const ALGORITHM: usize = 132;
 const LENGTHS: usize = 135;
 const FIXED: usize = LENGTHS + 5 * 4;
 
@@ -160,6 +153,12 @@ fn put_fixed(out: &mut Vec<u8>, head: &RecordHead) {
 pub fn order(bytes: &[u8]) -> Option<u64> {
     let number = bytes.get(ORDER..)?.first_chunk::<8>()?;
     Some(u64::from_le_bytes(*number))
+}
+
+/// The checksum of the content of the record that begins with these bytes, theirs not compared.
+pub fn checksum_of_content(bytes: &[u8]) -> Option<u128> {
+    let mut checksum = bytes.get(CONTENT_CHECKSUM..FIXED)?;
+    Some(checksum.get_u128_le())
 }
 
 /// Puts another order number into bytes that [`encode`] made, whatever follows the head.

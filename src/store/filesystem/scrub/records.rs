@@ -8,9 +8,10 @@ use crate::cache::key::Key;
 use crate::store::StoreError;
 use crate::store::blocks::damaged::DamagedFile;
 use crate::store::filesystem::FilesystemStore;
+use crate::store::filesystem::brief::Brief;
 use crate::store::filesystem::entry::EntryKey;
-use crate::store::filesystem::lookup::decode;
-use crate::store::record::head::{self, ContentPlace, FileId};
+use crate::store::filesystem::lookup::{decode, record};
+use crate::store::record::head::{ContentPlace, FileId};
 use crate::store::record::variants::VariantList;
 
 /// The entries that are looked at in one transaction for the one of a file.
@@ -55,6 +56,7 @@ impl FilesystemStore {
             let (mut found, mut bytes) = (Vec::new(), 0);
             for entry in environment.objects.range(txn, &from(after))? {
                 let (key, value) = entry?;
+                let value = record(&environment, txn, value)?;
                 bytes += value.len();
                 found.push((key.to_vec(), Bytes::copy_from_slice(value)));
                 if bytes >= most {
@@ -72,7 +74,7 @@ impl FilesystemStore {
         why: &'static str,
     ) -> Result<bool, StoreError> {
         let removed = self.change(|change| {
-            let bytes = change.get(entry)?.map(Bytes::copy_from_slice);
+            let bytes = change.record(entry)?.map(Bytes::copy_from_slice);
             match bytes.is_some_and(|bytes| check(entry, bytes).is_err()) {
                 true => change.remove(entry).map(|_| true),
                 false => Ok(false),
@@ -111,7 +113,7 @@ impl FilesystemStore {
                 let mut last = None;
                 for entry in environment.objects.range(txn, &from(&after))?.take(STEP) {
                     let (key, value) = entry?;
-                    let brief = head::brief(value);
+                    let brief = Brief::decode(value);
                     if brief.is_some_and(|it| it.place == ContentPlace::File(*id)) {
                         return Ok(Err(key.to_vec()));
                     }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use super::*;
 use crate::store::blocks::BLOCK;
+use crate::store::filesystem::lookup::decode;
 use crate::store::suite::{self, content, look, plain};
 
 struct Bench {
@@ -158,8 +159,9 @@ fn a_record_that_does_not_check_goes() {
     *bytes.last_mut().unwrap() ^= 1;
     let damaged = EntryKey::of_meta(&plain("GET http://a/1"));
     assert_eq!(damaged.as_bytes(), entry);
+    let (head, _) = decode(entries[1].1.clone()).unwrap();
     (bench.store)
-        .change(|change| change.put(&damaged, &mut bytes))
+        .change(|change| change.put(&damaged, &head, &mut bytes))
         .unwrap();
     let found = bench.pass(beginning());
     assert_eq!((found.small, found.damaged), (2, 1));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use super::*;
+use crate::store::filesystem::brief::texts;
 use crate::store::filesystem::entry::{RecordPlace, list_of};
 use crate::store::filesystem::lookup::{decode, variants_of};
 use crate::store::filesystem::maintenance::StoreMaintenance;
@@ -35,12 +36,15 @@ pub(super) fn audit(dir: &Path, store: &FilesystemStore) -> usize {
         let (entry, value) = entry.unwrap();
         let list = list_of(entry);
         let is_record = RecordPlace::parse(entry)
-            .is_some_and(|it| decode_key(value).is_some_and(|key| *key.hash() == it.hash));
+            .is_some_and(|it| decode_key(entry, value).is_some_and(|key| *key.hash() == it.hash));
         if !is_record {
             lists.push((entry.to_vec(), value.to_vec()));
             continue;
         }
-        let (head, _) = decode(Bytes::copy_from_slice(value)).unwrap();
+        let brief = Brief::decode(value).unwrap();
+        let record = environment.record(&txn, brief.order).unwrap().unwrap();
+        let (head, _) = decode(Bytes::copy_from_slice(record)).unwrap();
+        assert_eq!(Brief::of(&head, record.len()), brief);
         assert_eq!(EntryKey::of_list(&head.meta.key).as_bytes(), list);
         let number = environment.order.get(&txn, &head.order).unwrap();
         assert_eq!(number, Some(entry), "its number in the queue");
@@ -49,7 +53,7 @@ pub(super) fn audit(dir: &Path, store: &FilesystemStore) -> usize {
             let file = std::fs::File::open(&path).unwrap();
             let own = crate::store::filesystem::file::read_head(&file, &id);
             assert_eq!(own.unwrap().unwrap().content, head.content);
-            file_bytes += head::brief(value).unwrap().file_size();
+            file_bytes += brief.file_size();
             named.insert(path);
         }
         records.insert(entry.to_vec());
@@ -67,6 +71,8 @@ pub(super) fn audit(dir: &Path, store: &FilesystemStore) -> usize {
     let queued: BTreeSet<Vec<u8>> = queued.map(|it| it.unwrap().1.to_vec()).collect();
     let numbers = environment.order.stat(&txn).unwrap().entries;
     assert_eq!((numbers, &queued), (records.len(), &records), "the queue");
+    let lying = environment.records.stat(&txn).unwrap().entries;
+    assert_eq!(lying, numbers, "records that nothing finds");
     assert_eq!(
         (state.files, state.file_bytes),
         (named.len() as u64, file_bytes)
@@ -84,9 +90,9 @@ pub(super) fn audit(dir: &Path, store: &FilesystemStore) -> usize {
     records.len()
 }
 
-fn decode_key(value: &[u8]) -> Option<Key> {
-    let (head, _) = decode(Bytes::copy_from_slice(value)).ok()?;
-    Some(head.meta.key)
+fn decode_key(entry: &[u8], value: &[u8]) -> Option<Key> {
+    let [entry, value] = [entry, value].map(Bytes::copy_from_slice);
+    texts(&entry, &value).map(|(key, _)| key)
 }
 
 fn list_key(value: &[u8]) -> Key {
