@@ -39,6 +39,14 @@ impl Key {
         Key { hash, text }
     }
 
+    /// The same key in a buffer of its own size.
+    pub fn copied(&self) -> Key {
+        Key {
+            hash: self.hash,
+            text: Bytes::copy_from_slice(&self.text),
+        }
+    }
+
     /// The key of GET requests for this URI. What is stored under it may answer HEAD too.
     pub fn of(uri: &Uri) -> Key {
         Key::new([b"GET ", &uri.as_bytes()[..]].concat())

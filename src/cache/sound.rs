@@ -8,7 +8,6 @@ use super::key::{Key, Variant};
 use super::stored::{Meta, UNTIL_CLOSE};
 use crate::http::connection::is_hop_by_hop;
 use crate::http::date::LAST;
-use crate::http::fields::Fields;
 use crate::http::parse::may_be_a_head;
 use crate::http::syntax::{is_field_text, is_token};
 use crate::http::target::Uri;
@@ -37,10 +36,9 @@ pub fn check_of_own_key(meta: &Meta) -> Result<(), &'static str> {
     } else if !is_variant(meta) {
         Err("its variant is none that its Vary field makes")
     } else {
-        let lines = meta.fields.iter();
-        let fields = lines.filter(|line| *line != UNTIL_CLOSE).collect();
-        check_fields(&fields, meta.key.is_for_head())?;
-        check_fields(&meta.trailers, false)
+        let lines = meta.fields.iter().filter(|line| *line != UNTIL_CLOSE);
+        check_fields(lines, meta.key.is_for_head())?;
+        check_fields(meta.trailers.iter(), false)
     }
 }
 
@@ -60,11 +58,14 @@ fn is_variant(meta: &Meta) -> bool {
     varies == Some(meta.variant != Variant::none()) && (text.is_empty() || has_lines)
 }
 
-fn check_fields(fields: &Fields, for_head: bool) -> Result<(), &'static str> {
-    if !may_be_a_head(fields) {
+fn check_fields<'a>(
+    lines: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+    for_head: bool,
+) -> Result<(), &'static str> {
+    if !may_be_a_head(lines.clone()) {
         return Err("its fields are more than a head may have");
     }
-    for (name, value) in fields.iter() {
+    for (name, value) in lines {
         let framing = !for_head && name.eq_ignore_ascii_case(b"content-length");
         if !is_token(name) || !is_field_text(value) {
             return Err("its fields have bytes that none has");
@@ -84,6 +85,7 @@ mod tests {
     use crate::cache::provenance::Provenance;
     use crate::cache::testing::fields;
     use crate::cache::time::Timestamp;
+    use crate::http::fields::Fields;
 
     fn meta() -> Meta {
         Meta {

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
@@ -94,7 +93,7 @@ impl<T: Clone> MemoryTier<T> {
             Some((_, slot)) if slot.key == meta.key && slot.generation == generation => slot,
             _ => KeyEntry {
                 // It outlives the first of its entries, and with it the buffer that this one's lies in.
-                key: Key::new(Bytes::copy_from_slice(meta.key.text())),
+                key: meta.key.copied(),
                 generation,
                 entries: Vec::with_capacity(1),
             },

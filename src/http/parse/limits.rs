@@ -1,7 +1,5 @@
 //! Limits on the size of heads and trailer sections.
 
-use crate::http::fields::Fields;
-
 /// Limits on a head; a larger request's is answered with 414 or 431, a larger response's is a 502.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLimits {
@@ -18,13 +16,13 @@ const OWN: (usize, usize) = (3, 256);
 
 /// True for fields that one head could have brought, by the largest limits there are; false where those of several
 /// came together to more.
-pub fn may_be_a_head(fields: &Fields) -> bool {
+pub fn may_be_a_head<'a>(lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> bool {
     let most = HeadLimits::MOST;
-    let bytes: usize = fields
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + 4)
-        .sum();
-    fields.iter().count() <= most.fields + OWN.0 && bytes <= most.head + OWN.1
+    let add = |(count, bytes), (name, value): (&[u8], &[u8])| {
+        (count + 1, bytes + name.len() + value.len() + 4)
+    };
+    let (count, bytes) = lines.fold((0, 0), add);
+    count <= most.fields + OWN.0 && bytes <= most.head + OWN.1
 }
 
 impl HeadLimits {

@@ -52,15 +52,17 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     let whole = content
         .clone()
         .map_or(whole, |content| Whole::Memory(vec![content]));
-    let small = content.map(|content| Object {
-        generation,
-        meta: meta.clone(),
-        checksum: Checksum::of(&content),
-        content: Content::Memory(content),
+    let small = content.map(|content| {
+        let object = Object {
+            generation,
+            meta: meta.clone(),
+            checksum: Checksum::of(&content),
+            content: Content::Memory(content),
+        };
+        Rc::new(Stored::new(object, &request.policy, &worker.pseudonym))
     });
-    if let Some(object) = &small {
-        let stored = Stored::new(object.clone(), &request.policy, &worker.pseudonym);
-        fetch.publishes(Rc::new(stored));
+    if let Some(stored) = &small {
+        fetch.publishes(stored.clone());
     }
     let place = place(meta.key.hash(), meta.variant.hash());
     worker.shared.forget_hits(&place);
@@ -78,8 +80,8 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
             }
             // As long as the store hangs it isn't fetched again and again. A change of the key meanwhile is seen by its
             // generation.
-            if let Some(object) = small.filter(|_| lost.is_told()) {
-                remember(worker, &request.policy, object);
+            if let Some(stored) = small.filter(|_| lost.is_told()) {
+                keep_at_hand(worker, &stored, generation);
             }
             return;
         }
@@ -87,9 +89,8 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
     match published {
         Ok(published) => {
             fetch.is_stored(&key);
-            if let Some(mut object) = small {
-                object.generation = published.generation;
-                remember(worker, &request.policy, object);
+            if let Some(stored) = small {
+                keep_at_hand(worker, &stored, published.generation);
             }
         }
         // Made invalid while it was on its way.
@@ -98,8 +99,8 @@ pub async fn publish(context: Context<'_>, meta: Meta, whole: Whole) {
             worker.warn_of_failure(&failure);
             // A store that is away for a while is no reason to fetch it again and again. When it is back
             // other hosts may have changed the key: then all keys begin a new generation.
-            if let (true, Some(object)) = (failure.is_told(), small) {
-                remember(worker, &request.policy, object);
+            if let (true, Some(stored)) = (failure.is_told(), small) {
+                keep_at_hand(worker, &stored, generation);
             }
         }
     }
@@ -118,15 +119,20 @@ fn joined(parts: &[Bytes]) -> Option<Bytes> {
 /// Puts a stored response into the memory tier.
 pub fn remember(worker: &Worker, policy: &Policy, object: Object) -> Rc<Stored> {
     let stored = Rc::new(Stored::new(object, policy, &worker.pseudonym));
+    keep_at_hand(worker, &stored, stored.object.generation);
+    stored
+}
+
+/// Puts what is small into the memory tier, as what was stored in this generation of its key.
+fn keep_at_hand(worker: &Worker, stored: &Rc<Stored>, generation: u32) {
     let object = &stored.object;
     // A file kept open here would keep its place on disk after it is evicted.
     let is_part = object.meta.key.is_for_part();
     if matches!(object.content, Content::Memory(_)) && !is_part {
         let (weight, value) = (stored.weight(), stored.clone());
         let mut memory = worker.memory.borrow_mut();
-        memory.insert(&object.meta, object.generation, weight, value);
+        memory.insert(&object.meta, generation, weight, value);
     }
-    stored
 }
 
 /// After a 304: the stored response with the fields that it brought (RFC 9111 §4.3.4), for the client that asked. What

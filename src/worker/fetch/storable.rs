@@ -81,7 +81,7 @@ pub fn storable(
 /// Refuses metadata that is larger than what one response to one request could have: the fields may have been put
 /// together of many responses. What passes is no more than a store takes.
 pub fn check_size(meta: &Meta) -> Result<(), NoStoreReason> {
-    if !may_be_a_head(&meta.fields) {
+    if !may_be_a_head(meta.fields.iter()) {
         return Err(NoStoreReason::TooLarge);
     }
     match meta.has_long_variant() {
