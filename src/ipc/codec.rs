@@ -9,7 +9,7 @@ use std::vec::IntoIter;
 
 /// The version of the messages. Both sides say theirs first; a worker that is told another one
 /// drains and exits, so that its successor is of the supervisor's version.
-pub const VERSION: Version = Version(5);
+pub const VERSION: Version = Version(6);
 
 /// The version that a side speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

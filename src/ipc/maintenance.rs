@@ -73,6 +73,8 @@ pub struct Evicted {
 pub struct Free {
     /// Bytes that are free.
     pub bytes: u64,
+    /// Bytes that the store took of the disk at that moment, leftovers included.
+    pub held: u64,
     /// Inodes that are free, and of how many; 0 of 0 where the file system makes them as needed.
     pub inodes: u64,
     pub all_inodes: u64,
@@ -83,7 +85,7 @@ pub struct Free {
 record!(Cleared { files, bytes } at most 1);
 record!(Tidied { versions, unfinished, left, is_done, failure } at most 1);
 record!(Evicted { responses, bytes, files } at most 1);
-record!(Free { bytes, inodes, all_inodes, directories } at most 1);
+record!(Free { bytes, held, inodes, all_inodes, directories } at most 1);
 
 messages! { StoreOrder:
     6 = Tidy {}

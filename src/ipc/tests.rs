@@ -128,15 +128,16 @@ fn store_replies() -> Vec<StoreReply> {
     };
     let free = Free {
         bytes: 7,
-        inodes: 8,
-        all_inodes: 9,
-        directories: 10,
+        held: 8,
+        inodes: 9,
+        all_inodes: 10,
+        directories: 11,
     };
     vec![
         StoreReply::Failed { reason },
         StoreReply::Tidied { tidied },
         StoreReply::Evicted { evicted },
-        StoreReply::Compacted { bytes: 11 },
+        StoreReply::Compacted { bytes: 12 },
         StoreReply::Free { free },
     ]
 }

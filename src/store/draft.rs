@@ -57,6 +57,7 @@ impl Draft {
         self.reserve(at + part.len() as u64)?;
         let written = self.file.write_all_at(part, at);
         written.map_err(StoreError::at(&self.reservation.path))?;
+        self.reservation.note_written(at + part.len() as u64);
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         sums.take(at, part);
         Ok(())
@@ -84,6 +85,8 @@ pub(crate) struct Reservation {
     worker: usize,
     pub(crate) path: PathBuf,
     reserved: AtomicU64,
+    /// The bytes of it that are on the disk, and count as stored by nobody else.
+    written: AtomicU64,
     life: Arc<()>,
 }
 
@@ -117,7 +120,8 @@ impl Reservation {
         expected: u64,
     ) -> Result<Reservation, StoreError> {
         let reservation = Reservation::none(shared, worker, path);
-        if shared.is_full() || shared.is_out_of_inodes() || expected > shared.limit() {
+        let is_too_large = expected > shared.limit();
+        if shared.is_full() || shared.is_out_of_inodes() || is_too_large {
             return Err(reservation.refused(expected));
         }
         Ok(reservation)
@@ -129,6 +133,7 @@ impl Reservation {
             worker,
             path: path.to_path_buf(),
             reserved: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             life: Arc::default(),
         }
     }
@@ -140,6 +145,20 @@ impl Reservation {
             None | Some(0) => Ok(()),
             Some(more) => self.add(more),
         }
+    }
+
+    /// Notes that the first `length` bytes of the file are on the disk.
+    fn note_written(&self, length: u64) {
+        let before = self.written.fetch_max(length, Relaxed);
+        let more = length.saturating_sub(before);
+        self.shared.count_written(self.worker, more);
+    }
+
+    /// Notes that what was written is about to be counted as stored. In the transaction that does so, during which nobody
+    /// asks what is on the disk.
+    pub(crate) fn hand_over(&self) {
+        let written = self.written.swap(0, Relaxed);
+        self.shared.uncount_written(self.worker, written);
     }
 
     fn add(&self, bytes: u64) -> Result<(), StoreError> {
@@ -172,6 +191,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        self.hand_over();
         let reserved = self.reserved.load(Relaxed);
         self.shared.release(self.worker, reserved);
     }
@@ -220,5 +240,34 @@ impl Drop for TemporaryName {
             // Files that can't be removed now are removed as leftovers at the next start.
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "/store";
+
+    #[test]
+    fn what_is_reserved_takes_disk_once_it_is_written() {
+        let shared = Arc::new(Shared::create().unwrap());
+        shared.set_limit(1 << 30);
+        let reservation = Reservation::begin(&shared, 1, Path::new(PATH), 5000).unwrap();
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let draft = Draft::new(file, reservation, None);
+        draft.reserve(5000).unwrap();
+        let reserved = 5000 + BESIDE;
+        assert_eq!((shared.used(), shared.on_disk()), (reserved, 0));
+        draft.write_at(&[1; 3000], 0).unwrap();
+        draft.write_at(&[1; 2000], 3000).unwrap();
+        draft.write_at(&[1; 10], 0).unwrap();
+        assert_eq!((shared.used(), shared.on_disk()), (reserved, 5000));
+        let (_, _, reservation) = draft.into_parts();
+        reservation.hand_over();
+        assert_eq!((shared.used(), shared.on_disk()), (reserved, 0));
+        drop(reservation);
+        assert_eq!((shared.used(), shared.on_disk()), (0, 0));
     }
 }

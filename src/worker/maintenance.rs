@@ -124,6 +124,7 @@ fn carry_out(store: &StoreMaintenance, order: &StoreOrder) -> Result<StoreReply,
             StoreReply::Free {
                 free: ipc::Free {
                     bytes: free.bytes,
+                    held: free.held,
                     inodes: free.inodes.free,
                     all_inodes: free.inodes.all,
                     directories: free.directories,

@@ -39,6 +39,7 @@ fn free() -> StoreReply {
     StoreReply::Free {
         free: Free {
             bytes: 1 << 40,
+            held: 0,
             inodes: 0,
             all_inodes: 0,
             directories: 0,
@@ -122,6 +123,7 @@ fn answers_that_make_no_sense_cost_the_one_who_gives_them_its_place() {
             StoreOrder::Free {} => StoreReply::Free {
                 free: Free {
                     bytes: u64::MAX,
+                    held: u64::MAX,
                     inodes: 0,
                     all_inodes: u64::MAX,
                     directories: u64::MAX,

@@ -141,3 +141,24 @@ impl FilesystemStore {
         Reservation::reserve_small(&self.shared, self.worker, path, record.max(BLOCK))
     }
 }
+
+/// Files that are about to be removed, which take disk until they are.
+pub(super) struct Releasing<'a> {
+    store: &'a FilesystemStore,
+    bytes: u64,
+}
+
+impl Releasing<'_> {
+    pub(super) fn begin<'a>(store: &'a FilesystemStore, files: &[(FileId, u64)]) -> Releasing<'a> {
+        let bytes = files.iter().map(|(_, size)| size).sum();
+        store.shared.begin_release(store.worker, bytes);
+        Releasing { store, bytes }
+    }
+}
+
+impl Drop for Releasing<'_> {
+    fn drop(&mut self) {
+        let Releasing { store, bytes } = self;
+        store.shared.end_release(store.worker, *bytes);
+    }
+}

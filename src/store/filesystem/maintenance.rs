@@ -26,6 +26,8 @@ const DIRECTORIES: u16 = 256;
 #[allow(missing_docs)]
 pub struct Free {
     pub bytes: u64,
+    /// Bytes that the store took of the disk at that moment, leftovers included.
+    pub held: u64,
     pub inodes: disk::Inodes,
     /// Bytes that the store's directories take themselves.
     pub directories: u64,
@@ -42,6 +44,8 @@ pub struct StoreMaintenance {
 impl StoreMaintenance {
     /// Opens the store at `path`, which is made where there is none. Refused when it cannot be written.
     pub fn open(path: &Path, shared: Arc<Shared>) -> Result<StoreMaintenance, StoreError> {
+        // Those of one that was killed.
+        shared.end_releases(FilesystemStore::BESIDE);
         let store = FilesystemStore::open_beside(path, shared)?;
         Ok(StoreMaintenance {
             tidy: Mutex::new(Tidy::new(path, VERSION)),
@@ -132,10 +136,17 @@ impl StoreMaintenance {
         self.store.sweep(SWEEP)?;
         let path = self.store.directory.path();
         let at = StoreError::at(path);
+        let inodes = disk::inodes(path).map_err(at)?;
+        let directories = self.store.directory.size_of_directories();
+        let (held, bytes) = self.store.unchanging(|| {
+            let held = self.store.shared.on_disk();
+            (held, disk::free(path))
+        });
         Ok(Free {
-            bytes: disk::free(path).map_err(at)?,
-            inodes: disk::inodes(path).map_err(at)?,
-            directories: self.store.directory.size_of_directories(),
+            bytes: bytes.map_err(at)?,
+            held,
+            inodes,
+            directories,
         })
     }
 

@@ -44,6 +44,7 @@ use change::Change;
 use directory::Directory;
 use entry::EntryKey;
 use environment::Environment;
+use files::Releasing;
 use residency::Residency;
 
 pub use order::{Evicted, Wanted};
@@ -83,6 +84,9 @@ struct Current {
 }
 
 impl FilesystemStore {
+    /// The place among the workers of those that reserve no room.
+    const BESIDE: usize = 0;
+
     /// Opens the store for the worker with this index, making it where there is none. Refused when it cannot be
     /// written.
     pub fn open(path: &Path, worker: usize, shared: Arc<Shared>) -> Result<Self, StoreError> {
@@ -93,7 +97,7 @@ impl FilesystemStore {
 
     /// Opens the store once more in a process that has it open, for what reserves no room.
     fn open_beside(path: &Path, shared: Arc<Shared>) -> Result<Self, StoreError> {
-        FilesystemStore::open_as(path, 0, shared)
+        FilesystemStore::open_as(path, FilesystemStore::BESIDE, shared)
     }
 
     fn open_as(path: &Path, worker: usize, shared: Arc<Shared>) -> Result<Self, StoreError> {
@@ -181,12 +185,14 @@ impl FilesystemStore {
                     for hash in &begun.changed {
                         self.shared.next_generation(hash);
                     }
+                    // Room is there once the files are gone.
+                    let releasing = Releasing::begin(self, &begun.released);
                     let settle = |stored, slack| self.shared.set_room(stored, slack);
-                    Ok(Some((value, begun.commit(settle)?)))
+                    Ok(Some((value, begun.commit(settle)?, releasing)))
                 }
             });
             drop(in_use);
-            let Some((value, committed)) = self.mending(&environment, outcome)? else {
+            let Some((value, committed, _releasing)) = self.mending(&environment, outcome)? else {
                 // Where whoever moved it was killed before it was, there is none.
                 self.make_anew(&environment)?;
                 continue;
@@ -205,6 +211,14 @@ impl FilesystemStore {
             return Ok(value);
         }
         Err(StoreError::Gone)
+    }
+
+    /// Does this while nobody changes what is stored, unless the index can't be used.
+    fn unchanging<T>(&self, work: impl FnOnce() -> T) -> T {
+        let environment = self.environment().ok();
+        let _in_use = InUse::begin();
+        let _turn = environment.as_ref().and_then(|it| it.write().ok());
+        work()
     }
 
     /// Has an index that turned out to be damaged made anew.

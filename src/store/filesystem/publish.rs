@@ -26,7 +26,7 @@ pub(super) struct Prepared {
     pub(super) record: Vec<u8>,
     invalidation_epoch: Option<u32>,
     /// Held until the record counts as stored.
-    _reservation: Option<Reservation>,
+    reservation: Option<Reservation>,
 }
 
 impl Prepared {
@@ -46,7 +46,7 @@ impl Prepared {
             record: record_of(&head, &[content])?,
             head,
             invalidation_epoch: None,
-            _reservation: None,
+            reservation: None,
         })
     }
 }
@@ -130,7 +130,7 @@ impl FilesystemStore {
             names,
             record,
             invalidation_epoch,
-            _reservation: reservation,
+            reservation,
         })
     }
 
@@ -154,9 +154,12 @@ impl FilesystemStore {
                 // A transaction in which something failed isn't to be committed.
                 if is_of_transaction(&entered) {
                     entered?;
-                } else {
-                    outcomes.push(entered);
+                    continue;
                 }
+                if let (Ok(()), Some(reservation)) = (&entered, &prepared.reservation) {
+                    reservation.hand_over();
+                }
+                outcomes.push(entered);
             }
             Ok(outcomes)
         })

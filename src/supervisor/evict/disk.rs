@@ -79,8 +79,8 @@ impl Disk {
         true
     }
 
-    /// Takes in what is free, while `held` bytes were used, and sets the limits by it.
-    pub(super) fn looked(&mut self, free: &Free, held: u64, floor: u64, shared: &Shared) {
+    /// Takes in what is free, and sets the limits by it.
+    pub(super) fn looked(&mut self, free: &Free, floor: u64, shared: &Shared) {
         self.stored = shared.stored();
         shared.set_directories(free.directories);
         self.bytes = Level {
@@ -94,7 +94,9 @@ impl Disk {
         // A second after what is stored began to go for it.
         let was_below = std::mem::replace(&mut self.is_below, self.bytes.lacking() > 0);
         shared.set_below_floor(was_below && self.is_below);
-        let ceiling = held.saturating_add(free.bytes).saturating_sub(floor);
+        // What is reserved and not yet written isn't held: it comes off what is free.
+        let all = free.held.saturating_add(free.bytes);
+        let ceiling = all.saturating_sub(floor);
         shared.set_ceiling(ceiling);
     }
 

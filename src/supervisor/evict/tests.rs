@@ -5,7 +5,7 @@ mod counting;
 
 use std::time::{Duration, Instant};
 
-use counting::{Counting, SIZE, Stored};
+use counting::{Counting, DISK, SIZE, Stored};
 
 use super::*;
 use crate::ipc::{Cleared, Tidied};
@@ -117,6 +117,16 @@ fn below_the_floor_of_free_disk_everything_goes_and_nothing_is_stored() {
     evictor.min_free().store(0, Relaxed);
     eventually("not full", || !bench.shared.is_full());
     assert!(bench.store.publish(Stored::File));
+    evictor.stop();
+}
+
+#[test]
+fn what_is_reserved_and_not_written_yet_makes_the_floor_no_lower() {
+    let bench = bench(u64::MAX);
+    assert!(bench.store.publish(Stored::File) && bench.shared.reserve(1, 8 * SIZE));
+    let evictor = bench.start(DISK - 100 * SIZE);
+    eventually("it is limited", || bench.shared.is_limited_by_floor());
+    assert_eq!(bench.shared.limit(), 100 * SIZE);
     evictor.stop();
 }
 

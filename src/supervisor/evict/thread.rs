@@ -160,11 +160,8 @@ impl<M: Maintenance> EvictorThread<M> {
         if !self.disk.is_due(&self.shared, floor, now) {
             return false;
         }
-        // Asked first: what gets its name meanwhile is taken off the free disk and not counted as held.
-        // What is reserved is written as it comes, and so off the free disk, too.
-        let held = self.shared.used();
         match self.maintenance.free() {
-            Ok(free) => self.disk.looked(&free, held, floor, &self.shared),
+            Ok(free) => self.disk.looked(&free, floor, &self.shared),
             Err(error) => self.complain(&error),
         }
         true

@@ -9,7 +9,7 @@ pub const WORKERS: usize = 64;
 /// Stands at the beginning.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"cp-share");
 /// Counts the changes of what follows.
-pub(super) const VERSION: u32 = 16;
+pub(super) const VERSION: u32 = 17;
 pub(super) const SIZE: usize = size_of::<Layout>();
 
 /// The generations of keys, and the counts of how often keys were made invalid.
@@ -60,6 +60,8 @@ pub(super) struct Layout {
     pub(super) pending_invalidations: WorkerBits,
     pub(super) store_states: [AtomicU32; WORKERS],
     pub(super) reserved: [AtomicU64; WORKERS],
+    pub(super) written: [AtomicU64; WORKERS],
+    pub(super) releasing: [AtomicU64; WORKERS],
     pub(super) removed: [AtomicU64; WORKERS],
     pub(super) counters: [Counters; WORKERS],
     pub(super) generations: [AtomicU32; GENERATIONS],

@@ -7,10 +7,11 @@ use super::layout::WORKERS;
 use super::mapping::Shared;
 
 /// Room in the store. Bytes in use are a sum: *stored* is what the store takes on disk, set within each of its
-/// transactions; *leftovers* are what other versions left there; *reserved* is promised to a worker's drafts, and
-/// *removed* is in files that have no name and that a worker is still sending, both counted per worker so that they end
-/// with it when it is killed; *leaving* is what was evicted and isn't yet counted as removed. *Slack* is the part of
-/// what is stored that is free for small responses.
+/// transactions; *leftovers* are what other versions left there; *reserved* is promised to a worker's drafts, of which
+/// *written* is on the disk; *releasing* is in files that no record names any more and that are about to be removed;
+/// *removed* is in files that have no name and that a worker is still sending. These four are counted per worker so that
+/// they end with it when it is killed. *Leaving* is what was evicted and isn't yet counted as
+/// removed. *Slack* is the part of what is stored that is free for small responses.
 impl Shared {
     /// The most bytes that stored responses may use: as configured, less what the directories take, or fewer where
     /// the disk has no room for more.
@@ -48,19 +49,42 @@ impl Shared {
 
     /// Bytes in use, of whatever kind.
     pub fn used(&self) -> u64 {
+        self.kept().saturating_add(sum(&self.layout().reserved))
+    }
+
+    /// Those of them that are on the disk: what is reserved counts as far as it was written.
+    pub fn on_disk(&self) -> u64 {
+        self.kept().saturating_add(sum(&self.layout().written))
+    }
+
+    /// Bytes in use for which no room is reserved.
+    fn kept(&self) -> u64 {
         let layout = self.layout();
         let leaving = self.leaving().saturating_sub(layout.left.load(Relaxed));
         let beside = leaving.saturating_add(layout.leftovers.load(Relaxed));
-        let reserved = layout.reserved.iter().map(|slot| slot.load(Relaxed));
         let named = self.stored().saturating_add(beside);
-        reserved.fold(named.saturating_add(self.removed()), u64::saturating_add)
+        let unnamed = self.removed().saturating_add(sum(&layout.releasing));
+        named.saturating_add(unnamed)
     }
 
     /// Bytes of files without a name that are still being sent.
     pub fn removed(&self) -> u64 {
-        let removed = self.layout().removed.iter();
-        let removed = removed.map(|slot| slot.load(Relaxed));
-        removed.fold(0, u64::saturating_add)
+        sum(&self.layout().removed)
+    }
+
+    /// Counts what is about to be stored no more: its files are still to be removed, by worker `index`.
+    pub fn begin_release(&self, index: usize, bytes: u64) {
+        self.layout().releasing[index % WORKERS].fetch_add(bytes, Relaxed);
+    }
+
+    /// Takes back what was counted so, as they have been removed.
+    pub fn end_release(&self, index: usize, bytes: u64) {
+        subtract(&self.layout().releasing[index % WORKERS], bytes);
+    }
+
+    /// Takes back all that worker `index` has counted so: another has taken its place.
+    pub fn end_releases(&self, index: usize) {
+        self.layout().releasing[index % WORKERS].store(0, Relaxed);
     }
 
     /// Counts what was evicted while somebody was being sent it: the worker that sends it has yet to count it.
@@ -142,6 +166,16 @@ impl Shared {
         self.slack() / 2
     }
 
+    /// Counts what was written of that which is reserved for worker `index`.
+    pub fn count_written(&self, index: usize, bytes: u64) {
+        self.layout().written[index % WORKERS].fetch_add(bytes, Relaxed);
+    }
+
+    /// Takes back what was counted so: it is gone, or counts as stored.
+    pub fn uncount_written(&self, index: usize, bytes: u64) {
+        subtract(&self.layout().written[index % WORKERS], bytes);
+    }
+
     /// Gives back what was reserved for worker `index`.
     pub fn release(&self, index: usize, bytes: u64) {
         subtract(&self.layout().reserved[index % WORKERS], bytes);
@@ -150,6 +184,8 @@ impl Shared {
     /// Ends every reservation of worker `index`, which has just started and has nothing.
     pub fn release_all(&self, index: usize) {
         self.layout().reserved[index % WORKERS].store(0, Relaxed);
+        self.layout().written[index % WORKERS].store(0, Relaxed);
+        self.end_releases(index);
         self.set_removed(index, 0);
     }
 
@@ -231,6 +267,11 @@ impl Shared {
     }
 }
 
+fn sum(counters: &[AtomicU64]) -> u64 {
+    let counters = counters.iter().map(|it| it.load(Relaxed));
+    counters.fold(0, u64::saturating_add)
+}
+
 fn subtract(counter: &AtomicU64, bytes: u64) {
     let _ = counter.fetch_update(Relaxed, Relaxed, |old| Some(old.saturating_sub(bytes)));
 }
@@ -248,7 +289,11 @@ mod tests {
         assert!(shared.reserve(0, 50));
         assert!(!shared.reserve(1, 20));
         assert_eq!((shared.take_wanted(), shared.is_filling()), (20, true));
-        assert_eq!(shared.used(), 90);
+        // Of what is reserved, that counts as taken from the disk which was written.
+        assert_eq!((shared.used(), shared.on_disk()), (90, 40));
+        shared.count_written(0, 30);
+        assert_eq!((shared.used(), shared.on_disk()), (90, 70));
+        shared.uncount_written(0, 30);
         shared.release(0, 50);
         assert!(shared.reserve(1, 60));
         shared.release(1, 30);
@@ -260,9 +305,16 @@ mod tests {
         assert_eq!(shared.used(), 100);
         shared.set_removed(1, 7);
         assert_eq!((shared.used(), shared.removed()), (107, 7));
+        shared.begin_release(1, 8);
+        assert_eq!((shared.used(), shared.on_disk()), (115, 85));
+        shared.end_release(1, 3);
+        assert_eq!((shared.used(), shared.on_disk()), (112, 82));
+        shared.count_written(1, 9);
         shared.release_all(1);
         shared.release(1, 5);
+        shared.uncount_written(1, 5);
         assert_eq!((shared.used(), shared.is_filling()), (70, false));
+        assert_eq!(shared.on_disk(), 70);
         assert!(!shared.reserve(1, 31) && shared.is_filling());
         // (what the directories take, what that leaves of a limit of 100)
         for (bytes, left) in [(0, 100), (2, 98), (3, 97), (1000, 97), (0, 100)] {

@@ -12,7 +12,7 @@ use crate::sys::shared::Shared;
 /// The size of every response.
 pub const SIZE: u64 = 64 << 10;
 /// The disk is so large.
-const DISK: u64 = 1 << 40;
+pub const DISK: u64 = 1 << 40;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
@@ -145,6 +145,7 @@ impl Maintenance for Counting {
             let taken = state.taken_inodes + files.count() as u64;
             Free {
                 bytes: DISK - state.index - state.files,
+                held: state.index + state.files,
                 inodes: state.all_inodes.saturating_sub(taken),
                 all_inodes: state.all_inodes,
                 directories: 0,
