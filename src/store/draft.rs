@@ -121,6 +121,10 @@ impl Reservation {
     ) -> Result<Reservation, StoreError> {
         let reservation = Reservation::none(shared, worker, path);
         let is_too_large = expected > shared.limit();
+        if is_too_large && shared.is_limited_by_floor() {
+            // More may be free by now than when the disk was looked at.
+            shared.want(expected);
+        }
         if shared.is_full() || shared.is_out_of_inodes() || is_too_large {
             return Err(reservation.refused(expected));
         }
@@ -269,5 +273,24 @@ mod tests {
         assert_eq!((shared.used(), shared.on_disk()), (reserved, 0));
         drop(reservation);
         assert_eq!((shared.used(), shared.on_disk()), (0, 0));
+    }
+
+    #[test]
+    fn who_is_refused_for_the_floor_has_the_disk_looked_at() {
+        // (the size limit, the ceiling, what is expected, refused, the disk is looked at soon)
+        let rows = [
+            (100, 200, 100, false, false),
+            (100, 200, 101, true, false),
+            (100, 50, 50, false, false),
+            (100, 50, 51, true, true),
+        ];
+        for (limit, ceiling, expected, refused, soon) in rows {
+            let shared = Arc::new(Shared::create().unwrap());
+            shared.set_limit(limit);
+            shared.set_ceiling(ceiling);
+            let begun = Reservation::begin(&shared, 1, Path::new(PATH), expected);
+            let outcome = (begun.is_err(), shared.is_filling());
+            assert_eq!(outcome, (refused, soon), "{limit} {ceiling} {expected}");
+        }
     }
 }

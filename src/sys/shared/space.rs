@@ -151,6 +151,11 @@ impl Shared {
         false
     }
 
+    /// Tells the evictor that so much room was wanted for a file.
+    pub fn want(&self, bytes: u64) {
+        self.layout().wanted.fetch_max(bytes, Relaxed);
+    }
+
     /// Bytes of free pages in the store's index: small responses take them before it grows.
     pub fn slack(&self) -> u64 {
         self.layout().slack.load(Relaxed)
