@@ -14,6 +14,8 @@ use std::time::Duration;
 use common::origin::ok;
 use common::proxy::may_mount;
 use common::{Client, Origin, Proxy, TIMEOUT, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use taken::Taken;
 
 const MIB: u64 = 1 << 20;
@@ -214,6 +216,69 @@ fn a_store_that_fills_leaves_the_floor_of_free_disk() {
         least <= FLOOR + FLOOR / 2,
         "it was never full: {least} bytes free"
     );
+}
+
+/// Asks for so much under this name; true when it came from the store.
+fn is_stored(proxy: &Proxy, origin: &Origin, name: &str, length: u64) -> bool {
+    let response = proxy.get(&origin.uri(&format!("/{name}/{length}")));
+    let got = (response.status, response.content.len() as u64);
+    assert_eq!(got, (200, length), "{name}");
+    response.is_hit()
+}
+
+#[test]
+fn a_full_disk_that_has_room_again_stores_again() {
+    // The first takes most of the disk.
+    const LENGTHS: [u64; 4] = [20 * MIB, MIB, 100 << 10, 1 << 10];
+    if !may_mount() {
+        println!("left out: a file system of one's own can't be mounted here");
+        return;
+    }
+    let proxy = Proxy::with("min_free_disk = \"0B\"\n")
+        .workers(3)
+        .disk(32 * MIB)
+        .start();
+    let content = common::pattern(20 << 20);
+    let origin = Origin::answering(move |request| {
+        let length: usize = request
+            .target()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        ok("Cache-Control: max-age=600\r\n", &content[..length])
+    });
+    for length in [1 << 10, MIB] {
+        wait_until("it is stored", TIMEOUT, || {
+            is_stored(&proxy, &origin, "before", length)
+        });
+    }
+    let filler = proxy.store_as_seen().join("filler");
+    assert!(std::fs::write(&filler, vec![1; 32 * MIB as usize]).is_err());
+    assert_eq!(proxy.free_disk(), 0);
+    let old = proxy.wait_for_workers(3);
+    for worker in &old {
+        kill(Pid::from_raw(*worker), Signal::SIGTERM).unwrap();
+    }
+    wait_until("others take their place", TIMEOUT, || {
+        let workers = proxy.workers();
+        workers.len() == 3 && !workers.iter().any(|it| old.contains(it))
+    });
+    for length in LENGTHS {
+        is_stored(&proxy, &origin, "full", length);
+    }
+    std::fs::remove_file(&filler).unwrap();
+    // Others than before: what waited for room may be stored by now.
+    for length in LENGTHS {
+        assert!(!is_stored(&proxy, &origin, "again", length), "{length}");
+        wait_until("it is stored again", TIMEOUT, || {
+            is_stored(&proxy, &origin, "again", length)
+        });
+    }
+    // No worker had to do without the store meanwhile.
+    let log = proxy.log();
+    assert!(!log.iter().any(|it| it.contains("nothing is stored")));
 }
 
 #[test]
