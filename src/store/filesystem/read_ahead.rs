@@ -8,12 +8,15 @@ use std::time::Duration;
 use super::FilesystemStore;
 use super::unload::Unload;
 use crate::store::StoreError;
+use crate::sys::lmdb;
 
 const THREADS: usize = 4;
 /// The entries of a stretch, about: those that one thread reads at a time.
-const STRETCH: u64 = 2000;
+const STRETCH: u64 = 500;
 /// So many of them are read ahead of the walk, at most.
-const AHEAD: usize = 32;
+const AHEAD: usize = 64;
+/// Of those that wait for no disk so many are left out, at most.
+const MOST_LEFT_OUT: usize = 8;
 /// The time after which it is looked again how far the walk has come.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
@@ -71,8 +74,10 @@ impl ReadAhead {
     }
 
     fn read(&self, store: &FilesystemStore) {
+        let mut step = 1;
         loop {
-            let stretch = self.next.fetch_add(1, Relaxed);
+            // One in many is enough where all of it is in memory.
+            let stretch = self.next.fetch_add(step, Relaxed);
             while stretch > self.begun.load(Relaxed) + AHEAD && !self.has_ended.load(Relaxed) {
                 std::thread::sleep(LOOK_AGAIN);
             }
@@ -82,10 +87,15 @@ impl ReadAhead {
             let end = self.beginnings.get(stretch + 1);
             let is_behind = stretch < self.begun.load(Relaxed);
             // A failure is the walk's to meet.
+            let before = lmdb::major_faults();
             let has_failed = !is_behind && store.touch(begin, end).is_err();
             if self.has_ended.load(Relaxed) || has_failed {
                 return;
             }
+            step = match lmdb::major_faults() == before {
+                true => (2 * step).min(MOST_LEFT_OUT),
+                false => 1,
+            };
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::sys::lmdb;
 
 /// The kernel maps this much around what is read, where it has it: a few reads are some MiB.
 const AROUND: usize = 64 << 10;
-const FEW: usize = 16;
+const FEW: usize = 64;
 
 /// What was read within one transaction; unloaded bit by bit, and when this is dropped.
 #[derive(Default)]
