@@ -4,6 +4,8 @@
 //! Patterns are globs over the whole URI without its query, as it was sent: `*` is any characters, `?` is one.
 //! `cache` decides what a lifetime then means for a response.
 
+use std::cell::Cell;
+
 use crate::cache::policy::{RuleFreshness, RuleTtl, StoreRule};
 
 /// One rule. What it doesn't speak of is left to the next ones and to the settings.
@@ -58,17 +60,23 @@ impl Rules {
         Rules(vec![kept, versioned])
     }
 
-    /// The word on `what` of the first rule that matches this URI and has one. Rules that have none aren't
-    /// compared with the URI at all.
+    /// The rules as they are about this URI.
+    pub fn of<'a, 'u>(&'a self, uri: &'u [u8]) -> RulesOf<'a, 'u> {
+        RulesOf {
+            rules: &self.0,
+            path: &uri[..memchr::memchr(b'?', uri).unwrap_or(uri.len())],
+            compared: Cell::new(0),
+            matching: Cell::new(0),
+        }
+    }
+
+    /// The same as [`RulesOf::first`], of this URI.
     pub fn first<'a, T: 'a>(
         &'a self,
         uri: &[u8],
         what: impl Fn(&'a Rule) -> Option<T>,
     ) -> Option<T> {
-        let path = &uri[..memchr::memchr(b'?', uri).unwrap_or(uri.len())];
-        let matching = |rule: &Rule| rule.globs.iter().any(|glob| matches(glob, path));
-        let mut rules = self.0.iter();
-        rules.find_map(|rule| what(rule).filter(|_| matching(rule)))
+        self.of(uri).first(what)
     }
 
     /// True when responses to requests for this URI are neither stored nor reused.
@@ -106,6 +114,38 @@ pub struct IgnoredParameters<'a>(&'a [String]);
 impl IgnoredParameters<'_> {
     pub fn has(&self, name: &[u8]) -> bool {
         self.0.iter().any(|glob| matches(glob, name))
+    }
+}
+
+/// Rules about one URI, with which each is compared once at most.
+pub struct RulesOf<'a, 'u> {
+    rules: &'a [Rule],
+    path: &'u [u8],
+    /// A bit for each rule, as far as there are bits: it was compared, and matches.
+    compared: Cell<u64>,
+    matching: Cell<u64>,
+}
+
+impl<'a> RulesOf<'a, '_> {
+    /// The word on `what` of the first rule that matches and has one. Rules that have none aren't compared with the URI at
+    /// all.
+    pub fn first<T: 'a>(&self, what: impl Fn(&'a Rule) -> Option<T>) -> Option<T> {
+        let mut rules = self.rules.iter().enumerate();
+        rules.find_map(|(at, rule)| what(rule).filter(|_| self.is_matching(at, rule)))
+    }
+
+    fn is_matching(&self, at: usize, rule: &Rule) -> bool {
+        let bit = u32::try_from(at).ok().and_then(|at| 1_u64.checked_shl(at));
+        let bit = bit.unwrap_or(0);
+        if self.compared.get() & bit != 0 {
+            return self.matching.get() & bit != 0;
+        }
+        let is_matching = rule.globs.iter().any(|glob| matches(glob, self.path));
+        self.compared.set(self.compared.get() | bit);
+        if is_matching {
+            self.matching.set(self.matching.get() | bit);
+        }
+        is_matching
     }
 }
 

@@ -73,18 +73,18 @@ impl Settings {
     }
 
     pub fn policy(&self, uri: &[u8]) -> Policy {
-        let rules = &self.rules;
-        let while_revalidate = rules.first(uri, |rule| rule.stale_while_revalidate);
-        let if_error = rules.first(uri, |rule| rule.stale_if_error);
+        let rules = self.rules.of(uri);
+        let while_revalidate = rules.first(|rule| rule.stale_while_revalidate);
+        let if_error = rules.first(|rule| rule.stale_if_error);
         Policy {
             targeted: self.targeted.clone(),
             ttl: self.ttl,
             max_ttl: self.max_ttl,
-            rule: rules.first(uri, |rule| rule.freshness),
-            store: rules.first(uri, |rule| rule.store).unwrap_or_default(),
+            rule: rules.first(|rule| rule.freshness),
+            store: rules.first(|rule| rule.store).unwrap_or_default(),
             stale_while_revalidate: while_revalidate.unwrap_or(self.stale_while_revalidate),
             stale_if_error: if_error.unwrap_or(self.stale_if_error),
-            ignore_cookies: rules.first(uri, |rule| rule.ignore_cookies) == Some(true),
+            ignore_cookies: rules.first(|rule| rule.ignore_cookies) == Some(true),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(super) type Numbered = Database<U64<BigEndian>, Bytes>;
 
 /// Everything that is stored, but for large content.
 pub(super) struct Environment {
+    /// No other of this process has had it.
+    pub(super) id: u32,
     env: Env<WithTls>,
     /// What finds records ([`super::brief`]), and the lists of keys' variants, by [`super::entry::EntryKey`].
     pub(super) objects: Database<Bytes, Bytes>,
@@ -54,6 +56,9 @@ pub(super) struct Environment {
     /// What says that it is open has reached the disk.
     is_mark_synced: AtomicBool,
 }
+
+/// How many environments this process has opened.
+static OPENED: AtomicU32 = AtomicU32::new(0);
 
 /// The environments that this process has open: LMDB has each open once.
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Environment>>>> = Mutex::new(None);
@@ -94,6 +99,7 @@ impl Environment {
         let file = file.map_err(|error| at(error.into()))?;
         let page = page_size(&env, &objects).map_err(at)?;
         Ok(Environment {
+            id: OPENED.fetch_add(1, SeqCst),
             page,
             env,
             objects,

@@ -14,6 +14,7 @@ use super::brief::Brief;
 use super::directory::NO_VARIANT;
 use super::entry::EntryKey;
 use super::environment::Environment;
+use super::hints;
 use crate::cache::key::{Hash, Key, Variant};
 use crate::http::fields::Fields;
 use crate::store::record::head::{self, ContentPlace, RecordHead};
@@ -28,16 +29,35 @@ const LONG: Duration = Duration::from_micros(200);
 /// The bytes of a record, with the variant that it is to be of.
 struct Candidate {
     variant: Variant,
+    /// Its key has a list of variants.
+    is_listed: bool,
     bytes: Bytes,
 }
 
 /// What a look into the index found.
 enum Looked {
     Nothing,
-    /// The one record of the key, without `Vary`, or those that the request selects, most recent first.
-    Records(Vec<Candidate>),
+    /// Variants, of which the request selects none.
+    OtherVariants,
+    Found(Candidate),
     /// The same, which would have to wait for the disk.
     NotResident,
+}
+
+impl Looked {
+    /// The only record of a key, as far as that can be read without a wait.
+    fn plain(bytes: Option<Bytes>) -> Looked {
+        Looked::of(Variant::none(), false, bytes)
+    }
+
+    fn of(variant: Variant, is_listed: bool, bytes: Option<Bytes>) -> Looked {
+        let candidate = |bytes| Candidate {
+            variant,
+            is_listed,
+            bytes,
+        };
+        bytes.map_or(Looked::NotResident, |bytes| Looked::Found(candidate(bytes)))
+    }
 }
 
 /// The wait that a look may make.
@@ -80,34 +100,38 @@ impl FilesystemStore {
         // Read first: a change while this lookup goes on then makes copies of its outcome stale.
         let generation = self.shared.generation(key.hash());
         let environment = self.environment()?;
-        let candidates = match self.noting_damage(&environment, |txn| {
-            look_into(&environment, txn, key, request, wait)
+        let hint = match wait {
+            Wait::No => hints::number(environment.id, key, generation),
+            Wait::Disk => None,
+        };
+        let candidate = match self.noting_damage(&environment, |txn| match hint {
+            Some(number) => look_at(&environment, txn, number),
+            None => look_into(&environment, txn, key, request, wait),
         })? {
             Looked::Nothing => return Ok(Some(Found::Nothing)),
+            Looked::OtherVariants => return Ok(Some(Found::OtherVariants)),
             Looked::NotResident => return Ok(None),
-            Looked::Records(candidates) => candidates,
+            Looked::Found(found) => found,
         };
-        let has_list = candidates
-            .first()
-            .is_none_or(|it| it.variant != Variant::none());
-        for candidate in candidates {
-            let variant = candidate.variant.clone();
-            match read(candidate.bytes, key, &variant) {
-                Ok(Some((head, content))) => {
-                    if wait == Wait::No && matches!(head.place, ContentPlace::File(_)) {
-                        return Ok(None);
-                    }
-                    if let Some(object) = self.object(head, content, generation)? {
-                        self.shared.visit(&place(key.hash(), variant.hash()));
-                        return Ok(Some(Found::Object(Box::new(object))));
-                    }
+        let (is_listed, variant) = (candidate.is_listed, &candidate.variant);
+        match read(candidate.bytes, key, variant) {
+            Ok(Some((head, content))) => {
+                if wait == Wait::No && matches!(head.place, ContentPlace::File(_)) {
+                    return Ok(None);
                 }
-                Ok(None) => {}
-                Err(_) if wait == Wait::No => return Ok(None),
-                Err(why) => self.discard(key, &variant, 0, why)?,
+                if wait == Wait::No && hint.is_none() && !is_listed {
+                    hints::note(environment.id, key, generation, head.order);
+                }
+                if let Some(object) = self.object(head, content, generation)? {
+                    self.shared.visit(&place(key.hash(), variant.hash()));
+                    return Ok(Some(Found::Object(Box::new(object))));
+                }
             }
+            Ok(None) | Err(_) if wait == Wait::No => return Ok(None),
+            Ok(None) => {}
+            Err(why) => self.discard(key, variant, 0, why)?,
         }
-        Ok(Some(match has_list {
+        Ok(Some(match is_listed {
             true => Found::OtherVariants,
             false => Found::Nothing,
         }))
@@ -255,6 +279,13 @@ fn content_behind(head: &RecordHead, content: Bytes) -> Result<Bytes, &'static s
     Ok(content)
 }
 
+/// The record with this number, of a key without variants.
+fn look_at(environment: &Environment, txn: &RoTxn<'_>, number: u64) -> Result<Looked, heed::Error> {
+    let found = environment.record(txn, number)?;
+    let bytes = found.and_then(|record| copied(record, Wait::No));
+    Ok(Looked::plain(bytes))
+}
+
 fn look_into(
     environment: &Environment,
     txn: &RoTxn<'_>,
@@ -273,31 +304,21 @@ fn look_into(
         if !is_plain {
             return Ok(Looked::Nothing);
         }
-        return Ok(match copied(record(environment, txn, value)?, wait) {
-            None => Looked::NotResident,
-            Some(bytes) => Looked::Records(vec![Candidate {
-                variant: Variant::none(),
-                bytes,
-            }]),
-        });
+        let bytes = copied(record(environment, txn, value)?, wait);
+        return Ok(Looked::plain(bytes));
     }
     if entry != list.as_bytes() {
         return Ok(Looked::Nothing);
     }
-    let mut candidates = Vec::new();
+    // The first that is there; the next is for where this one doesn't check.
     for variant in selected(value, key, request) {
         let place = EntryKey::of_record(key, variant.hash(), 0);
-        let Some(value) = environment.objects.get(txn, place.as_bytes())? else {
-            continue;
-        };
-        match copied(record(environment, txn, value)?, wait) {
-            None => return Ok(Looked::NotResident),
-            Some(bytes) => candidates.push(Candidate { variant, bytes }),
+        if let Some(value) = environment.objects.get(txn, place.as_bytes())? {
+            let bytes = copied(record(environment, txn, value)?, wait);
+            return Ok(Looked::of(variant, true, bytes));
         }
-        // The next is for where this one doesn't check.
-        break;
     }
-    Ok(Looked::Records(candidates))
+    Ok(Looked::OtherVariants)
 }
 
 /// The variants that a list says the request selects, where it is this key's.

@@ -15,6 +15,7 @@ mod entry;
 mod environment;
 mod file;
 mod files;
+mod hints;
 mod index;
 mod lookup;
 pub(crate) mod maintenance;

@@ -149,12 +149,6 @@ fn put_fixed(out: &mut Vec<u8>, head: &RecordHead) {
     out.put_bytes(0, 5 * 4);
 }
 
-/// The order number in bytes that [`encode`] made.
-pub fn order(bytes: &[u8]) -> Option<u64> {
-    let number = bytes.get(ORDER..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*number))
-}
-
 /// The checksum of the content of the record that begins with these bytes, theirs not compared.
 pub fn checksum_of_content(bytes: &[u8]) -> Option<u128> {
     let mut checksum = bytes.get(CONTENT_CHECKSUM..FIXED)?;
