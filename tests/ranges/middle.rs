@@ -160,7 +160,10 @@ fn the_end_may_be_given_up_while_it_waits() {
         }
     });
     ask(&proxy, &origin, "/", &format!("Range: {}\r\n", middle()));
-    settle(&proxy);
+    let stored = format!("Cache-Control: only-if-cached\r\nRange: {}\r\n", middle());
+    crate::common::wait_until("the part is stored", crate::common::TIMEOUT, || {
+        ask(&proxy, &origin, "/", &stored).status == 206
+    });
     let got = proxy.get(&origin.uri("/"));
     assert!(got.status == 200 && got.content == content);
     have_stored(&proxy, &origin, "/");
