@@ -215,7 +215,7 @@ fn sum(removed: &[Published]) -> Removed {
 fn key_of(entry: &Entry) -> Option<Key> {
     let key = match VariantList::decode(&entry.value) {
         Some(list) => Key::new(list.key),
-        None => brief::texts(&entry.key, &entry.value)?.0,
+        None => brief::whole(&entry.key, &entry.value)?.1,
     };
     let is_its = entry.key.starts_with(EntryKey::of_list(&key).as_bytes());
     is_its.then_some(key)
@@ -223,8 +223,7 @@ fn key_of(entry: &Entry) -> Option<Key> {
 
 /// What is listed of the record that this entry finds; None for a list, and for what doesn't check.
 fn info_of(entry: &Entry) -> Option<StoredInfo> {
-    let found = Brief::decode(&entry.value)?;
-    let (key, variant) = brief::texts(&entry.key, &entry.value)?;
+    let (found, key, variant) = brief::whole(&entry.key, &entry.value)?;
     let place = RecordPlace::parse(&entry.key)?;
     let is_its = *key.hash() == place.hash && *variant.hash() == place.variant;
     is_its.then(|| info(key, variant, &found, &entry.key))
@@ -233,8 +232,11 @@ fn info_of(entry: &Entry) -> Option<StoredInfo> {
 /// The stored response whose record this is; None for a list, and for what doesn't check.
 fn response_of(entry: &Entry) -> Option<StoredResponse> {
     let (head, _) = head::decode(&entry.value).ok()?;
-    let meta = is_at(&head, &entry.key).then(|| head.meta.clone())?;
+    if !is_at(&head, &entry.key) {
+        return None;
+    }
     let found = Brief::of(&head, entry.value.len());
+    let meta = head.meta;
     let (key, variant) = (meta.key.clone(), meta.variant.clone());
     let info = info(key, variant, &found, &entry.key);
     Some(StoredResponse { info, meta })
@@ -242,9 +244,7 @@ fn response_of(entry: &Entry) -> Option<StoredResponse> {
 
 /// True where this is the key of this record.
 fn is_at(head: &RecordHead, key: &[u8]) -> bool {
-    let meta = &head.meta;
-    let own = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
-    own.as_bytes() == key
+    EntryKey::of_meta(&head.meta).as_bytes() == key
 }
 
 fn info(key: Key, variant: Variant, found: &Brief, entry: &[u8]) -> StoredInfo {
@@ -254,7 +254,7 @@ fn info(key: Key, variant: Variant, found: &Brief, entry: &[u8]) -> StoredInfo {
         received: found.received,
         initial_age: found.initial_age,
         // Its key lies in the queue too.
-        size: u64::from(found.length) + found.file_size() + 2 * entry.len() as u64,
+        size: found.size() + 2 * entry.len() as u64,
         content: found.content,
         order: found.order,
         used: None,

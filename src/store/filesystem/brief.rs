@@ -22,7 +22,7 @@ use crate::cache::age;
 use crate::cache::key::{Key, Variant};
 use crate::cache::time::Timestamp;
 use crate::store::Checksum;
-use crate::store::record::head::{ContentPlace, FileId, RecordHead};
+use crate::store::record::head::{ContentPlace, RecordHead, place, put_place};
 
 /// No list of variants begins with it.
 const VERSION: u8 = 1;
@@ -58,10 +58,12 @@ impl Brief {
 
     /// The bytes that its file takes, about. 0 without a file.
     pub(super) fn file_size(&self) -> u64 {
-        match self.place {
-            ContentPlace::Here | ContentPlace::ByDigest => 0,
-            ContentPlace::File(_) => file_size(self.content),
-        }
+        size_at(&self.place, self.content)
+    }
+
+    /// The bytes that record and file take.
+    pub(super) fn size(&self) -> u64 {
+        u64::from(self.length) + self.file_size()
     }
 
     /// The bytes of it as a value, with what its key's text and its variant add.
@@ -78,13 +80,7 @@ impl Brief {
         out.put_u64_le(self.content);
         out.put_u64_le(self.received.millis());
         out.put_u64_le(u64::try_from(self.initial_age.as_millis()).unwrap_or(u64::MAX));
-        let (place, file) = match self.place {
-            ContentPlace::Here => (0, FileId::default()),
-            ContentPlace::File(id) => (1, id),
-            ContentPlace::ByDigest => (2, FileId::default()),
-        };
-        out.put_u8(place);
-        out.put_slice(&file);
+        put_place(&mut out, &self.place);
         out.put_u32_le(variant.text().len() as u32);
         out.put_slice(variant.text());
         out.put_slice(rest);
@@ -106,29 +102,34 @@ impl Brief {
             content: fixed.get_u64_le(),
             received: Timestamp::from_millis(fixed.get_u64_le()),
             initial_age: Duration::from_millis(fixed.get_u64_le()),
-            place: match (fixed.get_u8(), fixed.get_u128_le().to_le_bytes()) {
-                (0, _) => ContentPlace::Here,
-                (1, id) => ContentPlace::File(id),
-                (2, _) => ContentPlace::ByDigest,
-                _ => return None,
-            },
+            place: place(fixed.get_u8(), fixed.get_u128_le().to_le_bytes()).ok()?,
         })
     }
 }
 
-/// The texts of a key and of a variant, as an entry with a [`Brief`] has them; None where that doesn't check.
-pub(super) fn texts(entry: &Bytes, value: &Bytes) -> Option<(Key, Variant)> {
-    Brief::decode(value)?;
+/// What an entry with a brief says, with the key and the variant that it is of; None where that doesn't check.
+pub(super) fn whole(entry: &Bytes, value: &Bytes) -> Option<(Brief, Key, Variant)> {
+    let brief = Brief::decode(value)?;
     let length = u32::from_le_bytes(*value[FIXED - 4..].first_chunk()?) as usize;
     let variant = value.get(FIXED..)?.get(..length)?;
     let text = match &value[FIXED + length..] {
         [] => entry.slice(..super::entry::text_of(entry)?.len()),
         whole => value.slice_ref(whole),
     };
-    Some((Key::new(text), Variant::new(value.slice_ref(variant))))
+    let variant = Variant::new(value.slice_ref(variant));
+    Some((brief, Key::new(text), variant))
 }
 
-/// The bytes that a file with so much content takes, about: its head is counted as a usual one.
+/// The bytes that the file at this place takes for so much content, about: its head is counted as a usual one. 0 without a
+/// file.
+pub(super) fn size_at(place: &ContentPlace, content: u64) -> u64 {
+    match place {
+        ContentPlace::Here | ContentPlace::ByDigest => 0,
+        ContentPlace::File(_) => file_size(content),
+    }
+}
+
+/// The same of a file.
 pub(super) fn file_size(content: u64) -> u64 {
     const BLOCK: u64 = 4096;
     const HEAD: u64 = 2048;
@@ -174,7 +175,8 @@ mod tests {
                 assert_eq!(Brief::decode(&value), Some(brief));
                 let entry = EntryKey::of_record(&key, variant.hash(), 9);
                 let entry = Bytes::copy_from_slice(entry.as_bytes());
-                assert_eq!(texts(&entry, &value), Some((key, variant.clone())));
+                let whole = whole(&entry, &value);
+                assert_eq!(whole, Some((brief, key, variant.clone())));
                 for at in 0..value.len() {
                     let mut damaged = value.to_vec();
                     damaged[at] ^= 1;

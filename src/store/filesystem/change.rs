@@ -292,7 +292,7 @@ impl<'a> Change<'a> {
         Ok(Some(Published {
             hash: place.hash,
             variant: place.variant,
-            size: brief.map_or(0, |it| u64::from(it.length) + it.file_size()),
+            size: brief.map_or(0, |it| it.size()),
             generation: 0,
         }))
     }
@@ -342,12 +342,6 @@ impl<'a> Change<'a> {
         Ok(found.map(|(number, key)| (number, key.to_vec())))
     }
 
-    /// True when the content of the record at this key is in a file.
-    pub(super) fn has_file(&self, key: &[u8]) -> Result<bool, StoreError> {
-        let brief = self.brief(key)?;
-        Ok(brief.is_some_and(|it| matches!(it.place, ContentPlace::File(_))))
-    }
-
     /// Takes a number out of the queue, with its record; the bytes of that.
     pub(super) fn forget_number(&mut self, number: u64) -> Result<u64, StoreError> {
         let (environment, failed) = (self.environment, self.failed());
@@ -360,9 +354,9 @@ impl<'a> Change<'a> {
         Ok(length)
     }
 
-    /// True when the record with this number is found under this key, which the queue has for it.
-    pub(super) fn is_found(&self, number: u64, key: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.brief(key)?.is_some_and(|it| it.order == number))
+    /// What finds the record with this number under this key, which the queue has for it.
+    pub(super) fn found(&self, number: u64, key: &[u8]) -> Result<Option<Brief>, StoreError> {
+        Ok(self.brief(key)?.filter(|it| it.order == number))
     }
 }
 

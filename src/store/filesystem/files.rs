@@ -86,8 +86,7 @@ impl FilesystemStore {
         self.open_files.add(&file);
         // Whoever evicts it sees that it goes on taking disk.
         let _ = disk::mark_in_use(&file);
-        let meta = &head.meta;
-        let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
+        let entry = EntryKey::of_meta(&head.meta);
         let of = OfFile {
             id,
             content: head.content,

@@ -133,7 +133,8 @@ impl StoreMaintenance {
     /// The room that is free on the store's disk. As that is looked at from time to time, what a purge has left is swept by the
     /// way.
     pub fn free(&self) -> Result<Free, StoreError> {
-        self.store.sweep(SWEEP)?;
+        // On a full disk it may fail, which is no reason not to look. Who tidies tells of it.
+        let _ = self.store.sweep(SWEEP);
         let path = self.store.directory.path();
         let at = StoreError::at(path);
         let inodes = disk::inodes(path).map_err(at)?;

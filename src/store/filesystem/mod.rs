@@ -270,8 +270,7 @@ impl FilesystemStore {
 
     /// Removes the record of this object, unless its place has another's content by now.
     fn remove_object(&self, object: &Object) -> Result<bool, StoreError> {
-        let meta = &object.meta;
-        let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
+        let entry = EntryKey::of_meta(&object.meta);
         let removed = self.change(|change| {
             let record = change.record(entry.as_bytes())?;
             let is_its = record

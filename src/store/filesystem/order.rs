@@ -87,24 +87,21 @@ impl FilesystemStore {
                 change.forget_number(number)?;
                 continue;
             };
-            if !change.is_found(number, &key)? {
+            let Some(found) = change.found(number, &key)? else {
                 evicted.bytes += change.forget_number(number)?;
                 continue;
-            }
-            if only_files && !change.has_file(&key)? {
+            };
+            if only_files && found.file_size() == 0 {
                 continue;
             }
             if self.shared.take_visited(&place(&at.hash, &at.variant)) {
                 continue;
             }
             let files = change.released.len();
-            match change.remove(&key)? {
-                Some(removed) => {
-                    evicted.bytes += removed.size;
-                    evicted.responses += 1;
-                    evicted.files += (change.released.len() - files) as u64;
-                }
-                None => drop(change.forget_number(number)?),
+            if let Some(removed) = change.remove(&key)? {
+                evicted.bytes += removed.size;
+                evicted.responses += 1;
+                evicted.files += (change.released.len() - files) as u64;
             }
         }
         Ok(false)

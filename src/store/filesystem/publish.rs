@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::FilesystemStore;
-use super::brief::file_size;
+use super::brief::size_at;
 use super::change::Change;
 use super::directory::NO_VARIANT;
 use super::displaced::{bound_parts, remove_all, remove_parts_of, remove_variant};
@@ -32,11 +32,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// The bytes that it takes.
     fn size(&self) -> u64 {
-        let file = match self.head.place {
-            ContentPlace::File(_) => file_size(self.head.content),
-            ContentPlace::Here | ContentPlace::ByDigest => 0,
-        };
-        self.record.len() as u64 + file
+        self.record.len() as u64 + size_at(&self.head.place, self.head.content)
     }
 
     /// The record with this head, of content that is stored already.
@@ -225,7 +221,7 @@ impl FilesystemStore {
             let names = std::mem::take(&mut prepared.names);
             self.enter_into_list(change, meta, list, names)?;
         }
-        let entry = EntryKey::of_record(key, &variant, meta.extent.first());
+        let entry = EntryKey::of_meta(meta);
         change.put(&entry, &prepared.head, &mut prepared.record)?;
         match key.is_for_part() {
             true => bound_parts(change, meta),

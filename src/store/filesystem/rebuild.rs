@@ -87,8 +87,7 @@ impl FilesystemStore {
             Some(Err(_)) => return true,
             Some(Ok(Ok(head))) => head,
         };
-        let meta = &head.meta;
-        let entry = EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
+        let entry = EntryKey::of_meta(&head.meta);
         let named = self.environment().and_then(|environment| {
             self.noting_damage(&environment, |txn| {
                 let found = environment.objects.get(txn, entry.as_bytes())?;
@@ -110,9 +109,7 @@ impl FilesystemStore {
         self.change(|change| {
             entered = 0;
             for head in &heads {
-                let meta = &head.meta;
-                let (variant, first) = (meta.variant.hash(), meta.extent.first());
-                let entry = EntryKey::of_record(&meta.key, variant, first);
+                let entry = EntryKey::of_meta(&head.meta);
                 // What was stored since is newer.
                 if change.get(entry.as_bytes())?.is_some() {
                     continue;

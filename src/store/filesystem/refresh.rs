@@ -25,12 +25,10 @@ impl FilesystemStore {
         meta: &Meta,
         invalidation_epoch: Option<u32>,
     ) -> Result<Published, StoreError> {
-        let entry =
-            |meta: &Meta| EntryKey::of_record(&meta.key, meta.variant.hash(), meta.extent.first());
-        let at = entry(&object.meta);
+        let at = EntryKey::of_meta(&object.meta);
         let is_same_place = meta.variant == object.meta.variant
             && meta.selecting() == object.meta.selecting()
-            && at.as_bytes() == entry(meta).as_bytes();
+            && at.as_bytes() == EntryKey::of_meta(meta).as_bytes();
         let size = self.change(|change| {
             let Some(bytes) = change.record(at.as_bytes())? else {
                 return Ok(None);

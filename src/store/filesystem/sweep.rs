@@ -46,7 +46,7 @@ fn sweep_some(change: &mut Change<'_>, mut swept: Swept) -> Result<Swept, StoreE
             swept.is_done = true;
             break;
         };
-        if !change.is_found(number, &key)? {
+        if change.found(number, &key)?.is_none() {
             swept.records += 1;
             swept.bytes += change.forget_number(number)?;
         }

@@ -122,13 +122,7 @@ fn put_fixed(out: &mut Vec<u8>, head: &RecordHead) {
     };
     out.put_u64_le(first);
     out.put_u64_le(length);
-    let (place, file) = match head.place {
-        ContentPlace::Here => (0, FileId::default()),
-        ContentPlace::File(id) => (1, id),
-        ContentPlace::ByDigest => (2, FileId::default()),
-    };
-    out.put_u8(place);
-    out.put_slice(&file);
+    put_place(out, &head.place);
     out.put_u8(meta.local.into());
     out.put_u8(match from.access {
         Access::Public => 0,
@@ -301,7 +295,19 @@ fn extent(first: u64, length: u64, content: u64) -> Result<Extent, &'static str>
     }
 }
 
-fn place(place: u8, file: FileId) -> Result<ContentPlace, &'static str> {
+/// Writes a place as its number and the id of its file.
+pub fn put_place(out: &mut Vec<u8>, place: &ContentPlace) {
+    let (place, file) = match place {
+        ContentPlace::Here => (0, FileId::default()),
+        ContentPlace::File(id) => (1, *id),
+        ContentPlace::ByDigest => (2, FileId::default()),
+    };
+    out.put_u8(place);
+    out.put_slice(&file);
+}
+
+/// The place that [`put_place`] wrote.
+pub fn place(place: u8, file: FileId) -> Result<ContentPlace, &'static str> {
     let is_none = file == FileId::default();
     match place {
         0 if is_none => Ok(ContentPlace::Here),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use super::*;
-use crate::store::filesystem::brief::texts;
+use crate::store::filesystem::brief::whole;
 use crate::store::filesystem::entry::{RecordPlace, list_of};
 use crate::store::filesystem::lookup::{decode, variants_of};
 use crate::store::filesystem::maintenance::StoreMaintenance;
@@ -92,7 +92,7 @@ pub(super) fn audit(dir: &Path, store: &FilesystemStore) -> usize {
 
 fn decode_key(entry: &[u8], value: &[u8]) -> Option<Key> {
     let [entry, value] = [entry, value].map(Bytes::copy_from_slice);
-    texts(&entry, &value).map(|(key, _)| key)
+    whole(&entry, &value).map(|(_, key, _)| key)
 }
 
 fn list_key(value: &[u8]) -> Key {
