@@ -87,8 +87,6 @@ pub(crate) struct Reservation {
     reserved: AtomicU64,
     /// The bytes of it that are on the disk, and count as stored by nobody else.
     written: AtomicU64,
-    /// What was written and isn't stored in the end goes on taking disk for a while.
-    lingers: bool,
     life: Arc<()>,
 }
 
@@ -140,7 +138,6 @@ impl Reservation {
             path: path.to_path_buf(),
             reserved: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            lingers: false,
             life: Arc::default(),
         }
     }
@@ -159,12 +156,6 @@ impl Reservation {
         let before = self.written.fetch_max(length, Relaxed);
         let more = length.saturating_sub(before);
         self.shared.count_written(self.worker, more);
-    }
-
-    /// The same, of a file that is closed a while after it was given up: until then it counts as leaving.
-    pub(crate) fn lingering(mut self) -> Reservation {
-        self.lingers = true;
-        self
     }
 
     /// Notes that what was written is about to be counted as stored. In the transaction that does so, during which nobody
@@ -204,10 +195,6 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.lingers {
-            let written = self.written.load(Relaxed);
-            self.shared.count_leaving(written);
-        }
         self.hand_over();
         let reserved = self.reserved.load(Relaxed);
         self.shared.release(self.worker, reserved);
@@ -286,21 +273,6 @@ mod tests {
         assert_eq!((shared.used(), shared.on_disk()), (reserved, 0));
         drop(reservation);
         assert_eq!((shared.used(), shared.on_disk()), (0, 0));
-    }
-
-    #[test]
-    fn what_was_given_up_takes_disk_until_its_file_is_closed() {
-        for (lingers, left) in [(false, 0), (true, 3000)] {
-            let shared = Arc::new(Shared::create().unwrap());
-            shared.set_limit(1 << 30);
-            let begun = Reservation::begin(&shared, 1, Path::new(PATH), 0).unwrap();
-            let reservation = if lingers { begun.lingering() } else { begun };
-            let file = Arc::new(tempfile::tempfile().unwrap());
-            let draft = Draft::new(file, reservation, None);
-            draft.write_at(&[1; 3000], 0).unwrap();
-            drop(draft);
-            assert_eq!((shared.used(), shared.leaving()), (left, left));
-        }
     }
 
     #[test]

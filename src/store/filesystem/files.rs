@@ -30,7 +30,7 @@ impl FilesystemStore {
         })?;
         let size = file_size(expected.unwrap_or(0));
         let path = self.directory.path();
-        let reservation = Reservation::begin(&self.shared, self.worker, path, size)?.lingering();
+        let reservation = Reservation::begin(&self.shared, self.worker, path, size)?;
         let (file, name) = self.directory.temporary()?;
         let file = Arc::new(file);
         self.open_files.add_draft(&file, &reservation);
