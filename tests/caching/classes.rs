@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use crate::common::conversation::served;
+use crate::common::conversation::{served, settle};
 use crate::common::origin::{ok, reply};
 use crate::common::{Client, Origin, Proxy, Response, TIMEOUT, wait_until};
 
@@ -257,7 +257,7 @@ fn a_refusal_is_no_answer_for_who_asks_again() {
 /// A stored part of a file like all of it.
 #[test]
 fn a_part_of_a_versioned_file_is_validated_behind_the_answer() {
-    let proxy = Proxy::start("");
+    let proxy = Proxy::start("purge_allow = [\"127.0.0.0/8\"]\n");
     let version = Arc::new(AtomicUsize::new(0));
     let origin = Origin::answering({
         let version = version.clone();
@@ -270,6 +270,7 @@ fn a_part_of_a_versioned_file_is_validated_behind_the_answer() {
     let uri = origin.uri("/a.deb");
     let range = "Range: bytes=2-5\r\n";
     assert_eq!(get(&proxy, &uri, "apt", range).text(), "2345");
+    settle(&proxy);
     version.store(1, SeqCst);
     wait_until("it is validated", TIMEOUT, || {
         let part = get(&proxy, &uri, "apt", "Range: bytes=3-4\r\n");
